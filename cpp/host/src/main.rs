@@ -1,0 +1,2 @@
+//! A host for a real libmesos.
+fn main() {}

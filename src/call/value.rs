@@ -1,0 +1,36 @@
+//! The values that cross between a host adapter and the engine.
+
+/// One value of an event's input, in the order of the row's keys.
+#[derive(Clone, Debug)]
+pub enum InputValue<'a> {
+    /// An optional value that the host did not give.
+    Absent,
+    /// Serialised message of the type that the row names.
+    Message(&'a [u8]),
+    /// Serialised messages of the type that the row names.
+    Messages(Vec<&'a [u8]>),
+    /// A number.
+    Integer(i64),
+    /// A string; bytes, because the host does not promise UTF-8.
+    Text(&'a [u8]),
+    /// Key and value of each entry.
+    TextMap(Vec<(&'a [u8], &'a [u8])>),
+    /// Key and number of each entry; the number may be infinite.
+    ScalarMap(Vec<(&'a [u8], f64)>),
+}
+
+/// What the host is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Success without a value: `None()` or `Nothing()`, whichever the method returns. For usage
+    /// and status, which must return a message: an empty message.
+    Nothing,
+    /// Success with a serialised message of the row's output type (its carrier, for a list).
+    Message(Vec<u8>),
+    /// `Error` from a synchronous hook, a failed future otherwise.
+    Failure(String),
+}
+
+/// Receives the answer exactly once, on the calling thread when it is known at once, else on a
+/// completion thread of ours; it may call back into Mesos there.
+pub type Completion = Box<dyn FnOnce(Answer) + Send>;

@@ -1,0 +1,253 @@
+//! The events of Mesos as data: one row per Hook or Isolator method.
+//!
+//! Parameter names, command line, metric labels, documentation and the host adapters all read
+//! [`Row`]s; nothing else in the crate knows what, say, `prepare` takes or what its failure means.
+//! To add an event, add a variant to [`Event`] and a row to the table.
+
+mod outcome;
+mod table;
+
+use std::time::Duration;
+
+pub use outcome::OutcomeKind;
+
+/// The two kinds of Mesos module that this product provides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ModuleKind {
+    /// `mesos::Hook`.
+    Hook,
+    /// `mesos::slave::Isolator`.
+    Isolator,
+}
+
+impl ModuleKind {
+    /// The name that Mesos gives the kind.
+    pub const fn label(self) -> &'static str {
+        match self {
+            ModuleKind::Hook => "Hook",
+            ModuleKind::Isolator => "Isolator",
+        }
+    }
+}
+
+/// A method of a Mesos module for which a command can be configured.
+///
+/// The discriminants are the indexes into [`Event::ALL`] and cross the C++ boundary as `u8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+#[expect(
+    missing_docs,
+    reason = "each variant is the Mesos method of the same name; its row says the rest"
+)]
+pub enum Event {
+    MasterLaunchTaskLabelDecorator,
+    MasterLaunchTaskResourceDecorator,
+    MasterSlaveLostHook,
+    SlaveRunTaskLabelDecorator,
+    SlaveExecutorEnvironmentDecorator,
+    SlavePreLaunchDockerTaskExecutorDecorator,
+    SlavePostFetchHook,
+    SlaveRemoveExecutorHook,
+    SlaveTaskStatusDecorator,
+    SlaveResourcesDecorator,
+    SlaveAttributesDecorator,
+    Recover,
+    Prepare,
+    Isolate,
+    Watch,
+    Update,
+    Usage,
+    Status,
+    Cleanup,
+}
+
+/// How the value of an input key arrives from the host and how it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputKind {
+    /// One protobuf message of this full name.
+    Message(&'static str),
+    /// A list of protobuf messages of this full name.
+    Messages(&'static str),
+    /// An integer (a pid).
+    Integer,
+    /// A string.
+    Text,
+    /// An object of strings.
+    TextMap,
+    /// An object of `mesos.Value.Scalar`, from numbers: `{"cpus":{"value":1.5}}`.
+    ScalarMap,
+}
+
+/// One key of the JSON object that a command gets as its input.
+#[derive(Clone, Copy, Debug)]
+pub struct InputKey {
+    /// The key.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: InputKind,
+    /// Whether the host may leave it out (the key is then absent).
+    pub optional: bool,
+}
+
+/// What a command's output file is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// It is not read.
+    Ignored,
+    /// JSON of one message of this full name.
+    Message(&'static str),
+    /// A JSON object with one list: `{"resources":[…]}`. The answer travels as a message of
+    /// `carrier` in which only `field` is set, and whose other required fields are not checked.
+    List {
+        /// Full name of a message that has `field`.
+        carrier: &'static str,
+        /// The repeated field.
+        field: &'static str,
+    },
+}
+
+/// What an empty output of a successful command means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Empty {
+    /// No change, nothing to add.
+    Nothing,
+    /// The error "No content to parse" (Mesos logs it and changes nothing), as the original.
+    Error,
+}
+
+/// What Mesos is told when a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureAnswer {
+    /// The failure (for a hook: an Error; for an isolator: a failed future).
+    Fail,
+    /// Nothing: as if the command had answered "no change".
+    Ignore,
+    /// The last good value while it is young enough, else an empty one.
+    LastGood,
+    /// Nothing yet: the loop goes on.
+    KeepWatching,
+}
+
+/// Which queue a command waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Hooks: never queued behind anything; one spawner thread is theirs.
+    Hook,
+    /// prepare, isolate, update, recover, cleanup: `lifecycle_parallel` at a time per instance.
+    Launch,
+    /// usage, status, batch: `max_parallel` at a time per instance, else `overload`.
+    Sampling,
+    /// watch loops: not queued.
+    Watch,
+}
+
+/// Everything that is specific to one event.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The event.
+    pub event: Event,
+    /// The kind of module that has it.
+    pub kind: ModuleKind,
+    /// Prefix of its parameters: `<prefix>_command`, `<prefix>_timeout`, …
+    pub prefix: &'static str,
+    /// The C++ method, as log lines name it.
+    pub method: &'static str,
+    /// Who calls it and who waits for the answer.
+    pub caller: &'static str,
+    /// Keys of the input object in the order in which the host passes them, which is their
+    /// bytewise order.
+    pub inputs: &'static [InputKey],
+    /// What the output is read as.
+    pub output: Output,
+    /// What an empty output means.
+    pub empty: Empty,
+    /// What Mesos is told when a call fails, unless `<prefix>_failure` says otherwise.
+    pub failure: FailureAnswer,
+    /// Whether `<prefix>_failure` may choose between fail and ignore.
+    pub failure_configurable: bool,
+    /// Deadline from submission (cleanup: from its start). `None`: no deadline.
+    pub timeout: Option<Duration>,
+    /// Which queue it waits in.
+    pub lane: Lane,
+    /// Whether the original C++ modules had it.
+    pub in_original: bool,
+}
+
+impl Event {
+    /// All events, in the order of their discriminants.
+    pub const ALL: [Event; 19] = [
+        Event::MasterLaunchTaskLabelDecorator,
+        Event::MasterLaunchTaskResourceDecorator,
+        Event::MasterSlaveLostHook,
+        Event::SlaveRunTaskLabelDecorator,
+        Event::SlaveExecutorEnvironmentDecorator,
+        Event::SlavePreLaunchDockerTaskExecutorDecorator,
+        Event::SlavePostFetchHook,
+        Event::SlaveRemoveExecutorHook,
+        Event::SlaveTaskStatusDecorator,
+        Event::SlaveResourcesDecorator,
+        Event::SlaveAttributesDecorator,
+        Event::Recover,
+        Event::Prepare,
+        Event::Isolate,
+        Event::Watch,
+        Event::Update,
+        Event::Usage,
+        Event::Status,
+        Event::Cleanup,
+    ];
+
+    /// The event's row.
+    pub const fn row(self) -> &'static Row {
+        &table::ROWS[self as usize]
+    }
+
+    /// The event with this discriminant.
+    pub fn from_index(index: u8) -> Option<Event> {
+        Event::ALL.get(usize::from(index)).copied()
+    }
+
+    /// The event whose parameters start with `prefix`, for example `isolator_usage`.
+    pub fn from_prefix(prefix: &str) -> Option<Event> {
+        Event::ALL.into_iter().find(|event| event.row().prefix == prefix)
+    }
+
+    /// The value of the `event` label of the metrics and of `MESOS_COMMAND_EVENT`: the parameter
+    /// prefix.
+    pub const fn label(self) -> &'static str {
+        self.row().prefix
+    }
+
+    /// The events of one kind of module.
+    pub fn of_kind(kind: ModuleKind) -> impl Iterator<Item = Event> {
+        Event::ALL.into_iter().filter(move |event| event.row().kind == kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_its_own_row() {
+        for (index, event) in Event::ALL.into_iter().enumerate() {
+            assert_eq!(event as usize, index);
+            assert_eq!(event.row().event, event);
+            assert_eq!(Event::from_prefix(event.label()), Some(event));
+            assert_eq!(Event::from_index(index as u8), Some(event));
+        }
+        assert_eq!(Event::from_index(19), None);
+        assert_eq!(Event::of_kind(ModuleKind::Hook).count(), 11);
+        assert_eq!(Event::of_kind(ModuleKind::Isolator).count(), 8);
+    }
+
+    #[test]
+    fn input_keys_are_in_bytewise_order() {
+        for event in Event::ALL {
+            let names: Vec<_> = event.row().inputs.iter().map(|key| key.name).collect();
+            let mut sorted = names.clone();
+            sorted.sort_unstable();
+            assert_eq!(names, sorted, "{}", event.label());
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Runs an operator's external command for each event of a Mesos agent or master.
+//!
+//! This crate is the engine: it knows events, protobuf message bytes with their descriptors, and
+//! JSON. It knows neither C++ nor Mesos's classes; the adapters in `cpp/` (and the command line
+//! tool) call [`hook::Hook`] and [`isolator::Isolator`].
+//!
+//! # Who may use whom
+//!
+//! ```text
+//! sys  <-  io, process  <-  call  <-  usage, isolator, hook  <-  cpp, the command line tool
+//! event, config, schema, metrics: plain data and leaves, used by all of the above but sys
+//! ```
+//!
+//! State belongs to a module instance. Process-wide are only the runtime with its spawner threads
+//! ([`process::Runner`]), the schema of the host and the metrics registry.
+
+pub mod call;
+pub mod config;
+pub mod event;
+pub mod hook;
+pub mod io;
+pub mod isolator;
+pub mod metrics;
+pub mod process;
+pub mod schema;
+pub mod sys;
+pub mod usage;
