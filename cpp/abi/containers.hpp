@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <new>
@@ -133,6 +134,11 @@ public:
   {
     mesos_command_host_resources_construct(storage, &elements);
   }
+  VectorResources(VectorResources&& that) noexcept
+  {
+    ::new (static_cast<void*>(storage))
+        Elements(std::move(*reinterpret_cast<Elements*>(that.storage)));
+  }
   VectorResources(const VectorResources&) = delete;
   VectorResources& operator=(const VectorResources&) = delete;
   ~VectorResources() { reinterpret_cast<Elements*>(storage)->~Elements(); }
@@ -152,12 +158,26 @@ public:
   {
     mesos_command_host_resources_construct(this, &elements);
   }
+  SmallVectorResources(SmallVectorResources&& that) noexcept
+      : first(that.first), count(that.count), capacity(that.capacity)
+  {
+    if (static_cast<void*>(that.first) == static_cast<void*>(that.room)) {
+      first = reinterpret_cast<Element*>(room);
+      for (std::size_t i = 0; i < count; i++) {
+        ::new (static_cast<void*>(first + i)) Element(std::move(that.first[i]));
+      }
+    } else {
+      that.first = reinterpret_cast<Element*>(that.room);
+      that.count = 0;
+      that.capacity = INLINE_CAPACITY;
+    }
+  }
   SmallVectorResources(const SmallVectorResources&) = delete;
   SmallVectorResources& operator=(const SmallVectorResources&) = delete;
   ~SmallVectorResources()
   {
     for (std::size_t i = 0; i < count; i++) {
-      first[i].~shared_ptr();
+      first[i].~Element();
     }
     if (static_cast<void*>(first) != static_cast<void*>(room)) {
       ::operator delete(static_cast<void*>(first));
@@ -167,12 +187,46 @@ public:
   const AnyResources& any() const { return *reinterpret_cast<const AnyResources*>(this); }
 
 private:
+  using Element = std::shared_ptr<void>;
+
+  static constexpr std::size_t INLINE_CAPACITY = 15;
+
   // Filled by the host's constructor; deliberately without initialisers of ours.
-  std::shared_ptr<void>* first;
+  Element* first;
   std::size_t count;
   std::size_t capacity;
-  alignas(8) unsigned char room[15 * sizeof(std::shared_ptr<void>)];
+  alignas(8) unsigned char room[INLINE_CAPACITY * sizeof(Element)];
 };
+
+// Which of the two the host has, found by letting its constructor write into a marked buffer.
+enum class ResourcesLayout { UNKNOWN, VECTOR, SMALL_VECTOR };
+
+// `one` must hold exactly one valid resource.
+inline ResourcesLayout resources_layout(const ResourceField& one)
+{
+  constexpr unsigned char UNTOUCHED = 0xA5;
+  alignas(16) unsigned char buffer[512];
+  std::memset(buffer, UNTOUCHED, sizeof(buffer));
+  mesos_command_host_resources_construct(buffer, &one);
+
+  std::size_t written = sizeof(buffer);
+  while (written > 0 && buffer[written - 1] == UNTOUCHED) {
+    written--;
+  }
+  std::uintptr_t words[3];
+  std::memcpy(words, buffer, sizeof(words));
+  if (words[0] == reinterpret_cast<std::uintptr_t>(buffer) + 24 && words[1] == 1 &&
+      words[2] == 15 && written <= sizeof(SmallVectorResources)) {
+    reinterpret_cast<SmallVectorResources*>(buffer)->~SmallVectorResources();
+    return ResourcesLayout::SMALL_VECTOR;
+  }
+  if (words[1] - words[0] == sizeof(std::shared_ptr<void>) && words[2] >= words[1] &&
+      written <= sizeof(VectorResources)) {
+    reinterpret_cast<VectorResources*>(buffer)->~VectorResources();
+    return ResourcesLayout::VECTOR;
+  }
+  return ResourcesLayout::UNKNOWN;
+}
 
 static_assert(sizeof(VectorResources) == 24, "one vector");
 static_assert(sizeof(SmallVectorResources) == 264, "pointer, size, capacity, 15 pointers");

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "glog.hpp"
 #include "message.hpp"
 #include "stout.hpp"
 
@@ -107,7 +108,7 @@ public:
   // Makes the future ready with a value that `build` makes in the future's own storage, given a
   // Result<T>& that is None. Nobody else looks at a pending future's result, so parsing a large
   // message here makes no reader of the lock wait. If `build` throws the future is still pending.
-  // Exceptions of host callbacks are not ours to understand: they are swallowed one by one.
+  // Exceptions of the host's callbacks are not ours to understand: each is logged and dropped.
   template <typename Build>
   bool set(Build&& build)
   {
@@ -158,6 +159,8 @@ private:
       try {
         (*callback)(given...);
       } catch (...) {
+        static const char text[] = "a callback of a future threw an exception; it is dropped";
+        log_line(Severity::ERROR, __FILE__, __LINE__, text, sizeof(text) - 1);
       }
     }
   }

@@ -161,9 +161,8 @@ public:
   Message& operator=(const Message&) = delete;
 
   // A message with these contents; false in `valid` when they are no valid encoding.
-  Message(const void* data, std::size_t size, bool& valid)
+  Message(const void* data, std::size_t size, bool& valid) : Message()
   {
-    Type::construct(this);
     valid = parse(any(), data, size);
   }
 

@@ -68,6 +68,14 @@ public:
     return *built;
   }
 
+  void reset()
+  {
+    if (is_some()) {
+      state = State::NONE;
+      value.~T();
+    }
+  }
+
   bool is_some() const { return state == State::SOME; }
 
   // Only while is_some().
@@ -137,7 +145,10 @@ public:
     return data.get().emplace(std::forward<Args>(args)...);
   }
 
-  // Turns None into an error. If this throws, it is still None.
+  // Turns a value back into None.
+  void clear() { data.get().reset(); }
+
+  // Turns None or a value into an error.
   void fail(std::string&& message)
   {
     data.failure.emplace(std::move(message));
