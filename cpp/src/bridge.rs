@@ -149,7 +149,10 @@ pub(crate) struct IsolatorInstance(Option<Isolator>);
 impl Drop for IsolatorInstance {
     fn drop(&mut self) {
         let isolator = self.0.take();
-        guard("dropping an isolator", move || drop(isolator)).unwrap_or_default();
+        guard("dropping an isolator", move || {
+            let _dropped = isolator;
+        })
+        .unwrap_or_default();
     }
 }
 
