@@ -9,15 +9,21 @@
 
 mod ballast;
 mod clock;
+mod cluster;
+mod containerizer;
+mod executor;
 mod glue;
+mod http;
 mod library;
 mod mesos;
 mod modules;
+mod report;
 mod scenario;
 mod schema;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -33,6 +39,8 @@ struct Arguments {
 enum Command {
     /// Plays a scenario inside a real libmesos.
     Run(Run),
+    /// Runs tasks on a whole master and agent with the modules loaded.
+    Cluster(Cluster),
     /// Writes the descriptors of a Mesos release's messages to a directory.
     Descriptors {
         #[command(flatten)]
@@ -40,6 +48,29 @@ enum Command {
         /// The directory, made when missing.
         #[arg(long)]
         out: PathBuf,
+    },
+    /// Master and agent, for `cluster`.
+    #[command(hide = true)]
+    ClusterProcess {
+        /// The directory of the real library.
+        #[arg(long)]
+        directory: PathBuf,
+        /// The modules file, filled in.
+        #[arg(long)]
+        modules: PathBuf,
+    },
+    /// An executor, started by the agent of a cluster.
+    #[command(hide = true)]
+    Executor {
+        /// Ends its task after so many milliseconds; otherwise when it is killed.
+        #[arg(long)]
+        run_ms: Option<u64>,
+    },
+    /// A stand-in for Mesos's containerizer helper, started by the agent of a cluster.
+    #[command(hide = true)]
+    Containerizer {
+        /// What Mesos's helper is asked to do; only `launch` is known.
+        action: String,
     },
 }
 
@@ -80,6 +111,36 @@ struct Run {
     log: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct Cluster {
+    #[command(flatten)]
+    mesos: Mesos,
+    /// The modules file, filled in as for `run`; without one, no modules.
+    #[arg(long)]
+    modules: Option<PathBuf>,
+    /// NAME=VALUE for the modules file.
+    #[arg(long)]
+    set: Vec<String>,
+    /// How many tasks to launch, each in a container of its own.
+    #[arg(long, default_value_t = 9)]
+    tasks: usize,
+    /// Ends the agent in this way while containers live, and starts it again.
+    #[arg(long)]
+    restart: Option<cluster::End>,
+    /// How the agent is ended at last, with requests in flight.
+    #[arg(long, default_value = "stop")]
+    end: cluster::End,
+    /// File in which the commands recorded their runs, to be compared with what was done.
+    #[arg(long)]
+    records: Option<String>,
+    /// Work directory to use and to keep; otherwise a temporary one.
+    #[arg(long)]
+    work_dir: Option<PathBuf>,
+    /// One JSON object per line instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match execute(arguments.command) {
@@ -106,6 +167,28 @@ fn execute(command: Command) -> anyhow::Result<bool> {
                 open_fds: run.open_fds,
                 json: run.json,
             })
+        }
+        Command::Cluster(it) => cluster::run(&cluster::Options {
+            mesos: it.mesos.version,
+            mesos_dir: it.mesos.mesos_dir,
+            modules: it.modules,
+            set: it.set,
+            tasks: it.tasks,
+            restart: it.restart,
+            end: it.end,
+            records: it.records,
+            work_dir: it.work_dir,
+            json: it.json,
+        }),
+        Command::ClusterProcess { directory, modules } => {
+            cluster::serve(&directory, &modules).map(|()| true)
+        }
+        Command::Executor { run_ms } => {
+            executor::run(run_ms.map(Duration::from_millis)).map(|()| true)
+        }
+        Command::Containerizer { action } => {
+            anyhow::ensure!(action == "launch", "this stand-in only knows launch");
+            std::process::exit(containerizer::launch()?.into())
         }
         Command::Descriptors { mesos, out } => {
             let loaded = library::load(&library::directory(

@@ -10,6 +10,7 @@ mod leftovers;
 mod measure;
 mod model;
 mod play;
-mod report;
 
+pub(crate) use expect::Answered;
+pub(crate) use measure::quantile;
 pub(crate) use play::{Options, run};

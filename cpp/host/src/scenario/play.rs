@@ -13,11 +13,11 @@ use super::expect::complaints;
 use super::leftovers::{self, Snapshot};
 use super::measure::{self, Given, Pending, Series};
 use super::model::{Call, Scenario, Step};
-use super::report::{Line, Report};
 use crate::ballast::{self, Ballast};
 use crate::library::{self, Loaded};
 use crate::mesos::{self, Isolator, Message};
 use crate::modules::{Modules, Placeholders};
+use crate::report::{Line, Report};
 use crate::schema::Schema;
 
 /// What to play and where.

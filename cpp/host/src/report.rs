@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::expect::Answered;
-use super::measure::quantile;
+use crate::scenario::{Answered, quantile};
 
 /// One line of the report.
 #[derive(Debug, Default)]
