@@ -25,6 +25,18 @@ pub(crate) const FILES: [&CStr; 7] = [
     c"mesos/slave/containerizer.proto",
 ];
 
+/// The messages that cross the module interfaces by value, whose sizes therefore matter.
+pub(crate) const BY_VALUE: [&str; 8] = [
+    "mesos.Labels",
+    "mesos.Environment",
+    "mesos.TaskStatus",
+    "mesos.ResourceStatistics",
+    "mesos.ContainerStatus",
+    "mesos.DockerTaskExecutorPrepareInfo",
+    "mesos.slave.ContainerLaunchInfo",
+    "mesos.slave.ContainerLimitation",
+];
+
 /// An emit function for a `Vec<Vec<u8>>` as its context.
 pub(crate) extern "C" fn collect(context: *mut c_void, data: *const u8, size: usize) {
     // SAFETY: the callers pass `collected()` of a live vector, which nobody else uses meanwhile.

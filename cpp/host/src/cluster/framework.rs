@@ -75,7 +75,7 @@ impl Framework {
         call["subscribe"] = json!({ "framework_info": info });
         let mut stream = http::post(address, PATH, &[], &call)?;
         if stream.status != 200 {
-            bail!("not subscribed: {:#}", stream.text().expect_err("its status is not 200"));
+            bail!("not subscribed: HTTP {}", stream.status);
         }
         let stream_id = stream.header("mesos-stream-id").context("no stream id")?.to_owned();
         let first = stream.record()?.context("the stream ended at once")?;
