@@ -178,6 +178,33 @@ fn edit_distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// The parameters as a Markdown table, which stands in the README.
+pub fn markdown() -> String {
+    let mut text = String::from("| parameter | default | meaning |\n|---|---|---|\n");
+    let families = EVENT_KEYS.iter().map(|key| ("<event>", key));
+    for (prefix, key) in families.chain(KEYS.iter().map(|key| ("", key))) {
+        let alias = key.alias.map(|alias| format!(" (also `{alias}`)")).unwrap_or_default();
+        let name = format!("`{prefix}{}`{alias}", key.name);
+        text += &format!("| {name} | {} | {} |\n", key.default, key.meaning);
+    }
+    text
+}
+
+/// The events as a Markdown table, which stands in the README.
+pub fn events_markdown() -> String {
+    let mut text =
+        String::from("| `<event>` | timeout | when it fails | called by |\n|---|---|---|---|\n");
+    for event in Event::ALL {
+        let row = event.row();
+        let timeout = row
+            .timeout
+            .map_or_else(|| "none".to_owned(), |timeout| format!("{} s", timeout.as_secs()));
+        let failure = failure_default(event);
+        text += &format!("| `{}` | {timeout} | {failure} | {} |\n", row.prefix, row.caller);
+    }
+    text
+}
+
 /// The default of `<event>_failure` as text.
 pub fn failure_default(event: Event) -> &'static str {
     match event.row().failure {
@@ -201,6 +228,14 @@ mod tests {
         assert_eq!(find("isolator_watch_interval"), Some(Some(ModuleKind::Isolator)));
         assert_eq!(find("isolator_usage_failure"), None, "usage never fails towards the agent");
         assert_eq!(find("isolator_usage"), None);
+    }
+
+    #[test]
+    fn the_readme_has_the_tables_of_the_catalogue() {
+        let readme = include_str!("../../README.md");
+        for table in [markdown(), events_markdown()] {
+            assert!(readme.contains(&table), "the README must contain this table:\n{table}");
+        }
     }
 
     #[test]

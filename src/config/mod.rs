@@ -6,6 +6,7 @@
 
 mod command;
 pub mod keys;
+pub mod modules_file;
 mod parse;
 pub mod value;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 pub use command::{CommandProblem, command_line, inspect_command};
 
 use crate::event::{Event, FailureAnswer, ModuleKind};
-use crate::metrics::MetricsAddress;
+use crate::metrics::{MetricsAddress, TextfilePath};
 use crate::process::{Background, CommandLine, Stdio};
 
 /// Default of `isolator_watch_frequence`.
@@ -130,7 +131,7 @@ pub struct Config {
     /// Where metrics are served.
     pub metrics_addresses: Vec<MetricsAddress>,
     /// File that gets the metrics text for node_exporter.
-    pub metrics_textfile: Option<PathBuf>,
+    pub metrics_textfile: Option<TextfilePath>,
     /// Refuse commands that others can write.
     pub strict_permissions: bool,
 }

@@ -12,7 +12,7 @@ use super::{
     EventConfig, IoChoice, Warning, command_line, inspect_command, keys,
 };
 use crate::event::{Event, FailureAnswer, ModuleKind};
-use crate::metrics::MetricsAddress;
+use crate::metrics::{MetricsAddress, TextfileError, TextfilePath};
 use crate::process::{Background, Stdio};
 
 /// Parameters by key, and what was noticed while reading them.
@@ -80,7 +80,7 @@ pub(super) fn parse(
         standalone: reader.boolean("standalone", false)?,
         skip_debug_containers: reader.boolean("skip_debug_containers", false)?,
         metrics_addresses: reader.metrics_addresses()?,
-        metrics_textfile: reader.path("metrics_textfile")?,
+        metrics_textfile: reader.textfile()?,
         strict_permissions,
     };
     Ok((config, reader.warnings))
@@ -218,6 +218,12 @@ impl Reader<'_> {
             text.split(',')
                 .map(|one| one.trim().parse::<MetricsAddress>().map_err(|error| error.to_string()))
                 .collect()
+        })
+    }
+
+    fn textfile(&self) -> Result<Option<TextfilePath>, ConfigError> {
+        self.read("metrics_textfile", None, |text| {
+            text.parse().map(Some).map_err(|error: TextfileError| error.to_string())
         })
     }
 

@@ -12,10 +12,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::container::ContainerId;
+use crate::container::{ContainerId, TEMPORARY_SUFFIX};
 
-/// Ends the name of a file that is being written.
-pub const TEMPORARY_SUFFIX: &str = ".mcmd~";
 /// A context larger than this is none of ours: it is not read.
 const MAX_CONTEXT_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -104,7 +102,10 @@ impl Store {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let Ok(metadata) = entry.metadata() else { continue };
             let old = metadata.modified().is_ok_and(|modified| modified < before);
-            if metadata.is_file() && old && !is_known(&name) && fs::remove_file(entry.path()).is_ok()
+            if metadata.is_file()
+                && old
+                && !is_known(&name)
+                && fs::remove_file(entry.path()).is_ok()
             {
                 removed.push(name);
             }
@@ -125,7 +126,7 @@ fn check(id: &ContainerId) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isolator::container::tests::wire;
+    use crate::container::tests::wire;
     use std::os::unix::fs::PermissionsExt;
 
     fn id(names: &[&str]) -> ContainerId {

@@ -34,7 +34,7 @@ impl MetricsAddress {
     /// Whether only this machine can connect.
     pub fn is_local(&self) -> bool {
         match self {
-            MetricsAddress::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            MetricsAddress::Tcp(address) => address.ip().is_loopback(),
             MetricsAddress::Unix(_) => true,
         }
     }
@@ -50,6 +50,11 @@ impl MetricsAddress {
         if address.port() == 0 {
             return Err("the port must be 1 to 65535");
         }
+        // An IPv4 address in IPv6 clothes is the same listener.
+        let address = match address.ip().to_canonical() {
+            ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+            IpAddr::V6(_) => address,
+        };
         Ok(MetricsAddress::Tcp(address))
     }
 }
@@ -170,7 +175,7 @@ mod tests {
             (":9464", "127.0.0.1:9464", true),
             ("0.0.0.0:9464", "0.0.0.0:9464", false),
             ("[::]:9464", "[::]:9464", false),
-            ("[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.1]:1", true),
+            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1", true),
             ("10.1.2.3:65535", "10.1.2.3:65535", false),
             ("unix:/run/m.sock", "unix:/run/m.sock", true),
         ] {

@@ -97,7 +97,7 @@ impl Registry {
         self.registrar.drain.render()
     }
 
-    /// Folds recorded durations into their buckets.
+    /// Folds recorded durations into their buckets. [`super::start`] does this regularly.
     pub fn upkeep(&self) {
         self.registrar.drain.upkeep();
     }
@@ -145,9 +145,15 @@ fn key(metric: &'static Metric, values: &[&str]) -> Key {
         .labels
         .iter()
         .zip(values)
-        .map(|(label, value)| metrics::Label::new(label.name(), (*value).to_owned()))
+        .map(|(label, value)| metrics::Label::new(label.name(), escaped(value)))
         .collect();
     Key::from_parts(metric.name, labels)
+}
+
+/// Doubles backslashes: the exporter takes two in a row for one that is escaped already, and may
+/// swallow a single one, so that different names would meet in one series. Pairs come out right.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\")
 }
 
 #[cfg(test)]

@@ -187,10 +187,9 @@ impl<W> Slot<W> {
         Lookup::Lead(self.flight(policy, Vec::new()))
     }
 
-    /// Whether a value or a failure is kept, or a run is under way.
-    pub fn is_empty(&self) -> bool {
-        let state = self.state.lock();
-        state.good.is_none() && state.failed.is_none() && state.waiting.is_none()
+    /// Whether a good value is kept.
+    pub fn has_value(&self) -> bool {
+        self.state.lock().good.is_some()
     }
 
     /// Forgets everything for good and returns those who wait: their container is going away.

@@ -136,7 +136,7 @@ fn a_closed_slot_drops_late_results_and_answers_empty() {
     assert!(delivery.waiters.is_empty() && delivery.value.is_none());
     let (served, outcome, ..) = answer(slot.lookup(policy(), now, 2));
     assert_eq!((served, outcome), (None, OutcomeKind::Cancelled));
-    assert!(slot.is_empty());
+    assert!(!slot.has_value());
 }
 
 #[test]

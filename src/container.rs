@@ -5,6 +5,8 @@ use std::sync::Arc;
 /// Nesting deeper than this is no container ID of Mesos.
 const MAX_DEPTH: usize = 64;
 /// The longest name of a file (`NAME_MAX`, limits.h).
+/// Ends the name of a context file that is being written.
+pub const TEMPORARY_SUFFIX: &str = ".mcmd~";
 const MAX_FILE_NAME: usize = 255;
 
 /// A container's ID in both of its forms.
@@ -43,7 +45,7 @@ impl ContainerId {
         !text.is_empty()
             && text != "."
             && text != ".."
-            && text.len() <= MAX_FILE_NAME - super::store::TEMPORARY_SUFFIX.len()
+            && text.len() <= MAX_FILE_NAME - TEMPORARY_SUFFIX.len()
             && !text.contains(['/', '\0'])
     }
 
@@ -81,13 +83,16 @@ fn fields(message: &[u8]) -> Option<Fields<'_>> {
     Some((value, parent))
 }
 
+/// Number and, for length-delimited ones, bytes of a field.
+type Field<'a> = (u32, Option<&'a [u8]>);
+
 struct Reader<'a>(&'a [u8]);
 
 struct Malformed;
 
 impl<'a> Reader<'a> {
     /// Number and, for length-delimited ones, bytes of the next field; `None` at the end.
-    fn next(&mut self) -> Result<Option<(u32, Option<&'a [u8]>)>, Malformed> {
+    fn next(&mut self) -> Result<Option<Field<'a>>, Malformed> {
         if self.0.is_empty() {
             return Ok(None);
         }
@@ -166,9 +171,8 @@ pub(crate) mod tests {
 
     #[test]
     fn only_harmless_ids_name_files() {
-        let names_file = |text: &str| {
-            ContainerId { wire: Arc::from([]), text: text.into() }.is_file_name()
-        };
+        let names_file =
+            |text: &str| ContainerId { wire: Arc::from([]), text: text.into() }.is_file_name();
         assert!(names_file("3f1c.b"));
         for text in ["", ".", "..", "a/b", "a\0b", &"x".repeat(255)] {
             assert!(!names_file(text), "{text:?}");
