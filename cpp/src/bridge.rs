@@ -205,24 +205,28 @@ fn call_hook(hook: &HookInstance, event: u8, inputs: &[ffi::Input<'_>]) -> ffi::
         Some(event) => refuse_harmful(event, hook.0.call(event, &read_inputs(inputs))),
         None => Answer::Failure(format!("there is no event {event}")),
     });
-    let (kind, bytes) = parts(answer.unwrap_or_else(|panic| Answer::Failure(panic.to_string())));
-    ffi::HookAnswer { kind, bytes }
-}
-
-fn parts(answer: Answer) -> (ffi::AnswerKind, Vec<u8>) {
-    match answer {
-        Answer::Nothing => (ffi::AnswerKind::Nothing, Vec::new()),
-        Answer::Message(bytes) => (ffi::AnswerKind::Message, bytes),
-        Answer::Failure(text) => (ffi::AnswerKind::Failure, text.into_bytes()),
+    match answer.unwrap_or_else(|panic| Answer::Failure(panic.to_string())) {
+        Answer::Nothing => ffi::HookAnswer { kind: ffi::AnswerKind::Nothing, bytes: Vec::new() },
+        Answer::Message(bytes) => {
+            ffi::HookAnswer { kind: ffi::AnswerKind::Message, bytes: bytes.to_vec() }
+        }
+        Answer::Failure(text) => {
+            ffi::HookAnswer { kind: ffi::AnswerKind::Failure, bytes: text.into_bytes() }
+        }
     }
 }
 
 /// The engine's completion. Dropped unused, it drops the C++ object, which falls back.
 fn into_completion(mut completion: UniquePtr<ffi::Completion>) -> Completion {
     Box::new(move |answer| {
-        let (kind, bytes) = parts(answer);
         if let Some(completion) = completion.as_mut() {
-            completion.complete(kind, &bytes);
+            match &answer {
+                Answer::Nothing => completion.complete(ffi::AnswerKind::Nothing, &[]),
+                Answer::Message(bytes) => completion.complete(ffi::AnswerKind::Message, bytes),
+                Answer::Failure(text) => {
+                    completion.complete(ffi::AnswerKind::Failure, text.as_bytes());
+                }
+            }
         }
     })
 }
