@@ -27,6 +27,10 @@ fn main() {
     // and the vtables that the host holds must outlive that.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
 
+    // What this library defines and uses itself is never looked up elsewhere, whatever other
+    // libraries with the same names the process has.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-Bsymbolic");
+
     for directory in ["abi", "shim"] {
         println!("cargo::rerun-if-changed={directory}");
     }

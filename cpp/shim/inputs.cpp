@@ -26,7 +26,7 @@ void Inputs::absent()
 void Inputs::message(const abi::AnyMessage& value)
 {
   Input& input = next(InputKind::Message);
-  std::string& bytes = messages_[count - 1];
+  std::string& bytes = message_bytes[count - 1];
   abi::append(value, bytes);
   input.bytes = bytes_of(bytes);
 }

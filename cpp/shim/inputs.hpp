@@ -49,7 +49,7 @@ private:
   void messages(std::vector<std::string>&& serialised);
 
   Input values[CAPACITY];
-  std::string messages_[CAPACITY];
+  std::string message_bytes[CAPACITY];
   std::vector<std::string> list_bytes[CAPACITY];
   std::vector<Item> list_items[CAPACITY];
   std::size_t count = 0;

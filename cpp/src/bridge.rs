@@ -205,12 +205,15 @@ fn call_hook(hook: &HookInstance, event: u8, inputs: &[ffi::Input<'_>]) -> ffi::
         Some(event) => refuse_harmful(event, hook.0.call(event, &read_inputs(inputs))),
         None => Answer::Failure(format!("there is no event {event}")),
     });
-    let (kind, bytes) = match answer.unwrap_or_else(|panic| Answer::Failure(panic.to_string())) {
-        Answer::Nothing => (ffi::AnswerKind::Nothing, Vec::new()),
-        Answer::Message(bytes) => (ffi::AnswerKind::Message, bytes.to_vec()),
-        Answer::Failure(text) => (ffi::AnswerKind::Failure, text.into_bytes()),
-    };
-    ffi::HookAnswer { kind, bytes }
+    match answer.unwrap_or_else(|panic| Answer::Failure(panic.to_string())) {
+        Answer::Nothing => ffi::HookAnswer { kind: ffi::AnswerKind::Nothing, bytes: Vec::new() },
+        Answer::Message(bytes) => {
+            ffi::HookAnswer { kind: ffi::AnswerKind::Message, bytes: bytes.to_vec() }
+        }
+        Answer::Failure(text) => {
+            ffi::HookAnswer { kind: ffi::AnswerKind::Failure, bytes: text.into_bytes() }
+        }
+    }
 }
 
 /// The engine's completion. Dropped unused, it drops the C++ object, which falls back.

@@ -24,8 +24,10 @@ impl fmt::Display for Panicked {
 pub(crate) fn guard<T>(what: &'static str, body: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
         let panicked = Panicked { what, text: text_of(payload.as_ref()) };
-        // A payload may panic again while it is dropped; leaking it cannot.
-        std::mem::forget(payload);
+        // A payload may panic again while it is dropped; what that leaves is leaked.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
         mesos_command::metrics::panic_caught();
         tracing::error!("{panicked}");
         panicked

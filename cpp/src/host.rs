@@ -1,32 +1,38 @@
-//! What the library knows about its host: read once, at the first instance's creation.
+//! What the library learns about its host: read once, at the first instance's creation.
 
 use std::sync::Once;
 
-use mesos_command::schema::{self, Schema};
+use mesos_command::{metrics, schema};
 
 static INSTALLED: Once = Once::new();
 
 /// Tells the engine the host's release and schema. Only the first call has an effect.
+///
+/// `files` are the host's own descriptors, one serialised `FileDescriptorProto` each.
 pub(crate) fn install(version: &str, files: Vec<Vec<u8>>) {
     INSTALLED.call_once(|| {
-        mesos_command::metrics::set_build_info(version);
+        tracing::info!("mesos-command-modules {} in Mesos {version}", env!("CARGO_PKG_VERSION"));
+        metrics::set_build_info(version);
         install_schema(files);
     });
 }
 
-/// Hands the host's own descriptors, one serialised `FileDescriptorProto` each, to the engine.
+/// Without a usable schema of the host the built-in one stays: fields that only this host has are
+/// then missing from inputs, and nothing else is lost.
 fn install_schema(files: Vec<Vec<u8>>) {
-    let count = files.len();
-    match Schema::from_files(files) {
+    if files.is_empty() {
+        tracing::warn!("this host has no protobuf descriptors; using those of Mesos 1.11.0");
+        return;
+    }
+    match schema::Schema::from_files(files) {
         Ok(schema) => {
+            if !schema.left_out().is_empty() {
+                tracing::info!("fields that inputs do not show: {}", schema.left_out().join(", "));
+            }
             schema::install(schema);
-            tracing::debug!("read {count} files of the host's schema");
         }
-        // The messages that commands see have changed little over the releases: the library's own
-        // description is the better answer than none.
-        Err(error) => tracing::warn!(
-            "the schema of this Mesos cannot be read ({error}); the library's own, of Mesos \
-             1.11.0, is used"
+        Err(error) => tracing::error!(
+            "the host's protobuf descriptors cannot be used ({error}); using those of Mesos 1.11.0"
         ),
     }
 }
