@@ -12,11 +12,12 @@
 //! | `load`, `builtin`, `tables` | descriptors to compiled tables |
 //! | `scan`, `write`, `text` | wire format to JSON |
 //! | `json`, `normalise`, `number`, `read`, `path` | JSON to wire format |
-//! | `inspect`, `differences` | questions about bytes and about two schemas |
+//! | `inspect`, `describe`, `differences` | questions about bytes, a type, and two schemas |
 //! | `current` | the schema of this process |
 
 mod builtin;
 mod current;
+mod describe;
 mod differences;
 mod error;
 mod inspect;
@@ -33,6 +34,7 @@ mod text;
 mod write;
 
 pub use current::{current, install};
+pub use describe::{FieldInfo, FieldLabel, FieldType};
 pub use differences::differences;
 pub use error::{DecodeError, Loss, LossKind, ReadError, SchemaError};
 pub use inspect::FieldValue;

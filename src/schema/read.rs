@@ -219,7 +219,9 @@ impl<'t> Reader<'t> {
             self.text(entry.field(rank), key, path)?;
         }
         if let Some(rank) = entry.rank_of_number(2) {
-            self.apply(entry.field(rank), value, path, depth + 1)?;
+            let set = self.apply(entry.field(rank), value, path, depth + 1)?;
+            // An entry without its value has an empty one, which can lack required fields.
+            self.lacking |= !set && entry.can_lack;
         }
         self.close(start);
         Ok(())
