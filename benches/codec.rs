@@ -1,8 +1,6 @@
 //! What converting costs: a container's configuration of about a kilobyte on its way out, and a
 //! usage answer on its way in.
 
-#![expect(missing_docs, reason = "the macros make undocumented functions")]
-
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,7 +1,7 @@
 //! Questions about message bytes: which required fields are missing, what a field holds, and the
 //! bytes without a field.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, iter, ops::Range};
 
 use super::{
     error::DecodeError,
@@ -85,7 +85,7 @@ impl Missing<'_> {
             let elements: Vec<Range<usize>> = match field.cardinality {
                 Cardinality::Map => self.live_entries(below, start..end, depth)?,
                 Cardinality::Repeated => (start..end).map(|at| at..at + 1).collect(),
-                _ => vec![start..end],
+                _ => iter::once(start..end).collect(),
             };
             let prefix = self.prefix.len();
             for (index, element) in elements.into_iter().enumerate() {
@@ -143,7 +143,7 @@ pub(super) fn values<'a>(
     let mut scan = Scan::new(tables, bytes);
     let mut index = index;
     // Each group is one message: the occurrences that are concatenated to it.
-    let mut groups = vec![0..1];
+    let mut groups: Vec<Range<usize>> = iter::once(0..1).collect();
     let mut names = path.split('.').peekable();
     let mut depth = 0;
     while let Some(name) = names.next() {

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `load`, `builtin`, `tables` | descriptors to compiled tables |
 //! | `scan`, `write`, `text` | wire format to JSON |
-//! | `json`, `normalise`, `number`, `read`, `path` | JSON to wire format |
+//! | `json`, `normalise`, `number`, `read`, `put`, `path` | JSON to wire format |
 //! | `inspect`, `describe`, `differences` | questions about bytes, a type, and two schemas |
 //! | `current` | the schema of this process |
 
@@ -27,6 +27,7 @@ mod message;
 mod normalise;
 mod number;
 mod path;
+mod put;
 mod read;
 mod scan;
 mod tables;

@@ -83,7 +83,7 @@ fn base64(bytes: &[u8]) -> String {
         let six = format!("{:0<6}", &bits[start..bits.len().min(start + 6)]);
         text.push(letters[usize::from_str_radix(&six, 2).unwrap()]);
     }
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text
