@@ -169,6 +169,8 @@ pub struct Row {
     pub timeout: Option<Duration>,
     /// Which queue it waits in.
     pub lane: Lane,
+    /// Whether the command runs behind: the caller is answered at once.
+    pub behind: bool,
     /// Whether the original C++ modules had it.
     pub in_original: bool,
 }

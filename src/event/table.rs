@@ -53,6 +53,7 @@ const HOOK: Row = Row {
     failure_configurable: true,
     timeout: AGENT_HOOK_TIMEOUT,
     lane: Lane::Hook,
+    behind: false,
     in_original: false,
 };
 
@@ -95,6 +96,7 @@ pub(super) static ROWS: [Row; 19] = [
         caller: "master actor, which does not wait (the command runs behind)",
         inputs: &[SLAVE_INFO],
         timeout: MASTER_HOOK_TIMEOUT,
+        behind: true,
         ..HOOK
     },
     Row {

@@ -1,1 +1,49 @@
-//! To be written.
+//! What the product tells Prometheus.
+//!
+//! One [`Registry`] per loaded copy of the library holds every series; it exists from its first
+//! use, starts no thread and is never the process's global recorder, so that it cannot clash with
+//! another library's. Instances get their handles once, from [`ModuleMetrics::new`], and keep
+//! them: the hot path is a few atomic additions, without a look-up or an allocation.
+//!
+//! [`catalogue`] names every metric; the exposition, the documentation, the dashboards and their
+//! tests read it. [`labels`] holds the closed label sets that [`crate::event`] does not have. The
+//! text is there for any caller ([`render`]) before, or without, a listener; [`start`], [`listen`]
+//! and [`textfile`] add upkeep, listeners and the text file, all on one thread of their own.
+//!
+//! Invariants:
+//! * No label value comes from a container, a path or an error text.
+//! * Counters and histogram counts lose nothing, whatever runs at the same time.
+//! * Memory is bounded by the number of series, whether anybody scrapes or not.
+
+mod address;
+pub mod catalogue;
+mod histogram;
+pub mod labels;
+mod module;
+mod registry;
+mod service;
+
+pub use address::{AddressError, MetricsAddress, TextfileError, TextfilePath};
+pub use labels::{CacheResult, FailureReason, KillSignal, WorkerRestart};
+pub use module::{EventMetrics, ModuleMetrics, WorkerMetrics};
+pub use registry::{Registry, registry};
+pub use service::{listen, start, textfile};
+
+/// The text of all series in the exposition format 0.0.4 of Prometheus.
+///
+/// May be called from any thread, before any listener exists. Takes time in proportion to the
+/// number of series (about 1 µs each) and blocks no recording meanwhile.
+pub fn render() -> String {
+    registry().render()
+}
+
+/// Counts a panic that was caught at the boundary to the host.
+pub fn panic_caught() {
+    registry().panic_caught();
+}
+
+/// Publishes `mesos_command_build_info` with this build's version and the host's. Only the first
+/// call has an effect: neither version changes while the process lives.
+pub fn set_build_info(mesos_version: &str) {
+    registry().set_build_info(mesos_version);
+}

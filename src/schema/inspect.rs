@@ -29,6 +29,16 @@ pub enum FieldValue<'a> {
     Bytes(&'a [u8]),
 }
 
+impl FieldValue<'_> {
+    /// The bits of a number; `None` for text and messages.
+    pub fn bits(&self) -> Option<u64> {
+        match self {
+            FieldValue::Bits(bits) => Some(*bits),
+            FieldValue::Bytes(_) => None,
+        }
+    }
+}
+
 /// The paths of the missing required fields: a message's own first, in the order of declaration,
 /// then those below it by field number.
 pub(super) fn missing(

@@ -42,3 +42,4 @@ pub use inspect::FieldValue;
 pub use load::Schema;
 pub use message::MessageType;
 pub use read::Parsed;
+pub use text::{double as write_json_double, string as write_json_string};

@@ -25,7 +25,7 @@ const ESCAPES: [u8; 256] = {
 };
 
 /// A quoted string.
-pub(super) fn string(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn string(bytes: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     out.reserve(bytes.len() + 2);
     out.push(b'"');
@@ -74,7 +74,7 @@ pub(super) fn signed(value: i64, out: &mut Vec<u8>) {
 }
 
 /// A double: shortest digits that read back as the same number.
-pub(super) fn double(value: f64, out: &mut Vec<u8>) {
+pub fn double(value: f64, out: &mut Vec<u8>) {
     let size = value.abs();
     if value.is_nan() {
         out.extend_from_slice(b"NaN");

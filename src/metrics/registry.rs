@@ -1,0 +1,315 @@
+//! The registry: owner of the recorder and of the instances' handles.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use metrics::{Counter, Gauge, Key, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+use parking_lot::Mutex;
+
+use super::catalogue::{self, BUCKETS, Kind, METRICS, Metric};
+use super::histogram::{Drain, Histogram};
+use super::module::ModuleMetrics;
+use crate::event::ModuleKind;
+
+/// The recorder requires some for each registration; it does not use it.
+static METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+/// All series of one copy of the library.
+///
+/// The product uses the one that [`registry`] returns; others exist in tests alone.
+#[derive(Debug)]
+pub struct Registry {
+    registrar: Arc<Registrar>,
+    modules: Mutex<BTreeMap<String, Arc<ModuleMetrics>>>,
+    panics: Counter,
+    build_info: OnceLock<Gauge>,
+}
+
+/// Makes handles of the catalogue's metrics.
+#[derive(Debug)]
+pub(super) struct Registrar {
+    recorder: PrometheusRecorder,
+    drain: Arc<Drain>,
+}
+
+/// The registry of this copy of the library, made at the first call. Starts nothing.
+pub fn registry() -> &'static Registry {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    REGISTRY.get_or_init(Registry::new)
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry::new()
+    }
+}
+
+impl Registry {
+    /// Makes an empty registry of its own.
+    pub fn new() -> Registry {
+        let mut builder = PrometheusBuilder::new();
+        for metric in METRICS.iter().filter(|metric| metric.kind == Kind::Histogram) {
+            builder = builder
+                .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), &BUCKETS)
+                .expect("only an empty list of bounds is refused, and BUCKETS has 22");
+        }
+        let recorder = builder.build_recorder();
+        for metric in &METRICS {
+            let (name, help) = (metric.name.into(), metric.help.into());
+            // The exporter would append the unit to names that have it already, so none is given.
+            match metric.kind {
+                Kind::Counter => recorder.describe_counter(name, None, help),
+                Kind::Gauge => recorder.describe_gauge(name, None, help),
+                Kind::Histogram => recorder.describe_histogram(name, None, help),
+            }
+        }
+        let drain = Drain::new(recorder.handle());
+        let registrar = Arc::new(Registrar { recorder, drain });
+        let panics = registrar.counter(&catalogue::PANICS, &[]);
+        Registry { registrar, modules: Mutex::default(), panics, build_info: OnceLock::new() }
+    }
+
+    /// The handles of the instances called `module_name`: the same ones for every caller, so that
+    /// a hook and an isolator of one name share their series. The series of the isolator appear
+    /// when the first isolator of the name asks.
+    pub fn module(&self, module_name: &str, kind: ModuleKind) -> Arc<ModuleMetrics> {
+        let module = {
+            let mut modules = self.modules.lock();
+            match modules.get(module_name) {
+                Some(module) => Arc::clone(module),
+                None => {
+                    let module = Arc::new(ModuleMetrics::register(&self.registrar, module_name));
+                    modules.insert(module_name.to_owned(), Arc::clone(&module));
+                    module
+                }
+            }
+        };
+        if kind == ModuleKind::Isolator {
+            module.register_isolator();
+        }
+        module
+    }
+
+    /// See [`super::render`].
+    pub fn render(&self) -> String {
+        self.registrar.drain.render()
+    }
+
+    /// Folds recorded durations into their buckets. [`super::start`] does this regularly.
+    pub fn upkeep(&self) {
+        self.registrar.drain.upkeep();
+    }
+
+    /// See [`super::panic_caught`].
+    pub fn panic_caught(&self) {
+        self.panics.increment(1);
+    }
+
+    /// See [`super::set_build_info`].
+    pub fn set_build_info(&self, mesos_version: &str) {
+        self.build_info.get_or_init(|| {
+            let values = [env!("CARGO_PKG_VERSION"), mesos_version];
+            let info = self.registrar.gauge(&catalogue::BUILD_INFO, &values);
+            info.set(1.0);
+            info
+        });
+    }
+}
+
+impl Registrar {
+    /// The counter of `metric` with these label values, in the catalogue's order.
+    pub(super) fn counter(&self, metric: &'static Metric, values: &[&str]) -> Counter {
+        debug_assert_eq!(metric.kind, Kind::Counter);
+        self.recorder.register_counter(&key(metric, values), &METADATA)
+    }
+
+    /// The gauge of `metric` with these label values, in the catalogue's order.
+    pub(super) fn gauge(&self, metric: &'static Metric, values: &[&str]) -> Gauge {
+        debug_assert_eq!(metric.kind, Kind::Gauge);
+        self.recorder.register_gauge(&key(metric, values), &METADATA)
+    }
+
+    /// The histogram of `metric` with these label values, in the catalogue's order.
+    pub(super) fn histogram(&self, metric: &'static Metric, values: &[&str]) -> Histogram {
+        debug_assert_eq!(metric.kind, Kind::Histogram);
+        let sink = self.recorder.register_histogram(&key(metric, values), &METADATA);
+        self.drain.histogram(sink)
+    }
+}
+
+fn key(metric: &'static Metric, values: &[&str]) -> Key {
+    debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
+    let labels: Vec<metrics::Label> = metric
+        .labels
+        .iter()
+        .zip(values)
+        .map(|(label, value)| metrics::Label::new(label.name(), escaped(value)))
+        .collect();
+    Key::from_parts(metric.name, labels)
+}
+
+/// Doubles backslashes: the exporter takes two in a row for one that is escaped already, and may
+/// swallow a single one, so that different names would meet in one series. Pairs come out right.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::{Event, OutcomeKind};
+    use crate::metrics::{CacheResult, FailureReason, KillSignal, WorkerRestart};
+
+    fn has(text: &str, line: &str) {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+
+    #[test]
+    fn a_hook_and_an_isolator_of_one_name_share_their_series() {
+        let registry = Registry::new();
+        let hook = registry.module("m", ModuleKind::Hook);
+        assert!(!registry.render().contains("mesos_command_containers"));
+        let isolator = registry.module("m", ModuleKind::Isolator);
+        assert!(Arc::ptr_eq(&hook, &isolator));
+        assert!(!Arc::ptr_eq(&hook, &registry.module("n", ModuleKind::Hook)));
+        has(&registry.render(), "mesos_command_containers{module=\"m\"} 0");
+    }
+
+    #[test]
+    fn series_of_configured_events_exist_as_zeros() {
+        let registry = Registry::new();
+        let module = registry.module("m", ModuleKind::Isolator);
+        module.event(Event::Usage);
+        let text = registry.render();
+        let labels = "module=\"m\",event=\"isolator_usage\"";
+        for outcome in OutcomeKind::ALL {
+            has(&text, &format!("mesos_command_calls_total{{{labels},outcome=\"{outcome}\"}} 0"));
+            has(&text, &format!("mesos_command_runs_total{{{labels},outcome=\"{outcome}\"}} 0"));
+        }
+        for reason in FailureReason::ALL {
+            has(&text, &format!("mesos_command_failures_total{{{labels},reason=\"{reason}\"}} 0"));
+        }
+        has(&text, &format!("mesos_command_call_duration_seconds_count{{{labels}}} 0"));
+        assert!(!text.contains("isolator_prepare") && !text.contains("worker_up"), "{text}");
+        module.event(Event::Usage).worker();
+        let text = registry.render();
+        has(&text, &format!("mesos_command_worker_up{{{labels}}} 0"));
+        for reason in WorkerRestart::ALL {
+            has(
+                &text,
+                &format!("mesos_command_worker_restarts_total{{{labels},reason=\"{reason}\"}} 0"),
+            );
+        }
+    }
+
+    #[test]
+    fn every_method_moves_its_own_series_and_no_other() {
+        let registry = Registry::new();
+        let module = registry.module("m", ModuleKind::Isolator);
+        let event = module.event(Event::Cleanup);
+        event.worker();
+        let by_event = "module=\"m\",event=\"isolator_cleanup\"";
+        let second = Duration::from_secs(1);
+        type Step<'a> = (&'a dyn Fn(), Vec<String>);
+        let steps: [Step<'_>; 16] = [
+            (
+                &|| event.call(OutcomeKind::Ok, None),
+                vec![format!("calls_total{{{by_event},outcome=\"ok\"}} 1")],
+            ),
+            (&|| event.running_inc(), vec![format!("running{{{by_event}}} 1")]),
+            (&|| event.running_dec(), vec![format!("running{{{by_event}}} 0")]),
+            (&|| event.stray(), vec![format!("strays_total{{{by_event}}} 1")]),
+            (&|| event.timeout(), vec![format!("timeouts_total{{{by_event}}} 1")]),
+            (&|| event.output_bytes(77), vec![format!("output_bytes_total{{{by_event}}} 77")]),
+            (&|| event.lossy_output(), vec![format!("lossy_outputs_total{{{by_event}}} 1")]),
+            (
+                &|| event.run_failed(OutcomeKind::Timeout, FailureReason::TimeoutQueued, second),
+                vec![
+                    format!("failures_total{{{by_event},reason=\"timeout_queued\"}} 1"),
+                    format!("runs_total{{{by_event},outcome=\"timeout\"}} 1"),
+                    format!("timeouts_total{{{by_event}}} 2"),
+                    format!("run_duration_seconds_bucket{{{by_event},le=\"0.5\"}} 0"),
+                    format!("run_duration_seconds_bucket{{{by_event},le=\"1\"}} 1"),
+                    format!("run_duration_seconds_sum{{{by_event}}} 1"),
+                ],
+            ),
+            (
+                &|| event.worker().restart(WorkerRestart::Protocol),
+                vec![format!("worker_restarts_total{{{by_event},reason=\"protocol\"}} 1")],
+            ),
+            (&|| event.worker().up_inc(), vec![format!("worker_up{{{by_event}}} 1")]),
+            (
+                &|| module.kill(KillSignal::Kill),
+                vec!["kills_total{module=\"m\",signal=\"kill\"} 1".into()],
+            ),
+            (&|| module.queued_inc(), vec!["queued{module=\"m\"} 1".into()]),
+            (&|| module.containers_add(3), vec!["containers{module=\"m\"} 3".into()]),
+            (&|| module.cache_entries_add(2), vec!["usage_cache_entries{module=\"m\"} 2".into()]),
+            (
+                &|| module.cache_request(CacheResult::Joined),
+                vec!["usage_cache_requests_total{module=\"m\",result=\"joined\"} 1".into()],
+            ),
+            (&|| registry.panic_caught(), vec!["panics_total 1".into()]),
+        ];
+        for (step, expected) in steps {
+            let before = registry.render();
+            step();
+            let after = registry.render();
+            for line in &expected {
+                has(&after, &format!("mesos_command_{line}"));
+            }
+            let changed: Vec<_> =
+                after.lines().filter(|line| !before.lines().any(|l| l == *line)).collect();
+            let histogram = changed.iter().filter(|l| l.contains("_seconds_")).count();
+            let expected_histogram = expected.iter().filter(|l| l.contains("_seconds_")).count();
+            let others = changed.len() - histogram;
+            assert_eq!(others, expected.len() - expected_histogram, "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn calls_from_the_cache_are_not_timed() {
+        let registry = Registry::new();
+        let module = registry.module("m", ModuleKind::Isolator);
+        let usage = module.event(Event::Usage);
+        usage.call(OutcomeKind::Ok, None);
+        usage.call(OutcomeKind::Ok, Some(Duration::from_millis(3)));
+        let text = registry.render();
+        let labels = "module=\"m\",event=\"isolator_usage\"";
+        has(&text, &format!("mesos_command_calls_total{{{labels},outcome=\"ok\"}} 2"));
+        has(&text, &format!("mesos_command_call_duration_seconds_count{{{labels}}} 1"));
+    }
+
+    #[test]
+    fn build_info_is_set_once() {
+        let registry = Registry::new();
+        assert!(!registry.render().contains("build_info{"));
+        registry.set_build_info("1.11.0");
+        registry.set_build_info("1.9.0");
+        let text = registry.render();
+        let version = env!("CARGO_PKG_VERSION");
+        has(
+            &text,
+            &format!(
+                "mesos_command_build_info{{version=\"{version}\",mesos_version=\"1.11.0\"}} 1"
+            ),
+        );
+        assert!(!text.contains("1.9.0"));
+    }
+
+    #[test]
+    fn help_and_type_come_from_the_catalogue() {
+        let registry = Registry::new();
+        registry.module("m", ModuleKind::Isolator).event(Event::Usage).worker();
+        registry.set_build_info("1.11.0");
+        let text = registry.render();
+        for metric in &METRICS {
+            has(&text, &format!("# HELP {} {}", metric.name, metric.help));
+            has(&text, &format!("# TYPE {} {}", metric.name, metric.kind.label()));
+        }
+    }
+}

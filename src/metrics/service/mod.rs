@@ -1,0 +1,162 @@
+//! Upkeep, listeners and the text file: everything that needs a thread.
+//!
+//! One thread, `mcmd-metrics`, with a runtime of its own: rendering many series or a slow scraper
+//! never delays a call, and metrics stay readable when everything else is stuck. It starts with
+//! the first [`start`], [`listen`] or [`textfile`] (so never before an instance is created) and
+//! lives as long as the process. A text file adds a second thread, `mcmd-metrics-io`, for its
+//! writes: a file system that hangs must stop neither upkeep nor listeners.
+//!
+//! Nothing here fails an instance. What cannot be done is logged once, tried again with growing
+//! pauses, and logged again when it works.
+
+mod backoff;
+mod http;
+mod listener;
+mod textfile;
+mod unix;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
+
+use super::address::{MetricsAddress, TextfilePath};
+use super::registry::{Registry, registry};
+
+/// Pause between two foldings of recorded durations.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// Connections served at once, over all listeners; more wait in the kernel.
+const MAX_CONNECTIONS: usize = 16;
+
+static SERVICE: Mutex<Option<Service>> = Mutex::new(None);
+
+/// Starts the upkeep of the registry, once per process; further calls do nothing. Does not block.
+pub fn start() {
+    with_service(|_| ());
+}
+
+/// Serves `/metrics` and `/healthz` at each of `addresses`, in addition to those of earlier calls.
+/// An address that is served already, for whatever instance, is left as it is. Does not block: an
+/// address that cannot be bound is logged and tried again until it can.
+pub fn listen(addresses: &[MetricsAddress]) {
+    if !addresses.is_empty() {
+        with_service(|service| service.listen(addresses));
+    }
+}
+
+/// Keeps `path` up to date for the textfile collector of node_exporter, in addition to the paths
+/// of earlier calls. Does not block: writes that fail are logged and tried again.
+pub fn textfile(path: &TextfilePath) {
+    with_service(|service| service.textfile(path));
+}
+
+fn with_service(action: impl FnOnce(&mut Service)) {
+    let mut slot = SERVICE.lock();
+    if slot.is_none() {
+        match Service::start(registry()) {
+            Ok(service) => *slot = Some(service),
+            // The next instance tries again. Until then renderings and full stages do the upkeep.
+            Err(error) => {
+                tracing::warn!(%error, "cannot start the metrics thread: no listener, no text file");
+                return;
+            }
+        }
+    }
+    if let Some(service) = slot.as_mut() {
+        action(service);
+    }
+}
+
+/// The running thread and what was asked of it.
+#[derive(Debug)]
+struct Service {
+    registry: &'static Registry,
+    runtime: Handle,
+    connections: Arc<Semaphore>,
+    addresses: BTreeSet<MetricsAddress>,
+    textfiles: BTreeSet<TextfilePath>,
+}
+
+impl Service {
+    fn start(registry: &'static Registry) -> io::Result<Service> {
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .thread_name("mcmd-metrics-io")
+            .max_blocking_threads(2)
+            .build()?;
+        let handle = runtime.handle().clone();
+        std::thread::Builder::new().name("mcmd-metrics".to_owned()).spawn(move || {
+            block_signals();
+            runtime.block_on(upkeep(registry));
+        })?;
+        Ok(Service {
+            registry,
+            runtime: handle,
+            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            addresses: BTreeSet::new(),
+            textfiles: BTreeSet::new(),
+        })
+    }
+
+    fn listen(&mut self, addresses: &[MetricsAddress]) {
+        for address in addresses {
+            if self.addresses.insert(address.clone()) {
+                let connections = Arc::clone(&self.connections);
+                self.runtime.spawn(listener::run(address.clone(), self.registry, connections));
+            }
+        }
+    }
+
+    fn textfile(&mut self, path: &TextfilePath) {
+        if self.textfiles.insert(path.clone()) {
+            self.runtime.spawn(textfile::run(path.clone(), self.registry));
+        }
+    }
+}
+
+async fn upkeep(registry: &'static Registry) {
+    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        guarded(registry, || registry.upkeep());
+    }
+}
+
+/// Runs `action`; a panic in it is counted and yields `None`, so that the thread goes on.
+fn guarded<T>(registry: &Registry, action: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(action)) {
+        Ok(value) => Some(value),
+        Err(_) => {
+            registry.panic_caught();
+            None
+        }
+    }
+}
+
+/// The host's signals are for the host's threads. Those that a faulty instruction raises stay
+/// open: blocked, they would end the process without the host's report.
+fn block_signals() {
+    let mut signals = SigSet::all();
+    for fault in [
+        Signal::SIGSEGV,
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGILL,
+        Signal::SIGTRAP,
+        Signal::SIGABRT,
+    ] {
+        signals.remove(fault);
+    }
+    if let Err(error) = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK) {
+        tracing::warn!(%error, "cannot block signals on the metrics thread");
+    }
+}

@@ -1,0 +1,177 @@
+//! Listeners over TCP and Unix sockets.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use mesos_command::event::{Event, ModuleKind, OutcomeKind};
+use mesos_command::metrics::{self, MetricsAddress, ModuleMetrics};
+
+use crate::support::{free_address, request, scrape, wait_for};
+
+#[test]
+fn paths_and_methods_are_answered_as_documented() {
+    let address = free_address();
+    metrics::listen(std::slice::from_ref(&address));
+    let answer = scrape(&address);
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"));
+    assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    assert!(answer.body.contains("\nmesos_command_panics_total "));
+
+    let healthy = request(&address, "GET", "/healthz").expect("an answer");
+    assert_eq!((healthy.status, healthy.body.as_str()), (200, "ok\n"));
+    for path in ["/", "/metrics/", "/metrics2", "/healthz/x", "/favicon.ico", "//metrics"] {
+        assert_eq!(request(&address, "GET", path).expect("an answer").status, 404, "{path}");
+    }
+    assert_eq!(request(&address, "GET", "/metrics?x=1").expect("an answer").status, 200);
+    let refused = request(&address, "POST", "/metrics").expect("an answer");
+    assert_eq!(refused.status, 405);
+    assert!(refused.head.contains("allow: get, head"), "{}", refused.head);
+    let head = request(&address, "HEAD", "/metrics").expect("an answer");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+}
+
+#[test]
+fn all_instances_share_several_addresses() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let addresses =
+        [free_address(), free_address(), MetricsAddress::Unix(directory.path().join("m.sock"))];
+    // Named twice, in different calls and groups: still one listener each.
+    metrics::listen(&addresses[..2]);
+    metrics::listen(&addresses[1..]);
+    metrics::listen(&addresses);
+    let one = ModuleMetrics::new("shared one", ModuleKind::Hook);
+    let two = ModuleMetrics::new("shared two", ModuleKind::Isolator);
+    one.event(Event::SlaveRunTaskLabelDecorator).call(OutcomeKind::Exit, None);
+    two.event(Event::Usage).call(OutcomeKind::Ok, None);
+    for address in &addresses {
+        let body = scrape(address).body;
+        assert!(body.contains(
+            "mesos_command_calls_total{module=\"shared one\",\
+             event=\"hook_slave_run_task_label_decorator\",outcome=\"exit\"} 1\n"
+        ));
+        assert!(body.contains(
+            "mesos_command_calls_total{module=\"shared two\",event=\"isolator_usage\",\
+             outcome=\"ok\"} 1\n"
+        ));
+    }
+}
+
+#[test]
+fn an_address_in_use_is_taken_when_it_becomes_free() {
+    let address = free_address();
+    let MetricsAddress::Tcp(tcp) = &address else { unreachable!("free_address gives TCP") };
+    let occupant = std::net::TcpListener::bind(tcp).expect("free");
+    metrics::listen(std::slice::from_ref(&address));
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(metrics::render().contains("mesos_command_panics_total"), "the module works on");
+    drop(occupant);
+    assert_eq!(scrape(&address).status, 200);
+}
+
+#[test]
+fn a_dead_socket_file_is_replaced() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("m.sock");
+    drop(UnixListener::bind(&path).expect("bound"));
+    assert!(path.exists(), "std leaves the file: a dead socket");
+    let address = MetricsAddress::Unix(path);
+    metrics::listen(std::slice::from_ref(&address));
+    assert_eq!(scrape(&address).status, 200);
+}
+
+#[test]
+fn a_live_socket_file_is_left_alone_until_its_owner_is_gone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("m.sock");
+    let owner = UnixListener::bind(&path).expect("bound");
+    owner.set_nonblocking(true).expect("set");
+    let address = MetricsAddress::Unix(path);
+    metrics::listen(std::slice::from_ref(&address));
+    // It is probed by a connection, and the owner still gets those.
+    wait_for("the probe", || owner.accept().ok());
+    assert!(owner.accept().is_err(), "one probe at a time");
+    drop(owner);
+    assert_eq!(scrape(&address).status, 200);
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (file, link) = (directory.path().join("precious"), directory.path().join("link"));
+    std::fs::write(&file, "precious").expect("written");
+    std::os::unix::fs::symlink(&file, &link).expect("linked");
+    metrics::listen(&[MetricsAddress::Unix(file.clone()), MetricsAddress::Unix(link.clone())]);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(std::fs::read(&file).expect("still there"), b"precious");
+    assert!(link.is_symlink());
+    std::fs::remove_file(&link).expect("removed");
+    assert_eq!(scrape(&MetricsAddress::Unix(link)).status, 200, "retried once it is gone");
+}
+
+#[test]
+fn a_directory_that_appears_later_is_used() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let later = directory.path().join("later");
+    let address = MetricsAddress::Unix(later.join("m.sock"));
+    metrics::listen(std::slice::from_ref(&address));
+    std::thread::sleep(Duration::from_millis(100));
+    std::fs::create_dir(&later).expect("made");
+    assert_eq!(scrape(&address).status, 200);
+}
+
+#[test]
+fn a_removed_socket_file_is_made_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("m.sock");
+    let address = MetricsAddress::Unix(path.clone());
+    metrics::listen(std::slice::from_ref(&address));
+    assert_eq!(scrape(&address).status, 200);
+    std::fs::remove_file(&path).expect("removed");
+    assert_eq!(scrape(&address).status, 200);
+}
+
+#[test]
+fn silent_and_slow_clients_neither_block_others_nor_stay() {
+    let address = free_address();
+    metrics::listen(std::slice::from_ref(&address));
+    scrape(&address);
+    let MetricsAddress::Tcp(tcp) = &address else { unreachable!("free_address gives TCP") };
+    let mut idle = TcpStream::connect(tcp).expect("connected");
+    let mut slow = TcpStream::connect(tcp).expect("connected");
+    slow.write_all(b"GET /metr").expect("sent");
+    let asked = Instant::now();
+    assert_eq!(scrape(&address).status, 200);
+    assert!(asked.elapsed() < Duration::from_secs(5), "others are served meanwhile");
+    for stream in [&mut idle, &mut slow] {
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("set");
+        let mut rest = Vec::new();
+        // Closed by the deadline, with or without a word; a time-out would be an error.
+        match stream.read_to_end(&mut rest) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
+        }
+    }
+}
+
+#[test]
+fn rubbish_is_refused_and_the_listener_lives_on() {
+    let address = free_address();
+    metrics::listen(std::slice::from_ref(&address));
+    scrape(&address);
+    let MetricsAddress::Tcp(tcp) = &address else { unreachable!("free_address gives TCP") };
+    let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100_000));
+    for rubbish in [b"\x16\x03\x01\x02\x00\x01\xff\0" as &[u8], b"\r\n\r\n\0", long.as_bytes()] {
+        let mut stream = TcpStream::connect(tcp).expect("connected");
+        // The listener may have closed the connection before all is sent.
+        let _ = stream.write_all(rubbish);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
+    }
+    assert_eq!(scrape(&address).status, 200);
+}

@@ -1,0 +1,124 @@
+//! Helpers of the tests: HTTP by hand, waiting, external tools.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use mesos_command::metrics::MetricsAddress;
+
+/// How long a test waits for what must happen at some time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An answer over HTTP.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// Sends one request; `None` when nobody listens or the connection breaks.
+pub(crate) fn request(address: &MetricsAddress, method: &str, path: &str) -> Option<Answer> {
+    let text = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+    let mut answer = String::new();
+    match address {
+        MetricsAddress::Tcp(address) => {
+            exchange(TcpStream::connect(address).ok()?, &text, &mut answer)
+        }
+        MetricsAddress::Unix(path) => exchange(UnixStream::connect(path).ok()?, &text, &mut answer),
+    }?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some(Answer {
+        status: head.split(' ').nth(1)?.parse().ok()?,
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    })
+}
+
+fn exchange<S: Read + Write>(mut stream: S, text: &str, answer: &mut String) -> Option<()> {
+    stream.write_all(text.as_bytes()).ok()?;
+    stream.read_to_string(answer).ok()?;
+    Some(())
+}
+
+/// Waits until `address` answers a scrape.
+pub(crate) fn scrape(address: &MetricsAddress) -> Answer {
+    wait_for(&format!("metrics at {address}"), || request(address, "GET", "/metrics"))
+}
+
+/// Waits until `look` finds something.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A loopback address that was free a moment ago.
+pub(crate) fn free_address() -> MetricsAddress {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address: SocketAddr = listener.local_addr().expect("bound");
+    MetricsAddress::Tcp(address)
+}
+
+/// A path inside the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Whether `tool` can be executed. When it cannot, the test is reported as skipped if
+/// `ALLOW_OFFLINE=1`, and fails otherwise.
+pub(crate) fn have(tool: &str, test: &str) -> bool {
+    match Command::new(tool).arg("--version").output() {
+        Ok(_) => true,
+        Err(error) => {
+            skip(test, &format!("{tool} cannot be executed: {error}"));
+            false
+        }
+    }
+}
+
+/// Reports `test` as skipped if `ALLOW_OFFLINE=1`, else fails it.
+pub(crate) fn skip(test: &str, reason: &str) {
+    assert!(
+        std::env::var_os("ALLOW_OFFLINE").is_some_and(|value| value == "1"),
+        "{test}: {reason} (ALLOW_OFFLINE=1 skips this test)"
+    );
+    // Written past the test harness, which hides the output of tests that pass.
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+}
+
+/// Runs a tool to its end, optionally with input.
+pub(crate) fn run(command: &mut Command, input: Option<&str>) -> Output {
+    use std::process::Stdio;
+    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+    let mut child = command
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    if let Some(input) = input {
+        let mut stdin = child.stdin.take().expect("piped");
+        // A tool that refuses its input early shows that in its status.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    child.wait_with_output().expect("waited for")
+}
+
+/// stdout and stderr of a tool, for messages.
+pub(crate) fn both(output: &Output) -> String {
+    format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
