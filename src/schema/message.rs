@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
+    describe::{self, FieldInfo},
     error::{DecodeError, ReadError},
     inspect::{self, FieldValue, Own},
     read::{self, Parsed},
@@ -84,6 +85,11 @@ impl MessageType {
             return Err(ReadError::NoSuchList { message, field });
         };
         read::read_list(&self.tables, self.index, rank, text)
+    }
+
+    /// The fields, sorted by name.
+    pub fn fields(&self) -> Vec<FieldInfo> {
+        describe::fields(&self.tables, self.index)
     }
 
     /// Whether the type has a field of this name.
