@@ -92,9 +92,13 @@ impl Capture {
         }
     }
 
-    /// Whether no process has the file open any more.
+    /// Whether certainly no process can write to the file any more.
     pub(crate) fn is_abandoned(&self) -> bool {
-        sys::sole_opener(&*self.file)
+        // A child that inherited the descriptor itself cannot be told from us.
+        let Some(path) = self.path.as_ref().and_then(|path| path.to_str().ok()) else {
+            return false;
+        };
+        File::open(path).is_ok_and(sys::has_no_writer)
     }
 
     fn size(&self) -> io::Result<u64> {

@@ -1,7 +1,7 @@
 //! Questions about message bytes: which required fields are missing, what a field holds, and the
 //! bytes without a field.
 
-use std::ops::Range;
+use std::{collections::HashMap, iter, ops::Range};
 
 use super::{
     error::DecodeError,
@@ -84,28 +84,61 @@ impl Missing<'_> {
         for (_, rank) in &message.by_number {
             let field = message.field(*rank);
             let Kind::Message(below) = field.kind else { continue };
-            if !tables.message(below).can_lack || !occurs(&self.scan, *rank) {
+            let occurs = occurs(&self.scan, *rank);
+            // A map entry without its value has an empty one.
+            if !tables.message(below).can_lack || !(occurs || message.is_map_entry) {
                 continue;
             }
             let stack = &self.scan.stack[found.clone()];
             let start = found.start + stack.partition_point(|o| o.rank < *rank);
-            let end = self.scan.run_end(start, found.end);
+            let end = if occurs { self.scan.run_end(start, found.end) } else { start };
+            let elements: Vec<Range<usize>> = match field.cardinality {
+                Cardinality::Map => self.live_entries(below, start..end, depth)?,
+                Cardinality::Repeated => (start..end).map(|at| at..at + 1).collect(),
+                _ => iter::once(start..end).collect(),
+            };
             let prefix = self.prefix.len();
-            if field.cardinality.is_list() {
-                for at in start..end {
-                    self.prefix += &format!("{}[{}].", field.name, at - start);
-                    self.message(below, at..at + 1, depth + 1, Own::Checked)?;
-                    self.prefix.truncate(prefix);
-                }
-            } else {
+            for (index, element) in elements.into_iter().enumerate() {
                 self.prefix += &field.name;
+                if field.cardinality.is_list() {
+                    self.prefix += &format!("[{index}]");
+                }
                 self.prefix.push('.');
-                self.message(below, start..end, depth + 1, Own::Checked)?;
+                self.message(below, element, depth + 1, Own::Checked)?;
                 self.prefix.truncate(prefix);
             }
         }
         self.scan.stack.truncate(found.start);
         Ok(())
+    }
+
+    /// The entries of a map that no later entry with the same key replaces.
+    fn live_entries(
+        &mut self,
+        entry: u32,
+        run: Range<usize>,
+        depth: usize,
+    ) -> Result<Vec<Range<usize>>, DecodeError> {
+        let message = self.scan.tables.message(entry);
+        let mut last: HashMap<Vec<u8>, usize> = HashMap::new();
+        let mut keys = Vec::with_capacity(run.len());
+        for at in run {
+            let (found, _) = self.scan.message(message, at..at + 1, depth + 1)?;
+            let is_key = |o: &&Occurrence| message.field(o.rank).number == 1;
+            let key = self.scan.stack[found.clone()].iter().rfind(is_key).copied();
+            let key = match (key, message.rank_of_number(1).map(|rank| message.field(rank).kind)) {
+                (None, _) => Vec::new(),
+                (Some(key), Some(Kind::String)) => self.scan.slice(&key).to_vec(),
+                // A zero counts as the absent key that it equals.
+                (Some(key), _) if key.value == 0 => Vec::new(),
+                (Some(key), _) => key.value.to_le_bytes().to_vec(),
+            };
+            self.scan.stack.truncate(found.start);
+            last.insert(key.clone(), at);
+            keys.push((key, at));
+        }
+        let live = keys.into_iter().filter(|(key, at)| last.get(key) == Some(at));
+        Ok(live.map(|(_, at)| at..at + 1).collect())
     }
 }
 
@@ -120,7 +153,7 @@ pub(super) fn values<'a>(
     let mut scan = Scan::new(tables, bytes);
     let mut index = index;
     // Each group is one message: the occurrences that are concatenated to it.
-    let mut groups = vec![0..1];
+    let mut groups: Vec<Range<usize>> = iter::once(0..1).collect();
     let mut names = path.split('.').peekable();
     let mut depth = 0;
     while let Some(name) = names.next() {

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
+    describe::{self, FieldInfo},
     error::{DecodeError, ReadError},
     inspect::{self, FieldValue, Own},
     read::{self, Parsed},
@@ -64,7 +65,17 @@ impl MessageType {
     /// Text that is no JSON or no object, a value that does not fit its field, or a required field
     /// missing anywhere in the tree.
     pub fn read_json(&self, text: &[u8]) -> Result<Parsed, ReadError> {
-        read::read(&self.tables, self.index, text)
+        read::read(&self.tables, self.index, text, Own::Checked)
+    }
+
+    /// As [`read_json`](Self::read_json), but this type's own required fields may be missing;
+    /// those below it may not.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_json`](Self::read_json).
+    pub fn read_json_partial(&self, text: &[u8]) -> Result<Parsed, ReadError> {
+        read::read(&self.tables, self.index, text, Own::Ignored)
     }
 
     /// Reads a JSON object with one list, `{"<field>":[…]}`, as a message in which only the
@@ -84,6 +95,11 @@ impl MessageType {
             return Err(ReadError::NoSuchList { message, field });
         };
         read::read_list(&self.tables, self.index, rank, text)
+    }
+
+    /// The fields, sorted by name.
+    pub fn fields(&self) -> Vec<FieldInfo> {
+        describe::fields(&self.tables, self.index)
     }
 
     /// Whether the type has a field of this name.

@@ -11,12 +11,13 @@
 //! |---|---|
 //! | `load`, `builtin`, `tables` | descriptors to compiled tables |
 //! | `scan`, `write`, `text` | wire format to JSON |
-//! | `json`, `normalise`, `number`, `read`, `path` | JSON to wire format |
-//! | `inspect`, `differences` | questions about bytes and about two schemas |
+//! | `json`, `normalise`, `number`, `read`, `put`, `path` | JSON to wire format |
+//! | `inspect`, `describe`, `differences` | questions about bytes, a type, and two schemas |
 //! | `current` | the schema of this process |
 
 mod builtin;
 mod current;
+mod describe;
 mod differences;
 mod error;
 mod inspect;
@@ -26,6 +27,7 @@ mod message;
 mod normalise;
 mod number;
 mod path;
+mod put;
 mod read;
 mod scan;
 mod tables;
@@ -33,6 +35,7 @@ mod text;
 mod write;
 
 pub use current::{current, install};
+pub use describe::{FieldInfo, FieldLabel, FieldType};
 pub use differences::differences;
 pub use error::{DecodeError, Loss, LossKind, ReadError, SchemaError};
 pub use inspect::FieldValue;

@@ -5,8 +5,9 @@
 //! serve as numbers, and required fields are checked once over the whole tree. What the host drops
 //! or bends in silence is done the same way, and noted as a [`Loss`].
 //!
-//! Lists are never written packed, which every parser accepts. Fields are written in the order in which they are applied, so for a oneof the bytes end with
-//! the member that counts; earlier members are taken out again.
+//! Lists are never written packed, which every parser accepts. Fields are written in the order in
+//! which they are applied, so for a oneof the bytes end with the member that counts; earlier
+//! members are taken out again.
 
 use super::{
     error::{Loss, LossKind, ReadError},
@@ -14,7 +15,7 @@ use super::{
     json::{self, Node},
     number::{NotANumber, Number},
     path::{Path, shorten},
-    scan::tag_of,
+    put::Output,
     tables::{Cardinality, Field, Kind, Tables},
     text::decode_base64,
 };
@@ -34,14 +35,19 @@ pub struct Parsed {
 }
 
 /// Reads the message `index`.
-pub(super) fn read(tables: &Tables, index: u32, text: &[u8]) -> Result<Parsed, ReadError> {
+pub(super) fn read(
+    tables: &Tables,
+    index: u32,
+    text: &[u8],
+    own: inspect::Own,
+) -> Result<Parsed, ReadError> {
     json::with_tree(text, |node| {
         let Node::Object(members) = node else {
             return Err(ReadError::NotAnObject { found: node.found() });
         };
         let mut reader = Reader::new(tables, text.len());
         reader.message(index, &members, &Path::Root, 0)?;
-        reader.finish(index, inspect::Own::Checked)
+        reader.finish(index, own)
     })
 }
 
@@ -72,7 +78,7 @@ pub(super) fn read_list(
 
 struct Reader<'t> {
     tables: &'t Tables,
-    out: Vec<u8>,
+    out: Output,
     losses: Vec<Loss>,
     /// Some required field was left out (if of a oneof's replaced member, it does not matter).
     lacking: bool,
@@ -83,19 +89,20 @@ type Set = bool;
 
 impl<'t> Reader<'t> {
     fn new(tables: &'t Tables, text_length: usize) -> Reader<'t> {
-        let out = Vec::with_capacity(text_length / 2);
+        let out = Output::with_capacity(text_length / 2);
         Reader { tables, out, losses: Vec::new(), lacking: false }
     }
 
     fn finish(self, index: u32, own: inspect::Own) -> Result<Parsed, ReadError> {
         if self.lacking {
             // Bytes that were just written are well-formed, so the walk cannot fail.
-            let fields = inspect::missing(self.tables, index, &self.out, own).unwrap_or_default();
+            let fields =
+                inspect::missing(self.tables, index, self.out.as_bytes(), own).unwrap_or_default();
             if !fields.is_empty() {
                 return Err(ReadError::MissingRequired { fields });
             }
         }
-        Ok(Parsed { bytes: self.out, losses: self.losses })
+        Ok(Parsed { bytes: self.out.into_bytes(), losses: self.losses })
     }
 
     fn lose(&mut self, kind: LossKind, path: &Path<'_>, value: impl FnOnce() -> String) {
@@ -145,7 +152,7 @@ impl<'t> Reader<'t> {
         let mut start = start;
         if let Some(earlier) = oneofs.iter().position(|entry| entry.0 == oneof) {
             let (_, from, to) = oneofs.remove(earlier);
-            self.out.drain(from..to);
+            self.out.remove(from..to);
             start -= to - from;
             for entry in oneofs.iter_mut().filter(|entry| entry.1 >= to) {
                 entry.1 -= to - from;
@@ -181,9 +188,9 @@ impl<'t> Reader<'t> {
                     Ok(!members.is_empty())
                 }
                 Kind::Message(index) => {
-                    let start = self.open(field);
+                    let start = self.out.open(field);
                     self.message(index, members, path, depth + 1)?;
-                    self.close(start);
+                    self.out.close(start);
                     Ok(true)
                 }
                 _ => Err(self.unexpected(field, node, path)),
@@ -191,7 +198,7 @@ impl<'t> Reader<'t> {
             Node::Text(text) => self.text(field, text, path),
             Node::Bool(value) => match field.kind {
                 Kind::Bool => {
-                    self.varint(field, u64::from(*value));
+                    self.out.varint(field, u64::from(*value));
                     Ok(true)
                 }
                 _ => Err(self.unexpected(field, node, path)),
@@ -214,14 +221,16 @@ impl<'t> Reader<'t> {
     ) -> Result<(), ReadError> {
         let tables = self.tables;
         let entry = tables.message(index);
-        let start = self.open(field);
+        let start = self.out.open(field);
         if let Some(rank) = entry.rank_of_number(1) {
             self.text(entry.field(rank), key, path)?;
         }
         if let Some(rank) = entry.rank_of_number(2) {
-            self.apply(entry.field(rank), value, path, depth + 1)?;
+            let set = self.apply(entry.field(rank), value, path, depth + 1)?;
+            // An entry without its value has an empty one, which can lack required fields.
+            self.lacking |= !set && entry.can_lack;
         }
-        self.close(start);
+        self.out.close(start);
         Ok(())
     }
 
@@ -233,9 +242,9 @@ impl<'t> Reader<'t> {
             expected: expected.to_owned(),
         };
         match field.kind {
-            Kind::String => self.bytes(field, text),
+            Kind::String => self.out.bytes(field, text),
             Kind::Bytes => match decode_base64(text) {
-                Ok(bytes) => self.bytes(field, &bytes),
+                Ok(bytes) => self.out.bytes(field, &bytes),
                 Err(byte) => {
                     let byte = std::ascii::escape_default(byte);
                     let why = format!("Invalid character '{byte}'");
@@ -245,8 +254,8 @@ impl<'t> Reader<'t> {
             },
             Kind::Enum(index) => return self.enum_name(field, index, text, path),
             Kind::Bool => match trimmed(text) {
-                b"true" => self.varint(field, 1),
-                b"false" => self.varint(field, 0),
+                b"true" => self.out.varint(field, 1),
+                b"false" => self.out.varint(field, 0),
                 _ => {
                     let text = shorten(text);
                     let what = format!(
@@ -293,7 +302,7 @@ impl<'t> Reader<'t> {
         path: &Path<'_>,
     ) -> Result<Set, ReadError> {
         if let Some(number) = self.tables.enumeration(index).number_of(name) {
-            self.varint(field, i64::from(number) as u64);
+            self.out.varint(field, i64::from(number) as u64);
             return Ok(true);
         }
         if field.cardinality == Cardinality::Required {
@@ -311,8 +320,8 @@ impl<'t> Reader<'t> {
     fn number(&mut self, field: &Field, number: Number, path: &Path<'_>) -> bool {
         let (stored, bits) = match field.kind {
             Kind::Double => {
-                self.tag(field);
-                self.out.extend_from_slice(&number.as_f64().to_le_bytes());
+                self.out.tag(field);
+                self.out.raw(&number.as_f64().to_le_bytes());
                 return true;
             }
             Kind::Float => {
@@ -320,8 +329,8 @@ impl<'t> Reader<'t> {
                 if value.is_infinite() && number.as_f64().is_finite() {
                     self.lose(LossKind::OutOfRange, path, || number.to_string());
                 }
-                self.tag(field);
-                self.out.extend_from_slice(&value.to_le_bytes());
+                self.out.tag(field);
+                self.out.raw(&value.to_le_bytes());
                 return true;
             }
             Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
@@ -351,18 +360,18 @@ impl<'t> Reader<'t> {
         }
         match field.kind {
             Kind::Fixed32 | Kind::Sfixed32 => {
-                self.tag(field);
-                self.out.extend_from_slice(&(bits as u32).to_le_bytes());
+                self.out.tag(field);
+                self.out.raw(&(bits as u32).to_le_bytes());
             }
             Kind::Fixed64 | Kind::Sfixed64 => {
-                self.tag(field);
-                self.out.extend_from_slice(&bits.to_le_bytes());
+                self.out.tag(field);
+                self.out.raw(&bits.to_le_bytes());
             }
             Kind::Sint32 | Kind::Sint64 => {
                 let value = bits as i64;
-                self.varint(field, (value << 1 ^ value >> 63) as u64);
+                self.out.varint(field, (value << 1 ^ value >> 63) as u64);
             }
-            _ => self.varint(field, bits),
+            _ => self.out.varint(field, bits),
         }
         true
     }
@@ -376,47 +385,6 @@ impl<'t> Reader<'t> {
             expected: expected(self.tables, field),
         }
     }
-
-    fn tag(&mut self, field: &Field) {
-        varint(tag_of(field).into(), &mut self.out);
-    }
-
-    fn varint(&mut self, field: &Field, value: u64) {
-        self.tag(field);
-        varint(value, &mut self.out);
-    }
-
-    fn bytes(&mut self, field: &Field, bytes: &[u8]) {
-        self.varint(field, bytes.len() as u64);
-        self.out.extend_from_slice(bytes);
-    }
-
-    /// Starts a message field; returns where its contents start. One byte is set aside for the
-    /// length, which is enough for most.
-    fn open(&mut self, field: &Field) -> usize {
-        self.varint(field, 0);
-        self.out.len()
-    }
-
-    /// Puts the length of the message field in.
-    fn close(&mut self, start: usize) {
-        let length = self.out.len() - start;
-        if length < 0x80 {
-            self.out[start - 1] = length as u8;
-            return;
-        }
-        let mut prefix = Vec::with_capacity(10);
-        varint(length as u64, &mut prefix);
-        self.out.splice(start - 1..start, prefix);
-    }
-}
-
-fn varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 /// Without the white space that the host's parser takes around a lone word.

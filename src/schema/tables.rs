@@ -88,6 +88,8 @@ pub(super) struct Message {
     /// Number and rank, sorted by number.
     pub(super) by_number: Vec<(u32, u32)>,
     pub(super) has_oneof: bool,
+    /// Whether it is the entry of a map: field 1 is the key, field 2 the value.
+    pub(super) is_map_entry: bool,
     /// Whether a required field can be missing in it or anywhere below.
     pub(super) can_lack: bool,
     dense: Box<[u32]>,
@@ -175,7 +177,9 @@ pub(super) fn compile(pool: &DescriptorPool) -> Result<Tables, SchemaError> {
     let mut enum_index = HashMap::new();
     for descriptor in pool.all_enums() {
         enum_index.insert(descriptor.full_name().to_owned(), enums.len() as u32);
-        let values = descriptor.values().map(|v| (v.name().into(), v.number())).collect();
+        // In the order of declaration, which `values()` does not keep.
+        let values = &descriptor.enum_descriptor_proto().value;
+        let values = values.iter().map(|value| (value.name().into(), value.number())).collect();
         enums.push(Enum::new(descriptor.full_name(), values));
     }
     let indexes = Indexes { messages: &by_name, enums: &enum_index };
@@ -223,6 +227,7 @@ fn message(descriptor: &MessageDescriptor, indexes: &Indexes) -> Result<Message,
     Ok(Message {
         name: descriptor.full_name().into(),
         has_oneof: fields.iter().any(|field| field.oneof.is_some()),
+        is_map_entry: descriptor.is_map_entry(),
         can_lack: !required.is_empty(),
         fields,
         required,

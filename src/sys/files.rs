@@ -18,13 +18,21 @@ pub(crate) fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
-/// Whether nobody but this descriptor has the file open: a write lease is granted only then.
-/// False when in doubt.
-pub(crate) fn sole_opener(fd: impl AsFd) -> bool {
+/// Whether nobody has the file of this read-only descriptor open for writing: a read lease is
+/// granted only then. (A memfd's first descriptor does not count as open for writing.) False when
+/// in doubt.
+pub(crate) fn has_no_writer(fd: impl AsFd) -> bool {
+    /// `F_SETSIG` of linux/fcntl.h.
+    const F_SETSIG: libc::c_int = 10;
     let fd = fd.as_fd().as_raw_fd();
-    // SAFETY: no memory is involved. The lease is given back at once, so nobody is signalled.
+    // SAFETY: no memory is involved. The lease is given back at once; whoever opens the file in
+    // that moment makes the kernel send us a signal, for which one is chosen that does nothing
+    // (the usual SIGIO would end the host).
     unsafe {
-        let granted = libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) == 0;
+        if libc::fcntl(fd, F_SETSIG, libc::SIGURG) != 0 {
+            return false;
+        }
+        let granted = libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK) == 0;
         if granted {
             libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK);
         }

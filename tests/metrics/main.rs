@@ -3,7 +3,7 @@
 //! The process-wide registry is shared by all tests here, as it is by all instances in an agent;
 //! each test therefore uses module names of its own.
 
-//mod dashboard;
+mod dashboard;
 mod descriptors;
 mod documentation;
 mod exposition;
@@ -11,6 +11,6 @@ mod listener;
 mod memory;
 mod promql;
 //mod prometheus;
-//mod rules;
+mod rules;
 mod support;
 mod textfile;

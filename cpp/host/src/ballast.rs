@@ -17,10 +17,15 @@ pub(crate) fn prepare_process(log: Option<&Path>) -> anyhow::Result<()> {
         anyhow::ensure!(done >= 0, "failed to redirect standard error");
     }
     if std::env::var_os("LIBPROCESS_IP").is_none() {
-        // SAFETY: called first thing in main, while there is one thread.
-        unsafe { std::env::set_var("LIBPROCESS_IP", "127.0.0.1") };
+        set_variable("LIBPROCESS_IP", "127.0.0.1");
     }
     Ok(())
+}
+
+/// Sets an environment variable. Must be called before any thread is there.
+pub(crate) fn set_variable(name: &str, value: &str) {
+    // SAFETY: libmesos, which starts the first thread, is not loaded yet when this is called.
+    unsafe { std::env::set_var(name, value) };
 }
 
 const PAGE: usize = 4096;

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use serde_json::{Value, json};
 
 use crate::http;
@@ -95,8 +95,14 @@ impl Executor {
         });
         let call = self.call("SUBSCRIBE", "subscribe", body);
         let mut stream = http::post(self.address, &self.path, &[], &call)?;
+        if matches!(stream.status, 400 | 403) {
+            // The agent is there and does not know this executor: a container whose checkpoint is
+            // gone, which the launcher without cgroups cannot find and kill.
+            eprintln!("mesos-host executor: refused: {:#}", refusal(stream));
+            std::process::exit(1);
+        }
         if stream.status != 200 {
-            bail!("not subscribed: {}", stream.text().unwrap_err());
+            return Err(refusal(stream));
         }
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
@@ -165,7 +171,7 @@ impl Executor {
         self.ending = state != "TASK_RUNNING";
         self.counter += 1;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let status = json!({
+        let mut status = json!({
             "task_id": task["task_id"],
             "executor_id": self.ids["executor_id"],
             "state": state,
@@ -173,12 +179,35 @@ impl Executor {
             "timestamp": since.as_secs_f64(),
             "uuid": uuid(self.counter),
         });
+        if state == "TASK_RUNNING" {
+            status["message"] = json!(found(task));
+        }
         self.updates.insert(self.counter, status.clone());
         let call = self.call("UPDATE", "update", json!({ "status": status }));
-        if let Err(error) = http::post(self.address, &self.path, &[], &call).and_then(|it| it.text())
+        if let Err(error) =
+            http::post(self.address, &self.path, &[], &call).and_then(|it| it.text())
         {
             eprintln!("mesos-host executor: update {state} was not delivered: {error:#}");
         }
+    }
+}
+
+/// What hooks and isolators gave this executor, in words: the keys of its task's labels, and the
+/// variables that recording commands set.
+fn found(task: &Value) -> String {
+    let labels = task.pointer("/labels/labels").and_then(Value::as_array);
+    let keys = labels.into_iter().flatten().filter_map(|label| label["key"].as_str());
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let variables = variables.filter(|name| name.starts_with("RECORDED_"));
+    let words: Vec<_> = keys.map(str::to_owned).chain(variables).collect();
+    words.join(" ")
+}
+
+/// Why an answer is not the one hoped for.
+fn refusal(answer: http::Answer) -> anyhow::Error {
+    match answer.text() {
+        Ok(text) => anyhow!("unexpected answer: {text}"),
+        Err(error) => error,
     }
 }
 

@@ -130,9 +130,9 @@ struct Cluster {
     /// How the agent is ended at last, with requests in flight.
     #[arg(long, default_value = "stop")]
     end: cluster::End,
-    /// File in which the commands recorded their runs, to be compared with what was done.
+    /// The commands record their runs: compare that with what was done.
     #[arg(long)]
-    records: Option<String>,
+    records: bool,
     /// Work directory to use and to keep; otherwise a temporary one.
     #[arg(long)]
     work_dir: Option<PathBuf>,
@@ -191,10 +191,13 @@ fn execute(command: Command) -> anyhow::Result<bool> {
             std::process::exit(containerizer::launch()?.into())
         }
         Command::Descriptors { mesos, out } => {
-            let loaded = library::load(&library::directory(
-                mesos.mesos_dir.as_deref(),
-                &mesos.version,
-            )?)?;
+            let loaded =
+                library::load(&library::directory(mesos.mesos_dir.as_deref(), &mesos.version)?)?;
+            for kind in mesos::BY_VALUE {
+                if let Some(size) = mesos::message_size(loaded, kind) {
+                    println!("{kind}: {size} bytes");
+                }
+            }
             for (name, bytes) in mesos::descriptors(loaded) {
                 let path = out.join(&name).with_extension("pb");
                 let parent = path.parent().context("a descriptor without a directory")?;

@@ -25,6 +25,18 @@ pub(crate) const FILES: [&CStr; 7] = [
     c"mesos/slave/containerizer.proto",
 ];
 
+/// The messages that cross the module interfaces by value, whose sizes therefore matter.
+pub(crate) const BY_VALUE: [&str; 8] = [
+    "mesos.Labels",
+    "mesos.Environment",
+    "mesos.TaskStatus",
+    "mesos.ResourceStatistics",
+    "mesos.ContainerStatus",
+    "mesos.DockerTaskExecutorPrepareInfo",
+    "mesos.slave.ContainerLaunchInfo",
+    "mesos.slave.ContainerLimitation",
+];
+
 /// An emit function for a `Vec<Vec<u8>>` as its context.
 pub(crate) extern "C" fn collect(context: *mut c_void, data: *const u8, size: usize) {
     // SAFETY: the callers pass `collected()` of a live vector, which nobody else uses meanwhile.
@@ -98,8 +110,7 @@ impl Message {
     pub(crate) fn new(_: Loaded, kind: &str, data: &[u8]) -> anyhow::Result<Message> {
         let name = CString::new(kind)?;
         // SAFETY: name and bytes live during the call.
-        let pointer =
-            unsafe { glue::host_message_new(name.as_ptr(), data.as_ptr(), data.len()) };
+        let pointer = unsafe { glue::host_message_new(name.as_ptr(), data.as_ptr(), data.len()) };
         let pointer = NonNull::new(pointer)
             .with_context(|| format!("libmesos did not accept these bytes as {kind}"))?;
         Ok(Message(pointer))
@@ -219,9 +230,8 @@ impl Isolator {
         let name = CString::new(name)?;
         let mut refusal = Vec::new();
         // SAFETY: the text and the vector outlive the call.
-        let pointer = unsafe {
-            glue::host_create_isolator(name.as_ptr(), collect, collected(&mut refusal))
-        };
+        let pointer =
+            unsafe { glue::host_create_isolator(name.as_ptr(), collect, collected(&mut refusal)) };
         NonNull::new(pointer).map(Isolator).ok_or_else(|| anyhow!("{}", text(&refusal)))
     }
 

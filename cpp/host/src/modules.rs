@@ -6,13 +6,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
+/// The environment variable by which recording commands find their file.
+pub(crate) const RECORDS_VARIABLE: &str = "MESOS_HOST_RECORDS";
+/// That file.
+pub(crate) const RECORDS: &str = "${SCRATCH}/records";
+
 /// Values of the placeholders.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Placeholders(BTreeMap<String, String>);
 
 impl Placeholders {
     /// Those that are always there: `LIBRARY`, the module beside this program; `SCRATCH`, the
-    /// run's own directory; `HOST`, this program. `given` are `NAME=VALUE` and may replace them.
+    /// run's own directory; `HOST`, this program; in a modules file also `HERE`, its directory.
+    /// `given` are `NAME=VALUE` and may replace them.
     pub(crate) fn new(scratch: &Path, given: &[String]) -> anyhow::Result<Placeholders> {
         let program = std::env::current_exe()?;
         let mut values = BTreeMap::from([
@@ -70,6 +76,9 @@ impl Modules {
     pub(crate) fn read(path: &Path, placeholders: &Placeholders) -> anyhow::Result<Modules> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("failed to read {}", path.display()))?;
+        let mut placeholders = placeholders.clone();
+        let here = path.canonicalize()?.parent().map(|it| it.display().to_string());
+        placeholders.0.insert("HERE".to_owned(), here.unwrap_or_default());
         Modules::parse(&placeholders.fill(&text)?)
             .with_context(|| format!("{} is no modules file", path.display()))
     }

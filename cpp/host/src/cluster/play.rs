@@ -1,7 +1,7 @@
 //! The course of a cluster run.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -12,10 +12,14 @@ use super::process::{Process, Setup};
 use super::records::{self, Done, Records};
 use crate::http;
 use crate::library;
-use crate::modules::{Modules, Placeholders};
+use crate::modules::{Modules, Placeholders, RECORDS};
 use crate::report::{Line, Report};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
+/// What the recording commands answer, so that it can be found again.
+const RECORDED_BYTES: u64 = 4242;
+const RECORDED_DECORATIONS: [&str; 3] =
+    ["recorded-label", "RECORDED_ENVIRONMENT", "RECORDED_PREPARE"];
 /// How long a task runs that ends by itself: long enough to be seen by the endpoints.
 const SHORT: Duration = Duration::from_secs(3);
 
@@ -41,8 +45,8 @@ pub(crate) struct Options {
     /// How the agent is ended in the middle; `None` leaves it alone.
     pub(crate) restart: Option<End>,
     pub(crate) end: End,
-    /// File to which the commands append their records.
-    pub(crate) records: Option<String>,
+    /// Whether the commands record their runs, for a comparison with what was done.
+    pub(crate) records: bool,
     /// Work directory to use and keep.
     pub(crate) work_dir: Option<PathBuf>,
     pub(crate) json: bool,
@@ -65,6 +69,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
         modules_file,
         modules,
         address: free_address()?,
+        records: PathBuf::from(placeholders.fill(RECORDS)?),
         log: work.join("cluster.log"),
         work,
     };
@@ -81,9 +86,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
         eprintln!("mesos-host: kept for a look: {}", kept.display());
     }
     outcome?;
-    if let Some(path) = &options.records {
-        let path = PathBuf::from(placeholders.fill(path)?);
-        course.compare(&path);
+    if options.records {
+        course.compare();
     }
     Ok(course.report.finish())
 }
@@ -176,7 +180,25 @@ impl Course<'_> {
             })
             .collect();
         anyhow::ensure!(failed.is_empty(), "tasks that did not start: {}", failed.join("; "));
+        if self.options.records {
+            self.decorations(framework);
+        }
         Ok(())
+    }
+
+    /// Compares what the executors found in their tasks and environments with what the recording
+    /// commands answered.
+    fn decorations(&mut self, framework: &Framework) {
+        let mut line = Line::new("answers that reached the executors", "");
+        let found = framework.messages.values().next().cloned().unwrap_or_default();
+        for wanted in RECORDED_DECORATIONS {
+            let count = framework.messages.values().filter(|text| text.contains(wanted)).count();
+            if count != framework.states.len() {
+                line.complaints.push(format!("{wanted}: in {count} of {}", framework.states.len()));
+            }
+        }
+        line.answer = found;
+        self.report.line(&line);
     }
 
     /// Asks both endpoints that make the agent call usage, and status.
@@ -196,6 +218,14 @@ impl Course<'_> {
             let bare = |entry: &&Value| entry.pointer("/statistics/timestamp").is_none();
             if let Some(entry) = entries.iter().find(bare) {
                 line.complaints.push(format!("no statistics: {entry}"));
+            }
+            let recorded = |entry: &&Value| {
+                let value = entry.pointer("/statistics/disk_used_bytes");
+                value.and_then(Value::as_u64) == Some(RECORDED_BYTES)
+            };
+            let count = entries.iter().filter(recorded).count();
+            if self.options.records && count != entries.len() {
+                line.complaints.push(format!("{count} have what the usage command answered"));
             }
             self.report.line(&line);
         }
@@ -308,8 +338,8 @@ impl Course<'_> {
     }
 
     /// Compares what the commands recorded with what was done.
-    fn compare(&mut self, path: &Path) {
-        let records = Records::read(path);
+    fn compare(&mut self) {
+        let records = Records::read(&self.setup.records);
         let done = Done { tasks: self.options.tasks, orphans: self.orphans, starts: self.starts };
         for event in records::recorded(&self.setup.modules) {
             let mut line = Line::new(event.label(), "");

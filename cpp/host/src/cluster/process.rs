@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::library;
 use crate::mesos::{self, Cluster, Message};
-use crate::modules::Modules;
+use crate::modules::{Modules, RECORDS_VARIABLE};
 use crate::schema::Schema;
 
 /// Says on standard output that master and agent were started.
@@ -66,6 +66,8 @@ pub(crate) struct Setup {
     pub(crate) modules_file: PathBuf,
     pub(crate) modules: Modules,
     pub(crate) address: SocketAddr,
+    /// The file of commands that record their runs.
+    pub(crate) records: PathBuf,
     /// Where its log goes.
     pub(crate) log: PathBuf,
 }
@@ -114,6 +116,7 @@ impl Setup {
             ("MESOS_AUTHENTICATION_BACKOFF_FACTOR", "10ms".to_owned()),
             ("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", "2secs".to_owned()),
             ("MESOS_EXECUTOR_REREGISTRATION_TIMEOUT", "3secs".to_owned()),
+            (RECORDS_VARIABLE, self.records.display().to_string()),
             ("MESOS_SWITCH_USER", "false".to_owned()),
             ("MESOS_SYSTEMD_ENABLE_SUPPORT", "false".to_owned()),
         ];

@@ -7,12 +7,17 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::modules::Placeholders;
+
 /// A whole scenario.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
     /// What it shows, in a sentence or two.
     pub(crate) about: String,
+    /// Variables to set for the whole host before anything is loaded.
+    #[serde(default)]
+    pub(crate) environment: BTreeMap<String, String>,
     /// Values for input keys that a step does not give itself.
     #[serde(default)]
     pub(crate) inputs: BTreeMap<String, Value>,
@@ -72,7 +77,7 @@ pub(crate) enum Step {
     Leftovers(Allowance),
     /// Fails when a file does not contain a text.
     File {
-        /// The file; `${SCRATCH}` is replaced as in a modules file.
+        /// The file.
         path: String,
         /// The text.
         contains: String,
@@ -200,11 +205,12 @@ fn settle_ms() -> u64 {
 }
 
 impl Scenario {
-    /// Reads a scenario file.
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Scenario> {
+    /// Reads a scenario file, whose placeholders are those of the modules file.
+    pub(crate) fn read(path: &Path, placeholders: &Placeholders) -> anyhow::Result<Scenario> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("failed to read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is no scenario", path.display()))
+        serde_json::from_str(&placeholders.fill(&text)?)
+            .with_context(|| format!("{} is no scenario", path.display()))
     }
 }
 

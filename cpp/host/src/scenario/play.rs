@@ -1,7 +1,7 @@
 //! Playing a scenario.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -16,7 +16,7 @@ use super::model::{Call, Scenario, Step};
 use crate::ballast::{self, Ballast};
 use crate::library::{self, Loaded};
 use crate::mesos::{self, Isolator, Message};
-use crate::modules::{Modules, Placeholders};
+use crate::modules::{Modules, Placeholders, RECORDS, RECORDS_VARIABLE};
 use crate::report::{Line, Report};
 use crate::schema::Schema;
 
@@ -35,10 +35,14 @@ pub(crate) struct Options {
 
 /// Plays a scenario; whether everything was as expected.
 pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
-    let scenario = Scenario::read(&options.scenario)?;
     let scratch = tempfile::Builder::new().prefix("mesos-host-").tempdir()?;
     std::fs::create_dir(scratch.path().join("tmp"))?;
     let placeholders = Placeholders::new(scratch.path(), &options.set)?;
+    let scenario = Scenario::read(&options.scenario, &placeholders)?;
+    for (name, value) in &scenario.environment {
+        ballast::set_variable(name, value);
+    }
+    ballast::set_variable(RECORDS_VARIABLE, &placeholders.fill(RECORDS)?);
     let modules = Modules::read(&options.modules, &placeholders)?;
     let mut report = Report::new(options.json);
     report.note("scenario", &json!(scenario.about));
@@ -66,7 +70,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
         schema: &schema,
         scenario: &scenario,
         isolators: &isolators,
-        placeholders: &placeholders,
         temporary: scratch.path().join("tmp"),
         baseline: Snapshot::take(&scratch.path().join("tmp")),
         pending: BTreeMap::new(),
@@ -86,7 +89,8 @@ fn start(
     modules: &Modules,
     report: &Report,
 ) -> anyhow::Result<Vec<(String, Isolator)>> {
-    let message = Message::new(mesos, "mesos.Modules", &schema.read("mesos.Modules", &modules.json)?)?;
+    let message =
+        Message::new(mesos, "mesos.Modules", &schema.read("mesos.Modules", &modules.json)?)?;
     let before = (ballast::sigchld(), leftovers::threads());
     mesos::load_modules(mesos, &message)?;
     let loaded = leftovers::threads();
@@ -103,29 +107,29 @@ fn start(
     for (name, isolator) in &isolators {
         let nesting = isolator.supports_nesting();
         let standalone = isolator.supports_standalone();
-        report.note("isolator", &json!(format!(
-            "{name} (supportsNesting {nesting}, supportsStandalone {standalone})"
-        )));
+        report.note(
+            "isolator",
+            &json!(format!("{name} (supportsNesting {nesting}, supportsStandalone {standalone})")),
+        );
     }
     report.note("SIGCHLD before, after", &json!(format!("{}, {}", before.0, ballast::sigchld())));
-    report.note("threads before load, after load, after create", &json!(format!(
-        "{}, {loaded}, {}", before.1, leftovers::threads()
-    )));
+    report.note(
+        "threads before load, after load, after create",
+        &json!(format!("{}, {loaded}, {}", before.1, leftovers::threads())),
+    );
     anyhow::ensure!(before.0 == ballast::sigchld(), "the modules changed SIGCHLD");
     anyhow::ensure!(before.1 == loaded, "loading the modules started a thread");
     Ok(isolators)
 }
 
-fn refused(
-    scenario: &Scenario,
-    error: &anyhow::Error,
-    mut report: Report,
-) -> anyhow::Result<bool> {
+fn refused(scenario: &Scenario, error: &anyhow::Error, mut report: Report) -> anyhow::Result<bool> {
     let text = format!("{error:#}");
     let mut line = Line { answer: text.clone(), ..Line::new("load", "") };
     match &scenario.refused {
         Some(wanted) if text.contains(wanted) => {}
-        Some(wanted) => line.complaints.push(format!("refused without the words {wanted:?}: {text}")),
+        Some(wanted) => {
+            line.complaints.push(format!("refused without the words {wanted:?}: {text}"))
+        }
         None => line.complaints.push(format!("Mesos refused the modules: {text}")),
     }
     report.line(&line);
@@ -137,7 +141,6 @@ struct Player<'a> {
     schema: &'a Schema,
     scenario: &'a Scenario,
     isolators: &'a [(String, Isolator)],
-    placeholders: &'a Placeholders,
     temporary: PathBuf,
     baseline: Snapshot,
     /// Named calls, with their event and container.
@@ -168,7 +171,7 @@ impl Player<'_> {
                 line.complaints = leftovers::settle(&self.temporary, &self.baseline, allowed);
                 self.report.line(&line);
             }
-            Step::File { path, contains, within_ms } => self.file(path, contains, *within_ms)?,
+            Step::File { path, contains, within_ms } => self.file(path, contains, *within_ms),
         }
         Ok(())
     }
@@ -181,11 +184,8 @@ impl Player<'_> {
         let event = Event::from_prefix(&call.event)
             .with_context(|| format!("there is no event {}", call.event))?;
         let target = measure::target(event, self.isolators, call.module.as_deref())?;
-        let builder = Builder {
-            mesos: self.mesos,
-            schema: self.schema,
-            defaults: &self.scenario.inputs,
-        };
+        let builder =
+            Builder { mesos: self.mesos, schema: self.schema, defaults: &self.scenario.inputs };
         let containers = containers(call)?;
         let mut arguments = containers
             .iter()
@@ -265,11 +265,10 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn file(&mut self, path: &str, wanted: &str, within_ms: u64) -> anyhow::Result<()> {
-        let path = self.placeholders.fill(path)?;
+    fn file(&mut self, path: &str, wanted: &str, within_ms: u64) {
         let deadline = Instant::now() + Duration::from_millis(within_ms);
         let found = loop {
-            let text = std::fs::read_to_string(Path::new(&path)).unwrap_or_default();
+            let text = std::fs::read_to_string(path).unwrap_or_default();
             if text.contains(wanted) || Instant::now() >= deadline {
                 break text;
             }
@@ -281,7 +280,6 @@ impl Player<'_> {
             line.complaints.push(format!("{path} does not contain {wanted:?}"));
         }
         self.report.line(&line);
-        Ok(())
     }
 }
 

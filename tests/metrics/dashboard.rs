@@ -1,0 +1,154 @@
+//! The Grafana dashboard: its queries, its layout, its schema, its documentation.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+
+use mesos_command::metrics::catalogue::METRICS;
+use serde_json::Value;
+
+use crate::promql::check;
+use crate::support::{both, have, repository, run, skip};
+
+/// One query of a panel.
+#[derive(Debug)]
+pub(crate) struct Query {
+    pub(crate) panel: String,
+    pub(crate) expression: String,
+}
+
+fn dashboard() -> Value {
+    let text = std::fs::read_to_string(repository("dashboards/mesos-command.json"));
+    serde_json::from_str(&text.expect("there")).expect("JSON")
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_else(|| panic!("{key} of {value}"))
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().unwrap_or_else(|| panic!("{key} of {value}"))
+}
+
+fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
+    list(dashboard, "panels").iter().filter(|panel| panel["type"] != "row")
+}
+
+/// All queries of the dashboard.
+pub(crate) fn queries() -> Vec<Query> {
+    let dashboard = dashboard();
+    panels(&dashboard)
+        .flat_map(|panel| {
+            list(panel, "targets").iter().map(|target| Query {
+                panel: text(panel, "title").to_owned(),
+                expression: text(target, "expr").to_owned(),
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn queries_use_the_catalogue_and_every_metric_has_a_panel() {
+    let mut shown = BTreeSet::new();
+    for query in queries() {
+        let used = check(&query.expression, &[]);
+        assert!(!used.is_empty(), "{query:?}");
+        for metric in used {
+            shown.insert(metric.name);
+            // Each variable narrows every panel whose metric has the label.
+            assert!(query.expression.contains("instance=~\"$instance\""), "{query:?}");
+            for label in metric.labels.iter().map(|label| label.name()) {
+                if matches!(label, "module" | "event") {
+                    assert!(
+                        query.expression.contains(&format!("{label}=~\"${label}\"")),
+                        "{query:?}"
+                    );
+                }
+            }
+        }
+        let ranges = query.expression.matches('[').count();
+        let known = ["[$__rate_interval]", "[1h]"].map(|r| query.expression.matches(r).count());
+        assert_eq!(ranges, known.iter().sum::<usize>(), "{query:?}");
+    }
+    assert_eq!(shown, METRICS.iter().map(|metric| metric.name).collect());
+}
+
+#[test]
+fn variables_choose_data_source_instance_module_and_event() {
+    let dashboard = dashboard();
+    let variables = list(&dashboard["templating"], "list");
+    let names: Vec<_> = variables.iter().map(|variable| text(variable, "name")).collect();
+    assert_eq!(names, ["datasource", "instance", "module", "event"]);
+    for variable in &variables[1..] {
+        let query = text(&variable["query"], "query");
+        let inside = query.strip_prefix("label_values(").and_then(|q| q.strip_suffix(')'));
+        let (selector, label) = inside.and_then(|q| q.rsplit_once(", ")).expect(query);
+        assert_eq!(label, text(variable, "name"));
+        let used = check(selector, &[]);
+        assert!(label == "instance" || used[0].labels.iter().any(|l| l.name() == label), "{query}");
+        assert_eq!((&variable["multi"], &variable["includeAll"]), (&true.into(), &true.into()));
+    }
+}
+
+#[test]
+fn panels_have_a_place_a_title_a_description_and_a_unit() {
+    let dashboard = dashboard();
+    let (mut ids, mut titles, mut cells) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let readme = std::fs::read_to_string(repository("dashboards/README.md")).expect("there");
+    for panel in list(&dashboard, "panels") {
+        let title = text(panel, "title");
+        assert!(ids.insert(panel["id"].as_u64().expect("a number")), "{title}: id");
+        let at = |key: &str| panel["gridPos"][key].as_u64().expect("a number");
+        assert!(at("w") > 0 && at("h") > 0 && at("x") + at("w") <= 24, "{title}: outside");
+        for x in at("x")..at("x") + at("w") {
+            for y in at("y")..at("y") + at("h") {
+                assert!(cells.insert((x, y)), "{title} overlaps another panel");
+            }
+        }
+        if panel["type"] == "row" {
+            assert!(readme.contains(&format!("\n**{title}**\n")), "{title} is not in the README");
+            continue;
+        }
+        assert!(titles.insert(title), "{title} is there twice");
+        let description = text(panel, "description");
+        assert!(readme.contains(&format!("\n| {title} | {description} |\n")), "{title}: README");
+        assert!(!text(&panel["fieldConfig"]["defaults"], "unit").is_empty());
+        let source = |value: &Value| text(&value["datasource"], "uid") == "${datasource}";
+        assert!(source(panel) && list(panel, "targets").iter().all(source), "{title}: data source");
+        let refs: BTreeSet<_> =
+            list(panel, "targets").iter().map(|target| text(target, "refId")).collect();
+        assert_eq!(refs.len(), list(panel, "targets").len(), "{title}: refId");
+    }
+    assert!(panels(&dashboard).any(|panel| panel["type"] == "heatmap"));
+}
+
+#[test]
+fn the_dashboard_is_valid_by_grafanas_schema_and_the_check_has_teeth() {
+    const TEST: &str = "the_dashboard_is_valid_by_grafanas_schema_and_the_check_has_teeth";
+    if !have("node", TEST) || !have("npm", TEST) {
+        return;
+    }
+    let folder = repository("dashboards/schema");
+    if !folder.join("node_modules/.bin/tsc").exists() {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder);
+        let installed = run(&mut npm, None);
+        if !installed.status.success() {
+            return skip(TEST, &format!("npm ci: {}", both(&installed)));
+        }
+    }
+    let checked =
+        |file: PathBuf| run(Command::new("node").arg(folder.join("check.mjs")).arg(file), None);
+    let good = checked(repository("dashboards/mesos-command.json"));
+    assert!(good.status.success(), "{}", both(&good));
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("bad.json");
+    let mut bad = dashboard();
+    let title = bad["panels"][1].as_object_mut().and_then(|panel| panel.remove("title"));
+    bad["panels"][1]["titel"] = title.expect("a title");
+    std::fs::write(&path, bad.to_string()).expect("written");
+    let refused = checked(path);
+    assert!(!refused.status.success());
+    assert!(both(&refused).contains("titel"), "{}", both(&refused));
+}
