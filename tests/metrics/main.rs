@@ -7,6 +7,7 @@ mod dashboard;
 mod descriptors;
 mod documentation;
 mod exposition;
+mod guest;
 mod listener;
 mod memory;
 mod prometheus;
