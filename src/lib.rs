@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! sys  <-  io, process  <-  call  <-  usage, isolator, hook  <-  cpp, the command line tool
-//! event, config, schema, metrics: plain data and leaves, used by all of the above but sys
+//! event, config, container, schema, metrics: plain data and leaves, used by all of the above but sys
 //! ```
 //!
 //! State belongs to a module instance. Process-wide are only the runtime with its spawner threads
@@ -16,6 +16,7 @@
 
 pub mod call;
 pub mod config;
+pub mod container;
 pub mod event;
 pub mod hook;
 pub mod io;

@@ -1,5 +1,23 @@
 //! One call of one event: from the host's values to the answer for the host.
+//!
+//! [`Commands`] is what a module instance has configured; a [`Command`] renders the input of its
+//! event, and turns a run's report into a result, counting and logging it exactly once.
+//! [`completion`] holds the threads on which answers are handed to the host.
 
+mod command;
+mod commands;
+pub mod completion;
+mod conclude;
+mod failure;
+mod launch_info;
+mod log;
+mod subject;
 mod value;
 
+pub use command::Command;
+pub use commands::Commands;
+pub use conclude::{Concluded, call_ended};
+pub use failure::CallFailure;
+pub(crate) use launch_info::{Container, check as check_launch_info};
+pub(crate) use subject::subject;
 pub use value::{Answer, Completion, InputValue};

@@ -1,5 +1,7 @@
 //! The values that cross between a host adapter and the engine.
 
+use std::sync::Arc;
+
 /// One value of an event's input, in the order of the row's keys.
 #[derive(Clone, Debug)]
 pub enum InputValue<'a> {
@@ -26,7 +28,9 @@ pub enum Answer {
     /// and status, which must return a message: an empty message.
     Nothing,
     /// Success with a serialised message of the row's output type (its carrier, for a list).
-    Message(Vec<u8>),
+    ///
+    /// Shared, because one cached value answers many calls.
+    Message(Arc<[u8]>),
     /// `Error` from a synchronous hook, a failed future otherwise.
     Failure(String),
 }

@@ -48,11 +48,13 @@ const HOOK: Row = Row {
     caller: "agent actor, which waits",
     inputs: &[],
     output: Output::Ignored,
+    dropped: None,
     empty: Empty::Nothing,
     failure: FailureAnswer::Fail,
     failure_configurable: true,
     timeout: AGENT_HOOK_TIMEOUT,
     lane: Lane::Hook,
+    behind: false,
     in_original: false,
 };
 
@@ -95,6 +97,7 @@ pub(super) static ROWS: [Row; 19] = [
         caller: "master actor, which does not wait (the command runs behind)",
         inputs: &[SLAVE_INFO],
         timeout: MASTER_HOOK_TIMEOUT,
+        behind: true,
         ..HOOK
     },
     Row {
@@ -246,6 +249,8 @@ pub(super) static ROWS: [Row; 19] = [
         caller: "statistics endpoints; the whole answer waits",
         inputs: &[CONTAINER_CONFIG, CONTAINER_ID],
         output: Output::Message("mesos.ResourceStatistics"),
+        // The agent sets its own time, and a cached one would repeat.
+        dropped: Some("timestamp"),
         failure: FailureAnswer::LastGood,
         failure_configurable: false,
         lane: Lane::Sampling,

@@ -1,5 +1,21 @@
 //! How a command gets its input and gives its answer: private directories and memfds.
+//!
+//! Owns the per-process directory with one private directory per call in it, the sealed memfds of
+//! inputs, the files that capture stdout and stderr, and the descriptor numbers that must not be
+//! used again while a process may still write to them. Everything a command leaves behind is
+//! looked at with suspicion: links are not followed, only regular files are read, and only up to
+//! a limit.
 
-/// A container's constant input, rendered once as a sealed memfd and shared by its runs.
-#[derive(Debug)]
-pub struct SealedInput {}
+mod base;
+mod call;
+mod capture;
+mod output;
+mod parked;
+mod sealed;
+
+pub(crate) use base::Staging;
+pub(crate) use call::CallIo;
+pub(crate) use capture::Capture;
+pub(crate) use output::{OutputProblem, describe_kind};
+pub(crate) use parked::{Parking, RunMark};
+pub use sealed::SealedInput;

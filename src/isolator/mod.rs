@@ -1,38 +1,171 @@
-//! An isolator instance.
+//! An isolator instance: contexts of containers, and what each method does with its command.
+//!
+//! * [`store`]: contexts on disk; `context`: contexts in memory.
+//! * `lifecycle`: prepare, isolate, update, recover and cleanup, one after the other per instance.
+//! * `sampling`: usage and status, from the cache. `watch`: the watch loops.
+//!
+//! No method blocks: a run is submitted and its answer handed over by a completion thread. No lock
+//! and no map guard is held while anything outside is called.
 
-use crate::call::{Answer, Completion, InputValue};
-use crate::config::ConfigError;
-use crate::event::Event;
+mod context;
+mod gate;
+mod lifecycle;
+mod sampling;
+pub mod store;
+mod watch;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use dashmap::DashMap;
+
+use crate::call::{Answer, Commands, Completion, InputValue};
+use crate::config::{Config, ConfigError};
+use crate::event::{Event, ModuleKind, Output};
+use crate::schema::{self, MessageType};
+use crate::usage::Policy;
+
+use crate::container::ContainerId;
+use context::{Context, Places};
+use store::Store;
+
+/// Sampling inputs that an instance keeps as memfds.
+const KEPT_INPUTS: usize = 32;
 
 /// One instance of the isolator module.
 #[derive(Debug)]
-pub struct Isolator {}
+pub struct Isolator {
+    inner: Arc<Inner>,
+}
+
+/// What the methods and the tasks that they leave behind share.
+#[derive(Debug)]
+struct Inner {
+    commands: Commands,
+    /// By the serialised ID.
+    contexts: DashMap<Arc<[u8]>, Arc<Context>>,
+    store: Store,
+    policy: Policy,
+    kept_inputs: Arc<Places>,
+    id_type: MessageType,
+    config_type: MessageType,
+    launch_info_type: MessageType,
+    created: SystemTime,
+}
 
 impl Isolator {
     /// Creates an instance from the module's parameters, in their order.
     ///
     /// # Errors
-    /// When a parameter cannot be used.
-    pub fn create(_parameters: &[(String, String)]) -> Result<Isolator, ConfigError> {
-        Ok(Isolator {})
+    /// When a parameter cannot be used, or this Mesos lacks a message type.
+    pub fn create(parameters: &[(String, String)]) -> Result<Isolator, ConfigError> {
+        let commands = Commands::create(ModuleKind::Isolator, parameters)?;
+        let schema = schema::current();
+        let find = |name: &str| {
+            let missing = || ConfigError(format!("this Mesos has no message '{name}'"));
+            schema.message(name).ok_or_else(missing)
+        };
+        let Output::Message(launch_info) = Event::Prepare.row().output else {
+            return Err(ConfigError("the event table has no output for prepare".to_owned()));
+        };
+        let config = &commands.config;
+        Ok(Isolator {
+            inner: Arc::new(Inner {
+                contexts: DashMap::new(),
+                store: Store::new(&config.state_dir, &config.module_name),
+                policy: Policy::from(config.cache),
+                kept_inputs: Places::new(KEPT_INPUTS),
+                id_type: find("mesos.ContainerID")?,
+                config_type: find("mesos.slave.ContainerConfig")?,
+                launch_info_type: find(launch_info)?,
+                created: SystemTime::now(),
+                commands,
+            }),
+        })
+    }
+
+    /// The instance's parameters.
+    pub fn config(&self) -> &Config {
+        &self.inner.commands.config
     }
 
     /// Answer of `supportsNesting`.
     pub fn supports_nesting(&self) -> bool {
-        true
+        self.config().nested
     }
 
     /// Answer of `supportsStandalone`.
     pub fn supports_standalone(&self) -> bool {
-        false
+        self.config().standalone
+    }
+
+    /// How many containers the instance knows.
+    pub fn containers(&self) -> usize {
+        self.inner.contexts.len()
+    }
+
+    /// Makes a container known as recovery does, without Mesos and without any file: for the
+    /// command line tool. `wire` is its serialised ID, `config` the JSON of its config.
+    ///
+    /// # Errors
+    /// When either is malformed.
+    pub fn introduce(&self, wire: &[u8], config: &[u8]) -> Result<(), String> {
+        self.inner.introduce(wire, config)
     }
 
     /// Starts any isolator method. Never blocks.
     ///
-    /// `inputs` are the row's, except that the engine itself adds `container_config` to all
+    /// `values` are the row's, except that the engine itself adds `container_config` to all
     /// events but prepare: the adapter passes [`InputValue::Absent`] there.
-    /// For watch, `done` may never be called (and is dropped when the container is cleaned up).
-    pub fn call(&self, _event: Event, _inputs: &[InputValue<'_>], done: Completion) {
-        done(Answer::Nothing);
+    /// For watch, `done` may never be called (it is dropped when the container is cleaned up).
+    pub fn call(&self, event: Event, values: &[InputValue<'_>], done: Completion) {
+        if event == Event::Recover {
+            return self.inner.recover(values, done);
+        }
+        let position = event.row().inputs.iter().position(|key| key.name == "container_id");
+        let id = match position.and_then(|index| values.get(index)) {
+            Some(InputValue::Message(bytes)) => *bytes,
+            _ => return done(no_container_id(event)),
+        };
+        match event {
+            // The hot path: no allocation for the container's name.
+            Event::Usage | Event::Status => self.inner.sample(event, id, done),
+            _ => match ContainerId::from_wire(id) {
+                None => done(no_container_id(event)),
+                Some(id) => self.inner.launch(event, id, values, done),
+            },
+        }
+    }
+}
+
+impl Inner {
+    fn launch(
+        self: &Arc<Self>,
+        event: Event,
+        id: ContainerId,
+        values: &[InputValue<'_>],
+        done: Completion,
+    ) {
+        match event {
+            Event::Prepare => self.prepare(id, values, done),
+            Event::Cleanup => self.cleanup(id, done),
+            Event::Watch => self.watch(&id, done),
+            _ => self.run_launch(event, &id, values, done),
+        }
+    }
+
+    /// The context of a container, if it is known.
+    fn context(&self, wire: &[u8]) -> Option<Arc<Context>> {
+        self.contexts.get(wire).map(|entry| entry.value().clone())
+    }
+}
+
+/// The host always gives an ID; if it ever does not, only the methods that may fail do.
+fn no_container_id(event: Event) -> Answer {
+    match event {
+        Event::Prepare | Event::Isolate => {
+            Answer::Failure(format!("{}: the container's ID is missing", event.row().method))
+        }
+        _ => Answer::Nothing,
     }
 }

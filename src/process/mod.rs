@@ -1,7 +1,36 @@
 //! Runs one command: start, deadline, escalation, capture, reap; one outcome per call.
+//!
+//! A run is owned by one supervise task on a small runtime; spawner threads do nothing but start
+//! processes, because starting one blocks. [`Runner`] is process-wide, started on first use; all
+//! else belongs to a run.
+//!
+//! Invariants: every submission is answered exactly once; a leader is reaped only after the last
+//! signal to its group (or by its pidfd, which cannot hit another); nothing is left behind when a
+//! run has ended, other than background children that are to be kept and what outlived SIGKILL.
+//!
+//! What is guaranteed about the processes of a run: the process group, and the descendants that
+//! left it but still hang together with the leader when a deadline passes, are ended. A daemon
+//! that was orphaned into a session of its own before that is not found.
 
+mod cancel;
+mod child;
+mod done;
+mod explain;
+mod group;
+mod lane;
+mod plan;
+mod report;
 mod request;
+mod runner;
+mod spawner;
+mod start;
+mod supervise;
+mod tree;
 
+pub use cancel::CancelToken;
+pub use lane::LaneQueue;
 pub use request::{
-    Background, CommandLine, CommandSpec, Input, IoMode, Request, RunReport, Stdio, Timings,
+    Background, CommandLine, CommandSpec, DeadlineFrom, Input, IoMode, Kills, Request, RunReport,
+    Stdio, Timings,
 };
+pub use runner::Runner;

@@ -1,6 +1,7 @@
 //! What the rest of the engine asks of the runner, and what it gets back.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,9 @@ pub struct CommandSpec {
     pub stdio: Stdio,
     /// What becomes of background children of a successful run.
     pub background: Background,
+    /// Where the private directories of runs are made; `None`: `/run`, `/dev/shm` or the
+    /// temporary directory, whichever is usable and in memory.
+    pub temp_dir: Option<Arc<Path>>,
 }
 
 /// The input of one run.
@@ -82,6 +86,15 @@ pub enum Input {
     Sealed(Arc<crate::io::SealedInput>),
 }
 
+/// What the timeout counts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadlineFrom {
+    /// Submission: the time in a queue counts.
+    Submission,
+    /// The moment at which the lane lets the run start (cleanup).
+    Start,
+}
+
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -91,8 +104,33 @@ pub struct Request {
     pub input: Input,
     /// For `MESOS_CONTAINER_ID`: the container as `parent.child`.
     pub container_id: Option<Arc<str>>,
-    /// When the call was submitted: the deadline counts from here.
+    /// When the call was submitted.
     pub submitted: Instant,
+    /// What the timeout counts from.
+    pub deadline_from: DeadlineFrom,
+}
+
+impl Request {
+    /// A run that is submitted now and whose deadline counts from now.
+    pub fn new(spec: Arc<CommandSpec>, input: Input) -> Request {
+        Request {
+            spec,
+            input,
+            container_id: None,
+            submitted: Instant::now(),
+            deadline_from: DeadlineFrom::Submission,
+        }
+    }
+
+    /// The deadline of a run that its lane lets start at `start`; `None` when there is none, or
+    /// when it is too far away to be told.
+    pub(crate) fn deadline(&self, start: Instant) -> Option<Instant> {
+        let from = match self.deadline_from {
+            DeadlineFrom::Submission => self.submitted,
+            DeadlineFrom::Start => start,
+        };
+        from.checked_add(self.spec.timeout?)
+    }
 }
 
 /// Where the time of a run went.
@@ -104,6 +142,15 @@ pub struct Timings {
     pub spawn: Duration,
     /// From submission to the outcome.
     pub total: Duration,
+}
+
+/// Signals that a run was sent, each counted once however many processes it reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kills {
+    /// TERM, at the deadline or on cancellation.
+    pub term: u32,
+    /// KILL, after the grace period, for too large an output, or for background children.
+    pub kill: u32,
 }
 
 /// How one run ended.
@@ -126,6 +173,36 @@ pub struct RunReport {
     pub stdio_tail: Vec<u8>,
     /// Processes that outlived the leader of a successful run (killed or kept).
     pub strays: bool,
+    /// Signals sent.
+    pub kills: Kills,
+    /// Size of the output: what was read, or what was seen of one that is too large.
+    pub output_bytes: u64,
+    /// The leader, if one was started.
+    pub pid: Option<i32>,
     /// Where the time went.
     pub timings: Timings,
+}
+
+impl RunReport {
+    /// The report of a run without a process.
+    pub(crate) fn without_process(
+        outcome: OutcomeKind,
+        message: impl Into<String>,
+        timings: Timings,
+    ) -> RunReport {
+        RunReport {
+            outcome,
+            exit_code: None,
+            signal: None,
+            output: Vec::new(),
+            message: message.into(),
+            error_file: Vec::new(),
+            stdio_tail: Vec::new(),
+            strays: false,
+            kills: Kills::default(),
+            output_bytes: 0,
+            pid: None,
+            timings,
+        }
+    }
 }

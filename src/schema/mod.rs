@@ -1,1 +1,45 @@
-//! To be written.
+//! Message bytes to JSON text and back, by descriptors known only at run time.
+//!
+//! A [`Schema`] is compiled once from the host's own descriptors, so a fork's additional fields
+//! appear by themselves; [`Schema::built_in`] is the project's own description of Mesos 1.11, for
+//! tests and the command line tool. A [`MessageType`] of it converts both ways, by the exact rules
+//! of the conversion inside Mesos that the original modules used. Those rules are their scripts'
+//! contract: keys sorted bytewise, explicit defaults written, invalid UTF-8 passed through, and on
+//! the way in a parser that forgives more than JSON does.
+//!
+//! | file | what |
+//! |---|---|
+//! | `load`, `builtin`, `tables` | descriptors to compiled tables |
+//! | `scan`, `write`, `text` | wire format to JSON |
+//! | `json`, `normalise`, `number`, `read`, `put`, `path` | JSON to wire format |
+//! | `inspect`, `describe`, `differences` | questions about bytes, a type, and two schemas |
+//! | `current` | the schema of this process |
+
+mod builtin;
+mod current;
+mod describe;
+mod differences;
+mod error;
+mod inspect;
+mod json;
+mod load;
+mod message;
+mod normalise;
+mod number;
+mod path;
+mod put;
+mod read;
+mod scan;
+mod tables;
+mod text;
+mod write;
+
+pub use current::{current, install};
+pub use describe::{FieldInfo, FieldLabel, FieldType};
+pub use differences::differences;
+pub use error::{DecodeError, Loss, LossKind, ReadError, SchemaError};
+pub use inspect::FieldValue;
+pub use load::Schema;
+pub use message::MessageType;
+pub use read::Parsed;
+pub use text::{double as write_json_double, string as write_json_string};

@@ -1,1 +1,29 @@
-//! To be written.
+//! The kernel, as this crate needs it: one safe wrapper per system call, and the spawn.
+//!
+//! Everything that needs `unsafe` to start, watch and end processes lives here, and nothing here
+//! knows what a command is. Calls that are newer than the C libraries of supported distributions
+//! (clone3, close_range, pidfd_open, pidfd_send_signal, waitid on a pidfd) go through `syscall(2)`,
+//! so that a library built here loads there; each has a fallback for kernels and seccomp filters
+//! that refuse it.
+//!
+//! Invariants: no signal handler is installed, no child is waited for that was not started here,
+//! every descriptor is close-on-exec.
+
+mod child;
+mod clone;
+mod features;
+mod files;
+mod mask;
+mod pidfd;
+mod procfs;
+mod spawn;
+
+pub(crate) use clone::Stack;
+pub(crate) use features::features;
+pub(crate) use files::{above_stdio, has_no_writer};
+pub(crate) use mask::{block_all_signals, with_signals_blocked};
+pub(crate) use pidfd::{
+    ExitStatus, PidFd, WaitTarget, exit_info, kill, kill_group, poll_by_runtime, wait,
+};
+pub(crate) use procfs::{children, process_stat, processes, read_small};
+pub(crate) use spawn::{Plan, Slot, Source, SpawnFailure, Spawned, Step, StringTable, spawn};

@@ -1,1 +1,6 @@
-//! To be written.
+//! Sampled values (usage, status): one [`Slot`] per container and event holds the last good value
+//! and makes sure that at most one run refreshes it at a time.
+
+mod slot;
+
+pub use slot::{Delivery, Flight, Lookup, Policy, Served, Slot};

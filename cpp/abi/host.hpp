@@ -1,0 +1,42 @@
+// What the host is: its release and the sizes of its types, and whether we can live in it.
+#ifndef MESOS_COMMAND_ABI_HOST_HPP
+#define MESOS_COMMAND_ABI_HOST_HPP
+
+#include <cstddef>
+#include <string>
+
+#include "containers.hpp"
+
+namespace mesos_command {
+namespace abi __attribute__((visibility("hidden"))) {
+
+// The release that the host demands of a module of this kind ("Hook", "Isolator"): its own. Null
+// if it cannot be read. The text lives for ever. Allocates nothing; may run while a library is
+// being loaded.
+const char* host_version(const char* kind) noexcept;
+
+// The host's choices where hosts differ.
+struct Host
+{
+  std::string version;
+  // Isolator::update has its third argument (since Mesos 1.10).
+  bool update_has_limits = false;
+  std::size_t resource_statistics_size = 0;
+  std::size_t container_launch_info_size = 0;
+  std::size_t container_state_size = 0;
+  ResourcesLayout resources = ResourcesLayout::UNKNOWN;
+};
+
+// Fills `host` and returns true if the release is among the tested ones (or named by the
+// environment variable MESOS_COMMAND_MODULES_ACCEPT) and every type that crosses by value has a
+// size that this build knows. Otherwise `problem` says in one line what is different. Throws
+// nothing but std::bad_alloc and what the host's own functions throw.
+//
+// For tests only: MESOS_COMMAND_MODULES_TEST_SIZES="mesos.Labels=56" replaces the size that the
+// host reports for a type.
+bool examine_host(Host& host, std::string& problem);
+
+}  // namespace abi
+}  // namespace mesos_command
+
+#endif  // MESOS_COMMAND_ABI_HOST_HPP

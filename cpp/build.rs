@@ -1,0 +1,38 @@
+//! Compiles the C++ side and sets how the shared library is linked.
+
+fn main() {
+    let sources = [
+        "abi/host.cpp",
+        "shim/completion.cpp",
+        "shim/factory.cpp",
+        "shim/hook.cpp",
+        "shim/inputs.cpp",
+        "shim/isolator.cpp",
+        "shim/log.cpp",
+    ];
+    cxx_build::bridge("src/bridge.rs")
+        .files(sources)
+        .std("c++14")
+        .extra_warnings(true)
+        .warnings_into_errors(true)
+        .flag("-Wall")
+        // Nothing of ours may be taken for the host's symbol of the same name, or the reverse.
+        .flag("-fvisibility=hidden")
+        .flag("-fvisibility-inlines-hidden")
+        // Objects are created by the host's constructors in storage of ours.
+        .flag("-fno-strict-aliasing")
+        .compile("mesos_command_modules_shim");
+
+    // The agent never closes a module library, but a test host may: our threads, thread locals
+    // and the vtables that the host holds must outlive that.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+
+    // What this library defines and uses itself is never looked up elsewhere, whatever other
+    // libraries with the same names the process has.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-Bsymbolic");
+
+    for directory in ["abi", "shim"] {
+        println!("cargo::rerun-if-changed={directory}");
+    }
+    println!("cargo::rerun-if-changed=src/bridge.rs");
+}

@@ -1,0 +1,135 @@
+"""Stub libraries for what libmesos needs and today's systems no longer have.
+
+The library was built in 2019 and 2020 as a Python 2 extension against OpenSSL 1.0 and a libcurl
+with the symbol version CURL_OPENSSL_3. The dynamic loader wants every one of those symbols, with
+its version, although nothing that the tests do ever calls them. So small libraries are made from
+the list of undefined symbols of libmesos itself. A stub that is called all the same says its name
+and aborts; the few that Mesos calls while it starts up answer "done".
+"""
+
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+
+from releases import Failure, Missing
+
+# Sonames that no current distribution provides with these symbol versions.
+REPLACED = ("libssl.so.1.0.0", "libcrypto.so.1.0.0", "libcurl.so.4")
+# The Python 2 symbols have neither a version nor a library in the list of needed ones.
+PYTHON = "libpython2-symbols.so"
+PYTHON_SYMBOL = re.compile(r"_?Py[A-Z_]")
+# Objects, not functions: the symbol table of a reference does not tell them apart.
+PYTHON_DATA = re.compile(r"_Py_\w+Struct|PyExc_\w+|Py\w+_Type")
+
+# Functions that are called when a process merely starts libprocess or an agent, with the value
+# that means success.
+ANSWERS = {
+    "curl_global_init": 0,
+}
+
+SYMBOL = re.compile(r"\sUND\s+(?P<name>[^@\s]+)(?:@+(?P<version>\S+)(?:\s+\((?P<index>\d+)\))?)?")
+NEED_FILE = re.compile(r"Version: \d+\s+File: (?P<file>\S+)")
+NEED_NAME = re.compile(r"Name: (?P<name>\S+)\s+Flags: .*?Version: (?P<index>\d+)")
+
+PROLOGUE = """\
+/* Generated from the undefined symbols of a libmesos; see stubs.py. */
+#include <stdio.h>
+#include <stdlib.h>
+
+static void stub_was_called(const char* name)
+{
+  fprintf(stderr, "%s: only a stub of this function exists in this process\\n", name);
+  abort();
+}
+"""
+
+
+def run(command):
+    """The output of a tool, or a failure that says which tool is missing or what it said."""
+    if shutil.which(command[0]) is None:
+        raise Missing(f"{command[0]} is not installed (Debian: apt-get install gcc binutils)")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failure(f"{command[0]} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def parse_needs(text):
+    """Version index -> soname, from `readelf --version-info`."""
+    needs, file = {}, None
+    for line in text.splitlines():
+        if match := NEED_FILE.search(line):
+            file = match["file"]
+        elif (match := NEED_NAME.search(line)) and file is not None:
+            needs[int(match["index"])] = file
+    return needs
+
+
+def parse_symbols(text, needs):
+    """Soname -> version (None without one) -> sorted names, for the libraries to be replaced."""
+    wanted = defaultdict(lambda: defaultdict(list))
+    for line in text.splitlines():
+        match = SYMBOL.search(line)
+        if match is None:
+            continue
+        if match["index"] is not None:
+            soname = needs.get(int(match["index"]))
+            if soname in REPLACED:
+                wanted[soname][match["version"]].append(match["name"])
+        elif match["version"] is None and PYTHON_SYMBOL.match(match["name"]):
+            wanted[PYTHON][None].append(match["name"])
+    return {soname: {version: sorted(names) for version, names in versions.items()}
+            for soname, versions in wanted.items()}
+
+
+def source(names):
+    """C text that defines the symbols."""
+    parts = [PROLOGUE]
+    for name in names:
+        if PYTHON_DATA.fullmatch(name):
+            parts.append(f"__attribute__((aligned(64))) char {name}[4096];\n")
+        elif name in ANSWERS:
+            parts.append(f"long {name}(void) {{ return {ANSWERS[name]}; }}\n")
+        else:
+            parts.append(f'long {name}(void) {{ stub_was_called("{name}"); return 0; }}\n')
+    return "".join(parts)
+
+
+def version_script(versions):
+    """A linker version script; an empty text when the symbols carry no version."""
+    parts, previous = [], ""
+    for version in sorted(version for version in versions if version is not None):
+        names = "".join(f"    {name};\n" for name in versions[version])
+        local = "" if previous else "  local: *;\n"
+        parts.append(f"{version} {{\n  global:\n{names}{local}}} {previous};\n".replace(" ;", ";"))
+        previous = version
+    return "".join(parts)
+
+
+def build(soname, versions, directory):
+    """Compiles one stub library; returns its path."""
+    stem = directory / soname
+    code = directory / f"{soname}.c"
+    code.write_text(source([name for names in versions.values() for name in names]))
+    command = ["gcc", "-shared", "-fPIC", "-O1", "-fno-builtin", "-w",
+               f"-Wl,-soname,{soname}", "-o", str(stem), str(code)]
+    if script := version_script(versions):
+        path = directory / f"{soname}.map"
+        path.write_text(script)
+        command.append(f"-Wl,--version-script={path}")
+    run(command)
+    return stem
+
+
+def make(release):
+    """Makes all stub libraries of a release, in place of those of an earlier run."""
+    needs = parse_needs(run(["readelf", "--version-info", "--wide", str(release.library)]))
+    wanted = parse_symbols(run(["readelf", "--dyn-syms", "--wide", str(release.library)]), needs)
+    absent = [soname for soname in (*REPLACED, PYTHON) if soname not in wanted]
+    if absent:
+        raise Failure(f"{release.library}: no undefined symbols of {', '.join(absent)} found")
+    shutil.rmtree(release.stubs, ignore_errors=True)
+    release.stubs.mkdir(parents=True)
+    for soname, versions in wanted.items():
+        build(soname, versions, release.stubs)

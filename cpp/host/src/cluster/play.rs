@@ -1,0 +1,367 @@
+//! The course of a cluster run.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::framework::{Framework, Task, terminal};
+use super::process::{Process, Setup};
+use super::records::{self, Done, Records};
+use crate::http;
+use crate::library;
+use crate::modules::{Modules, Placeholders, RECORDS};
+use crate::report::{Line, Report};
+
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// What the recording commands answer, so that it can be found again.
+const RECORDED_BYTES: u64 = 4242;
+const RECORDED_DECORATIONS: [&str; 3] =
+    ["recorded-label", "RECORDED_ENVIRONMENT", "RECORDED_PREPARE"];
+/// How long a task runs that ends by itself: long enough to be seen by the endpoints.
+const SHORT: Duration = Duration::from_secs(3);
+
+/// How a cluster process is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum End {
+    /// Master and agent are destroyed, then main returns.
+    Stop,
+    /// Main returns, whatever is in flight.
+    Exit,
+    /// SIGKILL.
+    Kill,
+}
+
+/// What to run and where.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) mesos: String,
+    pub(crate) mesos_dir: Option<PathBuf>,
+    pub(crate) modules: Option<PathBuf>,
+    pub(crate) set: Vec<String>,
+    pub(crate) tasks: usize,
+    /// How the agent is ended in the middle; `None` leaves it alone.
+    pub(crate) restart: Option<End>,
+    pub(crate) end: End,
+    /// Whether the commands record their runs, for a comparison with what was done.
+    pub(crate) records: bool,
+    /// Work directory to use and keep.
+    pub(crate) work_dir: Option<PathBuf>,
+    pub(crate) json: bool,
+}
+
+/// Runs a cluster; whether everything was as expected.
+pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
+    let scratch = tempfile::Builder::new().prefix("mesos-host-").tempdir()?;
+    let work = options.work_dir.clone().unwrap_or_else(|| scratch.path().join("work"));
+    std::fs::create_dir_all(work.join("tmp"))?;
+    let placeholders = Placeholders::new(&work, &options.set)?;
+    let modules = match &options.modules {
+        Some(path) => Modules::read(path, &placeholders)?,
+        None => Modules::none(),
+    };
+    let modules_file = work.join("modules.json");
+    std::fs::write(&modules_file, modules.json.to_string())?;
+    let setup = Setup {
+        mesos: library::directory(options.mesos_dir.as_deref(), &options.mesos)?,
+        modules_file,
+        modules,
+        address: free_address()?,
+        records: PathBuf::from(placeholders.fill(RECORDS)?),
+        log: work.join("cluster.log"),
+        work,
+    };
+    setup.make_launcher_directory()?;
+    let report = Report::new(options.json);
+    report.note("mesos", &json!(options.mesos));
+    report.note("log", &json!(setup.log.display().to_string()));
+    report.head();
+    let mut course = Course { options, setup: &setup, report, orphans: 0, starts: 0 };
+    let outcome = course.run();
+    if outcome.is_err() {
+        // The log is what explains a failure, so it has to outlive the run.
+        let kept = scratch.keep();
+        eprintln!("mesos-host: kept for a look: {}", kept.display());
+    }
+    outcome?;
+    if options.records {
+        course.compare();
+    }
+    Ok(course.report.finish())
+}
+
+/// An address on which nobody listens. Master and agent keep it over a restart.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+struct Course<'a> {
+    options: &'a Options,
+    setup: &'a Setup,
+    report: Report,
+    orphans: usize,
+    starts: usize,
+}
+
+impl Course<'_> {
+    fn run(&mut self) -> anyhow::Result<()> {
+        let tasks = tasks(self.options.tasks);
+        let mut process = self.start()?;
+        let mut framework = Framework::subscribe(self.setup.address, None, TIMEOUT)?;
+        self.launch(&mut framework, &tasks)?;
+        self.statistics("statistics", self.options.tasks)?;
+        self.finish_some(&mut framework, &tasks)?;
+        if let Some(end) = self.options.restart {
+            self.end_process(process, end)?;
+            let names = running(&framework);
+            self.make_orphan(&names)?;
+            process = self.start()?;
+            framework = self.recover(&framework, &names)?;
+        }
+        let left = running(&framework);
+        self.timed("tasks killed", left.len(), || {
+            for name in &left {
+                framework.kill(name)?;
+            }
+            framework.until("the end of all tasks", TIMEOUT, |it| running(it).is_empty())
+        })?;
+        self.drain()?;
+        if let Some(bytes) = process.resident_bytes() {
+            self.report.note("memory of master and agent, MiB", &json!(bytes >> 20));
+        }
+        self.ask_without_waiting();
+        self.end_process(process, self.options.end)
+    }
+
+    fn start(&mut self) -> anyhow::Result<Process> {
+        self.starts += 1;
+        let begin = Instant::now();
+        let process = Process::start(self.setup)?;
+        let mut line = Line::new("master and agent started", "");
+        line.times.push(begin.elapsed());
+        self.report.line(&line);
+        Ok(process)
+    }
+
+    fn timed(
+        &mut self,
+        what: &str,
+        count: usize,
+        work: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let begin = Instant::now();
+        work()?;
+        let took = begin.elapsed();
+        let mut line = Line::new(what, "");
+        line.answer = format!("{count} tasks");
+        line.numbers = vec![("tasks", count as f64), ("seconds", took.as_secs_f64())];
+        line.times.push(took);
+        self.report.line(&line);
+        Ok(())
+    }
+
+    fn launch(&mut self, framework: &mut Framework, tasks: &[Task]) -> anyhow::Result<()> {
+        self.timed("tasks launched until they run", tasks.len(), || {
+            framework.launch(tasks, TIMEOUT)?;
+            framework.until("all tasks running", TIMEOUT, |it| it.states.len() == tasks.len())?;
+            // A short task may have ended by the time the last one runs.
+            framework.until("all tasks running", TIMEOUT, |it| {
+                it.states.values().all(|state| state == "TASK_RUNNING" || terminal(state))
+            })
+        })?;
+        let failed: Vec<_> = framework
+            .states
+            .iter()
+            .filter(|(_, state)| *state != "TASK_RUNNING" && *state != "TASK_FINISHED")
+            .map(|(name, state)| {
+                format!("{name}: {state} {}", framework.messages.get(name).map_or("", |it| it))
+            })
+            .collect();
+        anyhow::ensure!(failed.is_empty(), "tasks that did not start: {}", failed.join("; "));
+        if self.options.records {
+            self.decorations(framework);
+        }
+        Ok(())
+    }
+
+    /// Compares what the executors found in their tasks and environments with what the recording
+    /// commands answered.
+    fn decorations(&mut self, framework: &Framework) {
+        let mut line = Line::new("answers that reached the executors", "");
+        let found = framework.messages.values().next().cloned().unwrap_or_default();
+        for wanted in RECORDED_DECORATIONS {
+            let count = framework.messages.values().filter(|text| text.contains(wanted)).count();
+            if count != framework.states.len() {
+                line.complaints.push(format!("{wanted}: in {count} of {}", framework.states.len()));
+            }
+        }
+        line.answer = found;
+        self.report.line(&line);
+    }
+
+    /// Asks both endpoints that make the agent call usage, and status.
+    fn statistics(&mut self, what: &str, most: usize) -> anyhow::Result<()> {
+        for path in ["/slave(1)/monitor/statistics", "/slave(1)/containers"] {
+            let begin = Instant::now();
+            let value = http::get(self.setup.address, path)?.json()?;
+            let mut line = Line::new(format!("{what}: {path}"), "");
+            line.times.push(begin.elapsed());
+            let entries = value.as_array().map_or(&[][..], Vec::as_slice);
+            line.answer = format!("{} containers", entries.len());
+            line.numbers.push(("containers", entries.len() as f64));
+            if entries.is_empty() || entries.len() > most {
+                line.complaints.push(format!("expected 1 to {most} containers"));
+            }
+            // Every executor here uses some memory, which Mesos's own isolator reports.
+            let bare = |entry: &&Value| entry.pointer("/statistics/timestamp").is_none();
+            if let Some(entry) = entries.iter().find(bare) {
+                line.complaints.push(format!("no statistics: {entry}"));
+            }
+            let recorded = |entry: &&Value| {
+                let value = entry.pointer("/statistics/disk_used_bytes");
+                value.and_then(Value::as_u64) == Some(RECORDED_BYTES)
+            };
+            let count = entries.iter().filter(recorded).count();
+            if self.options.records && count != entries.len() {
+                line.complaints.push(format!("{count} have what the usage command answered"));
+            }
+            self.report.line(&line);
+        }
+        Ok(())
+    }
+
+    /// Lets the tasks end that end by themselves, and kills half of the others.
+    fn finish_some(&mut self, framework: &mut Framework, tasks: &[Task]) -> anyhow::Result<()> {
+        let short: Vec<_> = tasks.iter().filter(|it| it.run_for.is_some()).collect();
+        self.timed("tasks ended by themselves", short.len(), || {
+            framework.until("the end of the short tasks", TIMEOUT, |it| {
+                short.iter().all(|task| it.states[&task.name] == "TASK_FINISHED")
+            })
+        })?;
+        if self.options.restart.is_none() {
+            return Ok(());
+        }
+        let long = running(framework);
+        let killed = &long[..long.len() / 2];
+        self.timed("tasks killed before the restart", killed.len(), || {
+            for name in killed {
+                framework.kill(name)?;
+            }
+            framework.until("the end of the killed tasks", TIMEOUT, |it| {
+                killed.iter().all(|name| it.states[name] == "TASK_KILLED")
+            })
+        })
+    }
+
+    /// Makes the agent forget one of the running containers, which then is an orphan to it.
+    fn make_orphan(&mut self, running: &[String]) -> anyhow::Result<()> {
+        let Some(name) = running.first().filter(|_| running.len() > 1) else { return Ok(()) };
+        let agents = self.setup.agent_meta().join("slaves/latest/frameworks");
+        for framework in std::fs::read_dir(&agents).with_context(|| agents.display().to_string())? {
+            let executor = framework?.path().join("executors").join(name);
+            if executor.is_dir() {
+                std::fs::remove_dir_all(&executor)?;
+                self.orphans = 1;
+                let mut line = Line::new("a container made an orphan", name.clone());
+                line.answer = "its checkpoint was removed".to_owned();
+                self.report.line(&line);
+            }
+        }
+        Ok(())
+    }
+
+    /// Subscribes again and waits until the agent is back with its tasks.
+    fn recover(&mut self, before: &Framework, names: &[String]) -> anyhow::Result<Framework> {
+        let begin = Instant::now();
+        let mut framework = Framework::subscribe(self.setup.address, Some(before.id()), TIMEOUT)?;
+        let deadline = Instant::now() + TIMEOUT;
+        let wanted = names.len() - self.orphans;
+        while running(&framework).len() != wanted {
+            anyhow::ensure!(Instant::now() < deadline, "the tasks did not come back");
+            framework.reconcile(names)?;
+            // Answers come at once for what the master knows; the agent may not be back yet.
+            let _ = framework.until("answers", Duration::from_millis(200), |_| false);
+        }
+        let mut line = Line::new("agent recovered", "");
+        line.answer = format!("{wanted} tasks alive, {} orphan", self.orphans);
+        line.times.push(begin.elapsed());
+        self.report.line(&line);
+        self.statistics("recovered", wanted)?;
+        Ok(framework)
+    }
+
+    /// Waits until the agent has destroyed all containers.
+    fn drain(&mut self) -> anyhow::Result<()> {
+        let begin = Instant::now();
+        let left = loop {
+            let value = http::get(self.setup.address, "/slave(1)/containers")?.json()?;
+            let left = value.as_array().map_or(0, Vec::len);
+            if left == 0 || begin.elapsed() > TIMEOUT {
+                break left;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let mut line = Line::new("containers destroyed", "");
+        line.times.push(begin.elapsed());
+        if left > 0 {
+            line.complaints.push(format!("{left} containers are still there"));
+        }
+        self.report.line(&line);
+        Ok(())
+    }
+
+    /// Leaves requests in flight, for the process to end under them.
+    fn ask_without_waiting(&self) {
+        for _ in 0..4 {
+            let address = self.setup.address;
+            std::thread::spawn(move || http::get(address, "/slave(1)/containers"));
+        }
+    }
+
+    fn end_process(&mut self, process: Process, end: End) -> anyhow::Result<()> {
+        let begin = Instant::now();
+        let status = match end {
+            End::Stop => process.stop()?,
+            End::Exit => process.exit()?,
+            End::Kill => process.kill()?,
+        };
+        let mut line = Line::new(format!("master and agent ended ({end:?})").to_lowercase(), "");
+        line.answer = status.to_string();
+        line.times.push(begin.elapsed());
+        if end != End::Kill && !status.success() {
+            line.complaints.push("expected exit status 0".to_owned());
+        }
+        self.report.line(&line);
+        Ok(())
+    }
+
+    /// Compares what the commands recorded with what was done.
+    fn compare(&mut self) {
+        let records = Records::read(&self.setup.records);
+        let done = Done { tasks: self.options.tasks, orphans: self.orphans, starts: self.starts };
+        for event in records::recorded(&self.setup.modules) {
+            let mut line = Line::new(event.label(), "");
+            line.answer = format!("{} runs", records.runs(event));
+            line.numbers.push(("runs", records.runs(event) as f64));
+            line.complaints = records.complaints(event, done);
+            self.report.line(&line);
+        }
+    }
+}
+
+/// The tasks of a run: every third ends by itself.
+fn tasks(count: usize) -> Vec<Task> {
+    (0..count)
+        .map(|index| Task {
+            name: format!("task-{index}"),
+            run_for: (index % 3 == 0).then_some(SHORT),
+        })
+        .collect()
+}
+
+fn running(framework: &Framework) -> Vec<String> {
+    let running = framework.states.iter().filter(|(_, state)| *state == "TASK_RUNNING");
+    running.map(|(name, _)| name.clone()).collect()
+}

@@ -1,0 +1,20 @@
+// Makes the module objects that Mesos calls.
+#ifndef MESOS_COMMAND_SHIM_ADAPTERS_HPP
+#define MESOS_COMMAND_SHIM_ADAPTERS_HPP
+
+#include "../abi/host.hpp"
+#include "mesos-command-modules/src/bridge.rs.h"
+
+namespace mesos_command {
+namespace shim {
+
+// An abi::Hook for this host.
+void* make_hook(const abi::Host& host, rust::Box<HookInstance> instance);
+
+// An abi::Isolator for this host.
+void* make_isolator(const abi::Host& host, rust::Box<IsolatorInstance> instance);
+
+}  // namespace shim
+}  // namespace mesos_command
+
+#endif  // MESOS_COMMAND_SHIM_ADAPTERS_HPP

@@ -1,0 +1,50 @@
+// The handle with which the engine resolves one future of the host.
+#ifndef MESOS_COMMAND_SHIM_COMPLETION_HPP
+#define MESOS_COMMAND_SHIM_COMPLETION_HPP
+
+#include <cstdint>
+#include <memory>
+
+#include "../abi/future.hpp"
+#include "rust/cxx.h"
+
+namespace mesos_command {
+namespace shim {
+
+enum class AnswerKind : std::uint8_t;
+enum class Fallback : std::uint8_t;
+
+// Owned by whoever will answer; any thread, one at a time. Destroyed without an answer it resolves
+// the future by the event's fallback, so that no future of ours is ever forgotten.
+class Completion
+{
+public:
+  Completion() = default;
+  Completion(const Completion&) = delete;
+  Completion& operator=(const Completion&) = delete;
+  virtual ~Completion() = default;
+
+  // Answers; the second and later calls do nothing. Continuations of the host and methods of
+  // other modules may run before it returns, so the caller must hold no lock.
+  virtual void complete(AnswerKind kind, rust::Slice<const std::uint8_t> bytes) noexcept = 0;
+};
+
+// A future for the host and the handle that resolves it.
+struct Pending
+{
+  abi::Future future;
+  std::unique_ptr<Completion> completion;
+};
+
+// Makes a pending future of T; `what` names the method in log lines.
+template <typename T>
+Pending make_pending(Fallback fallback, const char* what);
+
+// Makes a future of T that has been resolved by `fallback`.
+template <typename T>
+abi::Future make_fallback(Fallback fallback);
+
+}  // namespace shim
+}  // namespace mesos_command
+
+#endif  // MESOS_COMMAND_SHIM_COMPLETION_HPP

@@ -1,0 +1,79 @@
+#!/bin/sh
+# Checks what the module library asks of its host and what it offers.
+#
+#   symbols.sh MODULE_LIBRARY MESOS_LIBRARY...
+#
+# * Every symbol that the module leaves to the host must be a strong export of every Mesos library
+#   given: weak ones depend on what a compiler happened to inline in that build.
+# * The only weak reference to Mesos is the table of versions, whose absence is a clean refusal.
+# * The module exports its manifests, documented functions (mesos_command_*) and what cxx cannot
+#   hide, and nothing else.
+# * It stays mapped when it is closed.
+#
+# Prints the newest versions of libc and libstdc++ that it needs.
+set -eu
+export LC_ALL=C
+
+if [ $# -lt 2 ]; then
+  echo "usage: symbols.sh MODULE_LIBRARY MESOS_LIBRARY..." >&2
+  exit 2
+fi
+module=$1
+shift
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+fail() {
+  echo "symbols.sh: $1" >&2
+  failed=1
+}
+
+nm -D --undefined-only "$module" > "$work/undefined"
+# Versioned symbols belong to libc, libstdc++ and libgcc, and the linker has checked them.
+awk '$1 == "U" && $2 !~ /@/ { print $2 }' "$work/undefined" | sort -u > "$work/required"
+awk '$1 == "w" && $2 ~ /^_ZN5mesos|^_ZN6google|^_ZN7process/ { print $2 }' "$work/undefined" |
+  sort -u > "$work/optional"
+
+if ! grep -q . "$work/required"; then
+  fail "$module asks nothing of its host: is it the module library?"
+fi
+if [ "$(cat "$work/optional")" != _ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E ]; then
+  fail "weak references to Mesos are not just the table of versions: $(cat "$work/optional")"
+fi
+
+for library in "$@"; do
+  nm -D --defined-only "$library" | awk '$2 ~ /^[TDBR]$/ { print $3 }' | sed 's/@.*//' |
+    sort -u > "$work/strong"
+  comm -23 "$work/required" "$work/strong" > "$work/missing"
+  if [ -s "$work/missing" ]; then
+    fail "not strong exports of $library:"
+    c++filt < "$work/missing" >&2
+  else
+    echo "$library exports all $(wc -l < "$work/required") symbols that the module needs"
+  fi
+done
+
+nm -D --defined-only "$module" | awk '{ print $3 }' | sort > "$work/exported"
+manifests=$(grep -Ec '^com_criteo_mesos_Command(Hook|Isolator)([2-9]|[12][0-9]|3[0-2])?$' \
+  "$work/exported" || true)
+if [ "$manifests" -ne 64 ]; then
+  fail "expected 64 manifests (two kinds, 32 names each), found $manifests"
+fi
+grep -Ev '^com_criteo_mesos_Command|^mesos_command_|cxxbridge1\$' "$work/exported" \
+  > "$work/stray" || true
+if [ -s "$work/stray" ]; then
+  fail "unexpected exports:"
+  cat "$work/stray" >&2
+fi
+grep -q '^mesos_command_metrics$' "$work/exported" || fail "mesos_command_metrics is not exported"
+
+readelf -d "$module" | grep -q NODELETE || fail "not linked with -z nodelete"
+
+for family in GLIBC GLIBCXX CXXABI; do
+  newest=$(grep -oE "@${family}_[0-9.]+" "$work/undefined" | sed 's/@//' | sort -Vu | tail -n 1)
+  echo "needs $newest"
+done
+
+exit $failed

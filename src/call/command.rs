@@ -1,0 +1,232 @@
+//! The configured command of one event.
+
+use std::sync::Arc;
+
+use crate::config::{Config, ConfigError, EventConfig, IoChoice};
+use crate::event::{Event, FailureAnswer, InputKind, Lane, Output, Row};
+use crate::metrics::{EventMetrics, ModuleMetrics};
+use crate::process::{Background, CommandSpec, DeadlineFrom, Input, IoMode, Request};
+use crate::schema::{self, MessageType, Schema};
+
+use super::log::{self, Limiter};
+use super::{Answer, CallFailure, InputValue};
+
+/// The command of one event of one instance, with all that is constant about its calls.
+#[derive(Debug)]
+pub struct Command {
+    /// The event's row.
+    pub row: &'static Row,
+    /// What the runner needs.
+    pub spec: Arc<CommandSpec>,
+    pub(super) text: String,
+    failure: FailureAnswer,
+    /// Parallel to the row's inputs; `None` where the value is no message.
+    inputs: Vec<Option<MessageType>>,
+    pub(super) output: Option<MessageType>,
+    pub(super) debug: bool,
+    pub(super) metrics: Arc<ModuleMetrics>,
+    pub(super) failures: Limiter,
+    pub(super) notes: Limiter,
+}
+
+impl Command {
+    /// Puts together what `config` says about `event`.
+    ///
+    /// # Errors
+    /// When the host does not have a message type that the event needs.
+    pub fn new(
+        config: &Config,
+        event: Event,
+        command: &EventConfig,
+        environment: Arc<[std::ffi::OsString]>,
+        schema: &Schema,
+        metrics: Arc<ModuleMetrics>,
+    ) -> Result<Command, ConfigError> {
+        let row = event.row();
+        let find = |name: &str| {
+            schema.message(name).ok_or_else(|| {
+                ConfigError(format!(
+                    "parameter '{}_command' cannot be used: this Mesos has no message '{name}'",
+                    row.prefix
+                ))
+            })
+        };
+        let inputs = row.inputs.iter().map(|key| match key.kind {
+            InputKind::Message(name) | InputKind::Messages(name) => find(name).map(Some),
+            _ => Ok(None),
+        });
+        let output = match row.output {
+            Output::Ignored => None,
+            Output::Message(name) | Output::List { carrier: name, .. } => Some(find(name)?),
+        };
+        let sampling = row.lane == Lane::Sampling;
+        let spec = CommandSpec {
+            event,
+            module: config.module_name.clone(),
+            command: command.command.clone(),
+            environment,
+            timeout: command.timeout,
+            kill_grace: config.kill_grace,
+            max_output_bytes: config.max_output_bytes,
+            io: match (config.io, row.lane) {
+                (IoChoice::Memfd, _) => IoMode::Memfd,
+                (IoChoice::Auto, Lane::Sampling | Lane::Watch) => IoMode::MemfdInput,
+                (IoChoice::Auto | IoChoice::File, _) => IoMode::Files,
+            },
+            stdio: config.stdio,
+            temp_dir: config.temp_dir.as_deref().map(Arc::from),
+            background: config.background.unwrap_or(if sampling {
+                Background::Kill
+            } else {
+                Background::Keep
+            }),
+        };
+        Ok(Command {
+            row,
+            spec: Arc::new(spec),
+            text: command.text.clone(),
+            failure: command.failure,
+            inputs: inputs.collect::<Result<_, _>>()?,
+            output,
+            debug: config.debug,
+            metrics,
+            failures: Limiter::new(),
+            notes: Limiter::new(),
+        })
+    }
+
+    /// The configured text, as messages quote it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The event's metrics.
+    pub fn metrics(&self) -> &EventMetrics {
+        self.metrics.event(self.row.event)
+    }
+
+    /// Renders the input object. `config` is the JSON of the container's config, for the key
+    /// `container_config` when the host does not give it.
+    ///
+    /// # Errors
+    /// When a message of the host is malformed, or a value is not of the row's kind.
+    pub fn render(
+        &self,
+        values: &[InputValue<'_>],
+        config: Option<&[u8]>,
+    ) -> Result<Vec<u8>, CallFailure> {
+        let mut out = Vec::with_capacity(1024);
+        out.push(b'{');
+        for (index, (key, value)) in self.row.inputs.iter().zip(values).enumerate() {
+            let before = out.len();
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            schema::write_json_string(key.name.as_bytes(), &mut out);
+            out.push(b':');
+            let written = match (value, config) {
+                (InputValue::Absent, Some(json)) if key.name == "container_config" => {
+                    out.extend_from_slice(json);
+                    true
+                }
+                _ => self.render_value(index, value, &mut out)?,
+            };
+            if !written {
+                out.truncate(before);
+            }
+        }
+        out.push(b'}');
+        Ok(out)
+    }
+
+    /// Writes a value; `false` when there is none.
+    fn render_value(
+        &self,
+        index: usize,
+        value: &InputValue<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, CallFailure> {
+        let key = &self.row.inputs[index];
+        let message = |bytes: &[u8], out: &mut Vec<u8>| match &self.inputs[index] {
+            None => Err(CallFailure::input(format!("'{}' is no message", key.name))),
+            Some(kind) => kind.write_json(bytes, out).map_err(|error| {
+                CallFailure::input(format!("'{}' could not be rendered: {error}", key.name))
+            }),
+        };
+        match value {
+            InputValue::Absent => return Ok(false),
+            InputValue::Message(bytes) => message(bytes, out)?,
+            InputValue::Messages(all) => list(all, out, b"[]", |bytes, out| message(bytes, out))?,
+            InputValue::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
+            InputValue::Text(text) => schema::write_json_string(text, out),
+            InputValue::TextMap(entries) => list(&sorted(entries), out, b"{}", |entry, out| {
+                schema::write_json_string(entry.0, out);
+                out.push(b':');
+                schema::write_json_string(entry.1, out);
+                Ok(())
+            })?,
+            InputValue::ScalarMap(entries) => list(&sorted(entries), out, b"{}", |entry, out| {
+                schema::write_json_string(entry.0, out);
+                out.extend_from_slice(b":{\"value\":");
+                schema::write_json_double(entry.1, out);
+                out.push(b'}');
+                Ok(())
+            })?,
+        }
+        Ok(true)
+    }
+
+    /// A run of the command with `input`, submitted now.
+    pub fn request(&self, input: Input, container: Option<Arc<str>>, subject: &str) -> Request {
+        if self.debug {
+            let prefix = log::prefix(subject, self.row.method);
+            let shown = match &input {
+                Input::Text(text) => String::from_utf8_lossy(text),
+                Input::Sealed(_) => "of its container".into(),
+            };
+            tracing::info!("{prefix}Calling command \"{}\" with input {shown}", self.text);
+        }
+        let deadline_from = match self.row.event {
+            // A cleanup that waited behind slow launches still gets its whole time.
+            Event::Cleanup => DeadlineFrom::Start,
+            _ => DeadlineFrom::Submission,
+        };
+        let request = Request::new(self.spec.clone(), input);
+        Request { container_id: container, deadline_from, ..request }
+    }
+
+    /// What Mesos is told: the failure column applied to a result.
+    pub fn answer(&self, result: Result<Option<Vec<u8>>, CallFailure>) -> Answer {
+        match result {
+            Ok(None) => Answer::Nothing,
+            Ok(Some(bytes)) => Answer::Message(bytes.into()),
+            Err(failure) if self.failure == FailureAnswer::Fail => Answer::Failure(failure.message),
+            Err(_) => Answer::Nothing,
+        }
+    }
+}
+
+/// Entries in the order in which the original's maps are printed.
+fn sorted<K: Ord + Copy, V: Copy>(entries: &[(K, V)]) -> Vec<&(K, V)> {
+    let mut sorted: Vec<_> = entries.iter().collect();
+    sorted.sort_by_key(|entry| entry.0);
+    sorted
+}
+
+/// Writes `items` between the two `brackets`, separated by commas.
+fn list<T>(
+    items: &[T],
+    out: &mut Vec<u8>,
+    brackets: &[u8; 2],
+    mut write: impl FnMut(&T, &mut Vec<u8>) -> Result<(), CallFailure>,
+) -> Result<(), CallFailure> {
+    out.push(brackets[0]);
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(item, out)?;
+    }
+    out.push(brackets[1]);
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Everything that a module instance has configured.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use crate::config::{Config, ConfigError, EnvironmentChoice, Warning};
+use crate::event::{Event, Lane, ModuleKind};
+use crate::metrics::{self, ModuleMetrics};
+use crate::process::{CancelToken, LaneQueue, Request, RunReport, Runner};
+use crate::schema;
+
+use super::{Command, completion};
+
+/// Variables that `environment=clean` passes on; those of sudo's `env_reset` that a daemon has,
+/// the locale and the time zone.
+const CLEAN: [&str; 9] = ["HOME", "LANG", "LOGNAME", "MAIL", "PATH", "SHELL", "TERM", "TZ", "USER"];
+/// `PATH` of a clean environment when the agent has none.
+const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Sampling commands that may wait for a place; more are answered `overload` at once. Mesos asks
+/// for all containers in one burst, so this is far above the containers of an agent.
+const SAMPLING_QUEUE: usize = 16_384;
+
+/// The configuration of an instance, its commands and its metrics.
+#[derive(Debug)]
+pub struct Commands {
+    /// The checked parameters.
+    pub config: Config,
+    /// The process-wide runner.
+    pub runner: Arc<Runner>,
+    /// The instance's metrics.
+    pub metrics: Arc<ModuleMetrics>,
+    launch_lane: Arc<LaneQueue>,
+    sampling_lane: Arc<LaneQueue>,
+    events: [Option<Arc<Command>>; Event::ALL.len()],
+}
+
+impl Commands {
+    /// Checks the parameters, starts what the process needs once (runner, completion threads,
+    /// metrics), and logs the warnings.
+    ///
+    /// # Errors
+    /// When a parameter cannot be used or the process can start no thread.
+    pub fn create(
+        kind: ModuleKind,
+        parameters: &[(String, String)],
+    ) -> Result<Commands, ConfigError> {
+        let (config, warnings) = Config::parse(kind, parameters)?;
+        for warning in &warnings {
+            log_warning(&config, warning);
+        }
+        let start = |error: std::io::Error| {
+            ConfigError(format!("the module's threads could not be started: {error}"))
+        };
+        let runner = Runner::global().map_err(start)?;
+        runner.check_temp_dir(config.temp_dir.as_deref()).map_err(|error| {
+            ConfigError(format!("no private directory for calls can be made: {error}"))
+        })?;
+        completion::start().map_err(start)?;
+        let metrics = ModuleMetrics::new(&config.module_name, kind);
+        metrics::start();
+        metrics::listen(&config.metrics_addresses);
+        if let Some(path) = &config.metrics_textfile {
+            metrics::textfile(path);
+        }
+        let environment: Arc<[OsString]> = environment(config.environment).into();
+        let schema = schema::current();
+        let mut events = [const { None }; Event::ALL.len()];
+        for (event, command) in &config.events {
+            let command = Command::new(
+                &config,
+                *event,
+                command,
+                environment.clone(),
+                &schema,
+                metrics.clone(),
+            )?;
+            // Makes the event's series, so that they are there as zeros.
+            metrics.event(*event);
+            events[*event as usize] = Some(Arc::new(command));
+        }
+        let launch_lane = LaneQueue::new(config.lifecycle_parallel, None);
+        let sampling_lane = LaneQueue::new(config.max_parallel, Some(SAMPLING_QUEUE));
+        Ok(Commands { config, runner, metrics, launch_lane, sampling_lane, events })
+    }
+
+    /// Runs a command in its event's lane and calls `done` with the report, on a thread of the
+    /// runner.
+    pub fn submit(
+        &self,
+        request: Request,
+        cancel: Option<CancelToken>,
+        done: impl FnOnce(RunReport) + Send + 'static,
+    ) {
+        let lane = self.lane(request.spec.event);
+        self.runner.submit(request, lane, cancel, done);
+    }
+
+    /// As [`submit`](Commands::submit), for a task of the runner's runtime.
+    pub async fn run(&self, request: Request, cancel: Option<CancelToken>) -> RunReport {
+        let lane = self.lane(request.spec.event);
+        self.runner.run(request, lane, cancel).await
+    }
+
+    /// Runs a command and waits for its end, at most until the deadline and the grace period have
+    /// passed.
+    pub fn run_blocking(&self, request: Request) -> RunReport {
+        let lane = self.lane(request.spec.event);
+        self.runner.run_blocking(request, lane, None)
+    }
+
+    fn lane(&self, event: Event) -> Option<&Arc<LaneQueue>> {
+        match event.row().lane {
+            Lane::Launch => Some(&self.launch_lane),
+            Lane::Sampling => Some(&self.sampling_lane),
+            Lane::Hook | Lane::Watch => None,
+        }
+    }
+
+    /// The command of `event`, if one is configured.
+    pub fn get(&self, event: Event) -> Option<&Arc<Command>> {
+        self.events[event as usize].as_ref()
+    }
+}
+
+fn log_warning(config: &Config, warning: &Warning) {
+    tracing::warn!("{} module '{}': {warning}", config.kind.label(), config.module_name);
+}
+
+/// `KEY=value` entries for commands, as the process has them now.
+fn environment(choice: EnvironmentChoice) -> Vec<OsString> {
+    let entry = |(key, value): (OsString, OsString)| {
+        let mut entry = key;
+        entry.push("=");
+        entry.push(value);
+        entry
+    };
+    let all = std::env::vars_os();
+    match choice {
+        EnvironmentChoice::Agent => all.map(entry).collect(),
+        EnvironmentChoice::Clean => {
+            let mut entries: Vec<OsString> = all
+                .filter(|(key, value)| is_clean(key.as_bytes(), value.as_bytes()))
+                .map(entry)
+                .collect();
+            if !entries.iter().any(|entry| entry.as_bytes().starts_with(b"PATH=")) {
+                entries.push(DEFAULT_PATH.into());
+            }
+            entries
+        }
+    }
+}
+
+/// sudo drops values that shells of old took for functions, and locales that name files.
+fn is_clean(key: &[u8], value: &[u8]) -> bool {
+    let listed = CLEAN.iter().any(|name| name.as_bytes() == key);
+    let locale = key.starts_with(b"LC_") && !value.iter().any(|byte| b"/%".contains(byte));
+    (listed || locale) && !value.starts_with(b"()")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clean_environment_keeps_only_the_listed_variables() {
+        assert!(is_clean(b"PATH", b"/bin"));
+        assert!(is_clean(b"LC_ALL", b"C.UTF-8"));
+        for (key, value) in [
+            (&b"LD_PRELOAD"[..], &b"/x.so"[..]),
+            (b"MESOS_MODULES", b"{}"),
+            (b"LIBPROCESS_IP", b"::1"),
+            (b"LC_ALL", b"../../x"),
+            (b"TERM", b"() { :; }"),
+            (b"BASH_ENV", b"/x"),
+        ] {
+            assert!(!is_clean(key, value), "{}", String::from_utf8_lossy(key));
+        }
+        let clean = environment(EnvironmentChoice::Clean);
+        assert!(clean.iter().any(|entry| entry.as_bytes().starts_with(b"PATH=")));
+    }
+}

@@ -1,0 +1,184 @@
+//! From a run's report to a result: parsed, counted and logged once.
+
+use std::time::Instant;
+
+use crate::event::{Empty, OutcomeKind, Output};
+use crate::metrics::{FailureReason, KillSignal};
+use crate::process::RunReport;
+use crate::schema::Parsed;
+
+use super::{CallFailure, Command, log};
+
+/// What is logged of captured stdout and stderr, in bytes.
+const LOGGED_TAIL: usize = 1024;
+
+/// A run that was concluded.
+#[derive(Debug)]
+pub struct Concluded {
+    /// The serialised answer, `None` for an empty output; or why there is none.
+    pub result: Result<Option<Vec<u8>>, CallFailure>,
+}
+
+impl Concluded {
+    /// The outcome to count for the call.
+    pub fn outcome(&self) -> OutcomeKind {
+        match &self.result {
+            Ok(_) => OutcomeKind::Ok,
+            Err(failure) => failure.outcome,
+        }
+    }
+}
+
+impl Command {
+    /// Reads the answer out of `report`, counts the run and logs what went wrong.
+    ///
+    /// `subject` names the task or container in log lines. `check` looks at a well-formed answer
+    /// and may refuse it. The *call* is not counted: several calls may share a run.
+    pub fn conclude(
+        &self,
+        report: RunReport,
+        subject: &str,
+        check: impl FnOnce(&[u8]) -> Result<(), CallFailure>,
+    ) -> Concluded {
+        let result = match CallFailure::from_report(&self.text, &report) {
+            Some(failure) => Err(failure),
+            None => self.read(&report.output, subject).and_then(|answer| match answer {
+                Some(bytes) => check(&bytes).map(|()| Some(bytes)),
+                None => Ok(None),
+            }),
+        };
+        let concluded = Concluded { result };
+        self.count(&report, &concluded);
+        self.log(&report, &concluded, subject);
+        concluded
+    }
+
+    /// Counts and logs a call that failed before its command could be started.
+    pub fn conclude_unstarted(&self, failure: CallFailure, subject: &str) -> CallFailure {
+        self.metrics().failure(failure.reason);
+        self.log_failure(&failure.message, subject);
+        failure
+    }
+
+    fn read(&self, output: &[u8], subject: &str) -> Result<Option<Vec<u8>>, CallFailure> {
+        let Some(kind) = &self.output else { return Ok(None) };
+        if output.iter().all(u8::is_ascii_whitespace) {
+            return match self.row.empty {
+                Empty::Nothing => Ok(None),
+                Empty::Error => Err(CallFailure::invalid_output("No content to parse".to_owned())),
+            };
+        }
+        let parsed = match self.row.output {
+            Output::List { field, .. } => kind.read_json_list(field, output),
+            _ if self.row.dropped.is_some() => kind.read_json_partial(output),
+            _ => kind.read_json(output),
+        };
+        let Parsed { mut bytes, losses } = parsed.map_err(|error| {
+            CallFailure::invalid_output(format!(
+                "Unable to deserialize {}: {error}",
+                kind.full_name().rsplit('.').next().unwrap_or_default()
+            ))
+        })?;
+        if !losses.is_empty() {
+            self.metrics().lossy_output();
+            self.note(subject, || {
+                let shown: Vec<String> = losses.iter().take(5).map(ToString::to_string).collect();
+                format!("output of command \"{}\": {}", self.text, shown.join("; "))
+            });
+        }
+        if let Some(field) = self.row.dropped {
+            // The bytes were encoded by us, so they are well-formed.
+            let _ = kind.clear_field(&mut bytes, field);
+        }
+        Ok(Some(bytes))
+    }
+
+    fn count(&self, report: &RunReport, concluded: &Concluded) {
+        let metrics = self.metrics();
+        let outcome = concluded.outcome();
+        if report.pid.is_some() {
+            metrics.queue(report.timings.queued);
+            metrics.spawn(report.timings.spawn);
+            metrics.run(outcome, report.timings.total.saturating_sub(report.timings.queued));
+        }
+        metrics.output_bytes(report.output_bytes);
+        if report.strays {
+            metrics.stray();
+        }
+        self.count_kills(report);
+        if outcome == OutcomeKind::Timeout {
+            metrics.timeout();
+        }
+        if let Err(failure) = &concluded.result
+            && outcome != OutcomeKind::Cancelled
+        {
+            let queued = outcome == OutcomeKind::Timeout && report.pid.is_none();
+            metrics.failure(if queued { FailureReason::TimeoutQueued } else { failure.reason });
+        }
+    }
+
+    fn count_kills(&self, report: &RunReport) {
+        for _ in 0..report.kills.term {
+            self.metrics.kill(KillSignal::Term);
+        }
+        for _ in 0..report.kills.kill {
+            self.metrics.kill(KillSignal::Kill);
+        }
+    }
+
+    fn log(&self, report: &RunReport, concluded: &Concluded, subject: &str) {
+        let tail = log::tail(&report.stdio_tail, LOGGED_TAIL);
+        match &concluded.result {
+            Err(failure) if failure.outcome == OutcomeKind::Cancelled => {}
+            Err(failure) => {
+                let mut text = format!(
+                    "{} (module {}, event {}, outcome {}, after {:.3?})",
+                    failure.message.trim_end().replace('\n', "\\n"),
+                    self.spec.module,
+                    self.row.prefix,
+                    failure.outcome,
+                    report.timings.total
+                );
+                if !tail.is_empty() {
+                    text += &format!(" its stdout and stderr end with: {tail}");
+                }
+                self.log_failure(&text, subject);
+            }
+            Ok(_) if !tail.is_empty() => {
+                self.note(subject, || format!("command \"{}\" printed: {tail}", self.text));
+            }
+            Ok(_) => {}
+        }
+        if self.debug {
+            let prefix = log::prefix(subject, self.row.method);
+            let output = String::from_utf8_lossy(&report.output);
+            tracing::info!(
+                "{prefix}Command \"{}\" ended: {} after {:.3?}, output {output}",
+                self.text,
+                concluded.outcome(),
+                report.timings.total
+            );
+        }
+    }
+
+    /// One warning line about a failure, rate-limited.
+    pub fn log_failure(&self, text: &str, subject: &str) {
+        if let Some(count) = self.failures.permit(Instant::now()) {
+            let prefix = log::prefix(subject, self.row.method);
+            tracing::warn!("{prefix}{text}{}", log::left_out(count));
+        }
+    }
+
+    /// One line about a success, rate-limited.
+    fn note(&self, subject: &str, text: impl FnOnce() -> String) {
+        if let Some(count) = self.notes.permit(Instant::now()) {
+            let prefix = log::prefix(subject, self.row.method);
+            tracing::info!("{prefix}{}{}", text(), log::left_out(count));
+        }
+    }
+}
+
+/// Counts a call that ended after having waited since `submitted`.
+pub fn call_ended(command: &Command, outcome: OutcomeKind, submitted: Instant) {
+    command.metrics().call(outcome, Some(submitted.elapsed()));
+}

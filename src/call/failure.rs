@@ -1,0 +1,84 @@
+//! Why a call failed, in the words that Mesos is told.
+
+use crate::event::OutcomeKind;
+use crate::metrics::FailureReason;
+use crate::process::RunReport;
+
+/// A call without a usable result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CallFailure {
+    /// The counted outcome.
+    pub outcome: OutcomeKind,
+    /// The counted reason.
+    pub reason: FailureReason,
+    /// What Mesos is told.
+    pub message: String,
+}
+
+impl CallFailure {
+    /// A failure whose reason is just its outcome.
+    pub fn new(outcome: OutcomeKind, message: String) -> CallFailure {
+        let reason = FailureReason::of(outcome).unwrap_or(FailureReason::SpawnError);
+        CallFailure { outcome, reason, message }
+    }
+
+    /// An output that cannot be used.
+    pub fn invalid_output(message: String) -> CallFailure {
+        CallFailure::new(OutcomeKind::InvalidOutput, message)
+    }
+
+    /// A well-formed output over which Mesos would end the agent or fail the launch unexplained.
+    pub fn refused_output(message: String) -> CallFailure {
+        let reason = FailureReason::RefusedOutput;
+        CallFailure { outcome: OutcomeKind::InvalidOutput, reason, message }
+    }
+
+    /// An input that the host gave and that could not be rendered: the command did not run.
+    pub fn input(message: String) -> CallFailure {
+        let reason = FailureReason::InputError;
+        CallFailure { outcome: OutcomeKind::SpawnError, reason, message }
+    }
+
+    /// The failure that a report tells; `None` when the run succeeded.
+    ///
+    /// The texts for exit codes and signals are those of the original, which operators match in
+    /// their logs.
+    pub fn from_report(command: &str, report: &RunReport) -> Option<CallFailure> {
+        let reason = FailureReason::of(report.outcome);
+        let message = match report.outcome {
+            OutcomeKind::Ok => return None,
+            OutcomeKind::Exit => {
+                let code = report.exit_code.unwrap_or_default();
+                with_cause(format!("Command \"{command}\" exited with return code {code}."), report)
+            }
+            OutcomeKind::Signal => {
+                let signal = report.signal.unwrap_or_default();
+                with_cause(format!("Command \"{command}\" exited via signal {signal}."), report)
+            }
+            OutcomeKind::Timeout => {
+                with_cause(format!("Command \"{command}\" took too long to execute."), report)
+            }
+            OutcomeKind::Cancelled => format!("Command \"{command}\" was cancelled."),
+            _ => format!("Command \"{command}\" failed: {}", report.message),
+        };
+        let reason = match (report.outcome, report.exit_code, report.signal) {
+            (OutcomeKind::Exit, Some(126 | 127), _) => FailureReason::ExitNotRunnable,
+            (OutcomeKind::Signal, _, Some(libc::SIGKILL)) => FailureReason::SignalKill,
+            _ => reason.unwrap_or(FailureReason::SpawnError),
+        };
+        Some(CallFailure { outcome: report.outcome, reason, message })
+    }
+}
+
+fn with_cause(mut text: String, report: &RunReport) -> String {
+    if !report.message.is_empty() {
+        text += &format!(" ({})", report.message);
+    }
+    let cause = String::from_utf8_lossy(&report.error_file);
+    if !cause.trim().is_empty() {
+        text += " Cause: ";
+        text += cause.trim_end();
+    }
+    text
+}

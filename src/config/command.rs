@@ -1,0 +1,169 @@
+//! Looking at a configured command: what would be executed, and what is wrong with it.
+
+use std::ffi::OsString;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::event::{Event, Lane};
+use crate::process::CommandLine;
+
+/// Why a command could not run, or should not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandProblem {
+    /// It is not there.
+    #[error("command '{}' does not exist", .0.display())]
+    Missing(PathBuf),
+    /// A bare name that no directory of `PATH` has.
+    #[error("command '{0}' is in no directory of PATH")]
+    NotInPath(String),
+    /// It is a directory or a device.
+    #[error("command '{}' is no regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// It has no execute permission.
+    #[error("command '{}' is not executable (mode {mode:04o})", .path.display())]
+    NotExecutable {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Others than its owner can change what runs as the agent's user.
+    #[error("'{}' can be written by others than its owner (mode {mode:04o})", .path.display())]
+    WritableByOthers {
+        /// The file or its directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It could not be looked at.
+    #[error("command '{}' cannot be examined: {error}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: String,
+    },
+}
+
+/// What executing `text` as the command of `event` means.
+///
+/// A watch command that is no plain path is shell text, as in the original.
+pub fn command_line(event: Event, text: &str) -> CommandLine {
+    if event.row().lane == Lane::Watch && !is_plain_path(text) {
+        CommandLine::Shell(OsString::from(text))
+    } else {
+        CommandLine::Path(OsString::from(text))
+    }
+}
+
+/// Whether a shell would take `text` as one word, unchanged.
+fn is_plain_path(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,".contains(&byte);
+    !text.is_empty() && text.bytes().all(plain)
+}
+
+/// Looks for what would keep `command` from running, or make running it unwise.
+///
+/// Shell text is not examined. `path` is the `PATH` that the lookup uses.
+///
+/// # Errors
+/// The first problem found.
+pub fn inspect_command(command: &CommandLine, path: Option<&str>) -> Result<(), CommandProblem> {
+    let CommandLine::Path(text) = command else { return Ok(()) };
+    let file = resolve(text, path)?;
+    let metadata = match std::fs::metadata(&file) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(CommandProblem::Missing(file));
+        }
+        Err(error) => {
+            return Err(CommandProblem::Unreadable { path: file, error: error.to_string() });
+        }
+    };
+    let mode = metadata.permissions().mode() & 0o7777;
+    if !metadata.is_file() {
+        return Err(CommandProblem::NotAFile(file));
+    }
+    if mode & 0o111 == 0 {
+        return Err(CommandProblem::NotExecutable { path: file, mode });
+    }
+    if mode & 0o022 != 0 {
+        return Err(CommandProblem::WritableByOthers { path: file, mode });
+    }
+    writable_directory(&file)
+}
+
+fn writable_directory(file: &Path) -> Result<(), CommandProblem> {
+    // The directory of the file that a link leads to is the one whose owner decides.
+    let real = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
+    let Some(directory) = real.parent() else { return Ok(()) };
+    let Ok(metadata) = std::fs::metadata(directory) else { return Ok(()) };
+    let mode = metadata.mode() & 0o7777;
+    // With the sticky bit only the owner of a file can replace it.
+    if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+        return Err(CommandProblem::WritableByOthers { path: directory.to_path_buf(), mode });
+    }
+    Ok(())
+}
+
+fn resolve(text: &std::ffi::OsStr, path: Option<&str>) -> Result<PathBuf, CommandProblem> {
+    if text.as_encoded_bytes().contains(&b'/') {
+        return Ok(PathBuf::from(text));
+    }
+    std::env::split_paths(path.unwrap_or("/bin:/usr/bin"))
+        .map(|directory| directory.join(text))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| CommandProblem::NotInPath(text.to_string_lossy().into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, mode: u32) -> CommandLine {
+        std::fs::write(path, "#!/bin/sh\n").expect("written");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod");
+        CommandLine::Path(path.into())
+    }
+
+    #[test]
+    fn the_watch_command_may_be_shell_text() {
+        let watch = |text| command_line(Event::Watch, text);
+        assert_eq!(watch("/opt/watch.sh"), CommandLine::Path("/opt/watch.sh".into()));
+        assert_eq!(watch("/opt/watch.sh -v"), CommandLine::Shell("/opt/watch.sh -v".into()));
+        assert_eq!(
+            command_line(Event::Prepare, "/opt/my script"),
+            CommandLine::Path("/opt/my script".into()),
+            "all other commands are one path, never split"
+        );
+    }
+
+    #[test]
+    fn problems_are_told_apart() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let file = directory.path().join("command");
+        let inspect = |command: &CommandLine| inspect_command(command, Some("/bin:/usr/bin"));
+        assert_eq!(inspect(&write(&file, 0o755)), Ok(()));
+        assert!(matches!(
+            inspect(&write(&file, 0o644)),
+            Err(CommandProblem::NotExecutable { mode: 0o644, .. })
+        ));
+        assert!(matches!(
+            inspect(&write(&file, 0o775)),
+            Err(CommandProblem::WritableByOthers { mode: 0o775, .. })
+        ));
+        assert!(matches!(
+            inspect(&CommandLine::Path(directory.path().into())),
+            Err(CommandProblem::NotAFile(_))
+        ));
+        assert!(matches!(
+            inspect(&CommandLine::Path("/no/such".into())),
+            Err(CommandProblem::Missing(_))
+        ));
+        assert!(matches!(
+            inspect(&CommandLine::Path("no-such-command".into())),
+            Err(CommandProblem::NotInPath(_))
+        ));
+        assert_eq!(inspect(&CommandLine::Path("sh".into())), Ok(()));
+    }
+}

@@ -1,0 +1,393 @@
+//! From the key/value list to a [`Config`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::value::{self, DURATION_FORMS};
+use super::{
+    CacheConfig, CommandProblem, Config, ConfigError, DEFAULT_CACHE_TTL, DEFAULT_KILL_GRACE,
+    DEFAULT_LIFECYCLE_PARALLEL, DEFAULT_MAX_OUTPUT_BYTES, DEFAULT_MAX_PARALLEL,
+    DEFAULT_STALE_FACTOR, DEFAULT_STATE_DIR, DEFAULT_WATCH_INTERVAL, EnvironmentChoice,
+    EventConfig, IoChoice, Warning, command_line, inspect_command, keys,
+};
+use crate::event::{Event, FailureAnswer, ModuleKind};
+use crate::metrics::{MetricsAddress, TextfileError, TextfilePath};
+use crate::process::{Background, Stdio};
+
+/// Parameters by key, and what was noticed while reading them.
+struct Reader<'a> {
+    values: HashMap<&'a str, &'a str>,
+    warnings: Vec<Warning>,
+}
+
+/// Whether a duration of zero means something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Zero {
+    Refused,
+    Accepted,
+}
+
+pub(super) fn parse(
+    kind: ModuleKind,
+    parameters: &[(String, String)],
+) -> Result<(Config, Vec<Warning>), ConfigError> {
+    let mut reader = Reader {
+        values: parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        warnings: Vec::new(),
+    };
+    reader.unknown_keys(kind);
+    let module_name = reader.module_name()?;
+    let strict_permissions = reader.boolean("strict_permissions", false)?;
+    let config = Config {
+        kind,
+        module_name: module_name.into(),
+        debug: reader.get("debug") == Some("true"),
+        events: reader.events(kind, strict_permissions)?,
+        watch_interval: reader.watch_interval()?,
+        cache: reader.cache()?,
+        max_parallel: reader.count("max_parallel", DEFAULT_MAX_PARALLEL)?,
+        lifecycle_parallel: reader.count("lifecycle_parallel", DEFAULT_LIFECYCLE_PARALLEL)?,
+        max_output_bytes: reader.read(
+            "max_output_bytes",
+            DEFAULT_MAX_OUTPUT_BYTES,
+            value::bytes,
+        )?,
+        kill_grace: reader.duration("kill_grace", DEFAULT_KILL_GRACE, Zero::Accepted)?,
+        stdio: reader.choice(
+            "stdio",
+            Stdio::Capture,
+            &[("capture", Stdio::Capture), ("inherit", Stdio::Inherit), ("null", Stdio::Null)],
+        )?,
+        io: reader.choice(
+            "io",
+            IoChoice::Auto,
+            &[("auto", IoChoice::Auto), ("file", IoChoice::File), ("memfd", IoChoice::Memfd)],
+        )?,
+        environment: reader.choice(
+            "environment",
+            EnvironmentChoice::Agent,
+            &[("agent", EnvironmentChoice::Agent), ("clean", EnvironmentChoice::Clean)],
+        )?,
+        background: reader.choice(
+            "background",
+            None,
+            &[("keep", Some(Background::Keep)), ("kill", Some(Background::Kill))],
+        )?,
+        state_dir: reader.path("state_dir")?.unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
+        temp_dir: reader.path("temp_dir")?,
+        nested: reader.boolean("nested", true)?,
+        standalone: reader.boolean("standalone", false)?,
+        skip_debug_containers: reader.boolean("skip_debug_containers", false)?,
+        metrics_addresses: reader.metrics_addresses()?,
+        metrics_textfile: reader.textfile()?,
+        strict_permissions,
+    };
+    Ok((config, reader.warnings))
+}
+
+fn refused(key: &str, value: &str, accepted: &str) -> ConfigError {
+    ConfigError(format!("parameter '{key}' has the value '{value}': {accepted}"))
+}
+
+impl Reader<'_> {
+    /// The value, if the key is given and not empty.
+    fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).copied().filter(|value| !value.is_empty())
+    }
+
+    fn read<T>(
+        &self,
+        key: &str,
+        default: T,
+        parser: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
+        match self.get(key) {
+            None => Ok(default),
+            Some(text) => parser(text).map_err(|accepted| refused(key, text, &accepted)),
+        }
+    }
+
+    fn boolean(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
+        self.read(key, default, value::boolean)
+    }
+
+    fn count(&self, key: &str, default: usize) -> Result<usize, ConfigError> {
+        self.read(key, default, |text| value::count(text, 1, 1024))
+    }
+
+    fn choice<T: Copy>(
+        &self,
+        key: &str,
+        default: T,
+        choices: &[(&str, T)],
+    ) -> Result<T, ConfigError> {
+        self.read(key, default, |text| value::choice(text, choices))
+    }
+
+    fn path(&self, key: &str) -> Result<Option<PathBuf>, ConfigError> {
+        self.read(key, None, |text| {
+            if text.starts_with('/') {
+                Ok(Some(PathBuf::from(text)))
+            } else {
+                Err("accepted are absolute paths".to_owned())
+            }
+        })
+    }
+
+    fn duration(
+        &mut self,
+        key: &str,
+        default: Duration,
+        zero: Zero,
+    ) -> Result<Duration, ConfigError> {
+        let Some(text) = self.get(key) else { return Ok(default) };
+        let read = value::duration(text).map_err(|accepted| refused(key, text, &accepted))?;
+        if read.value.is_zero() && zero == Zero::Refused {
+            return Err(refused(
+                key,
+                text,
+                &format!("it must be above 0; accepted are {DURATION_FORMS}"),
+            ));
+        }
+        if read.ignored_tail {
+            let doubt = format!(
+                "parameter '{key}' has the value '{text}', which is read as {} seconds; \
+                 accepted are {DURATION_FORMS}",
+                read.value.as_secs()
+            );
+            self.warnings.push(Warning::DoubtfulValue(doubt));
+        }
+        Ok(read.value)
+    }
+
+    fn unknown_keys(&mut self, kind: ModuleKind) {
+        let mut unknown: Vec<&str> =
+            self.values.keys().copied().filter(|key| keys::find(key).is_none()).collect();
+        unknown.sort_unstable();
+        self.warnings.extend(unknown.into_iter().map(|key| Warning::UnknownKey {
+            key: key.to_owned(),
+            nearest: keys::nearest(kind, key),
+        }));
+    }
+
+    fn module_name(&self) -> Result<String, ConfigError> {
+        let name = self.get("module_name").ok_or_else(|| {
+            ConfigError(
+                "parameter 'module_name' is missing: it names the instance's state directory and \
+                 metrics, for example 'accounting'"
+                    .to_owned(),
+            )
+        })?;
+        // It becomes a directory name below state_dir.
+        if name.contains('/') || name == "." || name.contains("..") || name.contains('\0') {
+            return Err(refused(
+                "module_name",
+                name,
+                "accepted are names without '/' and '..', because it is a directory's name",
+            ));
+        }
+        Ok(name.to_owned())
+    }
+
+    fn watch_interval(&mut self) -> Result<Duration, ConfigError> {
+        let alias = "isolator_watch_interval";
+        let key = if self.get(alias).is_some() { alias } else { "isolator_watch_frequence" };
+        self.duration(key, DEFAULT_WATCH_INTERVAL, Zero::Refused)
+    }
+
+    fn cache(&mut self) -> Result<CacheConfig, ConfigError> {
+        let ttl = self.duration("isolator_usage_cache_ttl", DEFAULT_CACHE_TTL, Zero::Accepted)?;
+        Ok(CacheConfig {
+            ttl,
+            stale_ttl: self.duration(
+                "isolator_usage_stale_ttl",
+                ttl.saturating_mul(DEFAULT_STALE_FACTOR),
+                Zero::Accepted,
+            )?,
+            stale_while_revalidate: self.duration(
+                "isolator_usage_stale_while_revalidate",
+                Duration::ZERO,
+                Zero::Accepted,
+            )?,
+        })
+    }
+
+    fn metrics_addresses(&self) -> Result<Vec<MetricsAddress>, ConfigError> {
+        self.read("metrics_address", Vec::new(), |text| {
+            text.split(',')
+                .map(|one| one.trim().parse::<MetricsAddress>().map_err(|error| error.to_string()))
+                .collect()
+        })
+    }
+
+    fn textfile(&self) -> Result<Option<TextfilePath>, ConfigError> {
+        self.read("metrics_textfile", None, |text| {
+            text.parse().map(Some).map_err(|error: TextfileError| error.to_string())
+        })
+    }
+
+    fn events(
+        &mut self,
+        kind: ModuleKind,
+        strict_permissions: bool,
+    ) -> Result<BTreeMap<Event, EventConfig>, ConfigError> {
+        let mut events = BTreeMap::new();
+        for event in Event::of_kind(kind) {
+            let timeout = self.timeout(event)?;
+            let failure = self.failure(event)?;
+            let key = format!("{}_command", event.row().prefix);
+            let Some(text) = self.get(&key).map(str::to_owned) else { continue };
+            if text.contains('\0') {
+                return Err(refused(&key, &text.replace('\0', "\\0"), "a path has no NUL byte"));
+            }
+            let command = command_line(event, &text);
+            self.inspect(&key, &text, &command, strict_permissions)?;
+            events.insert(event, EventConfig { command, text, timeout, failure });
+        }
+        Ok(events)
+    }
+
+    fn timeout(&mut self, event: Event) -> Result<Option<Duration>, ConfigError> {
+        let key = format!("{}_timeout", event.row().prefix);
+        match (self.get(&key).is_some(), event.row().timeout) {
+            (false, default) => Ok(default),
+            (true, default) => {
+                self.duration(&key, default.unwrap_or_default(), Zero::Refused).map(Some)
+            }
+        }
+    }
+
+    fn failure(&mut self, event: Event) -> Result<FailureAnswer, ConfigError> {
+        let row = event.row();
+        if !row.failure_configurable {
+            return Ok(row.failure);
+        }
+        self.choice(
+            &format!("{}_failure", row.prefix),
+            row.failure,
+            &[("fail", FailureAnswer::Fail), ("ignore", FailureAnswer::Ignore)],
+        )
+    }
+
+    fn inspect(
+        &mut self,
+        key: &str,
+        text: &str,
+        command: &crate::process::CommandLine,
+        strict_permissions: bool,
+    ) -> Result<(), ConfigError> {
+        let path = std::env::var("PATH").ok();
+        let Err(problem) = inspect_command(command, path.as_deref()) else { return Ok(()) };
+        if strict_permissions && matches!(problem, CommandProblem::WritableByOthers { .. }) {
+            let why = format!("{problem}, which strict_permissions=true refuses");
+            return Err(refused(key, text, &why));
+        }
+        self.warnings.push(Warning::Command { key: key.to_owned(), problem });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_isolator(parameters: &[(&str, &str)]) -> Result<(Config, Vec<Warning>), ConfigError> {
+        let mut all = vec![("module_name".to_owned(), "test".to_owned())];
+        all.extend(parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        Config::parse(ModuleKind::Isolator, &all)
+    }
+
+    fn error(parameters: &[(&str, &str)]) -> String {
+        parse_isolator(parameters).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let (config, warnings) = parse_isolator(&[]).expect("accepted");
+        assert_eq!(warnings, []);
+        assert!(config.events.is_empty());
+        assert_eq!(config.watch_interval, Duration::from_secs(30));
+        assert_eq!(config.cache.ttl, Duration::from_secs(1));
+        assert_eq!(config.cache.stale_ttl, Duration::from_secs(3));
+        assert_eq!(config.cache.stale_while_revalidate, Duration::ZERO);
+        assert_eq!((config.max_parallel, config.lifecycle_parallel), (64, 1));
+        assert_eq!(config.max_output_bytes, 1 << 20);
+        assert_eq!(config.kill_grace, Duration::from_secs(1));
+        assert_eq!(config.state_dir, PathBuf::from("/var/run/mesos/isolators/command"));
+        assert!(config.nested && !config.standalone && !config.skip_debug_containers);
+        assert!(!config.debug && !config.strict_permissions);
+    }
+
+    #[test]
+    fn a_configuration_of_the_original_is_read_as_it_read_it() {
+        let (config, warnings) = parse_isolator(&[
+            ("isolator_prepare_command", "/bin/true"),
+            ("isolator_prepare_timeout", "12"),
+            ("isolator_usage_command", ""),
+            ("isolator_watch_command", "/bin/true --flag"),
+            ("isolator_watch_frequence", "5"),
+            ("isolator_prepare_timeout", "13"),
+            ("debug", "yes"),
+        ])
+        .expect("accepted");
+        assert_eq!(warnings, []);
+        assert!(!config.debug, "only exactly true turns debug on");
+        assert_eq!(config.watch_interval, Duration::from_secs(5));
+        let prepare = &config.events[&Event::Prepare];
+        assert_eq!(prepare.timeout, Some(Duration::from_secs(13)), "the last duplicate wins");
+        assert!(!config.events.contains_key(&Event::Usage), "an empty command handles nothing");
+        assert_eq!(config.events[&Event::Watch].timeout, None);
+    }
+
+    #[test]
+    fn refusals_name_key_value_and_what_is_accepted() {
+        assert_eq!(
+            error(&[("isolator_usage_timeout", "soon")]),
+            format!(
+                "parameter 'isolator_usage_timeout' has the value 'soon': accepted are {DURATION_FORMS}"
+            )
+        );
+        assert!(error(&[("isolator_usage_timeout", "0")]).contains("must be above 0"));
+        assert!(error(&[("stdio", "files")]).ends_with("accepted are capture, inherit, null"));
+        assert!(error(&[("max_parallel", "0")]).contains("from 1 to 1024"));
+        assert!(error(&[("state_dir", "run")]).contains("absolute"));
+        assert!(error(&[("isolator_prepare_failure", "explode")]).contains("fail, ignore"));
+        assert!(error(&[("module_name", "../etc")]).contains("without '/'"));
+        let missing = Config::parse(ModuleKind::Hook, &[]).expect_err("no name").to_string();
+        assert!(missing.contains("'module_name' is missing"), "{missing}");
+        for text in [missing, error(&[("nested", "1")])] {
+            assert!(!text.contains('\n'), "one line: {text}");
+        }
+    }
+
+    #[test]
+    fn doubts_are_warnings() {
+        let (_, warnings) = parse_isolator(&[
+            ("isolator_prepare_command", "/no/such/command"),
+            ("isolator_prepare_timeout", "10 seconds"),
+            ("isolator_prepare", "/bin/true"),
+            ("hook_slave_remove_executor_hook_command", "/bin/true"),
+        ])
+        .expect("accepted");
+        let texts: Vec<String> = warnings.iter().map(Warning::to_string).collect();
+        assert_eq!(texts.len(), 3, "{texts:?}");
+        assert!(texts[0].contains("did you mean 'isolator_prepare_command'"), "{texts:?}");
+        assert!(texts[1].contains("read as 10 seconds"), "{texts:?}");
+        assert!(texts[2].contains("'/no/such/command' does not exist"), "{texts:?}");
+    }
+
+    #[test]
+    fn strict_permissions_refuse_what_others_can_write() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().expect("tempdir");
+        let file = directory.path().join("command");
+        std::fs::write(&file, "#!/bin/sh\n").expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o777)).expect("chmod");
+        let text = file.to_str().expect("utf-8");
+        let (_, warnings) = parse_isolator(&[("isolator_usage_command", text)]).expect("a warning");
+        assert_eq!(warnings.len(), 1);
+        let refusal = error(&[("isolator_usage_command", text), ("strict_permissions", "true")]);
+        assert!(refusal.contains("can be written by others"), "{refusal}");
+    }
+}

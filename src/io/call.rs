@@ -1,0 +1,345 @@
+//! Input, output and error of one run.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use std::sync::Arc;
+
+use memfd::MemfdOptions;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, SFlag};
+
+use crate::process::{Input, IoMode};
+use crate::sys;
+
+use super::base::{Base, Staging, c_path, remove_call, set_mode, stat_in};
+use super::output::{OutputProblem, head_in, read_file, read_head, read_in};
+use super::parked::{Parking, RunMark};
+use super::sealed::{SealedInput, descriptor_path, plain};
+
+/// The three files of a run. Dropping it removes its directory.
+#[derive(Debug)]
+pub(crate) struct CallIo {
+    directory: Option<CallDirectory>,
+    input: CString,
+    /// Kept so that the number in the input's path stays what it is.
+    sealed: Option<Arc<SealedInput>>,
+    answers: Answers,
+}
+
+#[derive(Debug)]
+enum Answers {
+    /// In the directory.
+    Files { output: CString, error: CString },
+    /// Anonymous.
+    Memfds { output: Anonymous, error: Anonymous },
+}
+
+#[derive(Debug)]
+struct Anonymous {
+    file: File,
+    path: CString,
+}
+
+impl Anonymous {
+    fn new(name: &str) -> io::Result<Anonymous> {
+        let memfd = MemfdOptions::default().allow_sealing(true).create(name).map_err(plain)?;
+        let file = File::from(sys::above_stdio(OwnedFd::from(memfd.into_file()))?);
+        let path = descriptor_path(&file)?;
+        Ok(Anonymous { file, path })
+    }
+
+    /// The whole content, whatever the position of our own description.
+    fn reader(&self) -> io::Result<File> {
+        File::open(self.path.to_str().map_err(io::Error::other)?)
+    }
+}
+
+impl CallIo {
+    /// Makes input, output and error, in the way asked for if it can be had.
+    pub(crate) fn create(
+        staging: &Arc<Staging>,
+        parking: &Parking,
+        input: &Input,
+        mode: IoMode,
+    ) -> io::Result<CallIo> {
+        let mode = if sys::features().memfd_paths { mode } else { IoMode::Files };
+        let sealed = match (mode, input) {
+            (IoMode::Files, _) => None,
+            (_, Input::Sealed(sealed)) => sealed.path().map(|_| sealed.clone()),
+            (_, Input::Text(text)) => Some(Arc::new(SealedInput::new(text)?)),
+        };
+        if mode == IoMode::Memfd
+            && parking.has_room()
+            && let Some(sealed) = &sealed
+            && let Some(path) = sealed.path()
+        {
+            let output = Anonymous::new("mesos-command-output")?;
+            let error = Anonymous::new("mesos-command-error")?;
+            return Ok(CallIo {
+                directory: None,
+                input: path.clone(),
+                sealed: Some(sealed.clone()),
+                answers: Answers::Memfds { output, error },
+            });
+        }
+        CallIo::in_directory(staging, input, sealed)
+    }
+
+    fn in_directory(
+        staging: &Arc<Staging>,
+        input: &Input,
+        sealed: Option<Arc<SealedInput>>,
+    ) -> io::Result<CallIo> {
+        let copied;
+        let bytes = match (input, &sealed) {
+            (_, Some(_)) => None,
+            (Input::Text(text), None) => Some(&**text),
+            (Input::Sealed(sealed), None) => {
+                copied = sealed.to_bytes()?;
+                Some(&*copied)
+            }
+        };
+        let directory = CallDirectory::create(staging, bytes)?;
+        let (output, error) = (directory.path("output")?, directory.path("error")?);
+        let input = match sealed.as_ref().and_then(|sealed| sealed.path()) {
+            Some(path) => path.clone(),
+            None => directory.path("input")?,
+        };
+        let answers = Answers::Files { output, error };
+        Ok(CallIo { directory: Some(directory), input, sealed, answers })
+    }
+
+    /// Path of the input.
+    pub(crate) fn input(&self) -> &CStr {
+        &self.input
+    }
+
+    /// Path of the output.
+    pub(crate) fn output(&self) -> &CStr {
+        match &self.answers {
+            Answers::Files { output, .. } => output,
+            Answers::Memfds { output, .. } => &output.path,
+        }
+    }
+
+    /// Path of the error file.
+    pub(crate) fn error(&self) -> &CStr {
+        match &self.answers {
+            Answers::Files { error, .. } => error,
+            Answers::Memfds { error, .. } => &error.path,
+        }
+    }
+
+    /// Current size of the output, if it is a regular file.
+    pub(crate) fn output_size(&self) -> Option<u64> {
+        match (&self.answers, &self.directory) {
+            (Answers::Memfds { output, .. }, _) => output.file.metadata().ok().map(|m| m.len()),
+            (Answers::Files { .. }, Some(directory)) => {
+                let stat = stat_in(&directory.base, &directory.file("output")).ok()?;
+                let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+                (kind == SFlag::S_IFREG).then(|| u64::try_from(stat.st_size).unwrap_or(0))
+            }
+            (Answers::Files { .. }, None) => None,
+        }
+    }
+
+    /// Reads the output.
+    pub(crate) fn read_output(&self, limit: u64) -> Result<Vec<u8>, OutputProblem> {
+        match (&self.answers, &self.directory) {
+            (Answers::Memfds { output, .. }, _) => match output.reader() {
+                Ok(file) => read_file(&file, limit),
+                Err(error) => {
+                    Err(OutputProblem::NotAFile(format!("the output cannot be opened: {error}")))
+                }
+            },
+            (Answers::Files { .. }, Some(directory)) => {
+                read_in(&directory.base, &directory.file("output"), limit)
+            }
+            (Answers::Files { .. }, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// Reads the beginning of the error file; empty when it is anything odd.
+    pub(crate) fn read_error(&self, limit: u64) -> Vec<u8> {
+        match (&self.answers, &self.directory) {
+            (Answers::Memfds { error, .. }, _) => {
+                error.reader().map(|file| read_head(&file, limit)).unwrap_or_default()
+            }
+            (Answers::Files { .. }, Some(directory)) => {
+                head_in(&directory.base, &directory.file("error"), limit)
+            }
+            (Answers::Files { .. }, None) => Vec::new(),
+        }
+    }
+
+    /// Whether the outputs are memfds, whose numbers outlive the run.
+    pub(crate) fn has_memfd_outputs(&self) -> bool {
+        matches!(self.answers, Answers::Memfds { .. })
+    }
+
+    /// Ends the run: the directory goes, and the numbers of memfds stay reserved until nobody is
+    /// left who could open them.
+    pub(crate) fn finish(mut self, parking: &Parking, mark: RunMark) {
+        let empty = Answers::Files { output: CString::default(), error: CString::default() };
+        if let Answers::Memfds { output, error } = std::mem::replace(&mut self.answers, empty) {
+            parking.park(mark, [output.file, error.file], self.sealed.take());
+        }
+    }
+}
+
+/// A private directory, removed with its contents when dropped.
+#[derive(Debug)]
+struct CallDirectory {
+    base: Arc<Base>,
+    name: String,
+}
+
+impl CallDirectory {
+    /// Makes the directory with its files in it: scripts may expect them to exist.
+    fn create(staging: &Arc<Staging>, input: Option<&[u8]>) -> io::Result<CallDirectory> {
+        let (base, name) = staging.reserve();
+        match CallDirectory::create_in(base.clone(), name, input) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                staging.restore(&base)?;
+                let (base, name) = staging.reserve();
+                CallDirectory::create_in(base, name, input)
+            }
+            result => result,
+        }
+    }
+
+    fn create_in(base: Arc<Base>, name: String, input: Option<&[u8]>) -> io::Result<CallDirectory> {
+        nix::sys::stat::mkdirat(&*base, name.as_str(), Mode::S_IRWXU)?;
+        let directory = CallDirectory { base, name };
+        if directory.base.fix_modes() {
+            set_mode(&directory.base, &directory.name, 0o700)?;
+        }
+        if let Some(bytes) = input {
+            directory.create_file("input")?.write_all(bytes)?;
+        }
+        directory.create_file("output")?;
+        directory.create_file("error")?;
+        Ok(directory)
+    }
+
+    fn create_file(&self, leaf: &str) -> Result<File, Errno> {
+        let name = self.file(leaf);
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        let fd = nix::fcntl::openat(self.base.as_fd(), name.as_str(), flags, mode)?;
+        if self.base.fix_modes() {
+            set_mode(&self.base, &name, 0o600)?;
+        }
+        Ok(File::from(fd))
+    }
+
+    fn file(&self, leaf: &str) -> String {
+        format!("{}/{leaf}", self.name)
+    }
+
+    fn path(&self, leaf: &str) -> io::Result<CString> {
+        c_path(&self.base.path().join(&self.name).join(leaf))
+    }
+}
+
+impl Drop for CallDirectory {
+    fn drop(&mut self) {
+        remove_call(&self.base, &self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    fn staging() -> (tempfile::TempDir, Arc<Staging>) {
+        let parent = tempfile::tempdir().unwrap();
+        let staging = Arc::new(Staging::open(Some(parent.path())).unwrap());
+        (parent, staging)
+    }
+
+    fn text(text: &str) -> Input {
+        Input::Text(text.as_bytes().into())
+    }
+
+    #[test]
+    fn the_files_exist_before_the_run_and_are_gone_with_everything_after() {
+        let (_parent, staging) = staging();
+        let parking = Parking::default();
+        let io = CallIo::create(&staging, &parking, &text("{}"), IoMode::Files).unwrap();
+        let input = std::path::PathBuf::from(io.input().to_str().unwrap());
+        assert_eq!(std::fs::read(&input).unwrap(), b"{}");
+        let directory = input.parent().unwrap();
+        std::fs::create_dir_all(directory.join("left/over")).unwrap();
+        std::os::unix::fs::symlink("/etc", directory.join("left/link")).unwrap();
+        std::fs::write(io.output().to_str().unwrap(), "answer").unwrap();
+        assert_eq!(io.output_size(), Some(6));
+        assert_eq!(io.read_output(6), Ok(b"answer".to_vec()));
+        assert_eq!(io.read_output(5), Err(OutputProblem::TooLarge(6)));
+        drop(io);
+        assert!(!directory.exists());
+        assert!(std::path::Path::new("/etc/passwd").exists());
+    }
+
+    #[test]
+    fn a_removed_process_directory_is_made_anew() {
+        let (parent, staging) = staging();
+        let parking = Parking::default();
+        for entry in std::fs::read_dir(parent.path()).unwrap() {
+            std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
+        let io = CallIo::create(&staging, &parking, &text("x"), IoMode::Files).unwrap();
+        assert_eq!(std::fs::read(io.input().to_str().unwrap()).unwrap(), b"x");
+    }
+
+    #[test]
+    fn odd_outputs_are_refused_by_name() {
+        let (_parent, staging) = staging();
+        let parking = Parking::default();
+        let make = || CallIo::create(&staging, &parking, &text("x"), IoMode::Files).unwrap();
+        let expect = |io: &CallIo, word: &str| match io.read_output(100) {
+            Err(OutputProblem::NotAFile(message)) => assert!(message.contains(word), "{message}"),
+            other => panic!("{other:?}"),
+        };
+        let io = make();
+        let path = std::path::PathBuf::from(io.output().to_str().unwrap());
+        std::fs::remove_file(&path).unwrap();
+        expect(&io, "cannot be read");
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        expect(&io, "symbolic link");
+        let io = make();
+        let path = std::path::PathBuf::from(io.output().to_str().unwrap());
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
+        expect(&io, "FIFO");
+        let error = std::path::PathBuf::from(io.error().to_str().unwrap());
+        std::fs::remove_file(&error).unwrap();
+        nix::unistd::mkfifo(&error, Mode::S_IRWXU).unwrap();
+        assert_eq!(io.read_error(100), b"");
+    }
+
+    #[test]
+    fn memfd_answers_are_read_whatever_was_done_to_the_offset() {
+        let (_parent, staging) = staging();
+        let parking = Parking::default();
+        let io = CallIo::create(&staging, &parking, &text("in"), IoMode::Memfd).unwrap();
+        if !io.has_memfd_outputs() {
+            return;
+        }
+        std::fs::write(io.output().to_str().unwrap(), "answer").unwrap();
+        std::fs::write(io.error().to_str().unwrap(), "why").unwrap();
+        assert_eq!(io.read_output(100), Ok(b"answer".to_vec()));
+        assert_eq!(io.read_error(2), b"wh");
+        let mut first = [0; 2];
+        assert_eq!(
+            File::open(io.input().to_str().unwrap()).unwrap().read_at(&mut first, 0).unwrap(),
+            2
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! Captured stdout and stderr: an anonymous file that the supervisor keeps small.
+//!
+//! A file, not a pipe: nobody waits for its end, so a background child that holds it open delays
+//! nothing. It is cut whenever it has grown, so a command that writes for ever costs little.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::sync::Arc;
+
+use memfd::{Memfd, MemfdOptions};
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
+
+use crate::sys::{self, Source};
+
+use super::sealed::{descriptor_path, plain};
+
+/// How much of the end is kept.
+pub(crate) const TAIL_BYTES: usize = 4096;
+/// Size at which the file is cut.
+const CUT_BYTES: u64 = 64 * 1024;
+
+/// The file that takes the stdout and stderr of one run.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    file: Arc<OwnedFd>,
+    /// How the child opens it, when not by inheriting the descriptor.
+    path: Option<CString>,
+    sealable: bool,
+    tail: Vec<u8>,
+}
+
+impl Capture {
+    /// Makes the file.
+    pub(crate) fn new() -> io::Result<Capture> {
+        let (fd, sealable) = if sys::features().memfd {
+            let options = MemfdOptions::default().allow_sealing(true);
+            let memfd: Memfd = options.create("mesos-command-stdio").map_err(plain)?;
+            (OwnedFd::from(memfd.into_file()), true)
+        } else {
+            (OwnedFd::from(unlinked_file()?), false)
+        };
+        let fd = sys::above_stdio(fd)?;
+        let path = if sealable && sys::features().memfd_paths {
+            Some(descriptor_path(&fd)?)
+        } else {
+            // The child gets this very open file description, so its flags count.
+            fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+            None
+        };
+        Ok(Capture { file: Arc::new(fd), path, sealable, tail: Vec::new() })
+    }
+
+    /// The child's stdout.
+    pub(crate) fn source(&self) -> Source {
+        match &self.path {
+            Some(path) => Source::Open(path.clone(), libc::O_WRONLY | libc::O_APPEND),
+            None => Source::Descriptor(self.file.clone()),
+        }
+    }
+
+    /// Cuts the file if it has grown too large, keeping its end. True when it has grown so.
+    pub(crate) fn trim(&mut self) -> bool {
+        match self.size() {
+            Ok(size) if size > CUT_BYTES => {
+                self.keep_tail(size);
+                // What is written between the two calls is lost, which only shortens the tail.
+                let _ = nix::unistd::ftruncate(&*self.file, 0);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The last few KiB that were written.
+    pub(crate) fn take_tail(&mut self) -> Vec<u8> {
+        if let Ok(size @ 1..) = self.size() {
+            self.keep_tail(size);
+        }
+        std::mem::take(&mut self.tail)
+    }
+
+    /// Lets go of the file when the run's process group is empty. A process that left the group
+    /// may still hold it, and would fill memory that nobody can see: it can grow no more.
+    pub(crate) fn close(self) {
+        if self.sealable {
+            let _ = nix::unistd::ftruncate(&*self.file, 0);
+            let seals = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+            let _ = fcntl(&*self.file, FcntlArg::F_ADD_SEALS(seals));
+        }
+    }
+
+    /// Whether certainly no process can write to the file any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        // A child that inherited the descriptor itself cannot be told from us.
+        let Some(path) = self.path.as_ref().and_then(|path| path.to_str().ok()) else {
+            return false;
+        };
+        File::open(path).is_ok_and(sys::has_no_writer)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(u64::try_from(nix::sys::stat::fstat(&*self.file)?.st_size).unwrap_or(0))
+    }
+
+    fn keep_tail(&mut self, size: u64) {
+        let wanted = usize::try_from(size).unwrap_or(usize::MAX).min(TAIL_BYTES);
+        let mut end = vec![0; wanted];
+        let Ok(file) = self.file.try_clone().map(File::from) else { return };
+        let Ok(read) = file.read_at(&mut end, size - wanted as u64) else { return };
+        end.truncate(read);
+        // After a cut the file may be shorter than a tail: put it behind what was kept before.
+        self.tail.extend_from_slice(&end);
+        let surplus = self.tail.len().saturating_sub(TAIL_BYTES);
+        self.tail.drain(..surplus);
+    }
+}
+
+/// A file without a name, for kernels without memfds.
+fn unlinked_file() -> io::Result<File> {
+    let directory = std::env::temp_dir();
+    let unnamed = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_TMPFILE)
+        .mode(0o600)
+        .open(&directory);
+    if unnamed.is_ok() {
+        return unnamed;
+    }
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = format!(
+        "mesos-command-stdio.{}.{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    let path = directory.join(name);
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn writer(capture: &Capture) -> File {
+        match &capture.path {
+            Some(path) => {
+                std::fs::OpenOptions::new().append(true).open(path.to_str().unwrap()).unwrap()
+            }
+            None => File::from(capture.file.try_clone().unwrap()),
+        }
+    }
+
+    #[test]
+    fn it_stays_small_and_keeps_the_end() {
+        let mut capture = Capture::new().unwrap();
+        let mut out = writer(&capture);
+        for _ in 0..100 {
+            out.write_all(&[b'x'; 10_000]).unwrap();
+            capture.trim();
+            assert!(capture.size().unwrap() <= CUT_BYTES);
+        }
+        out.write_all(b"the end").unwrap();
+        let tail = capture.take_tail();
+        assert_eq!(tail.len(), TAIL_BYTES);
+        assert!(tail.ends_with(b"xxxthe end"));
+    }
+
+    #[test]
+    fn a_short_text_is_kept_whole() {
+        let mut capture = Capture::new().unwrap();
+        writer(&capture).write_all(b"hello").unwrap();
+        assert!(!capture.trim());
+        assert_eq!(capture.take_tail(), b"hello");
+    }
+
+    #[test]
+    fn after_closing_an_escaped_writer_cannot_fill_memory() {
+        let capture = Capture::new().unwrap();
+        if !capture.sealable {
+            return;
+        }
+        let mut out = writer(&capture);
+        assert!(!capture.is_abandoned());
+        capture.close();
+        assert!(out.write_all(b"x").is_err());
+    }
+
+    #[test]
+    fn it_is_known_when_nobody_else_has_it_open() {
+        let capture = Capture::new().unwrap();
+        if capture.path.is_some() {
+            drop(writer(&capture));
+            assert!(capture.is_abandoned());
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! prepare, isolate, update, recover and cleanup.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dashmap::Entry;
+
+use crate::call::completion::complete;
+use crate::call::{
+    Answer, CallFailure, Command, Completion, Container, InputValue, call_ended, check_launch_info,
+};
+use crate::container::{ContainerId, bytes_field};
+use crate::event::Event;
+use crate::process::Input;
+use crate::schema::FieldValue;
+
+use super::Inner;
+use super::context::Context;
+
+/// The original's words for a container that is prepared twice.
+const ALREADY_INITIALIZED: &str = "mesos-command-module already initialized for container";
+/// `ContainerClass.DEBUG` (Mesos 1.11.0 `include/mesos/slave/containerizer.proto`).
+const DEBUG_CLASS: u64 = 2;
+/// Field `container_id` of `mesos.slave.ContainerState` (the same file).
+const STATE_CONTAINER_ID: u32 = 2;
+
+/// Looks at a well-formed answer and may refuse it.
+type Check = Box<dyn FnOnce(&[u8]) -> Result<(), CallFailure> + Send>;
+
+/// A launch-path call on its way.
+struct Launch<'a> {
+    command: &'a Arc<Command>,
+    id: &'a ContainerId,
+    input: Result<Arc<[u8]>, CallFailure>,
+}
+
+impl Inner {
+    /// Keeps the container's config, in memory and on disk, before its command runs and even
+    /// without one: the later events and the next agent need it.
+    pub(super) fn prepare(
+        self: &Arc<Self>,
+        id: ContainerId,
+        values: &[InputValue<'_>],
+        done: Completion,
+    ) {
+        let Some(InputValue::Message(config)) = values.first() else {
+            return done(Answer::Failure("prepare: the container's config is missing".to_owned()));
+        };
+        let mut json = Vec::with_capacity(1024);
+        if let Err(error) = self.config_type.write_json(config, &mut json) {
+            return done(Answer::Failure(format!("prepare: the container's config: {error}")));
+        }
+        let skipped = self.commands.config.skip_debug_containers && self.is_debug(config);
+        let context = match self.new_context(&id, &json, skipped) {
+            Ok(context) => Arc::new(context),
+            Err(error) => return done(Answer::Failure(format!("prepare: {error}"))),
+        };
+        if !self.remember(&context) {
+            return done(Answer::Failure(ALREADY_INITIALIZED.to_owned()));
+        }
+        if skipped {
+            return done(Answer::Nothing);
+        }
+        if let Err(error) = self.store.write(&id, context.config()) {
+            let path = self.store.path(&id);
+            tracing::warn!(
+                "the context of container {} is kept in memory only: '{}' cannot be written: \
+                 {error}",
+                id.text,
+                path.display()
+            );
+        }
+        let Some(command) = self.commands.get(Event::Prepare) else {
+            return done(Answer::Nothing);
+        };
+        let container = Container {
+            command_task: self.config_type.has_field(config, "task_info").unwrap_or(true),
+            nested: id.is_nested(),
+        };
+        let kind = self.launch_info_type.clone();
+        let check = Box::new(move |bytes: &[u8]| check_launch_info(&kind, bytes, container));
+        let launch = Launch { command, id: &id, input: Ok(context.input.clone()) };
+        self.submit_launch(launch, check, |answer| complete(done, answer));
+    }
+
+    /// Whether a serialised config is of a container of class DEBUG.
+    fn is_debug(&self, config: &[u8]) -> bool {
+        let classes = self.config_type.find_field(config, "container_class").unwrap_or_default();
+        classes.last().and_then(FieldValue::bits) == Some(DEBUG_CLASS)
+    }
+
+    /// isolate and update: as prepare, for a container that should be known.
+    pub(super) fn run_launch(
+        self: &Arc<Self>,
+        event: Event,
+        id: &ContainerId,
+        values: &[InputValue<'_>],
+        done: Completion,
+    ) {
+        let context = self.context(&id.wire);
+        let Some(command) = self.commands.get(event) else { return done(Answer::Nothing) };
+        match &context {
+            Some(context) if context.skipped => return done(Answer::Nothing),
+            Some(_) => {}
+            None => {
+                let text = "the container is not known (it is older than the module, or its \
+                            context was lost): the command runs without container_config";
+                command.log_failure(text, &id.text);
+            }
+        }
+        let config = context.as_ref().map(|context| context.config());
+        let input = command.render(values, config).map(Arc::from);
+        let launch = Launch { command, id, input };
+        self.submit_launch(launch, Box::new(|_| Ok(())), |answer| complete(done, answer));
+    }
+
+    /// Withdraws the container's watch and sampling runs, and when they have ended runs the
+    /// cleanup command; forgets the context, on disk once the command has ended, so that an agent
+    /// that dies meanwhile runs it again.
+    pub(super) fn cleanup(self: &Arc<Self>, id: ContainerId, done: Completion) {
+        let Some((_, context)) = self.contexts.remove(&*id.wire) else {
+            tracing::debug!("cleanup of container {}, which is not known", id.text);
+            self.forget_file(&id);
+            return done(Answer::Nothing);
+        };
+        self.commands.metrics.containers_add(-1);
+        context.cancel.cancel();
+        self.close_slots(&context);
+        let Some(command) = self.commands.get(Event::Cleanup).filter(|_| !context.skipped) else {
+            self.forget_file(&id);
+            return done(Answer::Nothing);
+        };
+        let (inner, command, gate) = (self.clone(), command.clone(), context.gate.clone());
+        gate.close(move || {
+            let input = Ok(context.input.clone());
+            let launch = Launch { command: &command, id: &id, input };
+            let (keeper, id) = (inner.clone(), id.clone());
+            inner.submit_launch(launch, Box::new(|_| Ok(())), move |answer| {
+                keeper.forget_file(&id);
+                complete(done, answer);
+            });
+        });
+    }
+
+    /// Restores the contexts of live containers and of orphans (whose cleanup is about to be
+    /// called), removes the files of containers that nobody knows, then runs the command.
+    pub(super) fn recover(self: &Arc<Self>, values: &[InputValue<'_>], done: Completion) {
+        let messages = |index: usize| match values.get(index) {
+            Some(InputValue::Messages(messages)) => messages.as_slice(),
+            _ => &[],
+        };
+        let orphans = messages(0).iter().filter_map(|wire| ContainerId::from_wire(wire));
+        let states = messages(1).iter().filter_map(|state| bytes_field(state, STATE_CONTAINER_ID));
+        let ids: Vec<ContainerId> =
+            states.filter_map(ContainerId::from_wire).chain(orphans).collect();
+        for id in &ids {
+            self.restore(id);
+        }
+        let known = |name: &str| ids.iter().any(|id| *id.text == *name);
+        for name in self.store.collect(self.created, known) {
+            tracing::info!("removed '{name}', the context of a container that Mesos does not know");
+        }
+        let Some(command) = self.commands.get(Event::Recover) else { return done(Answer::Nothing) };
+        let nobody = ContainerId { wire: Arc::from([]), text: "".into() };
+        let input = command.render(values, None).map(Arc::from);
+        let launch = Launch { command, id: &nobody, input };
+        self.submit_launch(launch, Box::new(|_| Ok(())), |answer| complete(done, answer));
+    }
+
+    /// Makes a container known whose config is `json`, as recovery from a context file does.
+    ///
+    /// # Errors
+    /// When the ID or the config is malformed.
+    pub(super) fn introduce(&self, wire: &[u8], json: &[u8]) -> Result<(), String> {
+        let id = ContainerId::from_wire(wire).ok_or("the container's ID is malformed")?;
+        let context = self.context_of(&id, json)?;
+        self.remember(&Arc::new(context));
+        Ok(())
+    }
+
+    /// The context that `json` describes. Through the message and back: a file of the original's
+    /// is checked, and commands get the same spelling from either.
+    fn context_of(&self, id: &ContainerId, json: &[u8]) -> Result<Context, String> {
+        let parsed = self.config_type.read_json(json).map_err(|error| error.to_string())?;
+        let mut text = Vec::with_capacity(json.len());
+        self.config_type.write_json(&parsed.bytes, &mut text).map_err(|error| error.to_string())?;
+        self.new_context(id, &text, false)
+    }
+
+    fn new_context(&self, id: &ContainerId, json: &[u8], skipped: bool) -> Result<Context, String> {
+        let mut id_json = Vec::with_capacity(64);
+        self.id_type.write_json(&id.wire, &mut id_json).map_err(|error| error.to_string())?;
+        Ok(Context::new(id.clone(), &id_json, json, skipped))
+    }
+
+    /// Reads one context from disk. What cannot be read is logged and the container goes on
+    /// without: recovery must not fail.
+    fn restore(&self, id: &ContainerId) {
+        let path = self.store.path(id);
+        let unusable = |why: &dyn std::fmt::Display| {
+            tracing::warn!(
+                "container {} is recovered without its context '{}': {why}",
+                id.text,
+                path.display()
+            );
+        };
+        let text = match self.store.read(id) {
+            Ok(Some(text)) => text,
+            Ok(None) => return unusable(&"there is no such file"),
+            Err(error) => return unusable(&error),
+        };
+        match self.context_of(id, &text) {
+            Ok(context) => drop(self.remember(&Arc::new(context))),
+            Err(error) => unusable(&error),
+        }
+    }
+
+    /// Adds a context; `false` when the container is known already.
+    fn remember(&self, context: &Arc<Context>) -> bool {
+        match self.contexts.entry(context.id.wire.clone()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(context.clone());
+                self.commands.metrics.containers_add(1);
+                true
+            }
+        }
+    }
+
+    fn forget_file(&self, id: &ContainerId) {
+        if let Err(error) = self.store.remove(id) {
+            let path = self.store.path(id);
+            tracing::warn!("context '{}' cannot be removed: {error}", path.display());
+        }
+    }
+
+    /// Submits a launch-path command; `then` gets the answer by the event's failure column.
+    fn submit_launch(
+        self: &Arc<Self>,
+        launch: Launch<'_>,
+        check: Check,
+        then: impl FnOnce(Answer) + Send + 'static,
+    ) {
+        let Launch { command, id, input } = launch;
+        let submitted = Instant::now();
+        let about = id.text.clone();
+        let input = match input {
+            Ok(input) => input,
+            Err(failure) => {
+                call_ended(command, failure.outcome, submitted);
+                return then(command.answer(Err(command.conclude_unstarted(failure, &about))));
+            }
+        };
+        let container = (!id.text.is_empty()).then(|| id.text.clone());
+        let request = command.request(Input::Text(input), container, &about);
+        let command = command.clone();
+        self.commands.submit(request, None, move |report| {
+            let concluded = command.conclude(report, &about, check);
+            call_ended(&command, concluded.outcome(), submitted);
+            then(command.answer(concluded.result));
+        });
+    }
+}

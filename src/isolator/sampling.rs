@@ -1,0 +1,124 @@
+//! usage and status: answered from the cache, refreshed by one run at a time per container.
+//!
+//! These never fail towards the agent: a failed run serves the last good value while it is young
+//! enough, else an empty one, because the agent's whole statistics answer, or every status update
+//! of the container, waits for them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::call::completion::complete;
+use crate::call::{Answer, Command, Completion, call_ended};
+use crate::event::{Event, OutcomeKind};
+use crate::metrics::{CacheResult, FailureReason};
+use crate::process::{Input, IoMode};
+use crate::usage::{Delivery, Flight, Lookup, Served, Slot};
+
+use super::Inner;
+use super::context::{Context, Waiter};
+
+impl Inner {
+    pub(super) fn sample(self: &Arc<Self>, event: Event, wire: &[u8], done: Completion) {
+        let Some(command) = self.commands.get(event) else { return done(Answer::Nothing) };
+        let Some(context) = self.context(wire) else {
+            command.metrics().call(OutcomeKind::Ok, None);
+            command.metrics().failure(FailureReason::NoContext);
+            return done(Answer::Nothing);
+        };
+        if context.skipped {
+            return done(Answer::Nothing);
+        }
+        let now = Instant::now();
+        let metrics = &self.commands.metrics;
+        match slot(&context, event).lookup(self.policy, now, Waiter { done, since: now }) {
+            Lookup::Answer { value, outcome, stale, waiter, refresh } => {
+                let result = if stale { CacheResult::Stale } else { CacheResult::Hit };
+                metrics.cache_request(result);
+                command.metrics().call(outcome, None);
+                (waiter.done)(answer(value));
+                if let Some(flight) = refresh {
+                    self.refresh(command, &context, flight);
+                }
+            }
+            Lookup::Joined => metrics.cache_request(CacheResult::Joined),
+            Lookup::Lead(flight) => {
+                metrics.cache_request(CacheResult::Miss);
+                self.refresh(command, &context, flight);
+            }
+        }
+    }
+
+    /// Starts the run that ends `flight`.
+    fn refresh(
+        self: &Arc<Self>,
+        command: &Arc<Command>,
+        context: &Arc<Context>,
+        flight: Flight<Waiter>,
+    ) {
+        // Dropped without a result, by a panic, the flight still answers everybody.
+        let flight = flight.on_abandoned(answer_all);
+        let Some(pass) = context.gate.enter() else {
+            return deliver(command, flight.finish(Err(OutcomeKind::Cancelled), Instant::now()));
+        };
+        let about = context.id.text.clone();
+        let input = match command.spec.io {
+            IoMode::MemfdInput | IoMode::Memfd => context.sealed_input(&self.kept_inputs),
+            IoMode::Files => Input::Text(context.input.clone()),
+        };
+        let request = command.request(input, Some(about.clone()), &about);
+        let (command, metrics) = (command.clone(), self.commands.metrics.clone());
+        let slot = slot(context, command.row.event).clone();
+        self.commands.submit(request, Some(context.cancel.clone()), move |report| {
+            let concluded = command.conclude(report, &about, |_| Ok(()));
+            let outcome = concluded.outcome();
+            let was_empty = !slot.has_value();
+            let result = match concluded.result {
+                Ok(None) => Ok(None),
+                Ok(Some(bytes)) => Ok(Some(bytes.into())),
+                Err(_) => Err(outcome),
+            };
+            let delivery = flight.finish(result, Instant::now());
+            if was_empty && slot.has_value() {
+                metrics.cache_entries_add(1);
+            }
+            drop(pass);
+            deliver(&command, delivery);
+        });
+    }
+
+    /// Ends the cache of a container that goes away; whoever waits gets an empty answer.
+    pub(super) fn close_slots(&self, context: &Context) {
+        for event in [Event::Usage, Event::Status] {
+            let slot = slot(context, event);
+            if slot.has_value() {
+                self.commands.metrics.cache_entries_add(-1);
+            }
+            let waiters = slot.close();
+            let Some(command) = self.commands.get(event) else { continue };
+            let outcome = OutcomeKind::Cancelled;
+            deliver(command, Delivery { value: None, outcome, stale: false, waiters });
+        }
+    }
+}
+
+fn slot(context: &Context, event: Event) -> &Arc<Slot<Waiter>> {
+    if event == Event::Usage { &context.usage } else { &context.status }
+}
+
+fn answer(value: Served) -> Answer {
+    value.map_or(Answer::Nothing, Answer::Message)
+}
+
+/// Counts the calls of a delivery and hands it over.
+fn deliver(command: &Command, delivery: Delivery<Waiter>) {
+    for waiter in &delivery.waiters {
+        call_ended(command, delivery.outcome, waiter.since);
+    }
+    answer_all(delivery);
+}
+
+fn answer_all(delivery: Delivery<Waiter>) {
+    for waiter in delivery.waiters {
+        complete(waiter.done, answer(delivery.value.clone()));
+    }
+}

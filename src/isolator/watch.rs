@@ -1,0 +1,64 @@
+//! The watch loop of a container: run the command until it reports a limitation, or the container
+//! is cleaned up.
+//!
+//! A failing command is no limitation: Mesos would destroy the container over a failed future, so
+//! the loop goes on. Without a context the command never runs, and the future stays pending, for
+//! the same reason.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::call::completion::complete;
+use crate::call::{Answer, Command, Completion, call_ended};
+use crate::container::ContainerId;
+use crate::event::Event;
+use crate::metrics::FailureReason;
+use crate::process::Input;
+
+use super::Inner;
+use super::context::Context;
+
+impl Inner {
+    pub(super) fn watch(self: &Arc<Self>, id: &ContainerId, done: Completion) {
+        // Dropping `done` leaves the future pending, which is what Mesos expects of an isolator
+        // that has nothing to say.
+        let Some(command) = self.commands.get(Event::Watch) else { return };
+        let Some(context) = self.context(&id.wire) else {
+            command.metrics().failure(FailureReason::NoContext);
+            let text = "the container is not known (it is older than the module, or its context \
+                        was lost) and is not watched";
+            return command.log_failure(text, &id.text);
+        };
+        if context.skipped {
+            return;
+        }
+        let watched = watch_loop(self.clone(), command.clone(), context, done);
+        self.commands.runner.handle().spawn(watched);
+    }
+}
+
+async fn watch_loop(
+    inner: Arc<Inner>,
+    command: Arc<Command>,
+    context: Arc<Context>,
+    done: Completion,
+) {
+    let id = &context.id;
+    let interval = inner.commands.config.watch_interval;
+    while let Some(pass) = context.gate.enter() {
+        let submitted = Instant::now();
+        let input = Input::Text(context.input.clone());
+        let request = command.request(input, Some(id.text.clone()), &id.text);
+        let report = inner.commands.run(request, Some(context.cancel.clone())).await;
+        drop(pass);
+        let concluded = command.conclude(report, &id.text, |_| Ok(()));
+        call_ended(&command, concluded.outcome(), submitted);
+        if let Ok(Some(limitation)) = concluded.result {
+            return complete(done, Answer::Message(limitation.into()));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            () = context.cancel.cancelled() => break,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A leader: waiting for its end, signalling it and its group, reaping it.
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
+
+use crate::sys::{self, ExitStatus, PidFd, Spawned, WaitTarget};
+
+/// Between two looks at a child when neither a pidfd nor a waiter thread can be had.
+const POLL: Duration = Duration::from_millis(10);
+
+/// How a leader ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// With this status.
+    Status(ExitStatus),
+    /// Somebody else in the process collected it, and the kernel no longer says.
+    Lost,
+}
+
+/// A started leader that is not reaped yet.
+pub(super) struct Child {
+    pid: i32,
+    handle: Handle,
+    /// Somebody reaped it (we, or the host): its number may belong to another by now.
+    gone: bool,
+}
+
+enum Handle {
+    /// The runtime tells when it ends. Taken out of epoll before the descriptor is closed.
+    Polled(AsyncFd<PidFd>),
+    /// For kernels without usable pidfds: a thread waits, and says so here.
+    Waited { pidfd: Option<PidFd>, ended: Option<watch::Receiver<bool>> },
+}
+
+impl Child {
+    /// Takes charge of a child. Must run on the runtime.
+    pub(super) fn adopt(spawned: Spawned) -> Child {
+        let Spawned { pid, pidfd } = spawned;
+        let handle = match pidfd {
+            None => Handle::Waited { pidfd: None, ended: waiter_thread(pid) },
+            Some(fd) => match sys::poll_by_runtime(fd) {
+                Ok(polled) => Handle::Polled(polled),
+                // Linux 5.2 has pidfds that cannot be polled; or epoll has no room left.
+                Err(fd) => Handle::Waited { pidfd: Some(fd), ended: waiter_thread(pid) },
+            },
+        };
+        Child { pid, handle, gone: false }
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    fn pidfd(&self) -> Option<&PidFd> {
+        match &self.handle {
+            Handle::Polled(polled) => Some(polled.get_ref()),
+            Handle::Waited { pidfd, .. } => pidfd.as_ref(),
+        }
+    }
+
+    fn target(&self) -> WaitTarget {
+        WaitTarget::of(self.pid, self.pidfd())
+    }
+
+    /// Completes when it has ended, without reaping it. Cancel safe.
+    pub(super) async fn ended(&self) {
+        match &self.handle {
+            Handle::Polled(polled) => {
+                if polled.readable().await.is_err() {
+                    self.look_again_and_again().await;
+                }
+            }
+            Handle::Waited { ended: Some(ended), .. } => {
+                let mut ended = ended.clone();
+                if ended.wait_for(|ended| *ended).await.is_err() {
+                    self.look_again_and_again().await;
+                }
+            }
+            Handle::Waited { ended: None, .. } => self.look_again_and_again().await,
+        }
+    }
+
+    async fn look_again_and_again(&self) {
+        while matches!(sys::wait(self.target(), WAIT_HERE | libc::WNOHANG), Ok(None)) {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Its status, if it has ended; it stays unreaped.
+    pub(super) fn try_status(&mut self) -> Option<Exit> {
+        match sys::wait(self.target(), WAIT_HERE | libc::WNOHANG) {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(Exit::Status(status)),
+            // A host that ignores SIGCHLD, or waits for everything. Not yet gone is possible too
+            // while other threads of it end, but then the kernel has no exit information either.
+            Err(_) => {
+                self.gone = true;
+                Some(self.pidfd().and_then(sys::exit_info).map_or(Exit::Lost, Exit::Status))
+            }
+        }
+    }
+
+    /// Reaps it after it has ended.
+    pub(super) fn reap(&mut self) {
+        if !self.gone {
+            let _ = sys::wait(self.target(), libc::WEXITED | libc::WNOHANG);
+            self.gone = true;
+        }
+    }
+
+    /// Sends a signal to the leader itself.
+    pub(super) fn signal(&self, signal: i32) {
+        let sent = match self.pidfd() {
+            Some(fd) => fd.signal(signal),
+            None => Err(Errno::ENOSYS),
+        };
+        // ESRCH: it has ended. Other errors come from kernels and filters without the call.
+        if let Err(errno) = sent
+            && errno != Errno::ESRCH
+            && !self.gone
+        {
+            let _ = sys::kill(self.pid, signal);
+        }
+    }
+
+    /// Sends a signal to its process group; false when the group is empty.
+    pub(super) fn signal_group(&self, signal: i32) -> bool {
+        if let Some(fd) = self.pidfd() {
+            match fd.signal_group(signal) {
+                Ok(()) => return true,
+                Err(Errno::ESRCH) => return false,
+                Err(_) => {}
+            }
+        }
+        // By number only while the number is certainly ours; asking (0) hurts nobody.
+        (!self.gone || signal == 0) && sys::kill_group(self.pid, signal).is_ok()
+    }
+}
+
+/// Wait for the end, but leave the zombie.
+const WAIT_HERE: i32 = libc::WEXITED | libc::WNOWAIT;
+
+/// Starts a thread that waits for `pid`.
+fn waiter_thread(pid: i32) -> Option<watch::Receiver<bool>> {
+    let (sender, receiver) = watch::channel(false);
+    let wait = move || {
+        sys::block_all_signals();
+        let _ = sys::wait(WaitTarget::of(pid, None), WAIT_HERE);
+        let _ = sender.send(true);
+    };
+    let builder = std::thread::Builder::new().name("mcmd-wait".to_owned()).stack_size(64 * 1024);
+    match sys::with_signals_blocked(|| builder.spawn(wait)) {
+        Ok(_) => Some(receiver),
+        Err(error) => {
+            tracing::warn!(%error, "cannot start a waiter thread; looking at the child every 10 ms");
+            None
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! From the end of a leader to the report of its run.
+
+use crate::event::{OutcomeKind, Output};
+use crate::io::{CallIo, OutputProblem};
+use crate::sys::ExitStatus;
+
+use super::child::Exit;
+use super::{CommandSpec, Kills, RunReport, Timings};
+
+/// How much of the error file is read.
+const ERROR_BYTES: u64 = 4096;
+
+/// Why we ended a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The deadline passed.
+    Timeout,
+    /// The caller withdrew it.
+    Cancelled,
+    /// The output outgrew its limit; the size that was seen.
+    TooLarge(u64),
+}
+
+impl Cause {
+    pub(super) fn outcome(self) -> OutcomeKind {
+        match self {
+            Cause::Timeout => OutcomeKind::Timeout,
+            Cause::Cancelled => OutcomeKind::Cancelled,
+            Cause::TooLarge(_) => OutcomeKind::OutputTooLarge,
+        }
+    }
+}
+
+/// The part of a report that follows from how the leader ended.
+pub(super) fn judge(
+    spec: &CommandSpec,
+    io: &CallIo,
+    cause: Option<Cause>,
+    exit: Exit,
+) -> RunReport {
+    let mut report = RunReport::without_process(OutcomeKind::Ok, String::new(), Timings::default());
+    match exit {
+        Exit::Status(ExitStatus::Exited(code)) => report.exit_code = Some(code),
+        Exit::Status(ExitStatus::Signaled(signal)) => report.signal = Some(signal),
+        Exit::Lost => {}
+    }
+    report.outcome = match (cause, exit) {
+        (Some(cause), _) => cause.outcome(),
+        (None, Exit::Status(ExitStatus::Exited(0))) => OutcomeKind::Ok,
+        (None, Exit::Status(ExitStatus::Exited(_))) => OutcomeKind::Exit,
+        (None, Exit::Status(ExitStatus::Signaled(_))) => OutcomeKind::Signal,
+        (None, Exit::Lost) => OutcomeKind::StatusLost,
+    };
+    match cause {
+        Some(Cause::Timeout) => report.message = timeout_message(spec),
+        Some(Cause::Cancelled) => report.message = "the call was withdrawn".to_owned(),
+        Some(Cause::TooLarge(size)) => {
+            report.message = too_large_message(spec, size);
+            report.output_bytes = size;
+        }
+        None if report.outcome == OutcomeKind::StatusLost => {
+            report.message = "the exit status was collected by somebody else in the process \
+                              (or SIGCHLD is ignored)"
+                .to_owned();
+        }
+        None => {}
+    }
+    if report.outcome == OutcomeKind::Ok && spec.event.row().output != Output::Ignored {
+        read_output(spec, io, &mut report);
+    }
+    if report.outcome != OutcomeKind::Ok {
+        report.error_file = io.read_error(ERROR_BYTES);
+    }
+    report
+}
+
+fn read_output(spec: &CommandSpec, io: &CallIo, report: &mut RunReport) {
+    match io.read_output(spec.max_output_bytes) {
+        Ok(output) => {
+            report.output_bytes = output.len() as u64;
+            report.output = output;
+        }
+        Err(OutputProblem::TooLarge(size)) => {
+            report.outcome = OutcomeKind::OutputTooLarge;
+            report.message = too_large_message(spec, size);
+            report.output_bytes = size;
+        }
+        Err(OutputProblem::NotAFile(message)) => {
+            report.outcome = OutcomeKind::InvalidOutput;
+            report.message = message;
+        }
+    }
+}
+
+fn too_large_message(spec: &CommandSpec, size: u64) -> String {
+    format!("the output has {size} bytes; at most {} are accepted", spec.max_output_bytes)
+}
+
+pub(super) fn timeout_message(spec: &CommandSpec) -> String {
+    let timeout = spec.timeout.unwrap_or_default();
+    format!("the command did not end within {timeout:?}")
+}
+
+/// A report for a leader that outlived SIGKILL, or that cannot be reached.
+pub(super) fn unkillable(cause: Cause, pid: Option<i32>, kills: Kills) -> RunReport {
+    let why = match cause {
+        Cause::Timeout => "its deadline",
+        Cause::Cancelled => "being withdrawn",
+        Cause::TooLarge(_) => "too large an output",
+    };
+    let message = format!(
+        "the command was killed after {why} but does not end: it hangs in the kernel; supervision \
+         goes on"
+    );
+    let kind = OutcomeKind::Unkillable;
+    RunReport { pid, kills, ..RunReport::without_process(kind, message, Timings::default()) }
+}

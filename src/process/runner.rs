@@ -1,0 +1,224 @@
+//! The process-wide runner: its threads, and the ways to submit.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
+
+use crate::event::OutcomeKind;
+use crate::io::{Parking, Staging};
+use crate::sys;
+
+use super::done::Done;
+use super::lane::Admission;
+use super::report::timeout_message;
+use super::spawner::Pool;
+use super::supervise::{Run, supervise, wait_for_lane};
+use super::{CancelToken, LaneQueue, Request, RunReport, Timings};
+
+/// How much longer than its timeout and grace a blocking run may take before it is given up.
+const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
+
+/// Starts and supervises commands. One per process: get it with [`Runner::global`].
+///
+/// Its threads are named `mcmd-*` and block all signals: two that start processes, one more that
+/// is reserved for hooks, one that waits for everything. None exists before the first `global()`.
+#[derive(Debug)]
+pub struct Runner {
+    shared: Arc<Shared>,
+    runtime: Runtime,
+}
+
+/// What runs share.
+pub(super) struct Shared {
+    pub(super) spawners: Arc<Pool>,
+    pub(super) parking: Parking,
+    stagings: Mutex<HashMap<Option<PathBuf>, Arc<Staging>>>,
+    pub(super) sweeping: std::sync::atomic::AtomicBool,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The private directory of this process in `parent`, made on first use.
+    pub(super) fn staging(&self, parent: Option<&Path>) -> io::Result<Arc<Staging>> {
+        let mut stagings = self.stagings.lock();
+        // Looked up by reference first: this is on the way of every call.
+        let key = parent.map(Path::to_path_buf);
+        if let Some(staging) = stagings.get(&key) {
+            return Ok(staging.clone());
+        }
+        let staging = Arc::new(Staging::open(parent)?);
+        stagings.insert(key, staging.clone());
+        Ok(staging)
+    }
+}
+
+impl Runner {
+    /// The runner of this process, started on the first call.
+    ///
+    /// # Errors
+    /// When its threads cannot be started; the next call tries again.
+    pub fn global() -> io::Result<Arc<Runner>> {
+        static RUNNER: Mutex<Option<Arc<Runner>>> = Mutex::new(None);
+        let mut runner = RUNNER.lock();
+        if let Some(runner) = &*runner {
+            return Ok(runner.clone());
+        }
+        let started = Arc::new(Runner::start()?);
+        *runner = Some(started.clone());
+        Ok(started)
+    }
+
+    fn start() -> io::Result<Runner> {
+        sys::features();
+        let runtime = sys::with_signals_blocked(|| {
+            Builder::new_multi_thread()
+                .worker_threads(1)
+                .max_blocking_threads(1)
+                .thread_keep_alive(Duration::from_secs(2))
+                .thread_name("mcmd-rt")
+                .on_thread_start(sys::block_all_signals)
+                .enable_io()
+                .enable_time()
+                .build()
+        })?;
+        let shared = Arc::new(Shared {
+            spawners: Pool::start()?,
+            parking: Parking::default(),
+            stagings: Mutex::default(),
+            sweeping: std::sync::atomic::AtomicBool::new(false),
+        });
+        Ok(Runner { shared, runtime })
+    }
+
+    /// The runtime on which runs are supervised, for timers and small tasks of the engine. Nothing
+    /// on it may block.
+    pub fn handle(&self) -> &Handle {
+        self.runtime.handle()
+    }
+
+    /// Makes the private directory below `temp_dir` now, so that a place that cannot be used is
+    /// known when an instance is created.
+    ///
+    /// # Errors
+    /// When no directory can be made there.
+    pub fn check_temp_dir(&self, temp_dir: Option<&Path>) -> io::Result<()> {
+        self.shared.staging(temp_dir).map(drop)
+    }
+
+    /// Starts a run and calls `done` once with its report.
+    ///
+    /// With a `lane` it waits for one of its permits, which it keeps until its leader is dead.
+    /// `done` runs on the runtime's thread and must not block; when the answer is known at once
+    /// (overload, an input that cannot be written), it runs on the calling thread before `submit`
+    /// returns. Does not block.
+    pub fn submit(
+        &self,
+        request: Request,
+        lane: Option<&Arc<LaneQueue>>,
+        cancel: Option<CancelToken>,
+        done: impl FnOnce(RunReport) + Send + 'static,
+    ) {
+        let mut done = Done::new(done);
+        if cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+            let timings = waited_since(request.submitted);
+            let message = "the call was withdrawn before it started";
+            done.answer(RunReport::without_process(OutcomeKind::Cancelled, message, timings));
+            return;
+        }
+        let run = Run { shared: self.shared.clone(), request, cancel, permit: None, done };
+        match lane.map(LaneQueue::admit) {
+            None => self.start_now(run),
+            Some(Admission::Now(permit)) => self.start_now(Run { permit: Some(permit), ..run }),
+            Some(Admission::Later(place)) => {
+                self.runtime.spawn(wait_for_lane(run, place));
+            }
+            Some(Admission::Full) => {
+                let Run { request, mut done, .. } = run;
+                let timings = waited_since(request.submitted);
+                let message = "too many calls are waiting already";
+                done.answer(RunReport::without_process(OutcomeKind::Overload, message, timings));
+            }
+        }
+    }
+
+    /// Prepares and launches on the calling thread, so that the spawner is at work while the
+    /// supervision is only being woken.
+    fn start_now(&self, run: Run) {
+        if let Some((run, prepared)) = run.prepare() {
+            self.runtime.spawn(supervise(run, prepared));
+        }
+    }
+
+    /// Starts a run and completes with its report, on any executor. Dropping the future does not
+    /// stop the command; the token does.
+    pub async fn run(
+        &self,
+        request: Request,
+        lane: Option<&Arc<LaneQueue>>,
+        cancel: Option<CancelToken>,
+    ) -> RunReport {
+        let submitted = request.submitted;
+        let (sender, receiver) = oneshot::channel();
+        self.submit(request, lane, cancel, move |report| {
+            // Nobody listens when the future was dropped.
+            let _ = sender.send(report);
+        });
+        receiver.await.unwrap_or_else(|_| lost_report(submitted))
+    }
+
+    /// Starts a run and blocks until its report is there: for a request with a deadline at most
+    /// until the deadline, the grace period and about 100 ms more, even when processes cannot be
+    /// started. Must not be called on the runtime's thread.
+    pub fn run_blocking(
+        &self,
+        request: Request,
+        lane: Option<&Arc<LaneQueue>>,
+        cancel: Option<CancelToken>,
+    ) -> RunReport {
+        let submitted = request.submitted;
+        let spec = request.spec.clone();
+        // The supervision keeps the promise; this is for the case that it cannot run at all.
+        let patience =
+            spec.timeout.and_then(|t| t.checked_add(spec.kill_grace)?.checked_add(BLOCKING_SLACK));
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.submit(request, lane, cancel, move |report| {
+            // Nobody listens when the wait was given up.
+            let _ = sender.send(report);
+        });
+        let answer = match patience {
+            Some(patience) => receiver.recv_timeout(patience),
+            None => receiver.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+        };
+        match answer {
+            Ok(report) => report,
+            Err(mpsc::RecvTimeoutError::Disconnected) => lost_report(submitted),
+            Err(mpsc::RecvTimeoutError::Timeout) => RunReport::without_process(
+                OutcomeKind::Unkillable,
+                format!("{}, nor did its supervision", timeout_message(&spec)),
+                waited_since(submitted),
+            ),
+        }
+    }
+}
+
+fn lost_report(submitted: Instant) -> RunReport {
+    let message = "internal error: the answer of a run was lost";
+    RunReport::without_process(OutcomeKind::SpawnError, message, waited_since(submitted))
+}
+
+/// Timings of a run that only waited.
+pub(super) fn waited_since(submitted: Instant) -> Timings {
+    let waited = submitted.elapsed();
+    Timings { queued: waited, spawn: Duration::ZERO, total: waited }
+}

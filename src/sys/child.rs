@@ -1,0 +1,337 @@
+//! What the child does between clone and execve.
+//!
+//! It runs in the parent's memory, on its own stack, while the parent's thread sleeps. So it
+//! allocates nothing, takes no lock, cannot panic and calls nothing but system calls; it writes
+//! only to its plan and to the `errno` of the sleeping thread.
+
+#![expect(unsafe_code, reason = "raw system calls in a child that shares the parent's memory")]
+
+use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use super::mask::KERNEL_SET_BYTES;
+
+/// The parts of the way to the program, for error messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub(crate) enum Step {
+    /// Closing the host's descriptors.
+    CloseDescriptors = 1,
+    /// Opening the input as stdin.
+    Stdin,
+    /// Opening stdout or stderr.
+    Output,
+    /// execve.
+    Execute,
+}
+
+impl Step {
+    pub(super) fn from_raw(raw: i32) -> Option<Step> {
+        [Step::CloseDescriptors, Step::Stdin, Step::Output, Step::Execute]
+            .into_iter()
+            .find(|step| *step as i32 == raw)
+    }
+}
+
+/// Where one of the three standard descriptors comes from. Pointers are to C strings that outlive
+/// the child's use of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RawSource {
+    /// A path to open with these flags.
+    Open { path: *const c_char, flags: c_int },
+    /// A descriptor of the host, never below 3.
+    Descriptor(c_int),
+    /// The host's own, or `/dev/null` when the host has it closed.
+    Inherited,
+    /// The same as stdout (for stderr).
+    Stdout,
+}
+
+/// Everything the child needs, prepared by the parent.
+#[derive(Debug)]
+pub(super) struct ChildPlan {
+    /// Set to 1 by the child as soon as it runs, so that other threads know that the pidfd is real.
+    pub(super) started: *const AtomicI32,
+    /// Where it went wrong, a [`Step`]; 0 while nothing has.
+    pub(super) failed_step: AtomicI32,
+    /// The errno there.
+    pub(super) failed_errno: AtomicI32,
+    /// Paths to try, NULL at the end.
+    pub(super) candidates: *const *const c_char,
+    /// Arguments, NULL at the end.
+    pub(super) argv: *const *const c_char,
+    /// `/bin/sh`, a slot for the path, the arguments from 1 on, NULL.
+    pub(super) shell_argv: *mut *const c_char,
+    /// Environment, NULL at the end.
+    pub(super) envp: *const *const c_char,
+    /// The three standard descriptors.
+    pub(super) stdio: [RawSource; 3],
+    /// Whether the descriptor table is still the host's own (CLONE_FILES).
+    pub(super) shares_files: bool,
+    /// Whether the kernel has close_range.
+    pub(super) has_close_range: bool,
+}
+
+const CLOSE_RANGE_UNSHARE: c_uint = 2;
+const DEV_NULL: *const c_char = c"/dev/null".as_ptr();
+const BIN_SH: *const c_char = c"/bin/sh".as_ptr();
+
+/// `struct sigaction` of the kernel on the supported machines, all zero: the default disposition.
+/// Machines without `sa_restorer` read less of it.
+static DEFAULT_ACTION: [u64; 4] = [0; 4];
+
+/// A call's result, or its errno.
+type Raw = Result<c_long, c_int>;
+
+fn check(result: c_long) -> Raw {
+    if result < 0 {
+        // SAFETY: the C library's errno location of the (sleeping) thread is always valid.
+        Err(unsafe { *libc::__errno_location() })
+    } else {
+        Ok(result)
+    }
+}
+
+/// Entry point of the child; does not return.
+pub(super) extern "C" fn child_main(plan: *mut c_void) -> c_int {
+    // SAFETY: the parent passes its plan, which nobody else touches until the child has left.
+    let plan = unsafe { &*plan.cast::<ChildPlan>() };
+    // SAFETY: the parent's slot outlives the child's use of it.
+    unsafe { (*plan.started).store(1, Ordering::SeqCst) };
+    let (step, errno) = match run(plan) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    plan.failed_errno.store(errno, Ordering::SeqCst);
+    plan.failed_step.store(step as i32, Ordering::SeqCst);
+    loop {
+        // SAFETY: ends this process without running anything of the host.
+        unsafe { libc::syscall(libc::SYS_exit_group, 127) };
+    }
+}
+
+/// A type without values: `run` returns only when something fails.
+enum Never {}
+
+fn run(plan: &ChildPlan) -> Result<Never, (Step, c_int)> {
+    // First of all, while nothing can fail in between: leave the host's descriptor table.
+    if plan.shares_files {
+        close_range(3, CLOSE_RANGE_UNSHARE).map_err(|errno| (Step::CloseDescriptors, errno))?;
+    }
+    // SAFETY: no memory is involved. It cannot fail for a child that has not executed yet.
+    unsafe { libc::syscall(libc::SYS_setpgid, 0, 0) };
+    reset_dispositions();
+    install(plan.stdio[0], 0).map_err(|errno| (Step::Stdin, errno))?;
+    install(plan.stdio[1], 1).map_err(|errno| (Step::Output, errno))?;
+    install(plan.stdio[2], 2).map_err(|errno| (Step::Output, errno))?;
+    if !plan.shares_files {
+        close_from_3(plan.has_close_range);
+    }
+    let empty: u64 = 0;
+    // SAFETY: points to a live set of the size that is passed.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const empty,
+            0usize,
+            KERNEL_SET_BYTES,
+        );
+    }
+    Err((Step::Execute, execute(plan)))
+}
+
+/// Sets every signal to its default. All signals are blocked, so none is taken meanwhile;
+/// CLONE_CLEAR_SIGHAND alone would leave the ignored ones ignored.
+fn reset_dispositions() {
+    let mut signal = 1;
+    while signal <= 64 {
+        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+            // SAFETY: the action is a live, zeroed kernel structure, and the old one is not asked
+            // for. The child has its own table of dispositions (no CLONE_SIGHAND).
+            unsafe {
+                libc::syscall(
+                    libc::SYS_rt_sigaction,
+                    signal,
+                    &raw const DEFAULT_ACTION,
+                    0usize,
+                    KERNEL_SET_BYTES,
+                );
+            }
+        }
+        signal += 1;
+    }
+}
+
+/// Makes `source` the descriptor `target`, not close-on-exec.
+fn install(source: RawSource, target: c_int) -> Result<(), c_int> {
+    match source {
+        RawSource::Open { path, flags } => move_to(open(path, flags)?, target),
+        RawSource::Descriptor(fd) => duplicate(fd, target),
+        RawSource::Stdout => duplicate(1, target),
+        RawSource::Inherited => {
+            // SAFETY: fcntl without memory.
+            let kept = check(unsafe { libc::syscall(libc::SYS_fcntl, target, libc::F_SETFD, 0) });
+            match kept {
+                Ok(_) => Ok(()),
+                Err(_) => move_to(open(DEV_NULL, libc::O_RDWR)?, target),
+            }
+        }
+    }
+}
+
+fn open(path: *const c_char, flags: c_int) -> Result<c_int, c_int> {
+    // SAFETY: the path is a C string that the parent keeps alive.
+    let fd = check(unsafe {
+        libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags | libc::O_NOCTTY, 0)
+    })?;
+    Ok(fd as c_int)
+}
+
+/// Moves `fd`, which was opened here and is not close-on-exec, to `target`.
+fn move_to(fd: c_int, target: c_int) -> Result<(), c_int> {
+    // Opened at the right number already, because the host has it closed: dup3 would refuse.
+    if fd == target {
+        return Ok(());
+    }
+    duplicate(fd, target)?;
+    // SAFETY: closes a descriptor of the child's own table.
+    unsafe { libc::syscall(libc::SYS_close, fd) };
+    Ok(())
+}
+
+fn duplicate(fd: c_int, target: c_int) -> Result<(), c_int> {
+    // SAFETY: no memory is involved; the table is the child's own by now.
+    check(unsafe { libc::syscall(libc::SYS_dup3, fd, target, 0) }).map(|_| ())
+}
+
+fn close_range(first: c_uint, flags: c_uint) -> Result<(), c_int> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, c_uint::MAX, flags) }).map(|_| ())
+}
+
+/// Closes everything from 3 on in the child's own copy of the table.
+fn close_from_3(has_close_range: bool) {
+    if has_close_range && close_range(3, 0).is_ok() {
+        return;
+    }
+    let Ok(directory) =
+        open(c"/proc/self/fd".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC)
+    else {
+        close_one_by_one();
+        return;
+    };
+    // Entries name descriptors in rising order and the position is a descriptor number, so closing
+    // while reading skips nothing. The buffer is aligned as the kernel's records are.
+    let mut buffer = [0u64; 256];
+    loop {
+        // SAFETY: the buffer is live and its size is passed.
+        let filled = check(unsafe {
+            libc::syscall(
+                libc::SYS_getdents64,
+                directory,
+                &raw mut buffer,
+                std::mem::size_of_val(&buffer),
+            )
+        });
+        let Ok(filled @ 1..) = filled else { break };
+        close_listed((&raw const buffer).cast::<u8>(), filled as usize, directory);
+    }
+    // SAFETY: closes a descriptor of the child's own table.
+    unsafe { libc::syscall(libc::SYS_close, directory) };
+}
+
+/// Closes the descriptors named by the `linux_dirent64` records in `filled` bytes at `records`.
+fn close_listed(records: *const u8, filled: usize, directory: c_int) {
+    /// Offsets of d_reclen and d_name in `struct linux_dirent64`.
+    const RECORD_LENGTH: usize = 16;
+    const NAME: usize = 19;
+    let mut at = 0usize;
+    while at.wrapping_add(NAME) < filled {
+        // SAFETY: the kernel wrote whole records, each NUL-terminated, within `filled` bytes.
+        let (length, fd) = unsafe {
+            let record = records.wrapping_add(at);
+            let length = record.wrapping_add(RECORD_LENGTH).cast::<u16>().read_unaligned();
+            (length as usize, number(record.wrapping_add(NAME)))
+        };
+        if fd > 2 && fd != directory {
+            // SAFETY: closes a descriptor of the child's own table.
+            unsafe { libc::syscall(libc::SYS_close, fd) };
+        }
+        if length == 0 {
+            break;
+        }
+        at = at.wrapping_add(length);
+    }
+}
+
+/// Reads a decimal number; anything else gives -1.
+///
+/// # Safety
+/// `text` must be NUL-terminated.
+unsafe fn number(mut text: *const u8) -> c_int {
+    let mut value: c_int = -1;
+    loop {
+        // SAFETY: not past the NUL, by the caller's promise.
+        let byte = unsafe { *text };
+        if !byte.is_ascii_digit() {
+            return if byte == 0 { value } else { -1 };
+        }
+        let digit = c_int::from(byte.wrapping_sub(b'0'));
+        value = if value < 0 { digit } else { value.wrapping_mul(10).wrapping_add(digit) };
+        text = text.wrapping_add(1);
+    }
+}
+
+/// The last resort without close_range and without /proc.
+fn close_one_by_one() {
+    /// Beyond this, closing one by one takes longer than a call may.
+    const MOST: u64 = 1 << 20;
+    let mut limit = [0u64; 2];
+    // SAFETY: prlimit64 writes two 64-bit numbers into the live array.
+    let read = check(unsafe {
+        libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, 0usize, &raw mut limit)
+    });
+    let end = if read.is_ok() && limit[0] < MOST { limit[0] } else { MOST };
+    let mut fd = 3;
+    while fd < end {
+        // SAFETY: closes a descriptor of the child's own table, if there is one.
+        unsafe { libc::syscall(libc::SYS_close, fd as c_int) };
+        fd = fd.wrapping_add(1);
+    }
+}
+
+/// Tries the candidates as `execvp` does and returns the errno that explains the failure.
+fn execute(plan: &ChildPlan) -> c_int {
+    let mut explanation = libc::ENOENT;
+    let mut candidate = plan.candidates;
+    loop {
+        // SAFETY: the list ends with NULL, at which this loop ends.
+        let path = unsafe { *candidate };
+        if path.is_null() {
+            return explanation;
+        }
+        match execve(path, plan.argv, plan.envp) {
+            libc::ENOEXEC => {
+                // SAFETY: the parent reserved the second slot for this.
+                unsafe { *plan.shell_argv.wrapping_add(1) = path };
+                return execve(BIN_SH, plan.shell_argv, plan.envp);
+            }
+            libc::EACCES => explanation = libc::EACCES,
+            // The errors after which execvp goes on with the next directory of PATH.
+            libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
+            errno => return errno,
+        }
+        candidate = candidate.wrapping_add(1);
+    }
+}
+
+/// Executes; returns only with an errno.
+fn execve(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
+    // SAFETY: NUL-terminated strings and NULL-terminated lists, kept alive by the parent.
+    match check(unsafe { libc::syscall(libc::SYS_execve, path, argv, envp) }) {
+        Err(errno) => errno,
+        // It does not return otherwise.
+        Ok(_) => libc::EINVAL,
+    }
+}

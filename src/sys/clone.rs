@@ -1,0 +1,197 @@
+//! Creating a child that shares the parent's memory until it executes its program.
+//!
+//! `CLONE_VM | CLONE_VFORK` makes the cost independent of the host's memory: no page table is
+//! copied. The child runs on a stack of its own, the calling thread sleeps until the child has
+//! executed or ended, and `CLONE_PIDFD` makes the child's pidfd visible to other threads before
+//! the child runs, so that an `execve` that hangs in the kernel can still be ended by them.
+
+#![expect(unsafe_code, reason = "clone3 and clone have no safe interface")]
+
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use nix::errno::Errno;
+
+use super::child::{ChildPlan, child_main};
+
+/// `CLONE_PIDFD` of linux/sched.h.
+const CLONE_PIDFD: u64 = 0x1000;
+/// `CLONE_CLEAR_SIGHAND` of linux/sched.h: only clone3 takes it.
+#[cfg(target_arch = "x86_64")]
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+
+/// Size of a child's stack. The child's frames are small and fixed; debug builds use a few KiB.
+const STACK_BYTES: usize = 128 * 1024;
+
+/// Whether clone3 was found to be missing or forbidden (seccomp filters answer EPERM or ENOSYS).
+#[cfg(target_arch = "x86_64")]
+static CLONE3_REFUSED: AtomicBool = AtomicBool::new(false);
+/// Whether clone refused `CLONE_PIDFD`.
+static PIDFD_REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// A stack for children, with a guard page below. One child at a time uses it.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    base: *mut c_void,
+    bytes: usize,
+}
+
+// SAFETY: the mapping is owned by this value alone; nothing about it is tied to a thread.
+unsafe impl Send for Stack {}
+
+impl Stack {
+    /// Maps a stack.
+    pub(crate) fn new() -> Result<Stack, Errno> {
+        let guard = 64 * 1024;
+        let bytes = STACK_BYTES + guard;
+        // SAFETY: a new private mapping is asked for; no existing memory is affected.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
+                -1,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let stack = Stack { base, bytes };
+        // SAFETY: the range is the lower part of the mapping that was just made.
+        if unsafe { libc::mprotect(base, guard, libc::PROT_NONE) } != 0 {
+            return Err(Errno::last());
+        }
+        Ok(stack)
+    }
+
+    fn top(&self) -> *mut c_void {
+        // SAFETY: one past the end of the mapping, which is a valid address to compute.
+        unsafe { self.base.byte_add(self.bytes) }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no child runs on it: the borrow that `clone_child`
+        // takes ends only when the child has left our memory.
+        unsafe { libc::munmap(self.base, self.bytes) };
+    }
+}
+
+/// Starts a child that runs [`child_main`] on `plan` and returns its pid once the child has left
+/// our memory. `pidfd` receives its pidfd before it runs, or stays as it is on kernels without.
+///
+/// Every signal must be blocked in the calling thread.
+pub(super) fn clone_child(
+    plan: &mut ChildPlan,
+    share_files: bool,
+    stack: &mut Stack,
+    pidfd: &AtomicI32,
+) -> Result<i32, Errno> {
+    let mut flags = (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
+    if share_files {
+        flags |= libc::CLONE_FILES as u64;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if !CLONE3_REFUSED.load(Ordering::Relaxed) {
+        match clone3(plan, flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND, stack, pidfd) {
+            Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::E2BIG) => {
+                CLONE3_REFUSED.store(true, Ordering::Relaxed);
+            }
+            result => return result,
+        }
+    }
+    if !PIDFD_REFUSED.load(Ordering::Relaxed) {
+        match clone_by_libc(plan, flags | CLONE_PIDFD, stack, pidfd) {
+            Err(Errno::EINVAL) => PIDFD_REFUSED.store(true, Ordering::Relaxed),
+            result => return result,
+        }
+    }
+    clone_by_libc(plan, flags, stack, pidfd)
+}
+
+/// `struct clone_args` of linux/sched.h, in its first version (64 bytes, Linux 5.3).
+#[cfg(target_arch = "x86_64")]
+#[repr(C)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+}
+
+#[cfg(target_arch = "x86_64")]
+fn clone3(
+    plan: &mut ChildPlan,
+    flags: u64,
+    stack: &mut Stack,
+    pidfd: &AtomicI32,
+) -> Result<i32, Errno> {
+    let arguments = CloneArgs {
+        flags,
+        pidfd: pidfd.as_ptr() as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: libc::SIGCHLD as u64,
+        stack: stack.base as u64,
+        stack_size: stack.bytes as u64,
+        tls: 0,
+    };
+    let result: i64;
+    // SAFETY: the child gets a stack of its own (page aligned, so aligned for the call), calls
+    // child_main, which never returns, and so never touches the frames of this function. The
+    // parent's thread sleeps meanwhile (CLONE_VFORK) and sees only rax, rcx and r11 changed.
+    // `plan` and `pidfd` outlive the child's use of them, because this function returns after it.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r8",
+            "call rdx",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 => result,
+            in("rdi") &raw const arguments,
+            in("rsi") std::mem::size_of::<CloneArgs>(),
+            in("rdx") child_main as extern "C" fn(*mut c_void) -> c_int,
+            in("r8") std::ptr::from_mut(plan).cast::<c_void>(),
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    match i32::try_from(result) {
+        Ok(pid) if pid > 0 => Ok(pid),
+        Ok(error) => Err(Errno::from_raw(error.wrapping_neg())),
+        Err(_) => Err(Errno::EINVAL),
+    }
+}
+
+fn clone_by_libc(
+    plan: &mut ChildPlan,
+    flags: u64,
+    stack: &mut Stack,
+    pidfd: &AtomicI32,
+) -> Result<i32, Errno> {
+    // The lower 32 bits hold every flag of the old call; the lowest byte is the exit signal.
+    let flags = flags as c_int | libc::SIGCHLD;
+    // SAFETY: as for clone3; the C library's wrapper calls child_main on the given stack. Without
+    // CLONE_PIDFD the pidfd pointer is not used.
+    let pid = unsafe {
+        libc::clone(
+            child_main,
+            stack.top(),
+            flags,
+            std::ptr::from_mut(plan).cast::<c_void>(),
+            pidfd.as_ptr(),
+        )
+    };
+    if pid < 0 { Err(Errno::last()) } else { Ok(pid) }
+}

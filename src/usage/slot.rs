@@ -1,0 +1,301 @@
+//! The cache of one sampled value: TTL, single-flight, stale answers.
+//!
+//! # Background
+//!
+//! Mesos asks for the usage of every container in one burst, as often as somebody reads its
+//! statistics, and the whole answer hangs on the slowest container. A command costs hundreds of
+//! microseconds at best, so a value is kept for a TTL, and callers that come while a run is under
+//! way join it instead of starting another.
+//!
+//! # States
+//!
+//! A slot has, independently: a last good value (fresh, stale or too old), a recent failure (which
+//! is not retried until its own short life is over, or a failing script would run at the full
+//! rate), and a flight (a run under way, with those who wait for it). [`Slot::lookup`] decides
+//! under the slot's lock and the lock is released before anything else happens: no call out, no
+//! completion and no map access is made with it held.
+//!
+//! # The four fates of a leader
+//!
+//! Whoever is told [`Lookup::Lead`] holds a [`Flight`]. It ends with a value or a failure
+//! ([`Flight::finish`]), or it is dropped: a panic or an abandoned run. In all four cases exactly
+//! one [`Delivery`] with all waiters comes into being. A slot that was closed meanwhile (its
+//! container is being cleaned up) keeps nothing of a late result.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::config::CacheConfig;
+use crate::event::OutcomeKind;
+
+/// A failure is not retried for this long at most (less when the TTL is less).
+const MAX_FAILURE_LIFE: Duration = Duration::from_secs(1);
+
+/// How long values live.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    ttl: Duration,
+    stale_ttl: Duration,
+    stale_while_revalidate: Duration,
+}
+
+impl From<CacheConfig> for Policy {
+    fn from(config: CacheConfig) -> Policy {
+        Policy {
+            ttl: config.ttl,
+            stale_ttl: config.stale_ttl,
+            stale_while_revalidate: config.stale_while_revalidate,
+        }
+    }
+}
+
+/// The bytes that a caller is served; `None`: an empty value.
+pub type Served = Option<Arc<[u8]>>;
+
+#[derive(Debug)]
+struct Good {
+    bytes: Arc<[u8]>,
+    since: Instant,
+    fresh_until: Instant,
+}
+
+#[derive(Debug)]
+struct Failed {
+    outcome: OutcomeKind,
+    until: Instant,
+}
+
+#[derive(Debug)]
+struct State<W> {
+    good: Option<Good>,
+    failed: Option<Failed>,
+    /// Callers that wait for the flight, while there is one.
+    waiting: Option<Vec<W>>,
+    closed: bool,
+    /// State of the jitter's generator.
+    seed: u32,
+}
+
+/// The cached value of one container. `W` is what waits for it.
+#[derive(Debug)]
+pub struct Slot<W> {
+    state: Mutex<State<W>>,
+}
+
+/// What a caller is to do.
+#[derive(Debug)]
+pub enum Lookup<W> {
+    /// Answer with this now.
+    Answer {
+        /// The value.
+        value: Served,
+        /// `Ok`, or the recent failure that is not retried yet.
+        outcome: OutcomeKind,
+        /// Whether the value is past its TTL.
+        stale: bool,
+        /// Who asked.
+        waiter: W,
+        /// Set for one caller when the value is to be refreshed behind: it leads that flight.
+        refresh: Option<Flight<W>>,
+    },
+    /// Nothing: the flight under way will deliver.
+    Joined,
+    /// Start a run and end the flight with its result; the caller waits in it.
+    Lead(Flight<W>),
+}
+
+/// The result of a flight and those who wait for it.
+#[derive(Debug)]
+pub struct Delivery<W> {
+    /// The value.
+    pub value: Served,
+    /// How the run ended.
+    pub outcome: OutcomeKind,
+    /// Whether the value is an older one than the run's.
+    pub stale: bool,
+    /// Who gets it.
+    pub waiters: Vec<W>,
+}
+
+/// The duty to end a flight. Dropping it ends it as `status_lost`, through the hook given to
+/// [`Slot::lookup`]'s caller by [`Flight::on_abandoned`].
+pub struct Flight<W> {
+    slot: Arc<Slot<W>>,
+    policy: Policy,
+    /// The leader, when the flight is its own only (no cache, so nobody joins).
+    alone: Vec<W>,
+    finished: bool,
+    abandoned: Option<fn(Delivery<W>)>,
+}
+
+impl<W> std::fmt::Debug for Flight<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Flight").field("finished", &self.finished).finish_non_exhaustive()
+    }
+}
+
+impl<W> Slot<W> {
+    /// An empty slot. `seed` spreads the jitter of different slots.
+    pub fn new(seed: u32) -> Slot<W> {
+        let state =
+            State { good: None, failed: None, waiting: None, closed: false, seed: seed | 1 };
+        Slot { state: Mutex::new(state) }
+    }
+
+    /// Decides what a caller that comes at `now` is to do.
+    pub fn lookup(self: &Arc<Self>, policy: Policy, now: Instant, waiter: W) -> Lookup<W> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Lookup::Answer {
+                value: None,
+                outcome: OutcomeKind::Cancelled,
+                stale: false,
+                waiter,
+                refresh: None,
+            };
+        }
+        if policy.ttl.is_zero() {
+            drop(state);
+            return Lookup::Lead(self.flight(policy, vec![waiter]));
+        }
+        if let Some(good) = &state.good {
+            let fresh = now < good.fresh_until;
+            let revalidate = !fresh && now < good.fresh_until + policy.stale_while_revalidate;
+            if fresh || revalidate {
+                let value = Some(good.bytes.clone());
+                let idle = state.waiting.is_none() && state.failed(now).is_none();
+                let refresh = (revalidate && idle).then(|| {
+                    state.waiting = Some(Vec::new());
+                    self.flight(policy, Vec::new())
+                });
+                let outcome = OutcomeKind::Ok;
+                return Lookup::Answer { value, outcome, stale: !fresh, waiter, refresh };
+            }
+        }
+        if let Some(waiting) = &mut state.waiting {
+            waiting.push(waiter);
+            return Lookup::Joined;
+        }
+        if let Some(outcome) = state.failed(now) {
+            let value = state.last_good(policy, now);
+            let stale = value.is_some();
+            return Lookup::Answer { value, outcome, stale, waiter, refresh: None };
+        }
+        state.waiting = Some(vec![waiter]);
+        Lookup::Lead(self.flight(policy, Vec::new()))
+    }
+
+    /// Whether a good value is kept.
+    pub fn has_value(&self) -> bool {
+        self.state.lock().good.is_some()
+    }
+
+    /// Forgets everything for good and returns those who wait: their container is going away.
+    pub fn close(&self) -> Vec<W> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.good = None;
+        state.failed = None;
+        state.waiting.take().unwrap_or_default()
+    }
+
+    fn flight(self: &Arc<Self>, policy: Policy, alone: Vec<W>) -> Flight<W> {
+        Flight { slot: self.clone(), policy, alone, finished: false, abandoned: None }
+    }
+
+    /// Stores a result and takes the waiters.
+    fn land(
+        &self,
+        policy: Policy,
+        result: Result<Served, OutcomeKind>,
+        now: Instant,
+        alone: Vec<W>,
+    ) -> Delivery<W> {
+        let mut state = self.state.lock();
+        let mut waiters = alone;
+        if !policy.ttl.is_zero() {
+            waiters.extend(state.waiting.take().unwrap_or_default());
+        }
+        if state.closed {
+            return Delivery {
+                value: None,
+                outcome: OutcomeKind::Cancelled,
+                stale: false,
+                waiters,
+            };
+        }
+        match result {
+            Ok(value) => {
+                // An empty answer is an answer: it is kept like any other.
+                let bytes = value.clone().unwrap_or_else(|| Arc::from([]));
+                let fresh_until = now + state.jittered(policy.ttl);
+                state.good = Some(Good { bytes, since: now, fresh_until });
+                state.failed = None;
+                Delivery { value, outcome: OutcomeKind::Ok, stale: false, waiters }
+            }
+            Err(outcome) => {
+                let life = policy.ttl.min(MAX_FAILURE_LIFE);
+                state.failed = Some(Failed { outcome, until: now + state.jittered(life) });
+                let value = state.last_good(policy, now);
+                Delivery { stale: value.is_some(), value, outcome, waiters }
+            }
+        }
+    }
+}
+
+impl<W> State<W> {
+    fn failed(&self, now: Instant) -> Option<OutcomeKind> {
+        self.failed.as_ref().filter(|failed| now < failed.until).map(|failed| failed.outcome)
+    }
+
+    fn last_good(&mut self, policy: Policy, now: Instant) -> Served {
+        if self.good.as_ref().is_some_and(|good| now >= good.since + policy.stale_ttl) {
+            // It will never serve again: its memory need not wait for the next good one.
+            self.good = None;
+        }
+        self.good.as_ref().map(|good| good.bytes.clone())
+    }
+
+    /// `life` less up to a tenth, so that containers started together drift apart.
+    fn jittered(&mut self, life: Duration) -> Duration {
+        // Marsaglia's xorshift32.
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 17;
+        self.seed ^= self.seed << 5;
+        life.mul_f64(1.0 - f64::from(self.seed % 1024) / 10_240.0)
+    }
+}
+
+impl<W> Flight<W> {
+    /// Sets what happens with the delivery when the flight is dropped unfinished.
+    pub fn on_abandoned(mut self, deliver: fn(Delivery<W>)) -> Flight<W> {
+        self.abandoned = Some(deliver);
+        self
+    }
+
+    /// Ends the flight with the run's value (`None`: an empty one) or the kind of its failure.
+    pub fn finish(mut self, result: Result<Served, OutcomeKind>, now: Instant) -> Delivery<W> {
+        self.finished = true;
+        let alone = std::mem::take(&mut self.alone);
+        self.slot.land(self.policy, result, now, alone)
+    }
+}
+
+impl<W> Drop for Flight<W> {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let alone = std::mem::take(&mut self.alone);
+        let lost = Err(OutcomeKind::StatusLost);
+        let delivery = self.slot.land(self.policy, lost, Instant::now(), alone);
+        if let Some(deliver) = self.abandoned {
+            deliver(delivery);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

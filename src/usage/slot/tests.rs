@@ -1,0 +1,183 @@
+//! Every transition of a slot, on made-up instants.
+
+use super::*;
+
+const TTL: Duration = Duration::from_millis(1000);
+
+fn policy() -> Policy {
+    Policy { ttl: TTL, stale_ttl: TTL * 3, stale_while_revalidate: Duration::ZERO }
+}
+
+fn slot() -> Arc<Slot<u32>> {
+    Arc::new(Slot::new(7))
+}
+
+fn value(text: &str) -> Served {
+    Some(Arc::from(text.as_bytes()))
+}
+
+fn lead(lookup: Lookup<u32>) -> Flight<u32> {
+    match lookup {
+        Lookup::Lead(flight) => flight,
+        other => panic!("expected to lead, got {other:?}"),
+    }
+}
+
+/// Value, outcome, staleness and whether a refresh is asked for.
+fn answer(lookup: Lookup<u32>) -> (Served, OutcomeKind, bool, Option<Flight<u32>>) {
+    match lookup {
+        Lookup::Answer { value, outcome, stale, refresh, .. } => (value, outcome, stale, refresh),
+        other => panic!("expected an answer, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_miss_leads_others_join_and_all_are_delivered() {
+    let (slot, now) = (slot(), Instant::now());
+    let flight = lead(slot.lookup(policy(), now, 1));
+    assert!(matches!(slot.lookup(policy(), now, 2), Lookup::Joined));
+    assert!(matches!(slot.lookup(policy(), now, 3), Lookup::Joined));
+    let delivery = flight.finish(Ok(value("a")), now);
+    assert_eq!((delivery.value, delivery.outcome), (value("a"), OutcomeKind::Ok));
+    assert_eq!(delivery.waiters, [1, 2, 3]);
+    let (served, outcome, stale, refresh) = answer(slot.lookup(policy(), now, 4));
+    assert_eq!((served, outcome, stale), (value("a"), OutcomeKind::Ok, false));
+    assert!(refresh.is_none());
+}
+
+#[test]
+fn a_value_is_fresh_for_nine_tenths_to_all_of_its_ttl() {
+    for seed in 0..200 {
+        let (slot, now) = (Arc::new(Slot::new(seed)), Instant::now());
+        lead(slot.lookup(policy(), now, 1)).finish(Ok(value("a")), now);
+        let early = now + TTL * 9 / 10 - Duration::from_millis(1);
+        assert!(answer(slot.lookup(policy(), early, 2)).3.is_none(), "seed {seed}");
+        drop(lead(slot.lookup(policy(), now + TTL, 3)));
+    }
+}
+
+#[test]
+fn a_failure_serves_the_last_good_value_until_it_is_too_old() {
+    let (slot, start) = (slot(), Instant::now());
+    lead(slot.lookup(policy(), start, 1)).finish(Ok(value("old")), start);
+    let later = start + TTL * 2;
+    let delivery = lead(slot.lookup(policy(), later, 2)).finish(Err(OutcomeKind::Exit), later);
+    assert_eq!((delivery.value, delivery.outcome), (value("old"), OutcomeKind::Exit));
+    assert!(delivery.stale);
+    let (served, outcome, stale, _) = answer(slot.lookup(policy(), later, 3));
+    assert_eq!((served, outcome, stale), (value("old"), OutcomeKind::Exit, true));
+    let end = start + TTL * 3;
+    let delivery = lead(slot.lookup(policy(), end, 4)).finish(Err(OutcomeKind::Timeout), end);
+    assert_eq!((delivery.value, delivery.outcome), (None, OutcomeKind::Timeout));
+    assert!(!delivery.stale);
+}
+
+#[test]
+fn a_failure_is_not_retried_within_its_own_life() {
+    let (slot, now) = (slot(), Instant::now());
+    lead(slot.lookup(policy(), now, 1)).finish(Err(OutcomeKind::Exit), now);
+    let soon = now + TTL * 9 / 10 - Duration::from_millis(1);
+    let (served, outcome, ..) = answer(slot.lookup(policy(), soon, 2));
+    assert_eq!((served, outcome), (None, OutcomeKind::Exit));
+    drop(lead(slot.lookup(policy(), now + TTL, 3)));
+    // A long TTL does not make failures live long.
+    let long = Policy { ttl: Duration::from_secs(600), ..policy() };
+    let slot = Arc::new(Slot::new(3));
+    lead(slot.lookup(long, now, 1)).finish(Err(OutcomeKind::Exit), now);
+    drop(lead(slot.lookup(long, now + MAX_FAILURE_LIFE, 2)));
+}
+
+#[test]
+fn while_revalidating_the_old_value_is_answered_and_one_caller_refreshes() {
+    let policy = Policy { stale_while_revalidate: TTL * 2, ..policy() };
+    let (slot, start) = (slot(), Instant::now());
+    lead(slot.lookup(policy, start, 1)).finish(Ok(value("old")), start);
+    let later = start + TTL * 2;
+    let (served, _, stale, refresh) = answer(slot.lookup(policy, later, 2));
+    assert_eq!((served, stale), (value("old"), true));
+    let flight = refresh.expect("the first one refreshes");
+    assert!(answer(slot.lookup(policy, later, 3)).3.is_none(), "only one refreshes");
+    let delivery = flight.finish(Ok(value("new")), later);
+    assert!(delivery.waiters.is_empty(), "nobody waited");
+    assert_eq!(answer(slot.lookup(policy, later, 4)).0, value("new"));
+}
+
+#[test]
+fn callers_past_revalidation_join_the_refresh() {
+    let policy = Policy { stale_while_revalidate: TTL, ..policy() };
+    let (slot, start) = (slot(), Instant::now());
+    lead(slot.lookup(policy, start, 1)).finish(Ok(value("old")), start);
+    let refresh = answer(slot.lookup(policy, start + TTL, 2)).3.expect("refreshes");
+    assert!(matches!(slot.lookup(policy, start + TTL * 5, 3), Lookup::Joined));
+    assert_eq!(refresh.finish(Ok(value("new")), start + TTL * 5).waiters, [3]);
+}
+
+#[test]
+fn an_abandoned_leader_delivers_to_all_and_the_next_caller_may_lead() {
+    let (slot, now) = (slot(), Instant::now());
+    static DELIVERED: Mutex<Vec<(u32, OutcomeKind)>> = Mutex::new(Vec::new());
+    let flight = lead(slot.lookup(policy(), now, 1)).on_abandoned(|delivery| {
+        let outcome = delivery.outcome;
+        DELIVERED.lock().extend(delivery.waiters.into_iter().map(|waiter| (waiter, outcome)));
+    });
+    assert!(matches!(slot.lookup(policy(), now, 2), Lookup::Joined));
+    drop(flight);
+    let lost = OutcomeKind::StatusLost;
+    assert_eq!(*DELIVERED.lock(), [(1, lost), (2, lost)]);
+    drop(lead(slot.lookup(policy(), Instant::now() + TTL, 3)));
+}
+
+#[test]
+fn a_closed_slot_drops_late_results_and_answers_empty() {
+    let (slot, now) = (slot(), Instant::now());
+    let flight = lead(slot.lookup(policy(), now, 1));
+    assert_eq!(slot.close(), [1]);
+    let delivery = flight.finish(Ok(value("late")), now);
+    assert!(delivery.waiters.is_empty() && delivery.value.is_none());
+    let (served, outcome, ..) = answer(slot.lookup(policy(), now, 2));
+    assert_eq!((served, outcome), (None, OutcomeKind::Cancelled));
+    assert!(!slot.has_value());
+}
+
+#[test]
+fn without_a_ttl_every_caller_leads_its_own_flight() {
+    let policy = Policy { ttl: Duration::ZERO, stale_ttl: Duration::ZERO, ..policy() };
+    let (slot, now) = (slot(), Instant::now());
+    let first = lead(slot.lookup(policy, now, 1));
+    let second = lead(slot.lookup(policy, now, 2));
+    assert_eq!(second.finish(Ok(value("b")), now).waiters, [2]);
+    let delivery = first.finish(Err(OutcomeKind::Exit), now);
+    assert_eq!((delivery.waiters, delivery.value), (vec![1], None));
+}
+
+#[test]
+fn a_thousand_simultaneous_misses_make_one_flight() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let slot = Arc::new(Slot::<usize>::new(1));
+    let (leaders, delivered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let barrier = std::sync::Barrier::new(8);
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (slot, leaders, delivered, barrier) = (&slot, &leaders, &delivered, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                for call in 0..125 {
+                    match slot.lookup(policy(), Instant::now(), thread * 125 + call) {
+                        Lookup::Lead(flight) => {
+                            leaders.fetch_add(1, Ordering::Relaxed);
+                            std::thread::yield_now();
+                            let delivery = flight.finish(Ok(value("a")), Instant::now());
+                            delivered.fetch_add(delivery.waiters.len(), Ordering::Relaxed);
+                        }
+                        Lookup::Answer { .. } => {
+                            delivered.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Lookup::Joined => {}
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(leaders.into_inner(), 1);
+    assert_eq!(delivered.into_inner(), 1000);
+}

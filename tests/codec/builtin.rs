@@ -1,0 +1,65 @@
+//! The built-in table against the descriptors of a real host.
+
+use std::{collections::BTreeSet, env, fs};
+
+use mesos_command::{
+    event::{Event, InputKind, Output},
+    schema::{Schema, differences},
+};
+
+/// The messages that cross between the host and a command.
+pub(crate) fn roots() -> Vec<&'static str> {
+    let mut roots = BTreeSet::new();
+    for row in Event::ALL.map(Event::row) {
+        for key in row.inputs {
+            match key.kind {
+                InputKind::Message(name) | InputKind::Messages(name) => {
+                    roots.insert(name);
+                }
+                InputKind::ScalarMap => {
+                    roots.insert("mesos.Value.Scalar");
+                }
+                InputKind::Integer | InputKind::Text | InputKind::TextMap => {}
+            }
+        }
+        match row.output {
+            Output::Message(name) => {
+                roots.insert(name);
+            }
+            Output::List { carrier, field } => {
+                let list = crate::builtin_message(carrier);
+                assert!(list.knows_field(field), "{carrier}.{field}");
+                roots.insert(carrier);
+            }
+            Output::Ignored => {}
+        }
+    }
+    roots.into_iter().collect()
+}
+
+#[test]
+fn every_message_of_an_event_is_built_in() {
+    let schema = Schema::built_in();
+    assert!(schema.left_out().is_empty(), "{:?}", schema.left_out());
+    let roots = roots();
+    assert!(roots.len() > 15, "{roots:?}");
+    for root in roots {
+        assert!(schema.message(root).is_some(), "{root}");
+    }
+}
+
+#[test]
+fn the_table_is_what_mesos_1_11_has() {
+    let Some(directory) = env::var_os("MESOS_COMMAND_DESCRIPTORS") else {
+        eprintln!("skipped: MESOS_COMMAND_DESCRIPTORS names no directory of descriptor files");
+        return;
+    };
+    let files: Vec<Vec<u8>> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| fs::read(entry.unwrap().path()).unwrap())
+        .collect();
+    let host = Schema::from_files(files).unwrap();
+    assert_eq!(host.left_out(), &[] as &[String]);
+    let differences = differences(&Schema::built_in(), &host, &roots());
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
