@@ -8,7 +8,7 @@
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mesos_command::event::{Event, OutcomeKind};
@@ -27,6 +27,8 @@ struct Side {
     name: &'static str,
     call: Box<dyn Fn()>,
     seen: Vec<Duration>,
+    /// Of each call through the runner: until a spawner took it, the start, all.
+    spent: Option<Arc<Mutex<Vec<[Duration; 3]>>>>,
     /// Per round: median and 99th percentile.
     rounds: Vec<[f64; 2]>,
 }
@@ -116,10 +118,21 @@ fn report(sides: &[Side], rounds: usize, calls: usize) {
             pick(1, true)
         );
     }
+    println!("medians in us:       until taken, start, until answered");
+    for side in sides {
+        let Some(spent) = &side.spent else { continue };
+        let spent = spent.lock().expect("no panics");
+        let median = |which: usize| {
+            let mut times: Vec<Duration> = spent.iter().map(|times| times[which]).collect();
+            times.sort_unstable();
+            times[times.len() / 2].as_micros()
+        };
+        println!("{:<20} {:>11} {:>6} {:>15}", side.name, median(0), median(1), median(2));
+    }
 }
 
 fn side(name: &'static str, call: impl Fn() + 'static) -> Side {
-    Side { name, call: Box::new(call), seen: Vec::new(), rounds: Vec::new() }
+    Side { name, call: Box::new(call), seen: Vec::new(), spent: None, rounds: Vec::new() }
 }
 
 fn bare(script: &Path, directory: &Path, environment: &[OsString]) -> Side {
@@ -165,9 +178,15 @@ fn runner(
     };
     let runner = Runner::global().expect("the runner starts");
     let lane = (event != Event::SlaveRunTaskLabelDecorator).then(|| LaneQueue::new(1, None));
-    side(name, move || {
+    let spent = Arc::new(Mutex::new(Vec::new()));
+    let noted = spent.clone();
+    let mut side = side(name, move || {
         let request = Request::new(spec.clone(), input.clone());
         let report = runner.run_blocking(request, lane.as_ref(), None);
         assert_eq!((report.outcome, &*report.output), (OutcomeKind::Ok, b"{}".as_slice()));
-    })
+        let timings = report.timings;
+        noted.lock().expect("no panics").push([timings.queued, timings.spawn, timings.total]);
+    });
+    side.spent = Some(spent);
+    side
 }
