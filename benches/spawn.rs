@@ -3,7 +3,8 @@
 //!
 //! The two sides alternate in short rounds, so that what else goes on in the machine hits both;
 //! the result is the median of the rounds' ratios. Absolute times of a virtual machine mean little.
-//! Usage: `cargo bench --bench spawn [-- rounds calls]`.
+//! Usage: `cargo bench --bench spawn [-- rounds calls [descriptors MiB]]`; the last two make the
+//! host a large one: so many more open descriptors, so much touched memory.
 
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -38,9 +39,16 @@ fn main() {
     let rounds = arguments.first().copied().unwrap_or(15).max(9);
     let calls = arguments.get(1).copied().unwrap_or(100);
 
+    let null = std::fs::File::open("/dev/null").expect("/dev/null");
+    let _descriptors: Vec<_> = (0..arguments.get(2).copied().unwrap_or(0))
+        .map(|_| null.try_clone().expect("RLIMIT_NOFILE is high enough"))
+        .collect();
+    let memory = vec![1u8; arguments.get(3).copied().unwrap_or(0) << 20];
+    std::hint::black_box(&memory);
+
     // In memory, like the runner's own directories: a disk file system would slow the bare side.
-    let memory = Path::new("/dev/shm");
-    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let shared = Path::new("/dev/shm");
+    let parent = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
     let directory = tempfile::tempdir_in(parent).expect("a temporary directory");
     let script = directory.path().join("trivial");
     std::fs::write(&script, SCRIPT).expect("the script");
