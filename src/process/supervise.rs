@@ -302,7 +302,7 @@ impl Supervision {
         }
         report.strays = others && report.exit_code == Some(0) && !failed;
         report.stdio_tail =
-            self.files.capture.as_mut().map(|capture| capture.take_tail()).unwrap_or_default();
+            self.files.capture.as_ref().map(|capture| capture.tail()).unwrap_or_default();
         report.kills = self.kills;
         report.pid = Some(self.child.pid());
         report.timings = self.timings;
