@@ -140,21 +140,24 @@ ValueShape shape_of(int event)
   }
 }
 
-FutureState constant_future(const char* type)
+FutureState ready_statistics(const void* statistics)
 {
-  const ValueShape shape{host_message_size(type), false};
+  static const ValueShape shape = shape_of(HOST_USAGE);
+  static const Copy copy = copy_constructor("mesos.ResourceStatistics");
   const size_t room = RESULT + result_size(shape) + 6 * sizeof(Callables);
   char* data = static_cast<char*>(std::calloc(1, room));
   if (data == nullptr) {
     throw std::bad_alloc();
   }
   // Zeroes are: an unlocked lock, SOME states, empty vectors. The Error is NONE.
-  construct(type, data + RESULT + 16);
+  copy(data + RESULT + 16, statistics);
   const int none = NONE, ready = HOST_READY;
   std::memcpy(data + RESULT + 16 + shape.size, &none, sizeof(none));
   std::memcpy(data + STATE, &ready, sizeof(ready));
-  // The message inside is never destroyed: the yardstick lives as long as the process.
-  return FutureState(data, [](char*) {});
+  return FutureState(data, [](char* state) {
+    reinterpret_cast<Message*>(state + RESULT + 16)->~Message();
+    std::free(state);
+  });
 }
 
 } // namespace host

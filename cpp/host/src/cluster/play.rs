@@ -15,7 +15,7 @@ use crate::library;
 use crate::modules::{Modules, Placeholders, RECORDS};
 use crate::report::{Line, Report};
 
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// What the recording commands answer, so that it can be found again.
 const RECORDED_BYTES: u64 = 4242;
 const RECORDED_DECORATIONS: [&str; 3] =

@@ -75,14 +75,20 @@ pub(crate) struct Setup {
 impl Setup {
     /// Makes the directory of Mesos's helper programs, with our stand-in for the one that
     /// containers are started with.
+    ///
+    /// The executor of command tasks is never started here, but it has to be there: without it
+    /// Mesos leaves uninitialised whether an executor is one of its own.
     pub(crate) fn make_launcher_directory(&self) -> anyhow::Result<()> {
         let directory = self.launcher_directory();
         std::fs::create_dir_all(&directory)?;
         let program = std::env::current_exe()?;
-        let script = format!("#!/bin/sh\nexec '{}' containerizer \"$@\"\n", program.display());
-        let path = directory.join("mesos-containerizer");
-        std::fs::write(&path, script)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        let launch = format!("exec '{}' containerizer \"$@\"", program.display());
+        let refuse = "echo 'command tasks are not part of this cluster' >&2; exit 1".to_owned();
+        for (name, command) in [("mesos-containerizer", launch), ("mesos-executor", refuse)] {
+            let path = directory.join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{command}\n"))?;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        }
         Ok(())
     }
 

@@ -38,6 +38,12 @@ unsafe impl Send for Arguments {}
 unsafe impl Sync for Arguments {}
 
 impl Arguments {
+    /// A container's identifier alone, for as long as that lives.
+    pub(crate) fn container(id: &Message) -> Arguments {
+        let inputs = Inputs { container_id: id.as_ptr(), ..empty() };
+        Arguments { inputs, _messages: Vec::new(), _texts: Vec::new(), _arrays: Vec::new() }
+    }
+
     /// What the glue gets.
     pub(crate) fn inputs(&self) -> &Inputs {
         &self.inputs
@@ -188,10 +194,7 @@ fn scalars(value: &Value) -> anyhow::Result<Vec<(CString, f64)>> {
         .collect()
 }
 
-fn message_slot<'a>(
-    inputs: &'a mut Inputs,
-    name: &str,
-) -> anyhow::Result<&'a mut *const c_void> {
+fn message_slot<'a>(inputs: &'a mut Inputs, name: &str) -> anyhow::Result<&'a mut *const c_void> {
     Ok(match name {
         "task_info" => &mut inputs.task_info,
         "executor_info" => &mut inputs.executor_info,

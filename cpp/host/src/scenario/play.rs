@@ -11,7 +11,7 @@ use serde_json::json;
 use super::arguments::{Arguments, Builder, container_id};
 use super::expect::complaints;
 use super::leftovers::{self, Snapshot};
-use super::measure::{self, Given, Pending, Series};
+use super::measure::{self, Given, Pending, Series, Target};
 use super::model::{Call, Scenario, Step};
 use crate::ballast::{self, Ballast};
 use crate::library::{self, Loaded};
@@ -19,6 +19,9 @@ use crate::mesos::{self, Isolator, Message};
 use crate::modules::{Modules, Placeholders, RECORDS, RECORDS_VARIABLE};
 use crate::report::{Line, Report};
 use crate::schema::Schema;
+
+/// How long a usage may take before it is measured.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What to play and where.
 #[derive(Debug)]
@@ -89,7 +92,8 @@ fn start(
     modules: &Modules,
     report: &Report,
 ) -> anyhow::Result<Vec<(String, Isolator)>> {
-    let message = Message::new(mesos, "mesos.Modules", &schema.read("mesos.Modules", &modules.json)?)?;
+    let message =
+        Message::new(mesos, "mesos.Modules", &schema.read("mesos.Modules", &modules.json)?)?;
     let before = (ballast::sigchld(), leftovers::threads());
     mesos::load_modules(mesos, &message)?;
     let loaded = leftovers::threads();
@@ -106,29 +110,29 @@ fn start(
     for (name, isolator) in &isolators {
         let nesting = isolator.supports_nesting();
         let standalone = isolator.supports_standalone();
-        report.note("isolator", &json!(format!(
-            "{name} (supportsNesting {nesting}, supportsStandalone {standalone})"
-        )));
+        report.note(
+            "isolator",
+            &json!(format!("{name} (supportsNesting {nesting}, supportsStandalone {standalone})")),
+        );
     }
     report.note("SIGCHLD before, after", &json!(format!("{}, {}", before.0, ballast::sigchld())));
-    report.note("threads before load, after load, after create", &json!(format!(
-        "{}, {loaded}, {}", before.1, leftovers::threads()
-    )));
+    report.note(
+        "threads before load, after load, after create",
+        &json!(format!("{}, {loaded}, {}", before.1, leftovers::threads())),
+    );
     anyhow::ensure!(before.0 == ballast::sigchld(), "the modules changed SIGCHLD");
     anyhow::ensure!(before.1 == loaded, "loading the modules started a thread");
     Ok(isolators)
 }
 
-fn refused(
-    scenario: &Scenario,
-    error: &anyhow::Error,
-    mut report: Report,
-) -> anyhow::Result<bool> {
+fn refused(scenario: &Scenario, error: &anyhow::Error, mut report: Report) -> anyhow::Result<bool> {
     let text = format!("{error:#}");
     let mut line = Line { answer: text.clone(), ..Line::new("load", "") };
     match &scenario.refused {
         Some(wanted) if text.contains(wanted) => {}
-        Some(wanted) => line.complaints.push(format!("refused without the words {wanted:?}: {text}")),
+        Some(wanted) => {
+            line.complaints.push(format!("refused without the words {wanted:?}: {text}"))
+        }
         None => line.complaints.push(format!("Mesos refused the modules: {text}")),
     }
     report.line(&line);
@@ -183,11 +187,8 @@ impl Player<'_> {
         let event = Event::from_prefix(&call.event)
             .with_context(|| format!("there is no event {}", call.event))?;
         let target = measure::target(event, self.isolators, call.module.as_deref())?;
-        let builder = Builder {
-            mesos: self.mesos,
-            schema: self.schema,
-            defaults: &self.scenario.inputs,
-        };
+        let builder =
+            Builder { mesos: self.mesos, schema: self.schema, defaults: &self.scenario.inputs };
         let containers = containers(call)?;
         let mut arguments = containers
             .iter()
@@ -247,7 +248,7 @@ impl Player<'_> {
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let (_, isolator) = self.isolators.first().context("no isolator in the modules file")?;
-        let yardstick = Isolator::constant(self.mesos)?;
+        let yardstick = Isolator::constant(self.mesos, &self.statistics(isolator, &ids[0])?)?;
         let (mut ratios, mut rates, mut late) = (Vec::new(), Vec::new(), 0);
         for _ in 0..rounds.max(1) {
             let (own, not_ready) = isolator.usage_loop(&ids, calls);
@@ -265,6 +266,18 @@ impl Player<'_> {
         }
         self.report.line(&line);
         Ok(())
+    }
+
+    /// What usage answers for a container, for the yardstick to answer the same.
+    fn statistics(&self, isolator: &Isolator, container: &Message) -> anyhow::Result<Message> {
+        let arguments = Arguments::container(container);
+        let target = Target::Isolator(isolator);
+        let Given::Later(pending) = measure::call(self.mesos, target, Event::Usage, &arguments)
+        else {
+            bail!("usage gave no future");
+        };
+        let bytes = pending.bytes(TIMEOUT).context("usage gave no statistics")?;
+        Message::new(self.mesos, "mesos.ResourceStatistics", &bytes)
     }
 
     fn file(&mut self, path: &str, wanted: &str, within_ms: u64) {
