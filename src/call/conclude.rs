@@ -70,9 +70,10 @@ impl Command {
         }
         let parsed = match self.row.output {
             Output::List { field, .. } => kind.read_json_list(field, output),
+            _ if self.row.dropped.is_some() => kind.read_json_partial(output),
             _ => kind.read_json(output),
         };
-        let Parsed { bytes, losses } = parsed.map_err(|error| {
+        let Parsed { mut bytes, losses } = parsed.map_err(|error| {
             CallFailure::invalid_output(format!(
                 "Unable to deserialize {}: {error}",
                 kind.full_name().rsplit('.').next().unwrap_or_default()
@@ -85,16 +86,11 @@ impl Command {
                 format!("output of command \"{}\": {}", self.text, shown.join("; "))
             });
         }
-        Ok(Some(bytes))
-    }
-
-    /// An answer of this command without the top-level field `name`.
-    pub fn without(&self, mut answer: Vec<u8>, name: &str) -> Vec<u8> {
-        if let Some(kind) = &self.output {
-            // The answer was encoded by us, so it is well-formed.
-            let _ = kind.clear_field(&mut answer, name);
+        if let Some(field) = self.row.dropped {
+            // The bytes were encoded by us, so they are well-formed.
+            let _ = kind.clear_field(&mut bytes, field);
         }
-        answer
+        Ok(Some(bytes))
     }
 
     fn count(&self, report: &RunReport, concluded: &Concluded) {

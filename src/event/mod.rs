@@ -159,6 +159,8 @@ pub struct Row {
     pub inputs: &'static [InputKey],
     /// What the output is read as.
     pub output: Output,
+    /// A required field of the output that is dropped, and need not be there.
+    pub dropped: Option<&'static str>,
     /// What an empty output means.
     pub empty: Empty,
     /// What Mesos is told when a call fails, unless `<prefix>_failure` says otherwise.

@@ -48,6 +48,7 @@ const HOOK: Row = Row {
     caller: "agent actor, which waits",
     inputs: &[],
     output: Output::Ignored,
+    dropped: None,
     empty: Empty::Nothing,
     failure: FailureAnswer::Fail,
     failure_configurable: true,
@@ -248,6 +249,8 @@ pub(super) static ROWS: [Row; 19] = [
         caller: "statistics endpoints; the whole answer waits",
         inputs: &[CONTAINER_CONFIG, CONTAINER_ID],
         output: Output::Message("mesos.ResourceStatistics"),
+        // The agent sets its own time, and a cached one would repeat.
+        dropped: Some("timestamp"),
         failure: FailureAnswer::LastGood,
         failure_configurable: false,
         lane: Lane::Sampling,

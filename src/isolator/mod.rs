@@ -26,8 +26,11 @@ use crate::schema::{self, MessageType};
 use crate::usage::Policy;
 
 use crate::container::ContainerId;
-use context::Context;
+use context::{Context, Places};
 use store::Store;
+
+/// Sampling inputs that an instance keeps as memfds.
+const KEPT_INPUTS: usize = 32;
 
 /// One instance of the isolator module.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ struct Inner {
     contexts: DashMap<Arc<[u8]>, Arc<Context>>,
     store: Store,
     policy: Policy,
+    kept_inputs: Arc<Places>,
+    id_type: MessageType,
     config_type: MessageType,
     launch_info_type: MessageType,
     created: SystemTime,
@@ -69,6 +74,8 @@ impl Isolator {
                 contexts: DashMap::new(),
                 store: Store::new(&config.state_dir, &config.module_name),
                 policy: Policy::from(config.cache),
+                kept_inputs: Places::new(KEPT_INPUTS),
+                id_type: find("mesos.ContainerID")?,
                 config_type: find("mesos.slave.ContainerConfig")?,
                 launch_info_type: find(launch_info)?,
                 created: SystemTime::now(),
@@ -122,7 +129,7 @@ impl Isolator {
         };
         match event {
             // The hot path: no allocation for the container's name.
-            Event::Usage | Event::Status => self.inner.sample(event, id, values, done),
+            Event::Usage | Event::Status => self.inner.sample(event, id, done),
             _ => match ContainerId::from_wire(id) {
                 None => done(no_container_id(event)),
                 Some(id) => self.inner.launch(event, id, values, done),
@@ -141,8 +148,8 @@ impl Inner {
     ) {
         match event {
             Event::Prepare => self.prepare(id, values, done),
-            Event::Cleanup => self.cleanup(id, values, done),
-            Event::Watch => self.watch(&id, values, done),
+            Event::Cleanup => self.cleanup(id, done),
+            Event::Watch => self.watch(&id, done),
             _ => self.run_launch(event, &id, values, done),
         }
     }

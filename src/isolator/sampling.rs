@@ -8,26 +8,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::call::completion::complete;
-use crate::call::{Answer, Command, Completion, InputValue, call_ended};
+use crate::call::{Answer, Command, Completion, call_ended};
 use crate::event::{Event, OutcomeKind};
 use crate::metrics::{CacheResult, FailureReason};
+use crate::process::{Input, IoMode};
 use crate::usage::{Delivery, Flight, Lookup, Served, Slot};
 
 use super::Inner;
 use super::context::{Context, Waiter};
 
-/// The field of a usage answer that is dropped: the agent sets its own time, and a cached one
-/// would repeat.
-const TIMESTAMP: &str = "timestamp";
-
 impl Inner {
-    pub(super) fn sample(
-        self: &Arc<Self>,
-        event: Event,
-        wire: &[u8],
-        values: &[InputValue<'_>],
-        done: Completion,
-    ) {
+    pub(super) fn sample(self: &Arc<Self>, event: Event, wire: &[u8], done: Completion) {
         let Some(command) = self.commands.get(event) else { return done(Answer::Nothing) };
         let Some(context) = self.context(wire) else {
             command.metrics().call(OutcomeKind::Ok, None);
@@ -46,13 +37,13 @@ impl Inner {
                 command.metrics().call(outcome, None);
                 (waiter.done)(answer(value));
                 if let Some(flight) = refresh {
-                    self.refresh(command, &context, values, flight);
+                    self.refresh(command, &context, flight);
                 }
             }
             Lookup::Joined => metrics.cache_request(CacheResult::Joined),
             Lookup::Lead(flight) => {
                 metrics.cache_request(CacheResult::Miss);
-                self.refresh(command, &context, values, flight);
+                self.refresh(command, &context, flight);
             }
         }
     }
@@ -62,7 +53,6 @@ impl Inner {
         self: &Arc<Self>,
         command: &Arc<Command>,
         context: &Arc<Context>,
-        values: &[InputValue<'_>],
         flight: Flight<Waiter>,
     ) {
         // Dropped without a result, by a panic, the flight still answers everybody.
@@ -71,16 +61,12 @@ impl Inner {
             return deliver(command, flight.finish(Err(OutcomeKind::Cancelled), Instant::now()));
         };
         let about = context.id.text.clone();
-        let input = match command.render(values, Some(&context.config)) {
-            Ok(input) => input,
-            Err(failure) => {
-                let failure = command.conclude_unstarted(failure, &about);
-                return deliver(command, flight.finish(Err(failure.outcome), Instant::now()));
-            }
+        let input = match command.spec.io {
+            IoMode::MemfdInput | IoMode::Memfd => context.sealed_input(&self.kept_inputs),
+            IoMode::Files => Input::Text(context.input.clone()),
         };
         let request = command.request(input, Some(about.clone()), &about);
         let (command, metrics) = (command.clone(), self.commands.metrics.clone());
-        let strip = command.row.event == Event::Usage;
         let slot = slot(context, command.row.event).clone();
         self.commands.submit(request, Some(context.cancel.clone()), move |report| {
             let concluded = command.conclude(report, &about, |_| Ok(()));
@@ -88,7 +74,6 @@ impl Inner {
             let was_empty = !slot.has_value();
             let result = match concluded.result {
                 Ok(None) => Ok(None),
-                Ok(Some(bytes)) if strip => Ok(Some(command.without(bytes, TIMESTAMP).into())),
                 Ok(Some(bytes)) => Ok(Some(bytes.into())),
                 Err(_) => Err(outcome),
             };

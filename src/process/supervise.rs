@@ -51,7 +51,12 @@ pub(super) struct Prepared {
 impl Run {
     /// Makes the files and queues the program; `None` when that failed and was answered.
     pub(super) fn prepare(mut self) -> Option<(Run, Prepared)> {
-        let deadline = self.request.deadline(Instant::now());
+        let now = Instant::now();
+        let deadline = self.request.deadline(now);
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            self.withdrawn(Cause::Timeout, "no time was left when it could start");
+            return None;
+        }
         match prepare(&self.shared, &self.request, deadline) {
             Ok((files, plan)) => {
                 let launched = launch(&self.shared, &self.request, plan);
