@@ -134,6 +134,26 @@ impl Setup {
     }
 }
 
+/// Command lines of the processes, other than this one, in whose environment a directory is named.
+pub(crate) fn of_directory(directory: &Path) -> Vec<String> {
+    let wanted = directory.as_os_str().as_encoded_bytes();
+    let own = std::process::id().to_string();
+    let names = |entry: &std::fs::DirEntry| {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        environment.windows(wanted.len()).any(|part| part == wanted)
+    };
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name() != own.as_str() && names(entry))
+        .map(|entry| {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).replace('\0', " ")
+        })
+        .collect()
+}
+
 /// A running cluster process.
 #[derive(Debug)]
 pub(crate) struct Process {
