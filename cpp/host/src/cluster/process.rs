@@ -42,15 +42,13 @@ pub(crate) fn serve(directory: &Path, modules: &Path) -> anyhow::Result<()> {
     let cluster = Cluster::start(mesos, &framework);
     println!("{STARTED}");
     std::io::stdout().flush()?;
-    for line in std::io::stdin().lines() {
-        match line?.as_str() {
-            STOP => {
-                cluster.stop();
-                return Ok(());
-            }
-            EXIT => return Ok(()),
-            other => bail!("not understood: {other}"),
-        }
+    // The end of standard input means that nobody rules this process any more.
+    let mut word = String::new();
+    std::io::stdin().read_line(&mut word)?;
+    match word.trim_end() {
+        STOP => cluster.stop(),
+        EXIT | "" => {}
+        other => bail!("not understood: {other}"),
     }
     Ok(())
 }
