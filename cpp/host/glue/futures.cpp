@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "messages.hpp"
+#include "symbols.hpp"
 
 namespace host {
 namespace {
@@ -142,22 +144,21 @@ ValueShape shape_of(int event)
 
 FutureState ready_statistics(const void* statistics)
 {
-  static const ValueShape shape = shape_of(HOST_USAGE);
-  static const Copy copy = copy_constructor("mesos.ResourceStatistics");
-  const size_t room = RESULT + result_size(shape) + 6 * sizeof(Callables);
-  char* data = static_cast<char*>(std::calloc(1, room));
-  if (data == nullptr) {
-    throw std::bad_alloc();
+  // Every release exports this instance of the template; it is what `return value;` runs.
+  using Construct = void (*)(void* future, const void* value);
+  static const Construct construct = reinterpret_cast<Construct>(
+      find_symbol("_ZN7process6FutureIN5mesos18ResourceStatisticsEEC1ERKS2_"));
+  if (construct == nullptr) {
+    std::fprintf(stderr, "mesos-host: libmesos has no Future<ResourceStatistics>(value)\n");
+    std::abort();
   }
-  // Zeroes are: an unlocked lock, SOME states, empty vectors. The Error is NONE.
-  copy(data + RESULT + 16, statistics);
-  const int none = NONE, ready = HOST_READY;
-  std::memcpy(data + RESULT + 16 + shape.size, &none, sizeof(none));
-  std::memcpy(data + STATE, &ready, sizeof(ready));
-  return FutureState(data, [](char* state) {
-    reinterpret_cast<Message*>(state + RESULT + 16)->~Message();
-    std::free(state);
-  });
+  // A future is a shared pointer: what was constructed in this place is moved out of it whole.
+  alignas(FutureState) char place[sizeof(FutureState)];
+  construct(place, statistics);
+  FutureState* made = reinterpret_cast<FutureState*>(place);
+  FutureState result = std::move(*made);
+  made->~FutureState();
+  return result;
 }
 
 } // namespace host

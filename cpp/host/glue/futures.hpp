@@ -29,8 +29,8 @@ int state_now(const FutureState& state);
 // The shape of the value of an isolator method's future.
 ValueShape shape_of(int event);
 
-// A ready future with a copy of this ResourceStatistics: as much work as `return value;` is in a
-// module that is compiled against Mesos.
+// A ready future with a copy of this ResourceStatistics, made by Mesos's own constructor, which is
+// what `return value;` runs in a module that is compiled against Mesos.
 FutureState ready_statistics(const void* statistics);
 
 } // namespace host

@@ -33,29 +33,14 @@ const Message* prototype(const char* type)
   return reinterpret_cast<const Message* (*)()>(address)();
 }
 
-namespace {
-
-void* constructor(const char* type, const char* which)
+void construct(const char* type, void* place)
 {
-  void* address = find_symbol(mangled(type, which).c_str());
+  void* address = find_symbol(mangled(type, "C1Ev").c_str());
   if (address == nullptr) {
     std::fprintf(stderr, "mesos-host: libmesos has no constructor of %s\n", type);
     std::abort();
   }
-  return address;
-}
-
-} // namespace
-
-void construct(const char* type, void* place)
-{
-  reinterpret_cast<void (*)(void*)>(constructor(type, "C1Ev"))(place);
-}
-
-Copy copy_constructor(const char* type)
-{
-  // In the mangled name S_ is the namespace mesos and S0_ the class itself.
-  return reinterpret_cast<Copy>(constructor(type, "C1ERKS0_"));
+  reinterpret_cast<void (*)(void*)>(address)(place);
 }
 
 void emit_message(const void* message, HostEmit value, void* context)

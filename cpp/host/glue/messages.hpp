@@ -21,10 +21,6 @@ const Message* prototype(const char* type);
 // callers name types that every release has.
 void construct(const char* type, void* place);
 
-// The copy constructor of a message type.
-using Copy = void (*)(void* place, const void* other);
-Copy copy_constructor(const char* type);
-
 // Serialises a message and hands the bytes on.
 void emit_message(const void* message, HostEmit value, void* context);
 
