@@ -88,6 +88,11 @@ impl Pending {
         Ok(Answered { answer, took, returned: self.returned })
     }
 
+    /// The message of a future that is ready within this time.
+    pub(crate) fn bytes(&self, timeout: Duration) -> Option<Vec<u8>> {
+        (self.future.wait(timeout) == State::Ready).then(|| self.future.value())?
+    }
+
     /// Asks for the future to be discarded.
     pub(crate) fn discard(&self) {
         self.future.discard();
