@@ -96,7 +96,7 @@ fn bounds(event: Event, done: Done) -> (usize, usize) {
         // Once for TASK_RUNNING and once for the end of each task, at the least.
         Event::SlaveTaskStatusDecorator => (2 * tasks - orphans, usize::MAX),
         Event::Watch | Event::Update => (tasks, usize::MAX),
-        Event::Usage | Event::Status => (1, usize::MAX),
+        Event::Usage | Event::UsageBatch | Event::Status => (1, usize::MAX),
         Event::Recover | Event::SlaveResourcesDecorator | Event::SlaveAttributesDecorator => {
             (starts, starts)
         }

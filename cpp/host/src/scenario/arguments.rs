@@ -151,6 +151,7 @@ impl Builder<'_> {
                 all._texts.push(text);
             }
             InputKind::TextMap => set_environment(all, value)?,
+            InputKind::Containers => bail!("{} is no method of Mesos", key.name),
             InputKind::ScalarMap => {
                 all.inputs.limits = mesos::limits(self.mesos, &scalars(value)?).as_ptr();
             }

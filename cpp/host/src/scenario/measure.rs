@@ -108,7 +108,7 @@ impl Pending {
 /// The JSON of an event's value.
 fn to_answer(schema: &Schema, event: Event, parts: &[Vec<u8>]) -> anyhow::Result<Answer> {
     Ok(match event.row().output {
-        Output::Ignored => Answer::Nothing,
+        Output::Ignored | Output::ByContainer(_) => Answer::Nothing,
         Output::Message(kind) => match parts.first() {
             Some(bytes) => Answer::Message(schema.write(kind, bytes)?),
             None => Answer::Nothing,
