@@ -184,7 +184,8 @@ impl Executor {
         }
         self.updates.insert(self.counter, status.clone());
         let call = self.call("UPDATE", "update", json!({ "status": status }));
-        if let Err(error) = http::post(self.address, &self.path, &[], &call).and_then(|it| it.text())
+        if let Err(error) =
+            http::post(self.address, &self.path, &[], &call).and_then(|it| it.text())
         {
             eprintln!("mesos-host executor: update {state} was not delivered: {error:#}");
         }

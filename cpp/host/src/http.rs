@@ -187,9 +187,11 @@ mod tests {
 
     #[test]
     fn a_stream_cut_off_inside_a_record_is_an_error() {
-        let mut answer = Answer { status: 200, headers: Vec::new(), body: chunks("4\r\n7\n{\"\r\n") };
+        let mut answer =
+            Answer { status: 200, headers: Vec::new(), body: chunks("4\r\n7\n{\"\r\n") };
         assert!(answer.record().is_err());
-        let answer = Answer { status: 503, headers: Vec::new(), body: chunks("2\r\nno\r\n0\r\n\r\n") };
+        let answer =
+            Answer { status: 503, headers: Vec::new(), body: chunks("2\r\nno\r\n0\r\n\r\n") };
         assert!(answer.text().unwrap_err().to_string().contains("503"));
     }
 }

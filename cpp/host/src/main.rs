@@ -191,10 +191,8 @@ fn execute(command: Command) -> anyhow::Result<bool> {
             std::process::exit(containerizer::launch()?.into())
         }
         Command::Descriptors { mesos, out } => {
-            let loaded = library::load(&library::directory(
-                mesos.mesos_dir.as_deref(),
-                &mesos.version,
-            )?)?;
+            let loaded =
+                library::load(&library::directory(mesos.mesos_dir.as_deref(), &mesos.version)?)?;
             for kind in mesos::BY_VALUE {
                 if let Some(size) = mesos::message_size(loaded, kind) {
                     println!("{kind}: {size} bytes");

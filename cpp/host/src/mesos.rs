@@ -110,8 +110,7 @@ impl Message {
     pub(crate) fn new(_: Loaded, kind: &str, data: &[u8]) -> anyhow::Result<Message> {
         let name = CString::new(kind)?;
         // SAFETY: name and bytes live during the call.
-        let pointer =
-            unsafe { glue::host_message_new(name.as_ptr(), data.as_ptr(), data.len()) };
+        let pointer = unsafe { glue::host_message_new(name.as_ptr(), data.as_ptr(), data.len()) };
         let pointer = NonNull::new(pointer)
             .with_context(|| format!("libmesos did not accept these bytes as {kind}"))?;
         Ok(Message(pointer))
@@ -231,9 +230,8 @@ impl Isolator {
         let name = CString::new(name)?;
         let mut refusal = Vec::new();
         // SAFETY: the text and the vector outlive the call.
-        let pointer = unsafe {
-            glue::host_create_isolator(name.as_ptr(), collect, collected(&mut refusal))
-        };
+        let pointer =
+            unsafe { glue::host_create_isolator(name.as_ptr(), collect, collected(&mut refusal)) };
         NonNull::new(pointer).map(Isolator).ok_or_else(|| anyhow!("{}", text(&refusal)))
     }
 

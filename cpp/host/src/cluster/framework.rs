@@ -217,8 +217,7 @@ impl Framework {
 
     /// Asks for the states of tasks to be told again.
     pub(crate) fn reconcile(&self, names: &[String]) -> anyhow::Result<()> {
-        let tasks: Vec<_> =
-            names.iter().map(|name| json!({"task_id": {"value": name}})).collect();
+        let tasks: Vec<_> = names.iter().map(|name| json!({"task_id": {"value": name}})).collect();
         self.call("RECONCILE", Some(("reconcile", json!({ "tasks": tasks }))))
     }
 }

@@ -66,8 +66,11 @@ impl Records {
             wrong.push(format!("ran {runs} times, expected {least} to {most}"));
         }
         if event == Event::Cleanup {
-            let missing: Vec<_> =
-                self.containers(Event::Prepare).difference(&self.containers(event)).cloned().collect();
+            let missing: Vec<_> = self
+                .containers(Event::Prepare)
+                .difference(&self.containers(event))
+                .cloned()
+                .collect();
             if !missing.is_empty() {
                 wrong.push(format!("prepared and never cleaned up: {}", missing.join(" ")));
             }

@@ -188,10 +188,7 @@ fn scalars(value: &Value) -> anyhow::Result<Vec<(CString, f64)>> {
         .collect()
 }
 
-fn message_slot<'a>(
-    inputs: &'a mut Inputs,
-    name: &str,
-) -> anyhow::Result<&'a mut *const c_void> {
+fn message_slot<'a>(inputs: &'a mut Inputs, name: &str) -> anyhow::Result<&'a mut *const c_void> {
     Ok(match name {
         "task_info" => &mut inputs.task_info,
         "executor_info" => &mut inputs.executor_info,

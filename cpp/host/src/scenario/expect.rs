@@ -55,9 +55,9 @@ pub(crate) struct Answered {
 /// Whether `found` has everything that `wanted` has: objects by key, everything else exactly.
 fn contains(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
-        (Value::Object(found), Value::Object(wanted)) => wanted
-            .iter()
-            .all(|(key, value)| found.get(key).is_some_and(|it| contains(it, value))),
+        (Value::Object(found), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, value)| found.get(key).is_some_and(|it| contains(it, value)))
+        }
         (Value::Array(found), Value::Array(wanted)) => {
             found.len() == wanted.len() && found.iter().zip(wanted).all(|(a, b)| contains(a, b))
         }

@@ -209,7 +209,8 @@ impl Scenario {
     pub(crate) fn read(path: &Path, placeholders: &Placeholders) -> anyhow::Result<Scenario> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("failed to read {}", path.display()))?;
-        serde_json::from_str(&placeholders.fill(&text)?).with_context(|| format!("{} is no scenario", path.display()))
+        serde_json::from_str(&placeholders.fill(&text)?)
+            .with_context(|| format!("{} is no scenario", path.display()))
     }
 }
 

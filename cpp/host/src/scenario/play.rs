@@ -89,7 +89,8 @@ fn start(
     modules: &Modules,
     report: &Report,
 ) -> anyhow::Result<Vec<(String, Isolator)>> {
-    let message = Message::new(mesos, "mesos.Modules", &schema.read("mesos.Modules", &modules.json)?)?;
+    let message =
+        Message::new(mesos, "mesos.Modules", &schema.read("mesos.Modules", &modules.json)?)?;
     let before = (ballast::sigchld(), leftovers::threads());
     mesos::load_modules(mesos, &message)?;
     let loaded = leftovers::threads();
@@ -106,29 +107,29 @@ fn start(
     for (name, isolator) in &isolators {
         let nesting = isolator.supports_nesting();
         let standalone = isolator.supports_standalone();
-        report.note("isolator", &json!(format!(
-            "{name} (supportsNesting {nesting}, supportsStandalone {standalone})"
-        )));
+        report.note(
+            "isolator",
+            &json!(format!("{name} (supportsNesting {nesting}, supportsStandalone {standalone})")),
+        );
     }
     report.note("SIGCHLD before, after", &json!(format!("{}, {}", before.0, ballast::sigchld())));
-    report.note("threads before load, after load, after create", &json!(format!(
-        "{}, {loaded}, {}", before.1, leftovers::threads()
-    )));
+    report.note(
+        "threads before load, after load, after create",
+        &json!(format!("{}, {loaded}, {}", before.1, leftovers::threads())),
+    );
     anyhow::ensure!(before.0 == ballast::sigchld(), "the modules changed SIGCHLD");
     anyhow::ensure!(before.1 == loaded, "loading the modules started a thread");
     Ok(isolators)
 }
 
-fn refused(
-    scenario: &Scenario,
-    error: &anyhow::Error,
-    mut report: Report,
-) -> anyhow::Result<bool> {
+fn refused(scenario: &Scenario, error: &anyhow::Error, mut report: Report) -> anyhow::Result<bool> {
     let text = format!("{error:#}");
     let mut line = Line { answer: text.clone(), ..Line::new("load", "") };
     match &scenario.refused {
         Some(wanted) if text.contains(wanted) => {}
-        Some(wanted) => line.complaints.push(format!("refused without the words {wanted:?}: {text}")),
+        Some(wanted) => {
+            line.complaints.push(format!("refused without the words {wanted:?}: {text}"))
+        }
         None => line.complaints.push(format!("Mesos refused the modules: {text}")),
     }
     report.line(&line);
@@ -183,11 +184,8 @@ impl Player<'_> {
         let event = Event::from_prefix(&call.event)
             .with_context(|| format!("there is no event {}", call.event))?;
         let target = measure::target(event, self.isolators, call.module.as_deref())?;
-        let builder = Builder {
-            mesos: self.mesos,
-            schema: self.schema,
-            defaults: &self.scenario.inputs,
-        };
+        let builder =
+            Builder { mesos: self.mesos, schema: self.schema, defaults: &self.scenario.inputs };
         let containers = containers(call)?;
         let mut arguments = containers
             .iter()
