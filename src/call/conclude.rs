@@ -9,6 +9,7 @@ use crate::event::{Empty, OutcomeKind, Output};
 use crate::metrics::{FailureReason, KillSignal};
 use crate::process::RunReport;
 use crate::schema::{MessageType, Parsed};
+use crate::worker::WorkerLog;
 
 use super::{CallFailure, Command, log};
 
@@ -134,7 +135,9 @@ impl Command {
         let outcome = concluded.outcome();
         if report.pid.is_some() {
             metrics.queue(report.timings.queued);
-            metrics.spawn(report.timings.spawn);
+            if !report.by_worker {
+                metrics.spawn(report.timings.spawn);
+            }
             metrics.run(outcome, report.timings.total.saturating_sub(report.timings.queued));
         }
         metrics.output_bytes(report.output_bytes);
@@ -211,6 +214,16 @@ impl Command {
             let prefix = log::prefix(subject, self.row.method);
             tracing::info!("{prefix}{}{}", text(), log::left_out(count));
         }
+    }
+}
+
+impl WorkerLog for Command {
+    fn failure(&self, text: &str) {
+        self.log_failure(text, "");
+    }
+
+    fn note(&self, text: &str) {
+        self.note("", || text.to_owned());
     }
 }
 

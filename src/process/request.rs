@@ -1,6 +1,6 @@
 //! What the rest of the engine asks of the runner, and what it gets back.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +16,15 @@ pub enum CommandLine {
     /// Shell text: `/bin/sh -c 'TEXT INPUT OUTPUT ERROR'`, the paths appended as words (the watch
     /// command of the original was given to `system(3)` in this form).
     Shell(OsString),
+}
+
+impl CommandLine {
+    /// The text as the operator wrote it.
+    pub fn text(&self) -> &OsStr {
+        match self {
+            CommandLine::Path(text) | CommandLine::Shell(text) => text,
+        }
+    }
 }
 
 /// How a command gets its input and gives its output (design: `io`).
@@ -181,6 +190,8 @@ pub struct RunReport {
     pub pid: Option<i32>,
     /// Where the time went.
     pub timings: Timings,
+    /// A persistent worker answered (or failed to): no process was started for this run.
+    pub by_worker: bool,
 }
 
 impl RunReport {
@@ -203,6 +214,7 @@ impl RunReport {
             output_bytes: 0,
             pid: None,
             timings,
+            by_worker: false,
         }
     }
 }

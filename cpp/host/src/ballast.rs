@@ -1,4 +1,3 @@
-#![expect(clippy::disallowed_methods, reason = "this program is the host")]
 #![expect(unsafe_code, reason = "resource limits, dispositions, standard error and environment")]
 //! Making this process look like a big agent, and looking at what modules may not change.
 
