@@ -9,6 +9,7 @@ mod commands;
 pub mod completion;
 mod conclude;
 mod failure;
+mod in_flight;
 mod launch_info;
 mod log;
 mod subject;

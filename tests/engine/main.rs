@@ -8,4 +8,5 @@
 mod batch;
 mod cache;
 mod cleanup;
+mod gauges;
 mod support;
