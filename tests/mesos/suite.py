@@ -23,7 +23,7 @@ FETCH = ROOT / "cpp/host/real-mesos/fetch.py"
 RELEASES = ["1.8.1", "1.9.0", "1.10.0", "1.11.0"]
 # Scenarios whose files are beside this one: (scenario, modules).
 WRITTEN = [("examples", "examples"), ("all-events", "record"), ("failing", "failing"),
-           ("in-flight", "failing"), ("no-name", "no-name"),
+           ("in-flight", "in-flight"), ("no-name", "no-name"),
            ("bad-parameter", "bad-parameter")]
 
 
