@@ -3,12 +3,15 @@
 //!
 //! The two sides alternate in short rounds, so that what else goes on in the machine hits both;
 //! the result is the median of the rounds' ratios. Absolute times of a virtual machine mean little.
-//! Usage: `cargo bench --bench spawn [-- rounds calls]`.
+//! Usage: `cargo bench --bench spawn [-- rounds calls [descriptors MiB]]`; the last two make the
+//! host a large one: so many more open descriptors, so much touched memory.
+
+#![expect(clippy::disallowed_methods, reason = "the bare side is to be bare")]
 
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mesos_command::event::{Event, OutcomeKind};
@@ -27,6 +30,8 @@ struct Side {
     name: &'static str,
     call: Box<dyn Fn()>,
     seen: Vec<Duration>,
+    /// Of each call through the runner: until a spawner took it, the start, all.
+    spent: Option<Arc<Mutex<Vec<[Duration; 3]>>>>,
     /// Per round: median and 99th percentile.
     rounds: Vec<[f64; 2]>,
 }
@@ -36,9 +41,16 @@ fn main() {
     let rounds = arguments.first().copied().unwrap_or(15).max(9);
     let calls = arguments.get(1).copied().unwrap_or(100);
 
+    let null = std::fs::File::open("/dev/null").expect("/dev/null");
+    let _descriptors: Vec<_> = (0..arguments.get(2).copied().unwrap_or(0))
+        .map(|_| null.try_clone().expect("RLIMIT_NOFILE is high enough"))
+        .collect();
+    let memory = vec![1u8; arguments.get(3).copied().unwrap_or(0) << 20];
+    std::hint::black_box(&memory);
+
     // In memory, like the runner's own directories: a disk file system would slow the bare side.
-    let memory = Path::new("/dev/shm");
-    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let shared = Path::new("/dev/shm");
+    let parent = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
     let directory = tempfile::tempdir_in(parent).expect("a temporary directory");
     let script = directory.path().join("trivial");
     std::fs::write(&script, SCRIPT).expect("the script");
@@ -116,10 +128,21 @@ fn report(sides: &[Side], rounds: usize, calls: usize) {
             pick(1, true)
         );
     }
+    println!("medians in us:       until taken, start, until answered");
+    for side in sides {
+        let Some(spent) = &side.spent else { continue };
+        let spent = spent.lock().expect("no panics");
+        let median = |which: usize| {
+            let mut times: Vec<Duration> = spent.iter().map(|times| times[which]).collect();
+            times.sort_unstable();
+            times[times.len() / 2].as_micros()
+        };
+        println!("{:<20} {:>11} {:>6} {:>15}", side.name, median(0), median(1), median(2));
+    }
 }
 
 fn side(name: &'static str, call: impl Fn() + 'static) -> Side {
-    Side { name, call: Box::new(call), seen: Vec::new(), rounds: Vec::new() }
+    Side { name, call: Box::new(call), seen: Vec::new(), spent: None, rounds: Vec::new() }
 }
 
 fn bare(script: &Path, directory: &Path, environment: &[OsString]) -> Side {
@@ -165,9 +188,15 @@ fn runner(
     };
     let runner = Runner::global().expect("the runner starts");
     let lane = (event != Event::SlaveRunTaskLabelDecorator).then(|| LaneQueue::new(1, None));
-    side(name, move || {
+    let spent = Arc::new(Mutex::new(Vec::new()));
+    let noted = spent.clone();
+    let mut side = side(name, move || {
         let request = Request::new(spec.clone(), input.clone());
         let report = runner.run_blocking(request, lane.as_ref(), None);
         assert_eq!((report.outcome, &*report.output), (OutcomeKind::Ok, b"{}".as_slice()));
-    })
+        let timings = report.timings;
+        noted.lock().expect("no panics").push([timings.queued, timings.spawn, timings.total]);
+    });
+    side.spent = Some(spent);
+    side
 }

@@ -176,11 +176,15 @@ bool check_lists(Host& host, std::string& problem)
       host.resources == ResourcesLayout::VECTOR         ? sizeof(VectorResources)
       : host.resources == ResourcesLayout::SMALL_VECTOR ? sizeof(SmallVectorResources)
                                                         : 0;
-  if (size == 0 || simulated("mesos.Resources", size) != size) {
+  if (size == 0) {
+    problem = "mesos.Resources has a layout in it that this library does not know (it knows those "
+              "of " + std::to_string(sizeof(VectorResources)) + " and " +
+              std::to_string(sizeof(SmallVectorResources)) + " bytes)";
+    return false;
+  }
+  if (simulated("mesos.Resources", size) != size) {
     problem = "mesos.Resources takes " + std::to_string(simulated("mesos.Resources", size)) +
-              " bytes in it (0: not found out), but this library knows " +
-              std::to_string(sizeof(VectorResources)) + " or " +
-              std::to_string(sizeof(SmallVectorResources));
+              " bytes in it, but its constructor fills " + std::to_string(size);
     return false;
   }
   return true;

@@ -17,6 +17,9 @@ using Bytes = rust::Slice<const std::uint8_t>;
 const char* const DROPPED = "the command module dropped this call without an answer";
 const char* const UNREADABLE = "the command module's answer cannot be read by this Mesos";
 
+// Short enough for a string that needs no memory, which may be what has run out.
+const char* const INTERNAL = "internal error";
+
 std::string text_of(Bytes bytes)
 {
   return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -61,7 +64,7 @@ public:
   {
     if (!answered) {
       if (fallback != Fallback::Pending) {
-        log_error(__FILE__, __LINE__, std::string(what) + ": " + DROPPED);
+        log_error(__FILE__, __LINE__, what, DROPPED);
       }
       fall_back(DROPPED);
     }
@@ -80,18 +83,18 @@ public:
         set(bytes);
       } else if (fallback == Fallback::Pending) {
         // A watch that ends without a limitation would destroy its container.
-        log_error(__FILE__, __LINE__, std::string(what) + ": an answer without a message is kept back");
+        log_error(__FILE__, __LINE__, what, "an answer without a message is kept back");
       } else if (kind == AnswerKind::Nothing) {
         promise.set([](abi::Result<T>& result) { result.emplace(); });
       } else {
         promise.fail(text_of(bytes));
       }
     } catch (const Unreadable&) {
-      log_error(__FILE__, __LINE__, std::string(what) + ": " + UNREADABLE);
+      log_error(__FILE__, __LINE__, what, UNREADABLE);
       fall_back(UNREADABLE);
     } catch (...) {
       log_exception(__FILE__, __LINE__, what);
-      fall_back("internal error");
+      fall_back(INTERNAL);
     }
   }
 
@@ -100,17 +103,27 @@ public:
   {
     answered = true;
     try {
-      if (fallback == Fallback::Fail) {
-        promise.fail(reason);
-      } else if (fallback == Fallback::Ready) {
-        promise.set([](abi::Result<T>& result) { result.emplace(); });
-      }
+      resolve(reason);
     } catch (...) {
       log_exception(__FILE__, __LINE__, what);
+      try {
+        resolve(INTERNAL);
+      } catch (...) {
+        log_exception(__FILE__, __LINE__, what);
+      }
     }
   }
 
 private:
+  void resolve(const char* reason)
+  {
+    if (fallback == Fallback::Fail) {
+      promise.fail(reason);
+    } else if (fallback == Fallback::Ready) {
+      promise.set([](abi::Result<T>& result) { result.emplace(); });
+    }
+  }
+
   void set(Bytes bytes)
   {
     promise.set([&](abi::Result<T>& result) {
@@ -154,7 +167,7 @@ abi::Future make_fallback(Fallback fallback)
   return completion.future();
 }
 
-#define MESOS_COMMAND_FUTURE_OF(...)                               \
+#define MESOS_COMMAND_FUTURE_OF(...)                                 \
   template Pending make_pending<__VA_ARGS__>(Fallback, const char*); \
   template abi::Future make_fallback<__VA_ARGS__>(Fallback);
 

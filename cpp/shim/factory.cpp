@@ -17,18 +17,17 @@ namespace {
 
 const char* const LIBRARY = "libmesos_command_modules.so";
 
-// The host, examined at each call (calls are few, and the first may come too early in a program
-// that is not an agent); null after a log line if we cannot live in it.
+// Fills `host`; false, after a log line, if we cannot live in it. Examined at each call: calls are
+// few, and a host that is not an agent may make the first one before it is ready.
 bool examine(abi::Host& host)
 {
   std::string problem;
   if (abi::examine_host(host, problem)) {
     return true;
   }
-  log_error(
-      __FILE__, __LINE__,
-      std::string(LIBRARY) + " refuses to run in this Mesos " +
-          (host.version.empty() ? "of an unknown release" : host.version) + ": " + problem);
+  const std::string refusal = std::string(LIBRARY) + " refuses to run in this Mesos " +
+                              (host.version.empty() ? "of an unknown release" : host.version);
+  log_error(__FILE__, __LINE__, refusal.c_str(), problem.c_str());
   return false;
 }
 
@@ -59,11 +58,7 @@ void* create(const char* symbol, const void* parameters, Make make) noexcept
     return make(
         host, abi::serialize(*static_cast<const abi::AnyMessage*>(parameters)));
   } catch (const rust::Error& error) {
-    try {
-      log_error(__FILE__, __LINE__, std::string(symbol) + ": " + error.what());
-    } catch (...) {
-      log_exception(__FILE__, __LINE__, symbol);
-    }
+    log_error(__FILE__, __LINE__, symbol, error.what());
   } catch (...) {
     log_exception(__FILE__, __LINE__, symbol);
   }
@@ -77,12 +72,12 @@ void* create(const char* symbol, const void* parameters, Make make) noexcept
 
 extern "C" {
 
-const char* mesos_command_shim_version(const char* kind)
+const char* mesos_command_shim_version(const char* kind) noexcept
 {
   return mesos_command::abi::host_version(kind);
 }
 
-bool mesos_command_shim_compatible()
+bool mesos_command_shim_compatible() noexcept
 {
   try {
     mesos_command::abi::Host host;
@@ -93,7 +88,7 @@ bool mesos_command_shim_compatible()
   }
 }
 
-void* mesos_command_shim_create_hook(const char* symbol, const void* parameters)
+void* mesos_command_shim_create_hook(const char* symbol, const void* parameters) noexcept
 {
   using namespace mesos_command;
   return shim::create(symbol, parameters, [](const abi::Host& host, const std::string& bytes) {
@@ -101,7 +96,7 @@ void* mesos_command_shim_create_hook(const char* symbol, const void* parameters)
   });
 }
 
-void* mesos_command_shim_create_isolator(const char* symbol, const void* parameters)
+void* mesos_command_shim_create_isolator(const char* symbol, const void* parameters) noexcept
 {
   using namespace mesos_command;
   return shim::create(symbol, parameters, [](const abi::Host& host, const std::string& bytes) {

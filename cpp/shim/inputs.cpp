@@ -107,7 +107,7 @@ void Inputs::scalars(const abi::ScalarMap& value)
     items.push_back(item);
   });
   if (!complete) {
-    log_error(__FILE__, __LINE__, "some resource limits could not be read and are left out");
+    log_error(__FILE__, __LINE__, "update", "some limits cannot be read and are left out");
   }
   input.items = {items.data(), items.size()};
 }

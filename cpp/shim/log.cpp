@@ -1,10 +1,35 @@
 #include "log.hpp"
 
-#include <cstring>
+#include <cstddef>
 #include <exception>
 
 namespace mesos_command {
 namespace shim {
+
+namespace {
+
+// A line put together on the stack, cut to size.
+class StackLine
+{
+public:
+  void add(const char* part) noexcept
+  {
+    while (*part != '\0' && used < sizeof(text)) {
+      text[used++] = *part++;
+    }
+  }
+
+  void log(const char* file, int line) const noexcept
+  {
+    abi::log_line(abi::Severity::ERROR, file, line, text, used);
+  }
+
+private:
+  char text[2048];
+  std::size_t used = 0;
+};
+
+}  // namespace
 
 void log_line(
     std::uint8_t severity,
@@ -23,32 +48,29 @@ void log_line(
       text.size());
 }
 
-void log_error(const char* file, int line, const std::string& text) noexcept
+void log_error(const char* file, int line, const char* what, const char* text) noexcept
 {
-  abi::log_line(abi::Severity::ERROR, file, line, text.data(), text.size());
+  StackLine composed;
+  composed.add(what);
+  composed.add(": ");
+  composed.add(text);
+  composed.log(file, line);
 }
 
 void log_exception(const char* file, int line, const char* what) noexcept
 {
-  // Memory may be what has run out, so the line is put together on the stack.
-  char text[512];
-  std::size_t used = 0;
-  const auto add = [&](const char* part) noexcept {
-    while (*part != '\0' && used < sizeof(text)) {
-      text[used++] = *part++;
-    }
-  };
-  add("internal error while ");
-  add(what);
-  add(": ");
+  StackLine composed;
+  composed.add("internal error while ");
+  composed.add(what);
+  composed.add(": ");
   try {
     throw;
   } catch (const std::exception& exception) {
-    add(exception.what());
+    composed.add(exception.what());
   } catch (...) {
-    add("an exception of an unknown type");
+    composed.add("an exception of an unknown type");
   }
-  abi::log_line(abi::Severity::ERROR, file, line, text, used);
+  composed.log(file, line);
 }
 
 }  // namespace shim

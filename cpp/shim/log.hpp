@@ -3,7 +3,6 @@
 #define MESOS_COMMAND_SHIM_LOG_HPP
 
 #include <cstdint>
-#include <string>
 
 #include "../abi/glog.hpp"
 #include "rust/cxx.h"
@@ -18,10 +17,11 @@ void log_line(
     std::uint32_t line,
     rust::Slice<const std::uint8_t> text) noexcept;
 
-// Logs an error of the shim itself.
-void log_error(const char* file, int line, const std::string& text) noexcept;
+// Logs an error of the shim itself: "what: text". Needs no memory.
+void log_error(const char* file, int line, const char* what, const char* text) noexcept;
 
 // Logs the exception that is being handled, and what it interrupted. Call in a catch block only.
+// Needs no memory, which may be what has run out.
 void log_exception(const char* file, int line, const char* what) noexcept;
 
 }  // namespace shim

@@ -19,9 +19,10 @@ use mesos_command::event::{Event, FailureAnswer, ModuleKind};
 use mesos_command::hook::Hook;
 use mesos_command::isolator::Isolator;
 
-use crate::convert::{read_inputs, read_parameters, refuse_harmful};
+use crate::convert::read_inputs;
 use crate::guard::guard;
-use crate::{convert, host, log};
+use crate::messages::{self, read_parameters, refuse_harmful};
+use crate::{host, log};
 
 #[cxx::bridge(namespace = "mesos_command::shim")]
 pub(crate) mod ffi {
@@ -246,7 +247,7 @@ fn call_hook_async(
 }
 
 fn resource_name(resource: &[u8]) -> String {
-    guard("reading a resource's name", || convert::name(resource)).unwrap_or_default()
+    guard("reading a resource's name", || messages::name(resource)).unwrap_or_default()
 }
 
 fn supports_nesting(isolator: &IsolatorInstance) -> bool {

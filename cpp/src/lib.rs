@@ -12,4 +12,5 @@ mod guard;
 mod host;
 mod log;
 pub mod manifest;
+mod messages;
 mod wire;

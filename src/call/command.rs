@@ -57,7 +57,9 @@ impl Command {
         });
         let output = match row.output {
             Output::Ignored => None,
-            Output::Message(name) | Output::List { carrier: name, .. } => Some(find(name)?),
+            Output::Message(name)
+            | Output::List { carrier: name, .. }
+            | Output::ByContainer(name) => Some(find(name)?),
         };
         let sampling = row.lane == Lane::Sampling;
         let spec = CommandSpec {
@@ -177,10 +179,13 @@ impl Command {
     }
 
     /// A run of the command with `input`, submitted now.
-    pub fn request(&self, input: Vec<u8>, container: Option<Arc<str>>, subject: &str) -> Request {
+    pub fn request(&self, input: Input, container: Option<Arc<str>>, subject: &str) -> Request {
         if self.debug {
             let prefix = log::prefix(subject, self.row.method);
-            let shown = String::from_utf8_lossy(&input);
+            let shown = match &input {
+                Input::Text(text) => String::from_utf8_lossy(text),
+                Input::Sealed(_) => "of its container".into(),
+            };
             tracing::info!("{prefix}Calling command \"{}\" with input {shown}", self.text);
         }
         let deadline_from = match self.row.event {
@@ -188,7 +193,7 @@ impl Command {
             Event::Cleanup => DeadlineFrom::Start,
             _ => DeadlineFrom::Submission,
         };
-        let request = Request::new(self.spec.clone(), Input::Text(input.into()));
+        let request = Request::new(self.spec.clone(), input);
         Request { container_id: container, deadline_from, ..request }
     }
 

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use crate::config::{Config, ConfigError, EnvironmentChoice, Warning};
 use crate::event::{Event, Lane, ModuleKind};
 use crate::metrics::{self, ModuleMetrics};
-use crate::process::{CancelToken, LaneQueue, Request, RunReport, Runner};
+use crate::process::{CancelToken, LaneQueue, OnStart, Request, RunReport, Runner};
+
 use crate::schema;
 use crate::worker::{WorkerPool, WorkerSettings};
 
+use super::in_flight::InFlight;
 use super::{Command, completion};
 
 /// Variables that `environment=clean` passes on; those of sudo's `env_reset` that a daemon has,
@@ -113,6 +115,11 @@ impl Commands {
         cancel: Option<CancelToken>,
         done: impl FnOnce(RunReport) + Send + 'static,
     ) {
+        let (request, flight) = self.track(request);
+        let done = move |report| {
+            drop(flight);
+            done(report);
+        };
         match self.workers(request.spec.event) {
             Some(pool) => pool.submit(request, cancel, done),
             None => {
@@ -124,6 +131,7 @@ impl Commands {
 
     /// As [`submit`](Commands::submit), for a task of the runner's runtime.
     pub async fn run(&self, request: Request, cancel: Option<CancelToken>) -> RunReport {
+        let (request, _flight) = self.track(request);
         match self.workers(request.spec.event) {
             Some(pool) => pool.run(request, cancel).await,
             None => {
@@ -136,6 +144,7 @@ impl Commands {
     /// Runs a command and waits for its end, at most until the deadline and the grace period have
     /// passed.
     pub fn run_blocking(&self, request: Request) -> RunReport {
+        let (request, _flight) = self.track(request);
         match self.workers(request.spec.event) {
             Some(pool) => pool.run_blocking(request),
             None => {
@@ -143,6 +152,14 @@ impl Commands {
                 self.runner.run_blocking(request, lane, None)
             }
         }
+    }
+
+    /// Counts a request in the gauges `queued` and `running` until the second value is dropped.
+    fn track(&self, request: Request) -> (Request, InFlight) {
+        let in_flight = InFlight::new(self.metrics.clone(), request.spec.event);
+        let started = in_flight.0.clone();
+        let on_start = Some(OnStart::new(move || started.start()));
+        (Request { on_start, ..request }, in_flight)
     }
 
     fn lane(&self, event: Event) -> Option<&Arc<LaneQueue>> {

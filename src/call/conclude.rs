@@ -1,17 +1,23 @@
 //! From a run's report to a result: parsed, counted and logged once.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
+
+use serde_json::value::RawValue;
 
 use crate::event::{Empty, OutcomeKind, Output};
 use crate::metrics::{FailureReason, KillSignal};
 use crate::process::RunReport;
-use crate::schema::Parsed;
+use crate::schema::{MessageType, Parsed};
 use crate::worker::WorkerLog;
 
 use super::{CallFailure, Command, log};
 
 /// What is logged of captured stdout and stderr, in bytes.
 const LOGGED_TAIL: usize = 1024;
+
+/// An answer by container.
+pub type Parts = BTreeMap<String, Result<Vec<u8>, CallFailure>>;
 
 /// A run that was concluded.
 #[derive(Debug)]
@@ -63,17 +69,32 @@ impl Command {
 
     fn read(&self, output: &[u8], subject: &str) -> Result<Option<Vec<u8>>, CallFailure> {
         let Some(kind) = &self.output else { return Ok(None) };
+        if let Output::ByContainer(_) = self.row.output {
+            // Its parts are read one by one, see `read_part`.
+            return Ok(Some(output.to_vec()));
+        }
         if output.iter().all(u8::is_ascii_whitespace) {
             return match self.row.empty {
                 Empty::Nothing => Ok(None),
                 Empty::Error => Err(CallFailure::invalid_output("No content to parse".to_owned())),
             };
         }
+        self.read_part(kind, output, subject).map(Some)
+    }
+
+    /// Reads the JSON of one message of the event's output type.
+    fn read_part(
+        &self,
+        kind: &MessageType,
+        text: &[u8],
+        subject: &str,
+    ) -> Result<Vec<u8>, CallFailure> {
         let parsed = match self.row.output {
-            Output::List { field, .. } => kind.read_json_list(field, output),
-            _ => kind.read_json(output),
+            Output::List { field, .. } => kind.read_json_list(field, text),
+            _ if self.row.dropped.is_some() => kind.read_json_partial(text),
+            _ => kind.read_json(text),
         };
-        let Parsed { bytes, losses } = parsed.map_err(|error| {
+        let Parsed { mut bytes, losses } = parsed.map_err(|error| {
             CallFailure::invalid_output(format!(
                 "Unable to deserialize {}: {error}",
                 kind.full_name().rsplit('.').next().unwrap_or_default()
@@ -86,16 +107,27 @@ impl Command {
                 format!("output of command \"{}\": {}", self.text, shown.join("; "))
             });
         }
-        Ok(Some(bytes))
+        if let Some(field) = self.row.dropped {
+            // The bytes were encoded by us, so they are well-formed.
+            let _ = kind.clear_field(&mut bytes, field);
+        }
+        Ok(bytes)
     }
 
-    /// An answer of this command without the top-level field `name`.
-    pub fn without(&self, mut answer: Vec<u8>, name: &str) -> Vec<u8> {
-        if let Some(kind) = &self.output {
-            // The answer was encoded by us, so it is well-formed.
-            let _ = kind.clear_field(&mut answer, name);
-        }
-        answer
+    /// Splits an answer by container: each text with its serialised message, or why it has none.
+    pub fn read_by_container(&self, output: &[u8], subject: &str) -> Result<Parts, CallFailure> {
+        let parts: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_slice(output).map_err(|error| {
+                CallFailure::invalid_output(format!(
+                    "Malformed JSON. {error}; accepted is {{\"<container>\":{{…}},…}}"
+                ))
+            })?;
+        let Some(kind) = &self.output else { return Ok(Parts::new()) };
+        let read = |(container, text): (String, Box<RawValue>)| {
+            let part = self.read_part(kind, text.get().as_bytes(), subject);
+            (container, part)
+        };
+        Ok(parts.into_iter().map(read).collect())
     }
 
     fn count(&self, report: &RunReport, concluded: &Concluded) {
@@ -177,7 +209,7 @@ impl Command {
     }
 
     /// One line about a success, rate-limited.
-    fn note(&self, subject: &str, text: impl FnOnce() -> String) {
+    pub fn note(&self, subject: &str, text: impl FnOnce() -> String) {
         if let Some(count) = self.notes.permit(Instant::now()) {
             let prefix = log::prefix(subject, self.row.method);
             tracing::info!("{prefix}{}{}", text(), log::left_out(count));

@@ -199,7 +199,7 @@ impl Reader<'_> {
 
     fn cache(&mut self) -> Result<CacheConfig, ConfigError> {
         let ttl = self.duration("isolator_usage_cache_ttl", DEFAULT_CACHE_TTL, Zero::Accepted)?;
-        Ok(CacheConfig {
+        let cache = CacheConfig {
             ttl,
             stale_ttl: self.duration(
                 "isolator_usage_stale_ttl",
@@ -211,7 +211,20 @@ impl Reader<'_> {
                 Duration::ZERO,
                 Zero::Accepted,
             )?,
-        })
+        };
+        self.batch_needs_cache(cache)
+    }
+
+    /// One run for all containers makes sense only if its values are kept.
+    fn batch_needs_cache(&self, cache: CacheConfig) -> Result<CacheConfig, ConfigError> {
+        match self.get("isolator_usage_batch_command") {
+            Some(_) if cache.ttl.is_zero() => Err(refused(
+                "isolator_usage_cache_ttl",
+                self.get("isolator_usage_cache_ttl").unwrap_or_default(),
+                "with isolator_usage_batch_command it must be above 0",
+            )),
+            _ => Ok(cache),
+        }
     }
 
     fn metrics_addresses(&self) -> Result<Vec<MetricsAddress>, ConfigError> {
@@ -386,6 +399,9 @@ mod tests {
         assert!(error(&[("max_parallel", "0")]).contains("from 1 to 1024"));
         assert!(error(&[("state_dir", "run")]).contains("absolute"));
         assert!(error(&[("isolator_prepare_failure", "explode")]).contains("fail, ignore"));
+        let batch =
+            [("isolator_usage_batch_command", "/bin/true"), ("isolator_usage_cache_ttl", "0")];
+        assert!(error(&batch).contains("must be above 0"));
         assert!(error(&[("module_name", "../etc")]).contains("without '/'"));
         let missing = Config::parse(ModuleKind::Hook, &[]).expect_err("no name").to_string();
         assert!(missing.contains("'module_name' is missing"), "{missing}");

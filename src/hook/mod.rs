@@ -15,7 +15,7 @@ use crate::call::{
 use crate::config::{Config, ConfigError};
 use crate::event::{Event, ModuleKind, OutcomeKind};
 use crate::metrics::FailureReason;
-use crate::process::{Request, RunReport};
+use crate::process::{Input, Request, RunReport};
 
 use breaker::Breaker;
 
@@ -104,7 +104,7 @@ impl Hook {
         }
         match command.render(values, None) {
             Ok(input) => {
-                let request = command.request(input, None, &about);
+                let request = command.request(Input::Text(input.into()), None, &about);
                 Ok((Call { command: command.clone(), breaker, about, submitted }, request))
             }
             Err(failure) => {

@@ -254,6 +254,7 @@ impl Drop for CallDirectory {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use std::os::unix::fs::FileExt;

@@ -1,7 +1,7 @@
 //! Captured stdout and stderr: an anonymous file that the supervisor keeps small.
 //!
 //! A file, not a pipe: nobody waits for its end, so a background child that holds it open delays
-//! nothing. It is cut whenever it has grown, so a command that writes for ever costs little.
+//! nothing. Its memory is freed whenever it has grown, so a command that writes for ever costs little.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::Arc;
 
 use memfd::{Memfd, MemfdOptions};
-use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl};
 
 use crate::sys::{self, Source};
 
@@ -19,7 +19,7 @@ use super::sealed::{descriptor_path, plain};
 
 /// How much of the end is kept.
 pub(crate) const TAIL_BYTES: usize = 4096;
-/// Size at which the file is cut.
+/// Growth at which memory is freed.
 const CUT_BYTES: u64 = 64 * 1024;
 
 /// The file that takes the stdout and stderr of one run.
@@ -29,7 +29,8 @@ pub(crate) struct Capture {
     /// How the child opens it, when not by inheriting the descriptor.
     path: Option<CString>,
     sealable: bool,
-    tail: Vec<u8>,
+    /// Where the hole at the beginning ends.
+    freed: u64,
 }
 
 impl Capture {
@@ -50,7 +51,7 @@ impl Capture {
             fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
             None
         };
-        Ok(Capture { file: Arc::new(fd), path, sealable, tail: Vec::new() })
+        Ok(Capture { file: Arc::new(fd), path, sealable, freed: 0 })
     }
 
     /// The child's stdout.
@@ -61,25 +62,41 @@ impl Capture {
         }
     }
 
-    /// Cuts the file if it has grown too large, keeping its end. True when it has grown so.
+    /// Frees the memory of all but the end if it has grown too large. True when it has.
+    ///
+    /// A hole is made: unlike cutting the file, that loses nothing that is written meanwhile.
     pub(crate) fn trim(&mut self) -> bool {
-        match self.size() {
-            Ok(size) if size > CUT_BYTES => {
-                self.keep_tail(size);
-                // What is written between the two calls is lost, which only shortens the tail.
-                let _ = nix::unistd::ftruncate(&*self.file, 0);
-                true
-            }
-            _ => false,
+        let Ok(size) = self.size() else { return false };
+        // A command that opens its stderr anew, as a shell does for `>/dev/stderr`, starts over.
+        self.freed = self.freed.min(size);
+        if size - self.freed <= CUT_BYTES {
+            return false;
         }
+        let end = size - TAIL_BYTES as u64;
+        let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        // From the start each time: what is a hole already costs nothing, and a writer with its
+        // own offset may have filled it again.
+        let punched =
+            i64::try_from(end).is_ok_and(|end| fallocate(&*self.file, flags, 0, end).is_ok());
+        if !punched {
+            // A file system without holes. Better to lose text than to keep all of it.
+            let _ = nix::unistd::ftruncate(&*self.file, 0);
+        }
+        self.freed = end;
+        true
     }
 
     /// The last few KiB that were written.
-    pub(crate) fn take_tail(&mut self) -> Vec<u8> {
-        if let Ok(size @ 1..) = self.size() {
-            self.keep_tail(size);
+    pub(crate) fn tail(&self) -> Vec<u8> {
+        let size = self.size().unwrap_or(0);
+        let wanted = usize::try_from(size).unwrap_or(usize::MAX).min(TAIL_BYTES);
+        let mut end = vec![0; wanted];
+        if wanted > 0 {
+            let file = self.file.try_clone().map(File::from);
+            let read = file.and_then(|file| file.read_at(&mut end, size - wanted as u64));
+            end.truncate(read.unwrap_or(0));
         }
-        std::mem::take(&mut self.tail)
+        end
     }
 
     /// Lets go of the file when the run's process group is empty. A process that left the group
@@ -103,18 +120,6 @@ impl Capture {
 
     fn size(&self) -> io::Result<u64> {
         Ok(u64::try_from(nix::sys::stat::fstat(&*self.file)?.st_size).unwrap_or(0))
-    }
-
-    fn keep_tail(&mut self, size: u64) {
-        let wanted = usize::try_from(size).unwrap_or(usize::MAX).min(TAIL_BYTES);
-        let mut end = vec![0; wanted];
-        let Ok(file) = self.file.try_clone().map(File::from) else { return };
-        let Ok(read) = file.read_at(&mut end, size - wanted as u64) else { return };
-        end.truncate(read);
-        // After a cut the file may be shorter than a tail: put it behind what was kept before.
-        self.tail.extend_from_slice(&end);
-        let surplus = self.tail.len().saturating_sub(TAIL_BYTES);
-        self.tail.drain(..surplus);
     }
 }
 
@@ -149,6 +154,7 @@ fn unlinked_file() -> io::Result<File> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use std::io::Write;
@@ -169,10 +175,11 @@ mod tests {
         for _ in 0..100 {
             out.write_all(&[b'x'; 10_000]).unwrap();
             capture.trim();
-            assert!(capture.size().unwrap() <= CUT_BYTES);
+            let blocks = nix::sys::stat::fstat(&*capture.file).unwrap().st_blocks;
+            assert!(blocks * 512 <= 2 * i64::try_from(CUT_BYTES).unwrap());
         }
         out.write_all(b"the end").unwrap();
-        let tail = capture.take_tail();
+        let tail = capture.tail();
         assert_eq!(tail.len(), TAIL_BYTES);
         assert!(tail.ends_with(b"xxxthe end"));
     }
@@ -182,7 +189,7 @@ mod tests {
         let mut capture = Capture::new().unwrap();
         writer(&capture).write_all(b"hello").unwrap();
         assert!(!capture.trim());
-        assert_eq!(capture.take_tail(), b"hello");
+        assert_eq!(capture.tail(), b"hello");
     }
 
     #[test]

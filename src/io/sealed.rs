@@ -112,6 +112,7 @@ pub(super) fn plain(error: memfd::Error) -> io::Error {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -1,13 +1,16 @@
 //! What the module knows of a container.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::call::Completion;
-use crate::process::CancelToken;
+use crate::container::ContainerId;
+use crate::io::SealedInput;
+use crate::process::{CancelToken, Input};
 use crate::usage::Slot;
 
 use super::gate::Gate;
-use crate::container::ContainerId;
 
 /// A caller of usage or status that waits for a run, and since when.
 pub(crate) struct Waiter {
@@ -26,8 +29,13 @@ impl std::fmt::Debug for Waiter {
 pub(crate) struct Context {
     /// Its identity.
     pub(crate) id: ContainerId,
-    /// The JSON text of its `ContainerConfig`.
-    pub(crate) config: Arc<[u8]>,
+    /// The input of prepare, usage, status, watch and cleanup, rendered once:
+    /// `{"container_config":…,"container_id":…}`.
+    pub(crate) input: Arc<[u8]>,
+    /// Where in `input` the container's config is.
+    config: Range<usize>,
+    /// `input` as a sealed memfd, if it is one of the few that are kept.
+    sealed: OnceLock<Option<Kept>>,
     /// Whether it is left out (`skip_debug_containers`): no command runs for it.
     pub(crate) skipped: bool,
     /// The cached usage.
@@ -41,17 +49,107 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(id: ContainerId, config: Arc<[u8]>, skipped: bool) -> Context {
+    /// `id_json` and `config_json` are the JSON texts of the container's ID and config.
+    pub(crate) fn new(
+        id: ContainerId,
+        id_json: &[u8],
+        config_json: &[u8],
+        skipped: bool,
+    ) -> Context {
+        const CONFIG: &[u8] = b"{\"container_config\":";
+        let input = [CONFIG, config_json, b",\"container_id\":", id_json, b"}"].concat();
         // Any spread will do: containers that start together are to be refreshed apart.
         let seed = id.wire.iter().fold(17u32, |hash, byte| hash.rotate_left(5) ^ u32::from(*byte));
         Context {
             id,
-            config,
+            input: input.into(),
+            config: CONFIG.len()..CONFIG.len() + config_json.len(),
+            sealed: OnceLock::new(),
             skipped,
             usage: Arc::new(Slot::new(seed)),
             status: Arc::new(Slot::new(seed.rotate_left(16))),
             cancel: CancelToken::new(),
             gate: Arc::new(Gate::default()),
         }
+    }
+
+    /// The JSON text of the container's config.
+    pub(crate) fn config(&self) -> &[u8] {
+        &self.input[self.config.clone()]
+    }
+
+    /// The input for a run that gets it as a memfd: a kept one when there is a place for it, else
+    /// the text, of which the run makes its own.
+    pub(crate) fn sealed_input(&self, places: &Arc<Places>) -> Input {
+        let kept = self.sealed.get_or_init(|| {
+            let place = places.take()?;
+            let sealed = Arc::new(SealedInput::new(&self.input).ok()?);
+            Some(Kept { sealed, _place: place })
+        });
+        match kept {
+            Some(kept) => Input::Sealed(kept.sealed.clone()),
+            None => Input::Text(self.input.clone()),
+        }
+    }
+}
+
+/// How many more inputs may be kept as memfds: each takes one of the agent's file descriptors for
+/// as long as its container lives.
+#[derive(Debug)]
+pub(crate) struct Places(AtomicUsize);
+
+/// A place that was taken; given back when dropped.
+#[derive(Debug)]
+struct Place(Arc<Places>);
+
+#[derive(Debug)]
+struct Kept {
+    sealed: Arc<SealedInput>,
+    _place: Place,
+}
+
+impl Places {
+    pub(crate) fn new(places: usize) -> Arc<Places> {
+        Arc::new(Places(AtomicUsize::new(places)))
+    }
+
+    fn take(self: &Arc<Self>) -> Option<Place> {
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        taken.is_ok().then(|| Place(self.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> Context {
+        let id = ContainerId { wire: Arc::from([]), text: "c".into() };
+        Context::new(id, br#"{"value":"c"}"#, br#"{"directory":"/x"}"#, false)
+    }
+
+    #[test]
+    fn the_input_is_rendered_once_and_holds_the_config() {
+        let context = context();
+        let input = br#"{"container_config":{"directory":"/x"},"container_id":{"value":"c"}}"#;
+        assert_eq!(&*context.input, input);
+        assert_eq!(context.config(), br#"{"directory":"/x"}"#);
+    }
+
+    #[test]
+    fn only_so_many_inputs_are_kept_and_places_come_back() {
+        let places = Places::new(1);
+        let sealed = |context: &Context| matches!(context.sealed_input(&places), Input::Sealed(_));
+        let (first, second) = (context(), context());
+        assert!(sealed(&first) && sealed(&first), "kept for its later runs");
+        assert!(!sealed(&second));
+        drop(first);
+        assert!(sealed(&context()));
     }
 }

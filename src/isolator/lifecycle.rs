@@ -8,10 +8,10 @@ use dashmap::Entry;
 use crate::call::completion::complete;
 use crate::call::{
     Answer, CallFailure, Command, Completion, Container, InputValue, call_ended, check_launch_info,
-    subject,
 };
 use crate::container::{ContainerId, bytes_field};
 use crate::event::Event;
+use crate::process::Input;
 use crate::schema::FieldValue;
 
 use super::Inner;
@@ -31,8 +31,7 @@ type Check = Box<dyn FnOnce(&[u8]) -> Result<(), CallFailure> + Send>;
 struct Launch<'a> {
     command: &'a Arc<Command>,
     id: &'a ContainerId,
-    config: Option<&'a [u8]>,
-    values: &'a [InputValue<'a>],
+    input: Result<Arc<[u8]>, CallFailure>,
 }
 
 impl Inner {
@@ -52,14 +51,17 @@ impl Inner {
             return done(Answer::Failure(format!("prepare: the container's config: {error}")));
         }
         let skipped = self.commands.config.skip_debug_containers && self.is_debug(config);
-        let context = Arc::new(Context::new(id.clone(), json.into(), skipped));
+        let context = match self.new_context(&id, &json, skipped) {
+            Ok(context) => Arc::new(context),
+            Err(error) => return done(Answer::Failure(format!("prepare: {error}"))),
+        };
         if !self.remember(&context) {
             return done(Answer::Failure(ALREADY_INITIALIZED.to_owned()));
         }
         if skipped {
             return done(Answer::Nothing);
         }
-        if let Err(error) = self.store.write(&id, &context.config) {
+        if let Err(error) = self.store.write(&id, context.config()) {
             let path = self.store.path(&id);
             tracing::warn!(
                 "the context of container {} is kept in memory only: '{}' cannot be written: \
@@ -77,7 +79,7 @@ impl Inner {
         };
         let kind = self.launch_info_type.clone();
         let check = Box::new(move |bytes: &[u8]| check_launch_info(&kind, bytes, container));
-        let launch = Launch { command, id: &id, config: None, values };
+        let launch = Launch { command, id: &id, input: Ok(context.input.clone()) };
         self.submit_launch(launch, check, |answer| complete(done, answer));
     }
 
@@ -106,20 +108,16 @@ impl Inner {
                 command.log_failure(text, &id.text);
             }
         }
-        let config = context.as_ref().map(|context| &*context.config);
-        let launch = Launch { command, id, config, values };
+        let config = context.as_ref().map(|context| context.config());
+        let input = command.render(values, config).map(Arc::from);
+        let launch = Launch { command, id, input };
         self.submit_launch(launch, Box::new(|_| Ok(())), |answer| complete(done, answer));
     }
 
     /// Withdraws the container's watch and sampling runs, and when they have ended runs the
     /// cleanup command; forgets the context, on disk once the command has ended, so that an agent
     /// that dies meanwhile runs it again.
-    pub(super) fn cleanup(
-        self: &Arc<Self>,
-        id: ContainerId,
-        values: &[InputValue<'_>],
-        done: Completion,
-    ) {
+    pub(super) fn cleanup(self: &Arc<Self>, id: ContainerId, done: Completion) {
         let Some((_, context)) = self.contexts.remove(&*id.wire) else {
             tracing::debug!("cleanup of container {}, which is not known", id.text);
             self.forget_file(&id);
@@ -132,23 +130,10 @@ impl Inner {
             self.forget_file(&id);
             return done(Answer::Nothing);
         };
-        let wire = id.wire.clone();
-        let positions: Vec<bool> =
-            values.iter().map(|value| matches!(value, InputValue::Message(_))).collect();
         let (inner, command, gate) = (self.clone(), command.clone(), context.gate.clone());
         gate.close(move || {
-            // The values of cleanup are the (absent) config and the ID, which outlive the call
-            // only as copies.
-            let values: Vec<InputValue<'_>> = positions
-                .iter()
-                .map(|given| if *given { InputValue::Message(&wire) } else { InputValue::Absent })
-                .collect();
-            let launch = Launch {
-                command: &command,
-                id: &id,
-                config: Some(&context.config),
-                values: &values,
-            };
+            let input = Ok(context.input.clone());
+            let launch = Launch { command: &command, id: &id, input };
             let (keeper, id) = (inner.clone(), id.clone());
             inner.submit_launch(launch, Box::new(|_| Ok(())), move |answer| {
                 keeper.forget_file(&id);
@@ -177,7 +162,8 @@ impl Inner {
         }
         let Some(command) = self.commands.get(Event::Recover) else { return done(Answer::Nothing) };
         let nobody = ContainerId { wire: Arc::from([]), text: "".into() };
-        let launch = Launch { command, id: &nobody, config: None, values };
+        let input = command.render(values, None).map(Arc::from);
+        let launch = Launch { command, id: &nobody, input };
         self.submit_launch(launch, Box::new(|_| Ok(())), |answer| complete(done, answer));
     }
 
@@ -198,7 +184,13 @@ impl Inner {
         let parsed = self.config_type.read_json(json).map_err(|error| error.to_string())?;
         let mut text = Vec::with_capacity(json.len());
         self.config_type.write_json(&parsed.bytes, &mut text).map_err(|error| error.to_string())?;
-        Ok(Context::new(id.clone(), text.into(), false))
+        self.new_context(id, &text, false)
+    }
+
+    fn new_context(&self, id: &ContainerId, json: &[u8], skipped: bool) -> Result<Context, String> {
+        let mut id_json = Vec::with_capacity(64);
+        self.id_type.write_json(&id.wire, &mut id_json).map_err(|error| error.to_string())?;
+        Ok(Context::new(id.clone(), &id_json, json, skipped))
     }
 
     /// Reads one context from disk. What cannot be read is logged and the container goes on
@@ -249,11 +241,10 @@ impl Inner {
         check: Check,
         then: impl FnOnce(Answer) + Send + 'static,
     ) {
-        let Launch { command, id, config, values } = launch;
+        let Launch { command, id, input } = launch;
         let submitted = Instant::now();
-        let about =
-            if id.text.is_empty() { subject(command.row, values) } else { id.text.to_string() };
-        let input = match command.render(values, config) {
+        let about = id.text.clone();
+        let input = match input {
             Ok(input) => input,
             Err(failure) => {
                 call_ended(command, failure.outcome, submitted);
@@ -261,7 +252,7 @@ impl Inner {
             }
         };
         let container = (!id.text.is_empty()).then(|| id.text.clone());
-        let request = command.request(input, container, &about);
+        let request = command.request(Input::Text(input), container, &about);
         let command = command.clone();
         self.commands.submit(request, None, move |report| {
             let concluded = command.conclude(report, &about, check);

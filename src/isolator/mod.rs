@@ -2,11 +2,12 @@
 //!
 //! * [`store`]: contexts on disk; `context`: contexts in memory.
 //! * `lifecycle`: prepare, isolate, update, recover and cleanup, one after the other per instance.
-//! * `sampling`: usage and status, from the cache. `watch`: the watch loops.
+//! * `sampling`: usage and status, from the cache; `batch`: one run for many containers. `watch`: the watch loops.
 //!
 //! No method blocks: a run is submitted and its answer handed over by a completion thread. No lock
 //! and no map guard is held while anything outside is called.
 
+mod batch;
 mod context;
 mod gate;
 mod lifecycle;
@@ -26,8 +27,11 @@ use crate::schema::{self, MessageType};
 use crate::usage::Policy;
 
 use crate::container::ContainerId;
-use context::Context;
+use context::{Context, Places};
 use store::Store;
+
+/// Sampling inputs that an instance keeps as memfds.
+const KEPT_INPUTS: usize = 32;
 
 /// One instance of the isolator module.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ struct Inner {
     contexts: DashMap<Arc<[u8]>, Arc<Context>>,
     store: Store,
     policy: Policy,
+    kept_inputs: Arc<Places>,
+    id_type: MessageType,
     config_type: MessageType,
     launch_info_type: MessageType,
     created: SystemTime,
@@ -69,6 +75,8 @@ impl Isolator {
                 contexts: DashMap::new(),
                 store: Store::new(&config.state_dir, &config.module_name),
                 policy: Policy::from(config.cache),
+                kept_inputs: Places::new(KEPT_INPUTS),
+                id_type: find("mesos.ContainerID")?,
                 config_type: find("mesos.slave.ContainerConfig")?,
                 launch_info_type: find(launch_info)?,
                 created: SystemTime::now(),
@@ -122,7 +130,7 @@ impl Isolator {
         };
         match event {
             // The hot path: no allocation for the container's name.
-            Event::Usage | Event::Status => self.inner.sample(event, id, values, done),
+            Event::Usage | Event::Status => self.inner.sample(event, id, done),
             _ => match ContainerId::from_wire(id) {
                 None => done(no_container_id(event)),
                 Some(id) => self.inner.launch(event, id, values, done),
@@ -141,8 +149,8 @@ impl Inner {
     ) {
         match event {
             Event::Prepare => self.prepare(id, values, done),
-            Event::Cleanup => self.cleanup(id, values, done),
-            Event::Watch => self.watch(&id, values, done),
+            Event::Cleanup => self.cleanup(id, done),
+            Event::Watch => self.watch(&id, done),
             _ => self.run_launch(event, &id, values, done),
         }
     }

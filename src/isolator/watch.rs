@@ -9,21 +9,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::call::completion::complete;
-use crate::call::{Answer, Command, Completion, InputValue, call_ended};
+use crate::call::{Answer, Command, Completion, call_ended};
 use crate::container::ContainerId;
 use crate::event::Event;
 use crate::metrics::FailureReason;
+use crate::process::Input;
 
 use super::Inner;
 use super::context::Context;
 
 impl Inner {
-    pub(super) fn watch(
-        self: &Arc<Self>,
-        id: &ContainerId,
-        values: &[InputValue<'_>],
-        done: Completion,
-    ) {
+    pub(super) fn watch(self: &Arc<Self>, id: &ContainerId, done: Completion) {
         // Dropping `done` leaves the future pending, which is what Mesos expects of an isolator
         // that has nothing to say.
         let Some(command) = self.commands.get(Event::Watch) else { return };
@@ -36,13 +32,8 @@ impl Inner {
         if context.skipped {
             return;
         }
-        match command.render(values, Some(&context.config)) {
-            Err(failure) => drop(command.conclude_unstarted(failure, &id.text)),
-            Ok(input) => {
-                let watched = watch_loop(self.clone(), command.clone(), context, input, done);
-                self.commands.runner.handle().spawn(watched);
-            }
-        }
+        let watched = watch_loop(self.clone(), command.clone(), context, done);
+        self.commands.runner.handle().spawn(watched);
     }
 }
 
@@ -50,14 +41,14 @@ async fn watch_loop(
     inner: Arc<Inner>,
     command: Arc<Command>,
     context: Arc<Context>,
-    input: Vec<u8>,
     done: Completion,
 ) {
     let id = &context.id;
     let interval = inner.commands.config.watch_interval;
     while let Some(pass) = context.gate.enter() {
         let submitted = Instant::now();
-        let request = command.request(input.clone(), Some(id.text.clone()), &id.text);
+        let input = Input::Text(context.input.clone());
+        let request = command.request(input, Some(id.text.clone()), &id.text);
         let report = inner.commands.run(request, Some(context.cancel.clone())).await;
         drop(pass);
         let concluded = command.conclude(report, &id.text, |_| Ok(()));

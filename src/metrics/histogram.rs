@@ -81,6 +81,12 @@ impl Drain {
         }
     }
 
+    /// Samples that wait to be folded in.
+    #[cfg(test)]
+    pub(super) fn staged(&self) -> usize {
+        self.stages.lock().iter().map(|stage| stage.samples.lock().len()).sum()
+    }
+
     /// The exposition, with everything recorded before this call.
     pub(super) fn render(&self) -> String {
         let stages = self.stages.lock();

@@ -102,6 +102,11 @@ impl Registry {
         self.registrar.drain.upkeep();
     }
 
+    #[cfg(test)]
+    pub(super) fn staged(&self) -> usize {
+        self.registrar.drain.staged()
+    }
+
     /// See [`super::panic_caught`].
     pub fn panic_caught(&self) {
         self.panics.increment(1);

@@ -61,11 +61,11 @@ fn explain_exec(command: &OsStr, request: &Request, errno: Errno) -> String {
         .map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
         .find(|path| path.symlink_metadata().is_ok());
     let Some(path) = existing else {
+        if !command.as_bytes().contains(&b'/') {
+            return format!("command '{name}' is in no directory of PATH; give its path");
+        }
         return match errno {
-            Errno::ENOENT if command.as_bytes().contains(&b'/') => {
-                format!("command '{name}' does not exist")
-            }
-            Errno::ENOENT => format!("command '{name}' is in no directory of PATH; give its path"),
+            Errno::ENOENT => format!("command '{name}' does not exist"),
             errno => format!("cannot execute command '{name}': {}", text(errno)),
         };
     };

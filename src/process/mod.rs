@@ -35,8 +35,8 @@ pub(crate) use done::Done;
 pub use lane::LaneQueue;
 pub(crate) use plan::{lookup, unix_seconds};
 pub use request::{
-    Background, CommandLine, CommandSpec, DeadlineFrom, Input, IoMode, Kills, Request, RunReport,
-    Stdio, Timings,
+    Background, CommandLine, CommandSpec, DeadlineFrom, Input, IoMode, Kills, OnStart, Request,
+    RunReport, Stdio, Timings,
 };
 pub use runner::Runner;
 pub(crate) use runner::{answer_blocking, answer_later, waited_since};

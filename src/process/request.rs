@@ -104,6 +104,28 @@ pub enum DeadlineFrom {
     Start,
 }
 
+/// Called once when a run leaves its queue and starts, on any thread; must not block.
+#[derive(Clone)]
+pub struct OnStart(Arc<dyn Fn() + Send + Sync>);
+
+impl OnStart {
+    /// Wraps a function.
+    pub fn new(started: impl Fn() + Send + Sync + 'static) -> OnStart {
+        OnStart(Arc::new(started))
+    }
+
+    /// Calls it.
+    pub(crate) fn call(&self) {
+        (self.0)();
+    }
+}
+
+impl std::fmt::Debug for OnStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnStart")
+    }
+}
+
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -117,6 +139,8 @@ pub struct Request {
     pub submitted: Instant,
     /// What the timeout counts from.
     pub deadline_from: DeadlineFrom,
+    /// Who is told when it starts.
+    pub on_start: Option<OnStart>,
 }
 
 impl Request {
@@ -128,6 +152,7 @@ impl Request {
             container_id: None,
             submitted: Instant::now(),
             deadline_from: DeadlineFrom::Submission,
+            on_start: None,
         }
     }
 

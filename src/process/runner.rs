@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use crate::event::OutcomeKind;
@@ -31,7 +33,7 @@ const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
 #[derive(Debug)]
 pub struct Runner {
     pub(super) shared: Arc<Shared>,
-    runtime: Runtime,
+    runtime: Handle,
 }
 
 /// What runs share.
@@ -81,17 +83,9 @@ impl Runner {
 
     fn start() -> io::Result<Runner> {
         sys::features();
-        let runtime = sys::with_signals_blocked(|| {
-            Builder::new_multi_thread()
-                .worker_threads(1)
-                .max_blocking_threads(1)
-                .thread_keep_alive(Duration::from_secs(2))
-                .thread_name("mcmd-rt")
-                .on_thread_start(sys::block_all_signals)
-                .enable_io()
-                .enable_time()
-                .build()
-        })?;
+        // In a host without standard descriptors ours must not take their place.
+        let _guards = occupy_standard_descriptors()?;
+        let runtime = start_runtime()?;
         let shared = Arc::new(Shared {
             spawners: Pool::start()?,
             parking: Parking::default(),
@@ -104,7 +98,7 @@ impl Runner {
     /// The runtime on which runs are supervised, for timers and small tasks of the engine. Nothing
     /// on it may block.
     pub fn handle(&self) -> &Handle {
-        self.runtime.handle()
+        &self.runtime
     }
 
     /// Makes the private directory below `temp_dir` now, so that a place that cannot be used is
@@ -233,6 +227,39 @@ pub(crate) fn answer_blocking(
             waited_since(submitted),
         ),
     }
+}
+
+/// Opens `/dev/null` for each standard descriptor that is closed.
+fn occupy_standard_descriptors() -> io::Result<Vec<std::fs::File>> {
+    let mut guards = Vec::new();
+    loop {
+        let null = std::fs::File::open("/dev/null")?;
+        if null.as_raw_fd() > 2 {
+            return Ok(guards);
+        }
+        guards.push(null);
+    }
+}
+
+/// Starts the runtime on a thread of ours. Tokio's own worker threads end the whole process when
+/// one of them panics, which must not happen to the agent.
+fn start_runtime() -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+    let handle = runtime.handle().clone();
+    let serve = move || {
+        sys::block_all_signals();
+        loop {
+            let forever = AssertUnwindSafe(|| runtime.block_on(std::future::pending::<()>()));
+            if catch_unwind(forever).is_err() {
+                tracing::error!("the runtime of the command runner panicked; it goes on");
+                // Not a busy loop, should it happen for ever.
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+    };
+    let builder = std::thread::Builder::new().name("mcmd-rt".to_owned());
+    sys::with_signals_blocked(|| builder.spawn(serve))?;
+    Ok(handle)
 }
 
 fn lost_report(submitted: Instant) -> RunReport {

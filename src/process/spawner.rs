@@ -117,7 +117,7 @@ impl Pool {
             hook_work: Condvar::new(),
         });
         for _ in 0..GENERAL {
-            pool.start_general()?;
+            pool.start_general(false)?;
         }
         let reserved = pool.clone();
         start_thread("mcmd-spawn-0", move |stack| reserved.serve_hooks(stack))?;
@@ -151,26 +151,28 @@ impl Pool {
             let waits = !queues.general.is_empty() || !queues.hooks.is_empty();
             waits && queues.idle == 0 && queues.threads < MOST
         };
-        if stuck && let Err(error) = self.start_general() {
+        if stuck && let Err(error) = self.start_general(true) {
             tracing::warn!(%error, "cannot start another spawner thread");
         }
     }
 
-    fn start_general(self: &Arc<Pool>) -> io::Result<()> {
+    fn start_general(self: &Arc<Pool>, extra: bool) -> io::Result<()> {
         let number = {
             let mut queues = self.queues.lock();
             queues.threads += 1;
             queues.threads
         };
         let pool = self.clone();
-        let started = start_thread(&format!("mcmd-spawn-{number}"), move |stack| pool.serve(stack));
+        let started =
+            start_thread(&format!("mcmd-spawn-{number}"), move |stack| pool.serve(stack, extra));
         if started.is_err() {
             self.queues.lock().threads -= 1;
         }
         started
     }
 
-    fn serve(&self, mut stack: Stack) {
+    /// Takes work for ever; an extra thread until there is none for a while.
+    fn serve(&self, mut stack: Stack, extra: bool) {
         loop {
             let mut queues = self.queues.lock();
             let job = loop {
@@ -181,7 +183,7 @@ impl Pool {
                     break job;
                 }
                 queues.idle += 1;
-                let timed_out = if queues.threads > GENERAL {
+                let timed_out = if extra {
                     self.general_work.wait_for(&mut queues, IDLE).timed_out()
                 } else {
                     self.general_work.wait(&mut queues);
@@ -189,7 +191,7 @@ impl Pool {
                 };
                 queues.idle -= 1;
                 let nothing = queues.hooks.is_empty() && queues.general.is_empty();
-                if timed_out && nothing && queues.threads > GENERAL {
+                if timed_out && nothing {
                     queues.threads -= 1;
                     return;
                 }

@@ -102,11 +102,11 @@ pub(super) async fn started(
                 return Started::Stuck { cause, killed, reply };
             }
         };
-        let Reply { result, plan, taken, spawn } = reply;
+        let Reply { result, plan, taken, spawn } = *reply;
         match result {
             Ok(spawned) => return Started::Yes { spawned, taken, spawn, ending },
             Err(failure) => {
-                if let (Some(cause), _) = (ending, ()) {
+                if let Some(cause) = ending {
                     return Started::Withdrawn(cause);
                 }
                 match pauses.next().filter(|_| is_temporary(failure)) {
@@ -130,7 +130,7 @@ fn is_temporary(failure: SpawnFailure) -> bool {
 }
 
 enum Waited {
-    Reply(Reply, Option<Cause>),
+    Reply(Box<Reply>, Option<Cause>),
     Withdrawn(Cause),
     Stuck { cause: Cause, killed: bool, reply: oneshot::Receiver<Reply> },
 }
@@ -170,7 +170,7 @@ async fn kill_start(ticket: &Ticket, mut reply: oneshot::Receiver<Reply>, cause:
         match ticket.withdraw() {
             Withdrawal::NotStarted => return Waited::Withdrawn(cause),
             Withdrawal::Starting(sent) => killed |= sent,
-            Withdrawal::Finished => return replied(reply.await, (killed).then_some(cause)),
+            Withdrawal::Finished => return replied(reply.await, killed.then_some(cause)),
         }
         tokio::select! {
             biased;
@@ -185,7 +185,7 @@ async fn kill_start(ticket: &Ticket, mut reply: oneshot::Receiver<Reply>, cause:
 
 fn replied(answer: Result<Reply, oneshot::error::RecvError>, ending: Option<Cause>) -> Waited {
     match answer {
-        Ok(reply) => Waited::Reply(reply, ending),
+        Ok(reply) => Waited::Reply(Box::new(reply), ending),
         // Spawners answer whatever they take; one that panicked is as good as never started.
         Err(_) => Waited::Withdrawn(ending.unwrap_or(Cause::Cancelled)),
     }

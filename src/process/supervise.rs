@@ -51,9 +51,17 @@ pub(super) struct Prepared {
 impl Run {
     /// Makes the files and queues the program; `None` when that failed and was answered.
     pub(super) fn prepare(mut self) -> Option<(Run, Prepared)> {
-        let deadline = self.request.deadline(Instant::now());
+        let now = Instant::now();
+        let deadline = self.request.deadline(now);
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            self.withdrawn(Cause::Timeout, "no time was left when it could start");
+            return None;
+        }
         match prepare(&self.shared, &self.request, deadline) {
             Ok((files, plan)) => {
+                if let Some(on_start) = &self.request.on_start {
+                    on_start.call();
+                }
                 let launched = launch(&self.shared, &self.request, plan);
                 Some((self, Prepared { files, launched, deadline }))
             }
@@ -297,7 +305,7 @@ impl Supervision {
         }
         report.strays = others && report.exit_code == Some(0) && !failed;
         report.stdio_tail =
-            self.files.capture.as_mut().map(|capture| capture.take_tail()).unwrap_or_default();
+            self.files.capture.as_ref().map(|capture| capture.tail()).unwrap_or_default();
         report.kills = self.kills;
         report.pid = Some(self.child.pid());
         report.timings = self.timings;

@@ -39,32 +39,42 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Looks for descendants that left the group. To be done before a signal: afterwards their
-    /// parents are gone, and with them the connection.
-    fn collect(&mut self, leader: i32) {
+    /// parents are gone, and with them the connection. `alive` says that the leader may be looked
+    /// at: its number may be a stranger's once it is reaped.
+    fn collect(&mut self, leader: i32, alive: bool) {
         let mut seen: HashSet<i32> = self.strays.iter().map(|stray| stray.pid).collect();
-        let mut found: Vec<i32> = seen.iter().copied().collect();
-        found.push(leader);
-        while let Some(parent) = found.pop() {
-            for pid in sys::children(parent) {
+        let mut parents: Vec<(i32, u64)> =
+            self.strays.iter().map(|stray| (stray.pid, stray.start)).collect();
+        parents.extend(process_stat(leader).filter(|_| alive).map(|stat| (leader, stat.start)));
+        while let Some((parent, start)) = parents.pop() {
+            let found = sys::children(parent);
+            // Still the same process after the look, so the children are its.
+            if process_stat(parent).is_none_or(|stat| stat.start != start) {
+                continue;
+            }
+            for pid in found {
                 if seen.len() >= MOST || !seen.insert(pid) {
                     continue;
                 }
-                found.push(pid);
-                self.strays.extend(stray(pid, parent, leader));
+                let Some((child, group)) = descendant(pid, parent) else { continue };
+                parents.push((pid, child.start));
+                if group != leader {
+                    self.strays.push(child);
+                }
             }
         }
     }
 
     /// Asks leader, group and strays to end (TERM, and CONT for those that are stopped).
     pub(super) fn terminate(&mut self, child: &Child) {
-        self.collect(child.pid());
+        self.collect(child.pid(), true);
         self.send(child, libc::SIGTERM);
         self.send(child, libc::SIGCONT);
     }
 
     /// Kills leader, group and strays.
     pub(super) fn kill(&mut self, child: &Child) {
-        self.collect(child.pid());
+        self.collect(child.pid(), true);
         self.send(child, libc::SIGKILL);
     }
 
@@ -72,7 +82,7 @@ impl Tree {
     pub(super) fn kill_rest(&mut self, child: &Child) {
         child.signal_group(libc::SIGKILL);
         // Children of strays are still found below them.
-        self.collect(child.pid());
+        self.collect(child.pid(), false);
         for stray in &self.strays {
             stray.signal(libc::SIGKILL);
         }
@@ -90,14 +100,10 @@ impl Tree {
     }
 }
 
-/// A handle on `pid`, if it is a child of `parent` outside the leader's group.
-fn stray(pid: i32, parent: i32, leader: i32) -> Option<Stray> {
+/// A handle on `pid`, if it is a child of `parent`, and its process group.
+fn descendant(pid: i32, parent: i32) -> Option<(Stray, i32)> {
     let pidfd = PidFd::open(pid).ok();
     // Looked at after the pidfd was opened: if it is the parent's child now, the pidfd is its.
     let stat = process_stat(pid)?;
-    (stat.parent == parent && stat.group != leader).then_some(Stray {
-        pid,
-        start: stat.start,
-        pidfd,
-    })
+    (stat.parent == parent).then_some((Stray { pid, start: stat.start, pidfd }, stat.group))
 }

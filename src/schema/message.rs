@@ -65,7 +65,17 @@ impl MessageType {
     /// Text that is no JSON or no object, a value that does not fit its field, or a required field
     /// missing anywhere in the tree.
     pub fn read_json(&self, text: &[u8]) -> Result<Parsed, ReadError> {
-        read::read(&self.tables, self.index, text)
+        read::read(&self.tables, self.index, text, Own::Checked)
+    }
+
+    /// As [`read_json`](Self::read_json), but this type's own required fields may be missing;
+    /// those below it may not.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_json`](Self::read_json).
+    pub fn read_json_partial(&self, text: &[u8]) -> Result<Parsed, ReadError> {
+        read::read(&self.tables, self.index, text, Own::Ignored)
     }
 
     /// Reads a JSON object with one list, `{"<field>":[…]}`, as a message in which only the

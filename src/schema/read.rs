@@ -5,8 +5,9 @@
 //! serve as numbers, and required fields are checked once over the whole tree. What the host drops
 //! or bends in silence is done the same way, and noted as a [`Loss`].
 //!
-//! Lists are never written packed, which every parser accepts. Fields are written in the order in which they are applied, so for a oneof the bytes end with
-//! the member that counts; earlier members are taken out again.
+//! Lists are never written packed, which every parser accepts. Fields are written in the order in
+//! which they are applied, so for a oneof the bytes end with the member that counts; earlier
+//! members are taken out again.
 
 use super::{
     error::{Loss, LossKind, ReadError},
@@ -34,14 +35,19 @@ pub struct Parsed {
 }
 
 /// Reads the message `index`.
-pub(super) fn read(tables: &Tables, index: u32, text: &[u8]) -> Result<Parsed, ReadError> {
+pub(super) fn read(
+    tables: &Tables,
+    index: u32,
+    text: &[u8],
+    own: inspect::Own,
+) -> Result<Parsed, ReadError> {
     json::with_tree(text, |node| {
         let Node::Object(members) = node else {
             return Err(ReadError::NotAnObject { found: node.found() });
         };
         let mut reader = Reader::new(tables, text.len());
         reader.message(index, &members, &Path::Root, 0)?;
-        reader.finish(index, inspect::Own::Checked)
+        reader.finish(index, own)
     })
 }
 

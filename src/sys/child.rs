@@ -319,7 +319,15 @@ fn execute(plan: &ChildPlan) -> c_int {
             }
             libc::EACCES => explanation = libc::EACCES,
             // The errors after which execvp goes on with the next directory of PATH.
-            libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
+            errno @ (libc::ENOENT
+            | libc::ENOTDIR
+            | libc::ESTALE
+            | libc::ENODEV
+            | libc::ETIMEDOUT) => {
+                if explanation != libc::EACCES {
+                    explanation = errno;
+                }
+            }
             errno => return errno,
         }
         candidate = candidate.wrapping_add(1);

@@ -2,8 +2,11 @@
 
 #![expect(unsafe_code, reason = "close_range is probed by a raw system call")]
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
+
+use super::procfs::is_own_namespace;
 
 /// Findings, made once.
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +45,21 @@ fn probe_memfd() -> (bool, bool) {
         tracing::warn!("this kernel cannot seal memfds: commands get files instead");
         return (false, false);
     }
-    let fd = OwnedFd::from(memfd.into_file());
-    let path = format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd());
-    let opened = std::fs::File::open(&path);
-    if let Err(error) = &opened {
-        tracing::warn!(%error, path, "/proc cannot be used for memfds: commands get files instead");
+    let file = memfd.into_file();
+    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    let usable = is_own_namespace() && same_file(&file, &path);
+    if !usable {
+        tracing::warn!(path, "/proc cannot be used for memfds: commands get files instead");
     }
-    (true, opened.is_ok())
+    (true, usable)
+}
+
+/// Whether the path leads to the open file: in a /proc of another pid namespace it would lead to
+/// a stranger's.
+fn same_file(file: &std::fs::File, path: &str) -> bool {
+    let identity = |file: &std::fs::File| file.metadata().map(|m| (m.dev(), m.ino())).ok();
+    std::fs::File::open(path).is_ok_and(|other| {
+        let found = identity(&other);
+        found.is_some() && found == identity(file)
+    })
 }

@@ -1,7 +1,11 @@
 //! The little that we read from /proc.
+//!
+//! A /proc of another pid namespace (a host's, mounted into a container) tells of strangers that
+//! have our numbers: then nothing is read from it at all.
 
 use std::fs;
 use std::io::Read;
+use std::sync::OnceLock;
 
 /// Fields of `/proc/<pid>/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +20,20 @@ pub(crate) struct ProcessStat {
     pub(crate) start: u64,
 }
 
+/// Whether the numbers in /proc are those that system calls take.
+pub(super) fn is_own_namespace() -> bool {
+    static OWN: OnceLock<bool> = OnceLock::new();
+    *OWN.get_or_init(|| {
+        let own = std::process::id().to_string();
+        fs::read_link("/proc/self").is_ok_and(|to| to.as_os_str() == own.as_str())
+    })
+}
+
 /// Reads `/proc/<pid>/stat`; `None` when there is no such process (or no /proc).
 pub(crate) fn process_stat(pid: i32) -> Option<ProcessStat> {
+    if !is_own_namespace() {
+        return None;
+    }
     parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
@@ -38,6 +54,9 @@ fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
 /// without the list.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
     let mut found = Vec::new();
+    if !is_own_namespace() {
+        return found;
+    }
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return found;
     };

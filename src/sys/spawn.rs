@@ -13,6 +13,7 @@ pub(crate) use super::child::Step;
 use super::child::{ChildPlan, RawSource};
 use super::clone::{Stack, clone_child};
 use super::features::features;
+use super::files::above_stdio;
 use super::mask::with_signals_blocked;
 use super::pidfd::{PidFd, WaitTarget, wait};
 
@@ -167,8 +168,9 @@ pub(crate) fn spawn(plan: &Plan, stack: &mut Stack, slot: &Slot) -> Result<Spawn
     let pidfd = (fd >= 0).then(|| {
         // SAFETY: the kernel made this descriptor for us when it made the child; the slot only
         // lends its number to others while this function runs.
-        PidFd::from(unsafe { OwnedFd::from_raw_fd(fd) })
+        unsafe { OwnedFd::from_raw_fd(fd) }
     });
+    let pidfd = pidfd.and_then(|fd| above_stdio(fd).ok()).map(PidFd::from);
     let Some(step) = Step::from_raw(child.failed_step.load(Ordering::SeqCst)) else {
         return Ok(Spawned { pid, pidfd });
     };

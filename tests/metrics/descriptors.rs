@@ -4,7 +4,7 @@
 //! binary again, with an address in its environment.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -41,8 +41,13 @@ fn without_descriptors_the_listener_neither_spins_nor_dies() {
     waiting.write_all(b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n").expect("sent");
     child.stdin.as_mut().expect("piped").write_all(b"connected\n").expect("sent");
     let cpu: u128 = line("cpu_ms=").trim().parse().expect("a number");
+    waiting.set_nonblocking(true).expect("set");
+    let early = waiting.peek(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(early, Err(ErrorKind::WouldBlock), "answered without a descriptor");
+    waiting.set_nonblocking(false).expect("set");
     // Spinning would take all of the drought; the rest is for a busy machine.
     assert!(cpu < DROUGHT.as_millis() / 4, "{cpu} ms of CPU while it could not accept");
+    child.stdin.as_mut().expect("piped").write_all(b"looked\n").expect("sent");
     let mut answer = String::new();
     waiting.read_to_string(&mut answer).expect("answered");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -60,8 +65,12 @@ fn child() {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("read");
     setrlimit(Resource::RLIMIT_NOFILE, 64, hard).expect("lowered");
     let mut hoard: Vec<File> = Vec::new();
-    while let Ok(file) = File::open("/dev/null") {
-        hoard.push(file);
+    // Twice: the listener may still be closing the connection of the scrape above.
+    for _ in 0..2 {
+        while let Ok(file) = File::open("/dev/null") {
+            hoard.push(file);
+        }
+        std::thread::sleep(Duration::from_millis(300));
     }
     println!("exhausted");
     let mut line = String::new();
@@ -69,6 +78,7 @@ fn child() {
     let before = cpu();
     std::thread::sleep(DROUGHT);
     println!("cpu_ms={}", (cpu() - before).as_millis());
+    std::io::stdin().read_line(&mut line).expect("told to let go");
     drop(hoard);
     std::io::stdin().read_line(&mut line).expect("told to end");
 }

@@ -6,25 +6,30 @@ use std::time::Duration;
 
 use mesos_command::event::{Event, ModuleKind, OutcomeKind};
 use mesos_command::metrics::catalogue::{METRICS, find};
-use mesos_command::metrics::{Registry, registry};
+use mesos_command::metrics::{CacheResult, FailureReason, KillSignal, Registry, WorkerRestart};
 use proptest::prelude::*;
 
 use crate::promql::{Token, tokens};
 use crate::support::{both, have, run};
 
-/// Puts every metric of the catalogue into the process's registry.
-pub(crate) fn fill(module: &str) {
-    metrics_of(registry(), module);
-}
-
-fn metrics_of(registry: &Registry, module: &str) {
+/// Puts every metric of the catalogue into `registry` and moves most of them.
+pub(crate) fn metrics_of(registry: &Registry, module: &str) {
     registry.set_build_info("1.11.0");
     let module = registry.module(module, ModuleKind::Isolator);
+    CacheResult::ALL.into_iter().for_each(|result| module.cache_request(result));
+    module.kill(KillSignal::Term);
     for event in [Event::Usage, Event::Prepare, Event::SlaveRunTaskLabelDecorator] {
         let event = module.event(event);
-        event.worker().up_inc();
+        event.worker().restart(WorkerRestart::Exit);
         event.call(OutcomeKind::Ok, Some(Duration::from_micros(700)));
-        event.run(OutcomeKind::Exit, Duration::from_secs(90));
+        event.call(OutcomeKind::Exit, Some(Duration::from_millis(3)));
+        event.queue(Duration::from_micros(30));
+        event.spawn(Duration::from_micros(100));
+        event.run(OutcomeKind::Ok, Duration::from_micros(600));
+        event.run_failed(OutcomeKind::Exit, FailureReason::Exit, Duration::from_secs(90));
+        event.output_bytes(100);
+        event.stray();
+        event.lossy_output();
     }
 }
 

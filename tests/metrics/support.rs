@@ -26,10 +26,16 @@ pub(crate) fn request(address: &MetricsAddress, method: &str, path: &str) -> Opt
     let mut answer = String::new();
     match address {
         MetricsAddress::Tcp(address) => {
-            exchange(TcpStream::connect(address).ok()?, &text, &mut answer)
+            let stream = TcpStream::connect(address).ok()?;
+            stream.set_read_timeout(Some(PATIENCE)).ok()?;
+            exchange(stream, &text, &mut answer)?;
         }
-        MetricsAddress::Unix(path) => exchange(UnixStream::connect(path).ok()?, &text, &mut answer),
-    }?;
+        MetricsAddress::Unix(path) => {
+            let stream = UnixStream::connect(path).ok()?;
+            stream.set_read_timeout(Some(PATIENCE)).ok()?;
+            exchange(stream, &text, &mut answer)?;
+        }
+    }
     let (head, body) = answer.split_once("\r\n\r\n")?;
     Some(Answer {
         status: head.split(' ').nth(1)?.parse().ok()?,
@@ -38,6 +44,7 @@ pub(crate) fn request(address: &MetricsAddress, method: &str, path: &str) -> Opt
     })
 }
 
+/// Sends a request and reads until the server closes the connection.
 fn exchange<S: Read + Write>(mut stream: S, text: &str, answer: &mut String) -> Option<()> {
     stream.write_all(text.as_bytes()).ok()?;
     stream.read_to_string(answer).ok()?;

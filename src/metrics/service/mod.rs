@@ -160,3 +160,34 @@ fn block_signals() {
         tracing::warn!(%error, "cannot block signals on the metrics thread");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::event::{Event, ModuleKind};
+
+    #[test]
+    fn the_thread_folds_samples_in_again_and_again() {
+        let registry: &'static Registry = Box::leak(Box::new(Registry::new()));
+        let module = registry.module("m", ModuleKind::Isolator);
+        let _service = Service::start(registry).expect("a thread");
+        for round in 0..2 {
+            module.event(Event::Usage).spawn(Duration::from_millis(1));
+            let start = Instant::now();
+            while registry.staged() > 0 {
+                assert!(start.elapsed() < 6 * UPKEEP_INTERVAL, "no upkeep in round {round}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_is_counted_and_contained() {
+        let registry = Registry::new();
+        assert_eq!(guarded(&registry, || panic!("on purpose")), None::<()>);
+        assert_eq!(guarded(&registry, || 5), Some(5));
+        assert!(registry.render().contains("mesos_command_panics_total 1\n"));
+    }
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""The module inside real Mesos libraries: every scenario in every release, and a table at the end.
+
+Exit status: 0 all ran and passed; 1 something failed; 3 a library could not be had (with
+ALLOW_OFFLINE=1 such releases are skipped, with the reason, and do not count as a failure).
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import contract
+import faults
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+FETCH = ROOT / "cpp/host/real-mesos/fetch.py"
+RELEASES = ["1.8.1", "1.9.0", "1.10.0", "1.11.0"]
+# Scenarios whose files are beside this one: (scenario, modules).
+WRITTEN = [("examples", "examples"), ("all-events", "record"), ("failing", "failing"),
+           ("in-flight", "failing"), ("no-name", "no-name"),
+           ("bad-parameter", "bad-parameter")]
+
+
+class Suite:
+    """One release's run."""
+
+    def __init__(self, host, release, scratch):
+        self.host, self.release, self.scratch = host, release, scratch
+        self.passed, self.failed = [], []
+
+    def play(self, name, command, complaints=lambda: []):
+        log = self.scratch / f"{name}.log"
+        started = time.monotonic()
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=600)
+        took = time.monotonic() - started
+        wrong = complaints() if done.returncode == 0 else []
+        good = done.returncode == 0 and not wrong
+        (self.passed if good else self.failed).append(name)
+        summary = done.stdout.strip().splitlines()[-1:] or ["no output"]
+        print(f"{self.release:8} {name:16} {'ok' if good else 'FAILED':8} {took:6.1f} s  "
+              f"{summary[0]}", flush=True)
+        if not good:
+            print(done.stdout, *wrong, sep="\n")
+            print(f"exit status {done.returncode}; the log ends with:")
+            if log.exists():
+                print("\n".join(log.read_text(errors="replace").splitlines()[-30:]), flush=True)
+
+    def run(self, name, modules, scenario, *more, complaints=lambda: []):
+        self.play(name, [self.host, "run", "--mesos", self.release, "--modules", modules,
+                         "--scenario", scenario, "--log", self.scratch / f"{name}.log", *more],
+                  complaints)
+
+    def generated(self, name, source, *more, complaints=lambda: []):
+        """A scenario that a table makes; ${HERE} in its modules file is this directory."""
+        modules = self.scratch / f"{name}.modules.json"
+        modules.write_text(json.dumps(source.modules()).replace("${HERE}", str(HERE)))
+        scenario = self.scratch / f"{name}.scenario.json"
+        scenario.write_text(json.dumps(source.scenario()))
+        self.run(name, modules, scenario, *more, complaints=complaints)
+
+    def all(self):
+        library = self.host.with_name("libmesos_command_modules.so")
+        mesos = ROOT / "target/real-mesos" / self.release / "libmesos.so"
+        self.play("symbols", [ROOT / "cpp/tests/symbols.sh", library, mesos])
+        for scenario, modules in WRITTEN:
+            self.run(scenario, HERE / f"{modules}.modules.json",
+                     HERE / f"{scenario}.scenario.json")
+        state = self.scratch / "state"
+        contract.write_state(state)
+        self.generated("contract", contract, "--set", f"STATE={state}",
+                       "--set", f"DIRECTORY={os.getcwd()}", "--set", f"USER_ID={os.getuid()}",
+                       complaints=lambda: contract.check_state(state))
+        self.generated("faults", faults)
+        self.cluster()
+
+    def cluster(self):
+        self.play("cluster", [self.host, "cluster", "--mesos", self.release, "--modules",
+                              HERE / "record.modules.json", "--records", "--tasks", "9",
+                              "--restart", "kill"])
+
+
+def fetch(release):
+    """0: there; 3: PyPI cannot be reached; anything else: broken."""
+    return subprocess.run([sys.executable, FETCH, release], check=False).returncode
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--host", type=pathlib.Path, default=ROOT / "target/release/mesos-host")
+    parser.add_argument("releases", nargs="*", metavar="RELEASE", default=RELEASES,
+                        help=f"default: {' '.join(RELEASES)}")
+    arguments = parser.parse_args()
+    offline = os.environ.get("ALLOW_OFFLINE") == "1"
+    table, passed, failed, missing = [], 0, 0, 0
+    for release in arguments.releases:
+        status = fetch(release)
+        if status:
+            why = "PyPI cannot be reached" if status == 3 else f"fetch.py ended with {status}"
+            skipped = status == 3 and offline
+            missing += not skipped
+            table.append((release, "skipped" if skipped else "FAILED", why))
+            continue
+        with tempfile.TemporaryDirectory(prefix="mesos-suite-") as scratch:
+            suite = Suite(arguments.host, release, pathlib.Path(scratch))
+            suite.all()
+        passed, failed = passed + len(suite.passed), failed + len(suite.failed)
+        if suite.failed:
+            table.append((release, "FAILED", ", ".join(suite.failed)))
+        else:
+            table.append((release, "ran", f"{len(suite.passed)} scenarios"))
+    print("\nMesos    result   ")
+    for release, result, why in table:
+        print(f"{release:8} {result:8} {why}")
+    print(f"{passed} passed, {failed + missing} failed")
+    sys.exit(1 if failed else 3 if missing else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,415 @@
+//! Hosts that are odd: each in a process of its own, which is this test binary again.
+
+#![expect(unsafe_code, reason = "the host itself is changed: filters, signals, descriptors")]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use mesos_command::event::OutcomeKind::{self, Exit, Ok, SpawnError, StatusLost, Timeout};
+use mesos_command::process::IoMode;
+
+use crate::inherit::{assert_clean, inherited};
+use crate::support::{command, probe, runner, script, serial};
+
+const MODE: &str = "RUNNER_TEST_MODE";
+const LIST: &str = "RUNNER_TEST_FAIL";
+
+/// Runs `mode` in a process of its own.
+fn in_own_process(mode: &str, syscalls: &str) {
+    let _oracle = serial();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["modes::in_subprocess", "--exact", "--ignored", "--nocapture"])
+        .args(["--test-threads", "1"])
+        .env(MODE, mode)
+        .env(LIST, syscalls)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    for line in text.lines().filter(|line| line.contains("SKIPPED")) {
+        println!("{line}");
+    }
+    assert!(output.status.success(), "{mode} {syscalls}: {}\n{text}", output.status);
+}
+
+#[test]
+#[ignore = "started by the other tests of this module"]
+fn in_subprocess() {
+    match std::env::var(MODE).as_deref() {
+        Result::Ok("refused") => refused(&std::env::var(LIST).unwrap()),
+        Result::Ok("sigchld") => sigchld_ignored(),
+        Result::Ok("reaper") => reaper_in_the_host(),
+        Result::Ok("signals") => signals_blocked_and_ignored(),
+        Result::Ok("closed") => standard_descriptors_closed(),
+        Result::Ok("memory") => memory(),
+        Result::Ok("hung") => hung_exec(),
+        Result::Ok("descriptors") => no_descriptors_left(),
+        Result::Ok("umask") => umask(),
+        other => println!("SKIPPED: started without a mode: {other:?}"),
+    }
+}
+
+// What old kernels and seccomp filters refuse.
+
+#[test]
+fn every_refused_system_call_has_a_fallback() {
+    // By number: clone3 435, close_range 436, pidfd_open 434, pidfd_send_signal 424, memfd_create
+    // 319; with ENOSYS (38) as an old kernel says, or EPERM (1) as a container's filter does.
+    for list in [
+        "435=38",
+        "late,435=1",
+        "436=38",
+        "435=38,436=38",
+        "434=1",
+        "434=38,424=38",
+        "319=38",
+        "319=1,436=1",
+        "435=38,436=38,434=38,424=38,319=38",
+    ] {
+        in_own_process("refused", list);
+    }
+}
+
+/// Makes the listed system calls fail in this thread and all that it starts.
+fn refuse(list: &str) {
+    let statement = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let load = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0);
+    let mut program = vec![load];
+    for (number, errno) in list.split(',').filter_map(|entry| entry.split_once('=')) {
+        let (number, errno): (u32, u32) = (number.parse().unwrap(), errno.parse().unwrap());
+        let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        program.push(statement(equal, 0, 1, number));
+        program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno));
+    }
+    program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
+    let filter = libc::sock_fprog {
+        len: u16::try_from(program.len()).unwrap(),
+        filter: program.as_mut_ptr(),
+    };
+    let all_threads = libc::SECCOMP_FILTER_FLAG_TSYNC;
+    // SAFETY: the filter's program is live and of the stated length.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                all_threads,
+                &raw const filter
+            ),
+            0
+        );
+    }
+}
+
+fn refused(list: &str) {
+    if !cfg!(target_arch = "x86_64") {
+        println!("SKIPPED: the system call numbers of the test are those of x86_64");
+        return;
+    }
+    // The C library itself cannot start a thread when clone3 gives EPERM.
+    if list.starts_with("late") {
+        runner();
+    }
+    refuse(list);
+    the_usual();
+}
+
+/// The outcomes and promises that must be the same everywhere.
+fn the_usual() {
+    let oracle = serial();
+    for io in [IoMode::Files, IoMode::MemfdInput, IoMode::Memfd] {
+        let expect = |steps: &str, outcome: OutcomeKind| {
+            let case = probe(steps).timeout(3000).with(|spec| spec.io = io);
+            let case = case.env("PROBE_BG", "ignore:SIGTERM;sleep:60000");
+            let report = case.run();
+            assert_eq!(report.outcome, outcome, "{steps} {io:?}: {report:?}");
+            report
+        };
+        let mut case = probe("copy-stdin").with(|spec| spec.io = io);
+        case.input = b"text".to_vec();
+        assert_eq!(case.run().output, b"text");
+        assert_clean(&inherited(&probe("print").with(|spec| spec.io = io)));
+        assert_eq!(expect("stderr:why;exit:3", Exit).stdio_tail, b"why");
+        assert_eq!(expect("signal:9", OutcomeKind::Signal).signal, Some(9));
+        expect("sparse:9999999999;sleep:60000", OutcomeKind::OutputTooLarge);
+        let case = probe("fork:BG;ignore:SIGTERM;sleep:60000").timeout(200).grace(50);
+        let case = case.env("PROBE_BG", "setsid;ignore:SIGTERM;sleep:60000");
+        assert_eq!(case.with(|spec| spec.io = io).run().outcome, Timeout);
+        let case = probe("fork:BG").env("PROBE_BG", "sleep:60000").kill_background();
+        let report = case.with(|spec| spec.io = io).run();
+        assert_eq!((report.outcome, report.strays), (Ok, true), "{report:?}");
+        oracle.check();
+    }
+    assert_eq!(command("/no/such").run().outcome, SpawnError);
+    let report = probe("stderr-bytes:50000000").run();
+    assert!(report.stdio_tail.ends_with(b"THE END"), "{report:?}");
+}
+
+// A host that takes our children's status.
+
+#[test]
+fn a_host_that_ignores_sigchld() {
+    in_own_process("sigchld", "");
+}
+
+fn sigchld_ignored() {
+    // SAFETY: ignoring a signal runs no code.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    serial_without_status();
+    for (steps, outcome) in [("exit:3", Exit), ("signal:9", OutcomeKind::Signal), ("output:{}", Ok)]
+    {
+        let report = probe(steps).run();
+        let lost = report.outcome == StatusLost;
+        assert!(lost || report.outcome == outcome, "{steps}: {report:?}");
+        if lost {
+            println!("SKIPPED: this kernel does not tell the status of a collected child");
+        }
+    }
+    assert_eq!(probe("sleep:60000").timeout(100).run().outcome, Timeout);
+    assert_eq!(command("/no/such").run().outcome, SpawnError);
+    let case = probe("ignore:SIGTERM;sleep:60000").timeout(100).grace(50);
+    assert_eq!(case.run().outcome, Timeout);
+}
+
+/// The usual oracle starts with a run that must succeed, which this host may not see.
+fn serial_without_status() {
+    assert!(matches!(probe("output:{}").run().outcome, Ok | StatusLost));
+}
+
+#[test]
+fn a_host_that_waits_for_everything() {
+    in_own_process("reaper", "");
+}
+
+fn reaper_in_the_host() {
+    std::thread::spawn(|| {
+        loop {
+            let any = nix::unistd::Pid::from_raw(-1);
+            if nix::sys::wait::waitpid(any, None).is_err() {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+    });
+    for _ in 0..100 {
+        let report = probe("exit:3").run();
+        let right = (report.outcome, report.exit_code) == (Exit, Some(3));
+        assert!(right || report.outcome == StatusLost, "{report:?}");
+    }
+    assert_eq!(probe("sleep:60000").timeout(100).run().outcome, Timeout);
+}
+
+#[test]
+fn a_host_that_blocks_and_ignores_signals() {
+    in_own_process("signals", "");
+}
+
+fn signals_blocked_and_ignored() {
+    use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+    // SAFETY: ignoring signals runs no code.
+    unsafe {
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGPIPE, libc::SIGHUP, libc::SIGUSR1, 40]
+        {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None).unwrap();
+    let _oracle = serial();
+    assert_clean(&inherited(&probe("print")));
+    let report = probe("sleep:60000").timeout(100).grace(60_000).run();
+    assert_eq!((report.outcome, report.signal), (Timeout, Some(15)), "TERM is heard");
+    let mut pending = SigSet::empty();
+    let mut now = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut now)).unwrap();
+    pending.add(nix::sys::signal::Signal::SIGTERM);
+    assert!(now.contains(nix::sys::signal::Signal::SIGTERM), "our thread's mask is untouched");
+}
+
+#[test]
+fn a_host_without_standard_descriptors() {
+    in_own_process("closed", "");
+}
+
+fn standard_descriptors_closed() {
+    use mesos_command::process::Stdio;
+    runner();
+    for closed in [[0].as_slice(), &[1], &[0, 2], &[0, 1, 2]] {
+        let kept: Vec<_> = (0..3)
+            .map(|fd| unsafe {
+                // SAFETY: descriptors only; those that are closed are put back below.
+                let copy = libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 100);
+                if closed.contains(&fd) {
+                    libc::close(fd);
+                }
+                copy
+            })
+            .collect();
+        let mut results = Vec::new();
+        for stdio in [Stdio::Capture, Stdio::Null, Stdio::Inherit] {
+            for io in [IoMode::Files, IoMode::MemfdInput, IoMode::Memfd] {
+                let case = probe("print").with(|spec| (spec.stdio, spec.io) = (stdio, io));
+                results.push(case.run());
+                let mut case = probe("copy-stdin").with(|spec| spec.io = io);
+                case.input = b"input".to_vec();
+                results.push(case.run());
+            }
+        }
+        // A descriptor of a run may have had one of the numbers.
+        crate::support::settle();
+        for (fd, copy) in (0..3).zip(kept) {
+            // SAFETY: puts the descriptors back.
+            unsafe { libc::dup2(copy, fd) };
+        }
+        for pair in results.chunks(2) {
+            assert_clean(&crate::inherit::parse(&pair[0].output));
+            assert_eq!(pair[1].output, b"input", "{closed:?}: {pair:?}");
+        }
+    }
+}
+
+// A large host, and a poor one.
+
+#[test]
+fn a_host_with_a_gigabyte_of_memory_starts_as_fast() {
+    in_own_process("memory", "");
+}
+
+fn memory() {
+    let _oracle = serial();
+    let measure = || {
+        let faults = || {
+            let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF);
+            usage.unwrap().minor_page_faults()
+        };
+        let before = faults();
+        let mut times: Vec<Duration> =
+            (0..60).map(|_| probe("exit:1").run().timings.spawn).collect();
+        times.sort();
+        (times[30], faults() - before)
+    };
+    measure();
+    let (small, _) = measure();
+    let mut block = vec![0u8; 1 << 30];
+    for page in block.chunks_mut(4096) {
+        page[0] = 1;
+    }
+    let (large, faults) = measure();
+    println!("median start {small:?} small, {large:?} with 1 GiB, {faults} faults in 60 runs");
+    // A fork would copy 262,144 page table entries each time: 40 to 90 ms, and a fault for each
+    // page that we touch afterwards.
+    assert!(large < small * 3 + Duration::from_millis(2), "{large:?} after {small:?}");
+    let start = Instant::now();
+    block.chunks_mut(4096).for_each(|page| page[0] = 2);
+    std::hint::black_box(&block);
+    println!("touching all again took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_host_that_runs_out_of_descriptors() {
+    in_own_process("descriptors", "");
+}
+
+fn no_descriptors_left() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let oracle = serial();
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let mut outcomes = Vec::new();
+    // The limit is on the number: below the first free one nothing can be opened.
+    for limit in 8..32 {
+        setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
+        let report = probe("output:{}").run();
+        // The last descriptor that is needed is the one to read the output.
+        let expected = [Ok, SpawnError, OutcomeKind::InvalidOutput];
+        assert!(expected.contains(&report.outcome), "{report:?}");
+        if report.outcome != Ok {
+            let told = report.message.contains("EMFILE") || report.message.contains("os error 24");
+            assert!(told, "{report:?}");
+        }
+        outcomes.push(report.outcome);
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    assert_eq!((outcomes.first(), outcomes.last()), (Some(&SpawnError), Some(&Ok)));
+    oracle.check();
+}
+
+#[test]
+fn a_host_with_an_odd_umask() {
+    in_own_process("umask", "");
+}
+
+fn umask() {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o777));
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    let path = script(
+        directory.path(),
+        "modes",
+        "#!/bin/sh\nstat -c %a \"${1%/*}\" \"$1\" \"$2\" \"$3\" | tr '\\n' ' ' >\"$2\"\n",
+    );
+    assert_eq!(String::from_utf8(command(path).run().output).unwrap(), "700 600 600 600 ");
+}
+
+// A program that hangs in execve.
+
+#[test]
+fn an_execve_that_hangs_is_ended_at_the_deadline() {
+    in_own_process("hung", "");
+}
+
+fn hung_exec() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("hung");
+    std::fs::copy("/bin/true", &program).unwrap();
+    let Some(_guard) = hang(&program) else { return };
+    let _oracle = serial();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for _ in 0..3 {
+        let sender = sender.clone();
+        let request = command(&program).timeout(1500).request();
+        runner().submit(request, None, None, move |report| {
+            let _ = sender.send(report);
+        });
+    }
+    drop(sender);
+    std::thread::sleep(Duration::from_millis(50));
+    // All usual threads are stuck now, and others still run.
+    let start = Instant::now();
+    assert_eq!(probe("output:{}").run().outcome, Ok);
+    assert!(start.elapsed() < Duration::from_millis(1300), "{:?}", start.elapsed());
+    for report in receiver {
+        assert_eq!(report.outcome, Timeout, "{report:?}");
+        assert!(report.timings.total < Duration::from_secs(4), "{report:?}");
+    }
+}
+
+/// Makes executions of a file wait for an answer that nobody gives.
+fn hang(path: &std::path::Path) -> Option<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd;
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: the path is a C string; the descriptor is new.
+    unsafe {
+        let fd = libc::fanotify_init(
+            libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC,
+            libc::O_RDONLY as libc::c_uint,
+        );
+        if fd < 0 {
+            println!("SKIPPED hung execve: fanotify_init: {}", std::io::Error::last_os_error());
+            return None;
+        }
+        let owner = std::os::fd::OwnedFd::from_raw_fd(fd);
+        let marked = libc::fanotify_mark(
+            fd,
+            libc::FAN_MARK_ADD,
+            libc::FAN_OPEN_EXEC_PERM,
+            libc::AT_FDCWD,
+            name.as_ptr(),
+        );
+        if marked != 0 {
+            println!("SKIPPED hung execve: fanotify_mark: {}", std::io::Error::last_os_error());
+            return None;
+        }
+        Some(owner)
+    }
+}

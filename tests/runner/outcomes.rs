@@ -1,0 +1,95 @@
+//! The table: fault, limit, outcome.
+
+use mesos_command::event::OutcomeKind::{self, *};
+use mesos_command::process::IoMode;
+
+use crate::support::{probe, serial};
+
+/// Steps of the probe, expected outcome, exit code, signal, text that the message must contain.
+type Row = (&'static str, OutcomeKind, Option<i32>, Option<i32>, &'static str);
+
+const ROWS: &[Row] = &[
+    ("output:{}", Ok, Some(0), None, ""),
+    ("", Ok, Some(0), None, ""),
+    ("rename:{}", Ok, Some(0), None, ""),
+    ("leave:more;output:{}", Ok, Some(0), None, ""),
+    ("exit:1", Exit, Some(1), None, ""),
+    ("output:{};exit:1", Exit, Some(1), None, ""),
+    ("exit:126", Exit, Some(126), None, ""),
+    ("exit:127", Exit, Some(127), None, ""),
+    ("exit:255", Exit, Some(255), None, ""),
+    ("signal:1", Signal, None, Some(1), ""),
+    ("signal:6", Signal, None, Some(6), ""),
+    ("signal:9", Signal, None, Some(9), ""),
+    ("signal:11", Signal, None, Some(11), ""),
+    ("signal:13", Signal, None, Some(13), ""),
+    ("signal:15", Signal, None, Some(15), ""),
+    ("become:symlink", InvalidOutput, Some(0), None, "symbolic link"),
+    ("become:fifo", InvalidOutput, Some(0), None, "FIFO"),
+    ("become:directory", InvalidOutput, Some(0), None, "directory"),
+    ("become:socket", InvalidOutput, Some(0), None, "socket"),
+    ("become:nothing", InvalidOutput, Some(0), None, "output"),
+    ("fill:1000000", Ok, Some(0), None, ""),
+    ("fill:1048576", Ok, Some(0), None, ""),
+    ("fill:1048577", OutputTooLarge, Some(0), None, "1048577"),
+    ("sparse:1099511627776", OutputTooLarge, Some(0), None, "1099511627776"),
+    ("sparse:1099511627776;sleep:60000", OutputTooLarge, None, Some(9), "1099511627776"),
+    ("fill:2000000;ignore:SIGTERM;sleep:60000", OutputTooLarge, None, Some(9), "1048576"),
+];
+
+#[test]
+fn every_fault_has_its_outcome() {
+    let oracle = serial();
+    for io in [IoMode::Files, IoMode::MemfdInput] {
+        for (steps, outcome, code, signal, message) in ROWS {
+            let report = probe(steps).with(|spec| spec.io = io).run();
+            let seen = (report.outcome, report.exit_code, report.signal);
+            assert_eq!(seen, (*outcome, *code, *signal), "{steps} with {io:?}: {report:?}");
+            assert!(report.message.contains(message), "{steps}: {report:?}");
+            assert!(report.pid.is_some());
+            oracle.check();
+        }
+    }
+}
+
+#[test]
+fn every_signal_is_told() {
+    let _oracle = serial();
+    let stopping_or_ignored = [17, 18, 19, 20, 21, 22, 23, 28];
+    for signal in (1..=31).filter(|signal| !stopping_or_ignored.contains(signal)) {
+        let report = probe(&format!("signal:{signal}")).run();
+        assert_eq!((report.outcome, report.signal), (Signal, Some(signal)), "{report:?}");
+    }
+}
+
+#[test]
+fn with_memfds_for_all_the_plain_outcomes_are_the_same() {
+    let _oracle = serial();
+    for (steps, outcome, code, signal, message) in ROWS {
+        // A memfd has no directory entry that could be replaced.
+        if steps.contains("become") || steps.contains("rename") || steps.contains("leave") {
+            continue;
+        }
+        let report = probe(steps).with(|spec| spec.io = IoMode::Memfd).run();
+        let seen = (report.outcome, report.exit_code, report.signal);
+        assert_eq!(seen, (*outcome, *code, *signal), "{steps}: {report:?}");
+        assert!(report.message.contains(message), "{steps}: {report:?}");
+    }
+}
+
+#[test]
+fn the_error_file_and_the_tail_explain_a_failure() {
+    let _oracle = serial();
+    let report = probe("error:disk full;stdout:one;stderr:two;exit:4").run();
+    assert_eq!(report.outcome, Exit);
+    assert_eq!(report.error_file, b"disk full");
+    assert_eq!(report.stdio_tail, b"onetwo");
+    assert!(report.message.is_empty());
+
+    let long = "e".repeat(10_000);
+    assert_eq!(probe(&format!("error:{long};exit:1")).run().error_file.len(), 4096);
+    for kind in ["symlink", "fifo", "directory", "nothing"] {
+        let report = probe(&format!("error-become:{kind};exit:1")).run();
+        assert_eq!((report.outcome, &*report.error_file), (Exit, b"".as_slice()), "{kind}");
+    }
+}

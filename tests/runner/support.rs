@@ -1,0 +1,273 @@
+//! Building requests, and the oracle that nothing is left behind.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mesos_command::event::Event;
+use mesos_command::process::{
+    Background, CancelToken, CommandLine, CommandSpec, Input, IoMode, Request, RunReport, Runner,
+    Stdio,
+};
+
+/// What may be said about a run, with the defaults of most tests.
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub(crate) spec: CommandSpec,
+    pub(crate) input: Vec<u8>,
+}
+
+/// The probe with these steps.
+pub(crate) fn probe(steps: &str) -> Case {
+    command(env!("CARGO_BIN_EXE_mcmd-probe")).env("PROBE", steps)
+}
+
+/// Some other program.
+pub(crate) fn command(path: impl AsRef<Path>) -> Case {
+    let environment: Vec<OsString> = vec!["PATH=/usr/bin:/bin".into(), "LC_ALL=C".into()];
+    Case {
+        spec: CommandSpec {
+            event: Event::Prepare,
+            module: "test".into(),
+            command: CommandLine::Path(path.as_ref().into()),
+            environment: environment.into(),
+            timeout: Some(Duration::from_secs(20)),
+            kill_grace: Duration::from_millis(200),
+            max_output_bytes: 1 << 20,
+            io: IoMode::Files,
+            stdio: Stdio::Capture,
+            background: Background::Keep,
+            temp_dir: None,
+        },
+        input: b"{\"in\":1}".to_vec(),
+    }
+}
+
+impl Case {
+    pub(crate) fn env(mut self, key: &str, value: &str) -> Case {
+        let mut entries: Vec<OsString> = self.spec.environment.to_vec();
+        entries.push(format!("{key}={value}").into());
+        self.spec.environment = entries.into();
+        self
+    }
+
+    pub(crate) fn timeout(mut self, milliseconds: u64) -> Case {
+        self.spec.timeout = Some(Duration::from_millis(milliseconds));
+        self
+    }
+
+    pub(crate) fn grace(mut self, milliseconds: u64) -> Case {
+        self.spec.kill_grace = Duration::from_millis(milliseconds);
+        self
+    }
+
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut CommandSpec)) -> Case {
+        change(&mut self.spec);
+        self
+    }
+
+    pub(crate) fn kill_background(self) -> Case {
+        self.with(|spec| spec.background = Background::Kill)
+    }
+
+    pub(crate) fn request(&self) -> Request {
+        Request::new(Arc::new(self.spec.clone()), Input::Text(self.input.as_slice().into()))
+    }
+
+    pub(crate) fn run(&self) -> RunReport {
+        runner().run_blocking(self.request(), None, None)
+    }
+
+    pub(crate) fn run_with(&self, cancel: CancelToken) -> RunReport {
+        runner().run_blocking(self.request(), None, Some(cancel))
+    }
+}
+
+pub(crate) fn runner() -> Arc<Runner> {
+    Runner::global().expect("the runner starts")
+}
+
+/// Tests of this binary look at the whole process, so one runs at a time.
+pub(crate) fn serial() -> Oracle {
+    serial_after(|| ())
+}
+
+/// As [`serial`], with a preparation that may leave something behind.
+pub(crate) fn serial_after(prepare: impl FnOnce()) -> Oracle {
+    static LOCK: Mutex<()> = Mutex::new(());
+    let guard = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    // Orphans come to us and so cannot hide.
+    nix::sys::prctl::set_child_subreaper(true).expect("Linux 3.4");
+    let warm = probe("output:{}").run();
+    assert_eq!(warm.output, b"{}", "{warm:?}");
+    prepare();
+    reap_orphans();
+    settle();
+    Oracle { before: Snapshot::take(), _guard: guard }
+}
+
+/// Waits until no run goes on: the answer of a run comes before its files are gone.
+pub(crate) fn settle() {
+    eventually("no run goes on", || {
+        call_directories().is_empty()
+            // A thread gets its name when it first runs.
+            && threads().len() >= 4
+            && !descriptors().iter().any(|fd| fd.contains("memfd:") || fd.contains("pidfd"))
+    });
+}
+
+/// Demands at its end that the process is as it was.
+pub(crate) struct Oracle {
+    before: Snapshot,
+    _guard: MutexGuard<'static, ()>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Snapshot {
+    children: BTreeSet<i32>,
+    descriptors: BTreeSet<String>,
+    threads: Vec<String>,
+    directories: Vec<PathBuf>,
+    sigchld: String,
+}
+
+impl Snapshot {
+    fn take() -> Snapshot {
+        Snapshot {
+            children: children(),
+            descriptors: descriptors(),
+            threads: threads(),
+            directories: call_directories(),
+            sigchld: sigchld(),
+        }
+    }
+}
+
+impl Oracle {
+    /// Checks now instead of at the end.
+    pub(crate) fn check(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            reap_orphans();
+            let now = Snapshot::take();
+            if now == self.before {
+                return;
+            }
+            if Instant::now() > deadline {
+                panic!("left behind:\nbefore {:#?}\nafter {now:#?}", self.before);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check();
+        }
+    }
+}
+
+/// Collects dead orphans, but leaves leaders to the runner: those are not ours to wait for while a
+/// run goes on, so it is called only in between.
+fn reap_orphans() {
+    for pid in children() {
+        let pid = nix::unistd::Pid::from_raw(pid);
+        let _ = nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
+    }
+}
+
+pub(crate) fn children() -> BTreeSet<i32> {
+    let mut found = BTreeSet::new();
+    for task in std::fs::read_dir("/proc/self/task").expect("/proc").flatten() {
+        let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    found
+}
+
+fn descriptors() -> BTreeSet<String> {
+    let entries = std::fs::read_dir("/proc/self/fd").expect("/proc");
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let to = std::fs::read_link(entry.path()).ok()?;
+            let to = to.to_string_lossy().into_owned();
+            // The listing itself.
+            (!to.ends_with("/fd")).then(|| format!("{:?} -> {to}", entry.file_name()))
+        })
+        .collect()
+}
+
+fn threads() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir("/proc/self/task")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
+        .filter(|name| name.starts_with("mcmd-"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Directories of calls in all places where this process may have one.
+fn call_directories() -> Vec<PathBuf> {
+    let prefix = format!("mesos-command.{}.", std::process::id());
+    let mut found = Vec::new();
+    for parent in ["/run", "/dev/shm", "/tmp"] {
+        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                let calls = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
+                found.extend(calls.map(|call| call.path()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sigchld() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bit = |key: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("0");
+        u64::from_str_radix(mask.trim(), 16).unwrap_or(0) >> (libc::SIGCHLD - 1) & 1
+    };
+    format!("ignored {} caught {}", bit("SigIgn:"), bit("SigCgt:"))
+}
+
+/// Waits until a condition holds.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "still not: {what}");
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+/// Whether a process runs (a zombie does not).
+pub(crate) fn alive(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").starts_with(" Z"))
+}
+
+/// The pid that a probe wrote to `path` by its `touch` step.
+pub(crate) fn pid_in(path: &Path) -> i32 {
+    let mut pid = None;
+    eventually("a pid in the file", || {
+        pid = std::fs::read_to_string(path).ok().and_then(|text| text.parse().ok());
+        pid.is_some()
+    });
+    pid.expect("just seen")
+}
+
+/// Makes an executable file.
+pub(crate) fn script(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, text).expect("writable");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("ours");
+    path
+}
