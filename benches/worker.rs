@@ -133,6 +133,7 @@ fn side(name: &'static str, calls: impl FnMut(usize) + 'static) -> Side {
     Side { name, calls: Box::new(calls), rounds: Vec::new() }
 }
 
+#[expect(clippy::zombie_processes, reason = "it ends with its pipes, as the bench does")]
 fn bare(worker: &Path, input: &[u8]) -> Side {
     let mut child = Command::new(worker)
         .stdin(StdStdio::piped())
