@@ -5,6 +5,7 @@ mod call;
 mod check;
 mod explain;
 mod input;
+mod load;
 mod table;
 
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ enum Subcommands {
     Check(check::Arguments),
     /// Run the commands of events as the agent would, and show the answers
     Call(call::Arguments),
+    /// Make usage calls at a given pace and show latencies, cache results and growth
+    Load(load::Arguments),
     /// Show events, their inputs and outputs, and the parameters
     Explain(explain::Arguments),
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Subcommands::Check(arguments) => check::run(&arguments),
         Subcommands::Call(arguments) => call::run(&arguments),
+        Subcommands::Load(arguments) => load::run(&arguments),
         Subcommands::Explain(arguments) => explain::run(&arguments),
     };
     match result {
