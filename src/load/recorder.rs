@@ -39,6 +39,8 @@ struct Kind {
 pub struct Recorder {
     /// Answered during the call. A lock of its own, which the calling thread alone takes.
     at_once: Mutex<Kind>,
+    /// The same calls, counted from when they were begun: without the generator's own delay.
+    from_begun: Mutex<Histogram<u64>>,
     /// Answered later, on other threads.
     later: Mutex<Kind>,
     /// Of either, during the warm-up.
@@ -50,6 +52,7 @@ pub struct Recorder {
 #[derive(Debug)]
 pub(super) struct Recorded {
     pub(super) at_once: Histogram<u64>,
+    pub(super) from_begun: Histogram<u64>,
     pub(super) later: Histogram<u64>,
     pub(super) warm_up: Histogram<u64>,
 }
@@ -59,6 +62,7 @@ pub(super) struct Recorded {
 pub struct Reply {
     recorder: Arc<Recorder>,
     due: Instant,
+    begun: Instant,
     measured: bool,
 }
 
@@ -67,6 +71,7 @@ impl Recorder {
         let kind = || Mutex::new(Kind { whole: histogram(), lately: histogram() });
         Arc::new(Recorder {
             at_once: kind(),
+            from_begun: Mutex::new(histogram()),
             later: kind(),
             warm_up: Mutex::new(histogram()),
             answers: AtomicU64::new(0),
@@ -78,8 +83,14 @@ impl Recorder {
         CALLER.set(true);
     }
 
-    pub(super) fn reply(self: &Arc<Recorder>, due: Instant, measured: bool) -> Reply {
-        Reply { recorder: self.clone(), due, measured }
+    /// For a call that was due at `due` and is begun at `begun`.
+    pub(super) fn reply(
+        self: &Arc<Recorder>,
+        due: Instant,
+        begun: Instant,
+        measured: bool,
+    ) -> Reply {
+        Reply { recorder: self.clone(), due, begun, measured }
     }
 
     /// Calls answered so far.
@@ -102,6 +113,7 @@ impl Recorder {
     pub(super) fn recorded(&self) -> Recorded {
         Recorded {
             at_once: self.at_once.lock().whole.clone(),
+            from_begun: self.from_begun.lock().clone(),
             later: self.later.lock().whole.clone(),
             warm_up: self.warm_up.lock().clone(),
         }
@@ -119,7 +131,13 @@ impl Reply {
         let latency = at.saturating_duration_since(self.due);
         let recorder = &*self.recorder;
         if self.measured {
-            let kind = if CALLER.get() { &recorder.at_once } else { &recorder.later };
+            let kind = if CALLER.get() {
+                let own = at.saturating_duration_since(self.begun);
+                record(&mut recorder.from_begun.lock(), own);
+                &recorder.at_once
+            } else {
+                &recorder.later
+            };
             let mut kind = kind.lock();
             record(&mut kind.whole, latency);
             record(&mut kind.lately, latency);
@@ -138,9 +156,9 @@ mod tests {
     fn latencies_count_from_when_the_call_was_due() {
         let recorder = Recorder::new();
         let due = Instant::now();
-        recorder.reply(due, true).answered_at(due + Duration::from_millis(7));
-        recorder.reply(due, false).answered_at(due + Duration::from_millis(1));
-        drop(recorder.reply(due, true));
+        recorder.reply(due, due, true).answered_at(due + Duration::from_millis(7));
+        recorder.reply(due, due, false).answered_at(due + Duration::from_millis(1));
+        drop(recorder.reply(due, due, true));
         assert_eq!(recorder.answers(), 2, "the dropped one is lost");
         let recorded = recorder.recorded();
         assert_eq!((recorded.later.len(), recorded.at_once.len()), (1, 0));
@@ -155,10 +173,10 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 recorder.calls_are_made_here();
-                recorder.reply(Instant::now(), true).answered();
+                recorder.reply(Instant::now(), Instant::now(), true).answered();
             });
         });
-        recorder.reply(Instant::now(), true).answered();
+        recorder.reply(Instant::now(), Instant::now(), true).answered();
         let (mut lately, mut spare) = (histogram(), histogram());
         recorder.take_lately(&mut lately, &mut spare);
         assert_eq!(lately.len(), 2);

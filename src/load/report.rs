@@ -101,6 +101,7 @@ impl Report {
         let mut rows = vec![
             ("all calls", self.all()),
             ("answered at once (hit, stale)", self.recorded.at_once.clone()),
+            ("  the same, from when begun", self.recorded.from_begun.clone()),
             ("waited for a run (miss, joined)", self.recorded.later.clone()),
             ("begun behind schedule", self.behind.clone()),
             ("warm-up, all calls", self.recorded.warm_up.clone()),

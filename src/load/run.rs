@@ -129,7 +129,7 @@ fn make_calls(
         }
         // Before the call: its answer may come during it, and answers never outnumber calls.
         shared.made.store(index + 1, Ordering::Release);
-        target.call((index % containers as u64) as usize, recorder.reply(due, measured));
+        target.call((index % containers as u64) as usize, recorder.reply(due, now, measured));
     }
     behind
 }
