@@ -7,6 +7,8 @@
 //! Usage: `cargo bench --bench spawn [-- rounds calls [descriptors MiB]]`; the last two make the
 //! host a large one: so many more open descriptors, so much touched memory.
 
+#![expect(clippy::disallowed_methods, reason = "the bare side is to be bare")]
+
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;

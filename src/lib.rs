@@ -7,7 +7,7 @@
 //! # Who may use whom
 //!
 //! ```text
-//! sys  <-  io, process  <-  call  <-  usage, isolator, hook  <-  cpp, the command line tool
+//! sys  <-  io, process  <-  worker  <-  call  <-  usage, isolator, hook  <-  cpp, the command line tool
 //! event, config, container, schema, metrics: plain data and leaves, used by all of the above but sys
 //! ```
 //!
@@ -27,3 +27,4 @@ pub mod process;
 pub mod schema;
 pub mod sys;
 pub mod usage;
+pub mod worker;

@@ -2,11 +2,12 @@
 //!
 //! * [`store`]: contexts on disk; `context`: contexts in memory.
 //! * `lifecycle`: prepare, isolate, update, recover and cleanup, one after the other per instance.
-//! * `sampling`: usage and status, from the cache. `watch`: the watch loops.
+//! * `sampling`: usage and status, from the cache; `batch`: one run for many containers. `watch`: the watch loops.
 //!
 //! No method blocks: a run is submitted and its answer handed over by a completion thread. No lock
 //! and no map guard is held while anything outside is called.
 
+mod batch;
 mod context;
 mod gate;
 mod lifecycle;

@@ -16,13 +16,15 @@ import time
 
 import contract
 import faults
+import methods
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FETCH = ROOT / "cpp/host/real-mesos/fetch.py"
 RELEASES = ["1.8.1", "1.9.0", "1.10.0", "1.11.0"]
 # Scenarios whose files are beside this one: (scenario, modules).
-WRITTEN = [("examples", "examples"), ("all-events", "record"), ("no-name", "no-name"),
+WRITTEN = [("examples", "examples"), ("all-events", "record"), ("failing", "failing"),
+           ("in-flight", "in-flight"), ("no-name", "no-name"),
            ("bad-parameter", "bad-parameter")]
 
 
@@ -65,6 +67,9 @@ class Suite:
         self.run(name, modules, scenario, *more, complaints=complaints)
 
     def all(self):
+        library = self.host.with_name("libmesos_command_modules.so")
+        mesos = ROOT / "target/real-mesos" / self.release / "libmesos.so"
+        self.play("symbols", [ROOT / "cpp/tests/symbols.sh", library, mesos])
         for scenario, modules in WRITTEN:
             self.run(scenario, HERE / f"{modules}.modules.json",
                      HERE / f"{scenario}.scenario.json")
@@ -74,6 +79,10 @@ class Suite:
                        "--set", f"DIRECTORY={os.getcwd()}", "--set", f"USER_ID={os.getuid()}",
                        complaints=lambda: contract.check_state(state))
         self.generated("faults", faults)
+        answers = self.scratch / "answers"
+        methods.write_answers(answers)
+        self.generated("methods", methods, "--set", f"ANSWERS={answers}",
+                       complaints=lambda: methods.complaints(self.scratch / "methods.log"))
         self.cluster()
 
     def cluster(self):

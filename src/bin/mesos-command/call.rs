@@ -192,7 +192,9 @@ pub(crate) fn name_of(entry: &ModuleEntry) -> Option<&String> {
 fn shown(event: Event, answer: &Answer) -> String {
     match (answer, event.row().output) {
         (Answer::Failure(text), _) => format!("failure: {text}"),
-        (Answer::Nothing, _) | (_, Output::Ignored) => "nothing".to_owned(),
+        (Answer::Nothing, _) | (_, Output::Ignored | Output::ByContainer(_)) => {
+            "nothing".to_owned()
+        }
         (Answer::Message(bytes), Output::Message(name) | Output::List { carrier: name, .. }) => {
             let mut json = Vec::new();
             let kind = schema::current().message(name);

@@ -22,12 +22,15 @@ pub(crate) struct Arguments {
     #[arg(long)]
     modules: PathBuf,
     /// The isolator with this symbol (com_criteo_mesos_CommandIsolator2) or module_name [default:
-    /// the first with an isolator_usage_command]
+    /// the first with a command for usage]
     #[arg(long)]
     module: Option<String>,
     #[command(flatten)]
     options: Options,
 }
+
+/// What runs for a usage call.
+const COMMANDS: [&str; 2] = ["isolator_usage_command", "isolator_usage_batch_command"];
 
 /// An isolator of this process, and the serialised IDs of its containers.
 struct Engine {
@@ -50,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     // Before anything is created: a slip of the pen is told at once.
     arguments.options.schedule().map_err(|problem| anyhow!(problem))?;
     let has_usage = |parameters: &[(String, String)]| {
-        parameters.iter().any(|(key, value)| key == "isolator_usage_command" && !value.is_empty())
+        parameters.iter().any(|(key, value)| COMMANDS.contains(&&**key) && !value.is_empty())
     };
     let entry = modules_file::read(&arguments.modules)?.into_iter().find(|entry| {
         let wanted = arguments.module.as_ref();
@@ -59,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             && has_usage(&entry.parameters)
     });
     let Some(mut entry) = entry else {
-        bail!("no isolator in the modules file has an isolator_usage_command")
+        bail!("no isolator in the modules file has a command for usage")
     };
     let state = TemporaryState::new()?;
     entry.parameters.push(("state_dir".to_owned(), state.0.to_string_lossy().into_owned()));
