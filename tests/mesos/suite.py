@@ -84,6 +84,9 @@ class Suite:
                        complaints=lambda: methods.complaints(self.scratch / "methods.log"))
         refusals.run(self, REAL / self.release / "libmesos.so")
         self.inspection()
+        if self.release == RELEASES[-1]:
+            self.play("descriptors", ["sh", HERE / "descriptors.sh", self.host, self.release,
+                                      "1.8.1"])
         self.cluster()
 
     def inspection(self):
