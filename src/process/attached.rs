@@ -7,7 +7,7 @@
 //! process is killed, but stays a zombie.
 
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -126,6 +126,16 @@ fn reap_behind(spawned: Spawned) {
 }
 
 impl Attached {
+    /// Copies of the descriptors of stdin, stdout and the pidfd; `None` when there are none.
+    pub(crate) fn descriptors(&self) -> Option<[OwnedFd; 3]> {
+        let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().ok();
+        Some([
+            copy(self.stdin.as_ref()?.as_fd())?,
+            copy(self.stdout.as_fd())?,
+            copy(self.child.pidfd()?.as_fd())?,
+        ])
+    }
+
     /// The leader's number.
     pub(crate) fn pid(&self) -> i32 {
         self.child.pid()

@@ -21,6 +21,7 @@
 //! The lanes of an instance do not apply to requests of workers, because the pool is their queue;
 //! they do to the plain runs.
 
+mod direct;
 mod identity;
 mod life;
 mod pool;
