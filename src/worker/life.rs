@@ -142,16 +142,19 @@ async fn serve(
         .lends()
         .then(|| Direct::new(&talk.attached, talk.ids.clone(), talk.max_output))
         .flatten();
+    // Of a worker that is lent only those who borrow it want to hear.
     let listen = direct.is_none();
+    talk.attached.stdout.open(listen);
     let mut next = pool.join(seat, direct);
     loop {
         let job = match next.take() {
             Some(job) => job,
-            None => match idle(pool, seat, talk, changes, listen).await {
+            None => match idle(pool, seat, talk, changes).await {
                 Ok(job) => job,
                 Err(ending) => return ending,
             },
         };
+        talk.attached.stdout.open(true);
         if let Some(loss) = talk.spoke_unasked().await {
             return Ending::Idle(loss, Some(job));
         }
@@ -159,6 +162,7 @@ async fn serve(
         if let Err(ending) = answer(pool, talk, job, queued).await {
             return ending;
         }
+        talk.attached.stdout.open(listen);
         // Before it is idle: then it waits for the change itself.
         if changes.has_changed().unwrap_or(false) {
             return Ending::Changed;
@@ -173,7 +177,6 @@ async fn idle(
     seat: &Arc<Seat>,
     talk: &mut Talk,
     changes: &mut watch::Receiver<u64>,
-    listen: bool,
 ) -> Result<Job, Ending> {
     let ending = loop {
         tokio::select! {
@@ -187,7 +190,7 @@ async fn idle(
                 }
             }
             () = pool.stop.cancelled() => break Ending::Stopped,
-            stir = talk.stirs(listen) => match stir {
+            stir = talk.stirs() => match stir {
                 Stir::Stderr => log_stderr(pool, talk),
                 Stir::Loss(loss) => break Ending::Idle(loss, None),
             },

@@ -131,7 +131,7 @@ impl Talk {
                 // stderr keeps a deadline from being seen.
                 tokio::select! {
                     biased;
-                    _ = stdout.readable() => Turn::Hear,
+                    () = readable(stdout.pipe()) => Turn::Hear,
                     () = self.attached.ended() => Turn::Ended,
                     () = sleep_until(deadline) => Turn::Deadline,
                     () = cancelled(cancel), if cancel.is_some() => Turn::Cancelled,
@@ -192,7 +192,8 @@ impl Talk {
     /// Reads what there is; gives the line when it is complete, and nothing follows it.
     async fn hear(&mut self) -> Result<Option<Vec<u8>>, Loss> {
         loop {
-            match self.attached.stdout.try_read(&mut self.chunk[..]) {
+            let Some(stdout) = self.attached.stdout.pipe() else { return Err(unheard()) };
+            match stdout.try_read(&mut self.chunk[..]) {
                 Ok(0) => return Err(self.closed("stdout").await),
                 Ok(count) => {
                     let from = self.heard.len();
@@ -230,14 +231,14 @@ impl Talk {
         self.written == 0
     }
 
-    /// Waits until an idle worker does something; it should not. With `listen` false its stdout is
+    /// Waits until an idle worker does something; it should not. While its ear is shut, stdout is
     /// somebody else's. Cancel safe.
-    pub(super) async fn stirs(&mut self, listen: bool) -> Stir {
+    pub(super) async fn stirs(&mut self) -> Stir {
         loop {
             let Attached { stdout, stderr, .. } = &self.attached;
             let turn = tokio::select! {
                 biased;
-                _ = stdout.readable(), if listen => Turn::Hear,
+                () = readable(stdout.pipe()) => Turn::Hear,
                 () = self.attached.ended() => Turn::Ended,
                 () = readable(stderr.as_ref()) => Turn::Stderr,
             };
@@ -258,7 +259,8 @@ impl Talk {
 
     /// Whether it said something, or closed its stdout, without having been asked.
     pub(super) async fn spoke_unasked(&mut self) -> Option<Loss> {
-        match self.attached.stdout.try_read(&mut self.chunk[..]) {
+        let Some(stdout) = self.attached.stdout.pipe() else { return Some(unheard()) };
+        match stdout.try_read(&mut self.chunk[..]) {
             Ok(0) => Some(self.closed("stdout").await),
             Ok(count) => {
                 let said = shown(&self.chunk[..count]);
@@ -318,7 +320,7 @@ pub(super) fn complete(
     max_output: usize,
 ) -> Result<Option<Vec<u8>>, Loss> {
     let longest = max_output.saturating_add(ENVELOPE);
-    let Some(end) = heard[from..].iter().position(|byte| *byte == b'\n').map(|at| from + at) else {
+    let Some(end) = memchr::memchr(b'\n', &heard[from..]).map(|at| from + at) else {
         let length = heard.len();
         return if length > longest { Err(Loss::TooLarge(length as u64)) } else { Ok(None) };
     };
@@ -348,6 +350,11 @@ pub(super) fn check_size(reply: Reply, max_output: usize) -> Result<Reply, Loss>
         }
         _ => Ok(reply),
     }
+}
+
+/// The runtime has no place for the pipe any more.
+fn unheard() -> Loss {
+    Loss::Protocol("cannot be listened to: the runtime refused its pipe".to_owned())
 }
 
 /// What comes next in an exchange.
