@@ -43,8 +43,13 @@ struct StringTable
 static_assert(offsetof(StringTable, first) == 16, "buckets, bucket count, first node");
 static_assert(sizeof(StringTable::Node) == 80, "next, key, value, hash");
 
-// Releases on which the whole test suite has run.
-constexpr const char* TESTED[] = {"1.8.1", "1.9.0", "1.10.0", "1.11.0"};
+constexpr const char* TESTED[] = {
+#define MESOS_COMMAND_RELEASE(version) version,
+#define MESOS_COMMAND_SIZES(Type, full_name, ...)
+#include "known.def"
+#undef MESOS_COMMAND_RELEASE
+#undef MESOS_COMMAND_SIZES
+};
 
 constexpr const char* ACCEPT_VARIABLE = "MESOS_COMMAND_MODULES_ACCEPT";
 constexpr const char* TEST_SIZES_VARIABLE = "MESOS_COMMAND_MODULES_TEST_SIZES";
@@ -106,15 +111,65 @@ std::size_t simulated(const std::string& name, std::size_t size)
   return size;
 }
 
-// The size of `Type` in the host, which must be one of `known`; 0 if it is not.
+// How many sizes of `Type` are known, if `size` is one of them; else 0.
 template <typename Type>
-std::size_t check_size(std::initializer_list<std::size_t> known, std::string& problem)
+constexpr std::size_t known(std::size_t size);
+
+constexpr bool same(const char* a, const char* b)
 {
-  const std::size_t size = simulated(Type::name(), reported_size<Type>());
+  return *a == *b && (*a == '\0' || same(a + 1, b + 1));
+}
+
+#define MESOS_COMMAND_RELEASE(version)
+#define MESOS_COMMAND_SIZES(Type, full_name, ...)                        \
+  static_assert(same(Type::name(), full_name), "the name in known.def"); \
+  template <>                                                            \
+  constexpr std::size_t known<Type>(std::size_t size)                    \
+  {                                                                      \
+    const std::size_t sizes[] = {__VA_ARGS__};                           \
+    std::size_t count = 0;                                               \
+    bool found = false;                                                  \
+    for (const std::size_t one : sizes) {                                \
+      found = found || one == size;                                      \
+      count++;                                                           \
+    }                                                                    \
+    return found ? count : 0;                                            \
+  }
+#include "known.def"
+#undef MESOS_COMMAND_RELEASE
+#undef MESOS_COMMAND_SIZES
+
+// What is known is what templates have been compiled for.
+static_assert(known<AttributeType>(sizeof(Attribute)) == 1, "");
+static_assert(known<ContainerIdType>(sizeof(ContainerId)) == 1, "");
+static_assert(known<ContainerLimitationType>(sizeof(ContainerLimitation)) == 1, "");
+static_assert(known<ContainerStatusType>(sizeof(ContainerStatus)) == 1, "");
+static_assert(
+    known<DockerTaskExecutorPrepareInfoType>(sizeof(DockerTaskExecutorPrepareInfo)) == 1, "");
+static_assert(known<EnvironmentType>(sizeof(Environment)) == 1, "");
+static_assert(known<LabelsType>(sizeof(Labels)) == 1, "");
+static_assert(known<TaskStatusType>(sizeof(TaskStatus)) == 1, "");
+static_assert(known<ResourceStatisticsType>(sizeof(ResourceStatistics<400>)) == 3, "");
+static_assert(known<ResourceStatisticsType>(sizeof(ResourceStatistics<408>)) == 3, "");
+static_assert(known<ResourceStatisticsType>(sizeof(ResourceStatistics<488>)) == 3, "");
+static_assert(known<ContainerLaunchInfoType>(sizeof(ContainerLaunchInfo<224>)) == 2, "");
+static_assert(known<ContainerLaunchInfoType>(sizeof(ContainerLaunchInfo<280>)) == 2, "");
+
+template <typename Type>
+std::size_t size_in_host()
+{
+  return simulated(Type::name(), reported_size<Type>());
+}
+
+// Sets `problem`, if there is none yet, when the host's size of `Type` is none of `sizes`.
+template <typename Type>
+void check_size(std::initializer_list<std::size_t> sizes, std::string& problem)
+{
+  const std::size_t size = size_in_host<Type>();
   std::string list;
-  for (const std::size_t candidate : known) {
+  for (const std::size_t candidate : sizes) {
     if (size == candidate) {
-      return size;
+      return;
     }
     list += (list.empty() ? "" : " or ") + std::to_string(candidate);
   }
@@ -122,32 +177,21 @@ std::size_t check_size(std::initializer_list<std::size_t> known, std::string& pr
     problem = std::string(Type::name()) + " takes " + std::to_string(size) +
               " bytes in it, but this library knows " + list;
   }
-  return 0;
 }
 
 // All types that cross by value, or whose layout is looked into.
 bool check_sizes(Host& host, std::string& problem)
 {
-  check_size<AttributeType>({sizeof(Attribute)}, problem);
-  check_size<ContainerIdType>({sizeof(ContainerId)}, problem);
-  check_size<ContainerLimitationType>({sizeof(ContainerLimitation)}, problem);
-  check_size<ContainerStatusType>({sizeof(ContainerStatus)}, problem);
-  check_size<DockerTaskExecutorPrepareInfoType>(
-      {sizeof(DockerTaskExecutorPrepareInfo)}, problem);
-  check_size<EnvironmentType>({sizeof(Environment)}, problem);
-  check_size<LabelsType>({sizeof(Labels)}, problem);
-  check_size<TaskStatusType>({sizeof(TaskStatus)}, problem);
-  check_size<ResourceType>({144}, problem);
-  check_size<SlaveInfoType>({104}, problem);
-  host.resource_statistics_size = check_size<ResourceStatisticsType>(
-      {sizeof(ResourceStatistics<400>), sizeof(ResourceStatistics<408>),
-       sizeof(ResourceStatistics<488>)},
-      problem);
-  host.container_launch_info_size = check_size<ContainerLaunchInfoType>(
-      {sizeof(ContainerLaunchInfo<224>), sizeof(ContainerLaunchInfo<280>)}, problem);
-  host.container_state_size = check_size<ContainerStateType>({56, 88}, problem);
+#define MESOS_COMMAND_RELEASE(version)
+#define MESOS_COMMAND_SIZES(Type, full_name, ...) check_size<Type>({__VA_ARGS__}, problem);
+#include "known.def"
+#undef MESOS_COMMAND_RELEASE
+#undef MESOS_COMMAND_SIZES
+  host.resource_statistics_size = size_in_host<ResourceStatisticsType>();
+  host.container_launch_info_size = size_in_host<ContainerLaunchInfoType>();
+  host.container_state_size = size_in_host<ContainerStateType>();
   // TaskInfo got its map of limits together with the third argument of Isolator::update.
-  const std::size_t task_info = check_size<TaskInfoType>({152, 224 + MAP_FIELD}, problem);
+  const std::size_t task_info = size_in_host<TaskInfoType>();
   if (problem.empty() && host.update_has_limits != (task_info == 224 + MAP_FIELD)) {
     problem = "mesos.TaskInfo takes " + std::to_string(task_info) +
               " bytes in it, which belongs to another release";

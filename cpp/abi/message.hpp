@@ -66,7 +66,7 @@ std::size_t mesos_command_host_space_used(const mesos_command::abi::AnyMessage* 
   namespace mesos_command {                                                                     \
   namespace abi __attribute__((visibility("hidden"))) {                                         \
   struct Tag {                                                                                  \
-    static const char* name() { return full_name; }                                             \
+    static constexpr const char* name() { return full_name; }                                   \
     static void construct(void* self_) { mesos_command_host_##Tag##_construct(self_); }         \
     static void copy(void* self_, const void* from)                                             \
     {                                                                                           \

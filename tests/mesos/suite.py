@@ -16,6 +16,7 @@ import time
 
 import contract
 import faults
+import methods
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -23,7 +24,7 @@ FETCH = ROOT / "cpp/host/real-mesos/fetch.py"
 RELEASES = ["1.8.1", "1.9.0", "1.10.0", "1.11.0"]
 # Scenarios whose files are beside this one: (scenario, modules).
 WRITTEN = [("examples", "examples"), ("all-events", "record"), ("failing", "failing"),
-           ("in-flight", "failing"), ("no-name", "no-name"),
+           ("in-flight", "in-flight"), ("no-name", "no-name"),
            ("bad-parameter", "bad-parameter")]
 
 
@@ -78,6 +79,10 @@ class Suite:
                        "--set", f"DIRECTORY={os.getcwd()}", "--set", f"USER_ID={os.getuid()}",
                        complaints=lambda: contract.check_state(state))
         self.generated("faults", faults)
+        answers = self.scratch / "answers"
+        methods.write_answers(answers)
+        self.generated("methods", methods, "--set", f"ANSWERS={answers}",
+                       complaints=lambda: methods.complaints(self.scratch / "methods.log"))
         self.cluster()
 
     def cluster(self):

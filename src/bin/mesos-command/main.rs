@@ -1,10 +1,11 @@
 //! `mesos-command`: checks, explains and runs a configuration of the command modules without an
-//! agent.
+//! agent, and inspects the library that an agent runs on.
 
 mod call;
 mod check;
 mod explain;
 mod input;
+mod inspect;
 mod table;
 
 use std::process::ExitCode;
@@ -40,6 +41,11 @@ enum Subcommands {
     Call(call::Arguments),
     /// Show events, their inputs and outputs, and the parameters
     Explain(explain::Arguments),
+    /// Tell whether the module library works in a libmesos
+    Inspect(inspect::Arguments),
+    /// What `inspect` runs in a process of its own
+    #[command(hide = true)]
+    InspectProbe(inspect::probe::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -55,16 +61,24 @@ fn main() -> ExitCode {
         )
         .init();
     let result = match arguments.command {
-        Subcommands::Check(arguments) => check::run(&arguments),
-        Subcommands::Call(arguments) => call::run(&arguments),
-        Subcommands::Explain(arguments) => explain::run(&arguments),
+        Subcommands::Check(arguments) => check::run(&arguments).map(code),
+        Subcommands::Call(arguments) => call::run(&arguments).map(code),
+        Subcommands::Explain(arguments) => explain::run(&arguments).map(code),
+        Subcommands::Inspect(arguments) => inspect::run(&arguments),
+        Subcommands::InspectProbe(arguments) => {
+            inspect::probe::run(&arguments);
+            Ok(SUCCESS)
+        }
     };
     match result {
-        Ok(true) => ExitCode::from(SUCCESS),
-        Ok(false) => ExitCode::from(PROBLEMS),
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("mesos-command: {error:#}");
             ExitCode::from(UNUSABLE)
         }
     }
+}
+
+fn code(well: bool) -> u8 {
+    if well { SUCCESS } else { PROBLEMS }
 }
