@@ -6,6 +6,7 @@
 //!
 //! `cargo bench --bench instructions` needs valgrind and gungraun-runner of the crate's version.
 
+#![expect(missing_docs, reason = "the benchmark macros make modules without")]
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
