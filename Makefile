@@ -6,7 +6,7 @@ PYTHON ?= python3
 HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
-.PHONY: all build demo demo-cluster test lint unit in-mesos bench bench-check clean
+.PHONY: all build demo demo-cluster test lint unit in-mesos observe bench bench-check clean
 
 all: build
 
@@ -37,10 +37,22 @@ lint:
 
 unit:
 	$(CARGO) test --workspace
+	$(PYTHON) -m unittest discover -q cpp/host/real-mesos
 
 # The module inside real Mesos libraries; ends with the table of releases.
 in-mesos: $(HOST)
 	$(PYTHON) tests/mesos/suite.py --host $(HOST)
+
+# Ratios against bare loops, and against the committed bounds.
+bench: $(HOST)
+	.ci/setup bench
+	$(FETCH) 1.11.0
+	$(PYTHON) benches/table.py
+
+bench-check: $(HOST)
+	.ci/setup bench
+	$(FETCH) 1.11.0
+	$(PYTHON) benches/table.py --check
 
 clean:
 	$(CARGO) clean
