@@ -7,7 +7,7 @@
 //! # Who may use whom
 //!
 //! ```text
-//! sys  <-  io, process  <-  call  <-  usage, isolator, hook  <-  cpp, the command line tool
+//! sys  <-  io, process  <-  worker  <-  call  <-  usage, isolator, hook  <-  cpp, the command line tool
 //! event, config, container, schema, metrics: plain data and leaves, used by all of the above but sys
 //! ```
 //!
@@ -21,8 +21,10 @@ pub mod event;
 pub mod hook;
 pub mod io;
 pub mod isolator;
+pub mod load;
 pub mod metrics;
 pub mod process;
 pub mod schema;
 pub mod sys;
 pub mod usage;
+pub mod worker;

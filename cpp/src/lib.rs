@@ -1,6 +1,6 @@
 //! `libmesos_command_modules.so`: the engine as Mesos Hook and Isolator modules.
 //!
-//! This crate is the edge: it exports the [`manifest`] symbols, carries calls over the [`bridge`]
+//! This crate is the edge: it exports the [`manifest`] symbols, carries calls over the `bridge`
 //! to the engine (`mesos_command`) and its answers back, and puts the engine's log lines into the
 //! host's log. It holds no policy. The C++ half is in `shim/` (adapters) and `abi/` (the host's
 //! interfaces); `README.md` beside this directory explains both.

@@ -15,6 +15,8 @@ fn the_shim_counts_events_as_the_engine_does() {
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
         .collect();
-    let in_engine: Vec<String> = Event::ALL.iter().map(|event| format!("{event:?}")).collect();
+    // The batch is no method that a shim could be called with.
+    let methods = Event::ALL.iter().filter(|event| **event != Event::UsageBatch);
+    let in_engine: Vec<String> = methods.map(|event| format!("{event:?}")).collect();
     assert_eq!(in_shim, in_engine);
 }

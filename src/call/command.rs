@@ -57,7 +57,9 @@ impl Command {
         });
         let output = match row.output {
             Output::Ignored => None,
-            Output::Message(name) | Output::List { carrier: name, .. } => Some(find(name)?),
+            Output::Message(name)
+            | Output::List { carrier: name, .. }
+            | Output::ByContainer(name) => Some(find(name)?),
         };
         let sampling = row.lane == Lane::Sampling;
         let spec = CommandSpec {

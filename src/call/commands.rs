@@ -7,9 +7,12 @@ use std::sync::Arc;
 use crate::config::{Config, ConfigError, EnvironmentChoice, Warning};
 use crate::event::{Event, Lane, ModuleKind};
 use crate::metrics::{self, ModuleMetrics};
-use crate::process::{CancelToken, LaneQueue, Request, RunReport, Runner};
-use crate::schema;
+use crate::process::{CancelToken, LaneQueue, OnStart, Request, RunReport, Runner};
 
+use crate::schema;
+use crate::worker::{WorkerPool, WorkerSettings};
+
+use super::in_flight::InFlight;
 use super::{Command, completion};
 
 /// Variables that `environment=clean` passes on; those of sudo's `env_reset` that a daemon has,
@@ -34,6 +37,8 @@ pub struct Commands {
     launch_lane: Arc<LaneQueue>,
     sampling_lane: Arc<LaneQueue>,
     events: [Option<Arc<Command>>; Event::ALL.len()],
+    /// Of the events in worker mode.
+    pools: [Option<WorkerPool>; Event::ALL.len()],
 }
 
 impl Commands {
@@ -66,7 +71,10 @@ impl Commands {
         }
         let environment: Arc<[OsString]> = environment(config.environment).into();
         let schema = schema::current();
+        let launch_lane = LaneQueue::new(config.lifecycle_parallel, None);
+        let sampling_lane = LaneQueue::new(config.max_parallel, Some(SAMPLING_QUEUE));
         let mut events = [const { None }; Event::ALL.len()];
+        let mut pools = [const { None }; Event::ALL.len()];
         for (event, command) in &config.events {
             let command = Command::new(
                 &config,
@@ -80,47 +88,104 @@ impl Commands {
             metrics.event(*event);
             events[*event as usize] = Some(Arc::new(command));
         }
-        let launch_lane = LaneQueue::new(config.lifecycle_parallel, None);
-        let sampling_lane = LaneQueue::new(config.max_parallel, Some(SAMPLING_QUEUE));
-        Ok(Commands { config, runner, metrics, launch_lane, sampling_lane, events })
+        // After all that can fail: a refused instance starts no process.
+        for (event, settings) in &config.events {
+            let (Some(workers), Some(command)) = (settings.workers, &events[*event as usize])
+            else {
+                continue;
+            };
+            let settings = WorkerSettings {
+                spec: command.spec.clone(),
+                workers,
+                lane: lane_of(*event, &launch_lane, &sampling_lane).cloned(),
+                queue_limit: (event.row().lane == Lane::Sampling).then_some(SAMPLING_QUEUE),
+                metrics: metrics.clone(),
+                log: command.clone(),
+            };
+            pools[*event as usize] = Some(WorkerPool::start(runner.clone(), settings));
+        }
+        Ok(Commands { config, runner, metrics, launch_lane, sampling_lane, events, pools })
     }
 
-    /// Runs a command in its event's lane and calls `done` with the report, on a thread of the
-    /// runner.
+    /// Gives a request to a worker of its event, or runs the command in its event's lane, and
+    /// calls `done` with the report, on a thread of the runner.
     pub fn submit(
         &self,
         request: Request,
         cancel: Option<CancelToken>,
         done: impl FnOnce(RunReport) + Send + 'static,
     ) {
-        let lane = self.lane(request.spec.event);
-        self.runner.submit(request, lane, cancel, done);
+        let (request, flight) = self.track(request);
+        let done = move |report| {
+            drop(flight);
+            done(report);
+        };
+        match self.workers(request.spec.event) {
+            Some(pool) => pool.submit(request, cancel, done),
+            None => {
+                let lane = self.lane(request.spec.event);
+                self.runner.submit(request, lane, cancel, done);
+            }
+        }
     }
 
     /// As [`submit`](Commands::submit), for a task of the runner's runtime.
     pub async fn run(&self, request: Request, cancel: Option<CancelToken>) -> RunReport {
-        let lane = self.lane(request.spec.event);
-        self.runner.run(request, lane, cancel).await
+        let (request, _flight) = self.track(request);
+        match self.workers(request.spec.event) {
+            Some(pool) => pool.run(request, cancel).await,
+            None => {
+                let lane = self.lane(request.spec.event);
+                self.runner.run(request, lane, cancel).await
+            }
+        }
     }
 
     /// Runs a command and waits for its end, at most until the deadline and the grace period have
     /// passed.
     pub fn run_blocking(&self, request: Request) -> RunReport {
-        let lane = self.lane(request.spec.event);
-        self.runner.run_blocking(request, lane, None)
+        let (request, _flight) = self.track(request);
+        match self.workers(request.spec.event) {
+            Some(pool) => pool.run_blocking(request),
+            None => {
+                let lane = self.lane(request.spec.event);
+                self.runner.run_blocking(request, lane, None)
+            }
+        }
+    }
+
+    /// Counts a request in the gauges `queued` and `running` until the second value is dropped.
+    fn track(&self, request: Request) -> (Request, InFlight) {
+        let in_flight = InFlight::new(self.metrics.clone(), request.spec.event);
+        let started = in_flight.0.clone();
+        let on_start = Some(OnStart::new(move || started.start()));
+        (Request { on_start, ..request }, in_flight)
     }
 
     fn lane(&self, event: Event) -> Option<&Arc<LaneQueue>> {
-        match event.row().lane {
-            Lane::Launch => Some(&self.launch_lane),
-            Lane::Sampling => Some(&self.sampling_lane),
-            Lane::Hook | Lane::Watch => None,
-        }
+        lane_of(event, &self.launch_lane, &self.sampling_lane)
+    }
+
+    /// The workers of `event`, if it is in worker mode.
+    pub fn workers(&self, event: Event) -> Option<&WorkerPool> {
+        self.pools[event as usize].as_ref()
     }
 
     /// The command of `event`, if one is configured.
     pub fn get(&self, event: Event) -> Option<&Arc<Command>> {
         self.events[event as usize].as_ref()
+    }
+}
+
+fn lane_of<'a>(
+    event: Event,
+    launch: &'a Arc<LaneQueue>,
+    sampling: &'a Arc<LaneQueue>,
+) -> Option<&'a Arc<LaneQueue>> {
+    match event.row().lane {
+        Lane::Launch => Some(launch),
+        Lane::Sampling => Some(sampling),
+        Lane::Hook | Lane::Watch => None,
     }
 }
 

@@ -1,16 +1,23 @@
 //! From a run's report to a result: parsed, counted and logged once.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
+
+use serde_json::value::RawValue;
 
 use crate::event::{Empty, OutcomeKind, Output};
 use crate::metrics::{FailureReason, KillSignal};
 use crate::process::RunReport;
-use crate::schema::Parsed;
+use crate::schema::{MessageType, Parsed};
+use crate::worker::WorkerLog;
 
 use super::{CallFailure, Command, log};
 
 /// What is logged of captured stdout and stderr, in bytes.
 const LOGGED_TAIL: usize = 1024;
+
+/// An answer by container.
+pub type Parts = BTreeMap<String, Result<Vec<u8>, CallFailure>>;
 
 /// A run that was concluded.
 #[derive(Debug)]
@@ -62,16 +69,30 @@ impl Command {
 
     fn read(&self, output: &[u8], subject: &str) -> Result<Option<Vec<u8>>, CallFailure> {
         let Some(kind) = &self.output else { return Ok(None) };
+        if let Output::ByContainer(_) = self.row.output {
+            // Its parts are read one by one, see `read_part`.
+            return Ok(Some(output.to_vec()));
+        }
         if output.iter().all(u8::is_ascii_whitespace) {
             return match self.row.empty {
                 Empty::Nothing => Ok(None),
                 Empty::Error => Err(CallFailure::invalid_output("No content to parse".to_owned())),
             };
         }
+        self.read_part(kind, output, subject).map(Some)
+    }
+
+    /// Reads the JSON of one message of the event's output type.
+    fn read_part(
+        &self,
+        kind: &MessageType,
+        text: &[u8],
+        subject: &str,
+    ) -> Result<Vec<u8>, CallFailure> {
         let parsed = match self.row.output {
-            Output::List { field, .. } => kind.read_json_list(field, output),
-            _ if self.row.dropped.is_some() => kind.read_json_partial(output),
-            _ => kind.read_json(output),
+            Output::List { field, .. } => kind.read_json_list(field, text),
+            _ if self.row.dropped.is_some() => kind.read_json_partial(text),
+            _ => kind.read_json(text),
         };
         let Parsed { mut bytes, losses } = parsed.map_err(|error| {
             CallFailure::invalid_output(format!(
@@ -90,7 +111,23 @@ impl Command {
             // The bytes were encoded by us, so they are well-formed.
             let _ = kind.clear_field(&mut bytes, field);
         }
-        Ok(Some(bytes))
+        Ok(bytes)
+    }
+
+    /// Splits an answer by container: each text with its serialised message, or why it has none.
+    pub fn read_by_container(&self, output: &[u8], subject: &str) -> Result<Parts, CallFailure> {
+        let parts: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_slice(output).map_err(|error| {
+                CallFailure::invalid_output(format!(
+                    "Malformed JSON. {error}; accepted is {{\"<container>\":{{…}},…}}"
+                ))
+            })?;
+        let Some(kind) = &self.output else { return Ok(Parts::new()) };
+        let read = |(container, text): (String, Box<RawValue>)| {
+            let part = self.read_part(kind, text.get().as_bytes(), subject);
+            (container, part)
+        };
+        Ok(parts.into_iter().map(read).collect())
     }
 
     fn count(&self, report: &RunReport, concluded: &Concluded) {
@@ -98,7 +135,9 @@ impl Command {
         let outcome = concluded.outcome();
         if report.pid.is_some() {
             metrics.queue(report.timings.queued);
-            metrics.spawn(report.timings.spawn);
+            if !report.by_worker {
+                metrics.spawn(report.timings.spawn);
+            }
             metrics.run(outcome, report.timings.total.saturating_sub(report.timings.queued));
         }
         metrics.output_bytes(report.output_bytes);
@@ -170,11 +209,21 @@ impl Command {
     }
 
     /// One line about a success, rate-limited.
-    fn note(&self, subject: &str, text: impl FnOnce() -> String) {
+    pub fn note(&self, subject: &str, text: impl FnOnce() -> String) {
         if let Some(count) = self.notes.permit(Instant::now()) {
             let prefix = log::prefix(subject, self.row.method);
             tracing::info!("{prefix}{}{}", text(), log::left_out(count));
         }
+    }
+}
+
+impl WorkerLog for Command {
+    fn failure(&self, text: &str) {
+        self.log_failure(text, "");
+    }
+
+    fn note(&self, text: &str) {
+        self.note("", || text.to_owned());
     }
 }
 

@@ -48,6 +48,9 @@ impl CallFailure {
         let reason = FailureReason::of(report.outcome);
         let message = match report.outcome {
             OutcomeKind::Ok => return None,
+            OutcomeKind::Exit if report.by_worker && report.exit_code.is_none() => {
+                with_cause(format!("Command \"{command}\" answered with an error."), report)
+            }
             OutcomeKind::Exit => {
                 let code = report.exit_code.unwrap_or_default();
                 with_cause(format!("Command \"{command}\" exited with return code {code}."), report)
@@ -63,6 +66,7 @@ impl CallFailure {
             _ => format!("Command \"{command}\" failed: {}", report.message),
         };
         let reason = match (report.outcome, report.exit_code, report.signal) {
+            (OutcomeKind::Exit, None, _) if report.by_worker => FailureReason::WorkerError,
             (OutcomeKind::Exit, Some(126 | 127), _) => FailureReason::ExitNotRunnable,
             (OutcomeKind::Signal, _, Some(libc::SIGKILL)) => FailureReason::SignalKill,
             _ => reason.unwrap_or(FailureReason::SpawnError),

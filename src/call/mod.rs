@@ -9,6 +9,7 @@ mod commands;
 pub mod completion;
 mod conclude;
 mod failure;
+mod in_flight;
 mod launch_info;
 mod log;
 mod subject;
@@ -16,7 +17,7 @@ mod value;
 
 pub use command::Command;
 pub use commands::Commands;
-pub use conclude::{Concluded, call_ended};
+pub use conclude::{Concluded, Parts, call_ended};
 pub use failure::CallFailure;
 pub(crate) use launch_info::{Container, check as check_launch_info};
 pub(crate) use subject::subject;

@@ -1,6 +1,7 @@
 //! Looking at a configured command: what would be executed, and what is wrong with it.
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -91,6 +92,31 @@ pub fn inspect_command(command: &CommandLine, path: Option<&str>) -> Result<(), 
         return Err(CommandProblem::WritableByOthers { path: file, mode });
     }
     writable_directory(&file)
+}
+
+/// Whether a shell would interpret `command`: by the first line of the file, or because it is
+/// shell text.
+pub(super) fn is_shell_script(command: &CommandLine, path: Option<&str>) -> bool {
+    /// As much as the kernel reads of the line.
+    const LINE: u64 = 256;
+    let CommandLine::Path(text) = command else { return true };
+    let mut head = Vec::new();
+    let read = resolve(text, path).is_ok_and(|file| {
+        // Not of a FIFO, which would not be opened before somebody writes.
+        file.is_file()
+            && std::fs::File::open(file)
+                .and_then(|file| file.take(LINE).read_to_end(&mut head))
+                .is_ok()
+    });
+    let line = head.strip_prefix(b"#!").and_then(|rest| rest.split(|b| *b == b'\n').next());
+    let Some(line) = line.filter(|_| read) else { return false };
+    let line = String::from_utf8_lossy(line);
+    let mut words = line.split_ascii_whitespace().map(|word| word.rsplit('/').next().unwrap_or(""));
+    let program = match words.next() {
+        Some("env") => words.find(|word| !word.starts_with('-') && !word.contains('=')),
+        program => program,
+    };
+    matches!(program, Some("sh" | "dash" | "bash" | "ash" | "ksh" | "zsh"))
 }
 
 fn writable_directory(file: &Path) -> Result<(), CommandProblem> {

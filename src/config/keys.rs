@@ -114,6 +114,12 @@ pub const EVENT_KEYS: &[Key] = &[
     both("_command", "none", "the command: one path; the watch command may be shell text"),
     both("_timeout", "by event", "time from submission to the deadline; a duration above 0"),
     both("_failure", "by event", "what Mesos is told when a call fails: `fail` or `ignore`"),
+    both(
+        "_mode",
+        "spawn",
+        "`spawn` runs the command for each call; `worker` keeps processes of it that answer JSON lines (examples/workers)",
+    ),
+    both("_workers", "1", "processes in worker mode; 1 to 64"),
 ];
 
 /// Whether `key` is a parameter of some module kind, and of which.

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use command::is_shell_script;
 pub use command::{CommandProblem, command_line, inspect_command};
 
 use crate::event::{Event, FailureAnswer, ModuleKind};
@@ -35,6 +36,10 @@ pub const DEFAULT_LIFECYCLE_PARALLEL: usize = 1;
 pub const DEFAULT_MAX_OUTPUT_BYTES: u64 = 1024 * 1024;
 /// Default of `kill_grace`.
 pub const DEFAULT_KILL_GRACE: Duration = Duration::from_secs(1);
+/// Default of `<event>_workers` in worker mode.
+pub const DEFAULT_WORKERS: usize = 1;
+/// Most `<event>_workers`: each is a process, and a worker answers thousands of calls a second.
+pub const MOST_WORKERS: usize = 64;
 /// Default of `state_dir`: where the original kept its contexts.
 pub const DEFAULT_STATE_DIR: &str = "/var/run/mesos/isolators/command";
 
@@ -74,6 +79,8 @@ pub struct EventConfig {
     pub timeout: Option<Duration>,
     /// What Mesos is told when a call fails.
     pub failure: FailureAnswer,
+    /// How many persistent processes answer the calls; `None`: each call starts the command.
+    pub workers: Option<usize>,
 }
 
 /// The usage and status cache.

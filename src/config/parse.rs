@@ -8,8 +8,9 @@ use super::value::{self, DURATION_FORMS};
 use super::{
     CacheConfig, CommandProblem, Config, ConfigError, DEFAULT_CACHE_TTL, DEFAULT_KILL_GRACE,
     DEFAULT_LIFECYCLE_PARALLEL, DEFAULT_MAX_OUTPUT_BYTES, DEFAULT_MAX_PARALLEL,
-    DEFAULT_STALE_FACTOR, DEFAULT_STATE_DIR, DEFAULT_WATCH_INTERVAL, EnvironmentChoice,
-    EventConfig, IoChoice, Warning, command_line, inspect_command, keys,
+    DEFAULT_STALE_FACTOR, DEFAULT_STATE_DIR, DEFAULT_WATCH_INTERVAL, DEFAULT_WORKERS,
+    EnvironmentChoice, EventConfig, IoChoice, MOST_WORKERS, Warning, command_line, inspect_command,
+    is_shell_script, keys,
 };
 use crate::event::{Event, FailureAnswer, ModuleKind};
 use crate::metrics::{MetricsAddress, TextfileError, TextfilePath};
@@ -198,7 +199,7 @@ impl Reader<'_> {
 
     fn cache(&mut self) -> Result<CacheConfig, ConfigError> {
         let ttl = self.duration("isolator_usage_cache_ttl", DEFAULT_CACHE_TTL, Zero::Accepted)?;
-        Ok(CacheConfig {
+        let cache = CacheConfig {
             ttl,
             stale_ttl: self.duration(
                 "isolator_usage_stale_ttl",
@@ -210,7 +211,20 @@ impl Reader<'_> {
                 Duration::ZERO,
                 Zero::Accepted,
             )?,
-        })
+        };
+        self.batch_needs_cache(cache)
+    }
+
+    /// One run for all containers makes sense only if its values are kept.
+    fn batch_needs_cache(&self, cache: CacheConfig) -> Result<CacheConfig, ConfigError> {
+        match self.get("isolator_usage_batch_command") {
+            Some(_) if cache.ttl.is_zero() => Err(refused(
+                "isolator_usage_cache_ttl",
+                self.get("isolator_usage_cache_ttl").unwrap_or_default(),
+                "with isolator_usage_batch_command it must be above 0",
+            )),
+            _ => Ok(cache),
+        }
     }
 
     fn metrics_addresses(&self) -> Result<Vec<MetricsAddress>, ConfigError> {
@@ -236,6 +250,7 @@ impl Reader<'_> {
         for event in Event::of_kind(kind) {
             let timeout = self.timeout(event)?;
             let failure = self.failure(event)?;
+            let workers = self.workers(event)?;
             let key = format!("{}_command", event.row().prefix);
             let Some(text) = self.get(&key).map(str::to_owned) else { continue };
             if text.contains('\0') {
@@ -243,7 +258,10 @@ impl Reader<'_> {
             }
             let command = command_line(event, &text);
             self.inspect(&key, &text, &command, strict_permissions)?;
-            events.insert(event, EventConfig { command, text, timeout, failure });
+            if workers.is_some() {
+                self.doubt_shell_worker(&key, &command);
+            }
+            events.insert(event, EventConfig { command, text, timeout, failure, workers });
         }
         Ok(events)
     }
@@ -268,6 +286,34 @@ impl Reader<'_> {
             row.failure,
             &[("fail", FailureAnswer::Fail), ("ignore", FailureAnswer::Ignore)],
         )
+    }
+
+    /// The number of workers, in worker mode.
+    fn workers(&mut self, event: Event) -> Result<Option<usize>, ConfigError> {
+        let prefix = event.row().prefix;
+        let key = format!("{prefix}_workers");
+        let workers =
+            self.read(&key, DEFAULT_WORKERS, |text| value::count(text, 1, MOST_WORKERS))?;
+        let mode = format!("{prefix}_mode");
+        let is_worker = self.choice(&mode, false, &[("spawn", false), ("worker", true)])?;
+        if !is_worker && self.get(&key).is_some() {
+            let doubt = format!("parameter '{key}' has no effect without '{mode}' = 'worker'");
+            self.warnings.push(Warning::DoubtfulValue(doubt));
+        }
+        Ok(is_worker.then_some(workers))
+    }
+
+    /// A shell reads a line byte by byte, one system call each: for a request of 2 KiB that takes
+    /// as long as starting a new shell.
+    fn doubt_shell_worker(&mut self, key: &str, command: &crate::process::CommandLine) {
+        let path = std::env::var("PATH").ok();
+        if is_shell_script(command, path.as_deref()) {
+            let doubt = format!(
+                "parameter '{key}' names a shell script, which gains nothing from worker mode: \
+                 reading a request costs a shell as much as starting anew"
+            );
+            self.warnings.push(Warning::DoubtfulValue(doubt));
+        }
     }
 
     fn inspect(
@@ -353,6 +399,9 @@ mod tests {
         assert!(error(&[("max_parallel", "0")]).contains("from 1 to 1024"));
         assert!(error(&[("state_dir", "run")]).contains("absolute"));
         assert!(error(&[("isolator_prepare_failure", "explode")]).contains("fail, ignore"));
+        let batch =
+            [("isolator_usage_batch_command", "/bin/true"), ("isolator_usage_cache_ttl", "0")];
+        assert!(error(&batch).contains("must be above 0"));
         assert!(error(&[("module_name", "../etc")]).contains("without '/'"));
         let missing = Config::parse(ModuleKind::Hook, &[]).expect_err("no name").to_string();
         assert!(missing.contains("'module_name' is missing"), "{missing}");
@@ -375,6 +424,52 @@ mod tests {
         assert!(texts[0].contains("did you mean 'isolator_prepare_command'"), "{texts:?}");
         assert!(texts[1].contains("read as 10 seconds"), "{texts:?}");
         assert!(texts[2].contains("'/no/such/command' does not exist"), "{texts:?}");
+    }
+
+    #[test]
+    fn worker_mode_is_per_event() {
+        let (config, warnings) = parse_isolator(&[
+            ("isolator_usage_command", "/bin/true"),
+            ("isolator_usage_mode", "worker"),
+            ("isolator_usage_workers", "4"),
+            ("isolator_status_command", "/bin/true"),
+            ("isolator_status_mode", "worker"),
+            ("isolator_prepare_command", "/bin/true"),
+            ("isolator_prepare_workers", "2"),
+        ])
+        .expect("accepted");
+        let workers = |event| config.events[&event].workers;
+        assert_eq!(workers(Event::Usage), Some(4));
+        assert_eq!(workers(Event::Status), Some(DEFAULT_WORKERS));
+        assert_eq!(workers(Event::Prepare), None);
+        let texts: Vec<String> = warnings.iter().map(Warning::to_string).collect();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].contains("'isolator_prepare_workers' has no effect"), "{texts:?}");
+        assert!(error(&[("isolator_usage_workers", "65")]).contains("from 1 to 64"));
+        assert!(
+            error(&[("isolator_usage_mode", "thread")]).ends_with("accepted are spawn, worker")
+        );
+    }
+
+    #[test]
+    fn a_shell_script_in_worker_mode_is_doubted() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().expect("tempdir");
+        let file = directory.path().join("command");
+        let text = file.to_str().expect("utf-8");
+        let doubted = |content: &str, mode: &str| {
+            std::fs::write(&file, content).expect("written");
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+            let parameters = [("isolator_usage_command", text), ("isolator_usage_mode", mode)];
+            let (_, warnings) = parse_isolator(&parameters).expect("accepted");
+            warnings.iter().any(|warning| warning.to_string().contains("shell script"))
+        };
+        assert!(doubted("#!/bin/sh\n", "worker"));
+        assert!(doubted("#! /usr/bin/env bash\n", "worker"));
+        assert!(doubted("#!/bin/dash -e\n", "worker"));
+        assert!(!doubted("#!/bin/sh\n", "spawn"));
+        assert!(!doubted("#!/usr/bin/python3\n", "worker"));
+        assert!(!doubted("#!/usr/bin/env -S python3 -I\n", "worker"));
     }
 
     #[test]

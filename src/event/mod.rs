@@ -30,7 +30,7 @@ impl ModuleKind {
     }
 }
 
-/// A method of a Mesos module for which a command can be configured.
+/// What a command can be configured for: the methods of Mesos's modules, and [`Event::UsageBatch`].
 ///
 /// The discriminants are the indexes into [`Event::ALL`] and cross the C++ boundary as `u8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,6 +59,8 @@ pub enum Event {
     Usage,
     Status,
     Cleanup,
+    /// No method of Mesos: the usage of many containers by one run.
+    UsageBatch,
 }
 
 /// How the value of an input key arrives from the host and how it is written.
@@ -74,6 +76,8 @@ pub enum InputKind {
     Text,
     /// An object of strings.
     TextMap,
+    /// A list of `{"container_config":…,"container_id":…}`, made by the engine.
+    Containers,
     /// An object of `mesos.Value.Scalar`, from numbers: `{"cpus":{"value":1.5}}`.
     ScalarMap,
 }
@@ -94,6 +98,9 @@ pub struct InputKey {
 pub enum Output {
     /// It is not read.
     Ignored,
+    /// An object with the container's text (`parent.child`) as key and JSON of a message of this
+    /// full name as value.
+    ByContainer(&'static str),
     /// JSON of one message of this full name.
     Message(&'static str),
     /// A JSON object with one list: `{"resources":[…]}`. The answer travels as a message of
@@ -179,7 +186,7 @@ pub struct Row {
 
 impl Event {
     /// All events, in the order of their discriminants.
-    pub const ALL: [Event; 19] = [
+    pub const ALL: [Event; 20] = [
         Event::MasterLaunchTaskLabelDecorator,
         Event::MasterLaunchTaskResourceDecorator,
         Event::MasterSlaveLostHook,
@@ -199,6 +206,7 @@ impl Event {
         Event::Usage,
         Event::Status,
         Event::Cleanup,
+        Event::UsageBatch,
     ];
 
     /// The event's row.
@@ -240,9 +248,9 @@ mod tests {
             assert_eq!(Event::from_prefix(event.label()), Some(event));
             assert_eq!(Event::from_index(index as u8), Some(event));
         }
-        assert_eq!(Event::from_index(19), None);
+        assert_eq!(Event::from_index(20), None);
         assert_eq!(Event::of_kind(ModuleKind::Hook).count(), 11);
-        assert_eq!(Event::of_kind(ModuleKind::Isolator).count(), 8);
+        assert_eq!(Event::of_kind(ModuleKind::Isolator).count(), 9, "8 methods and the batch");
     }
 
     #[test]

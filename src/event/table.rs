@@ -69,7 +69,7 @@ const ISOLATOR: Row = Row {
 };
 
 /// One row per event, in the order of [`Event::ALL`].
-pub(super) static ROWS: [Row; 19] = [
+pub(super) static ROWS: [Row; 20] = [
     Row {
         event: Event::MasterLaunchTaskLabelDecorator,
         prefix: "hook_master_launch_task_label_decorator",
@@ -277,6 +277,19 @@ pub(super) static ROWS: [Row; 19] = [
         inputs: &[CONTAINER_CONFIG, CONTAINER_ID],
         failure: FailureAnswer::Ignore,
         in_original: true,
+        ..ISOLATOR
+    },
+    Row {
+        event: Event::UsageBatch,
+        prefix: "isolator_usage_batch",
+        method: "usage",
+        caller: "the usage cache; the statistics endpoints wait",
+        inputs: &[key("containers", InputKind::Containers)],
+        output: Output::ByContainer("mesos.ResourceStatistics"),
+        dropped: Some("timestamp"),
+        failure: FailureAnswer::LastGood,
+        failure_configurable: false,
+        lane: Lane::Sampling,
         ..ISOLATOR
     },
 ];

@@ -214,7 +214,6 @@ pub(super) fn stat_in(base: &Base, name: &str) -> Result<nix::sys::stat::FileSta
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -254,7 +254,6 @@ impl Drop for CallDirectory {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use std::os::unix::fs::FileExt;

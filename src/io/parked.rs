@@ -140,7 +140,6 @@ fn memmem(text: &[u8], needle: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use std::os::fd::AsRawFd;

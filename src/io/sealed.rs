@@ -112,7 +112,6 @@ pub(super) fn plain(error: memfd::Error) -> io::Error {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::call::completion::complete;
-use crate::call::{Answer, Command, Completion, call_ended};
+use crate::call::{Answer, Command, Completion};
 use crate::event::{Event, OutcomeKind};
-use crate::metrics::{CacheResult, FailureReason};
+use crate::metrics::{CacheResult, EventMetrics, FailureReason};
 use crate::process::{Input, IoMode};
 use crate::usage::{Delivery, Flight, Lookup, Served, Slot};
 
@@ -18,23 +18,43 @@ use super::Inner;
 use super::context::{Context, Waiter};
 
 impl Inner {
+    /// A fresh value, counted as an answered call.
+    pub(super) fn cached(&self, event: Event, wire: &[u8]) -> Option<Arc<[u8]>> {
+        let now = Instant::now();
+        let value = {
+            let context = self.contexts.get(wire)?;
+            slot(&context, event).fresh(now)?
+        };
+        let metrics = &self.commands.metrics;
+        metrics.cache_request(CacheResult::Hit);
+        metrics.event(event).call(OutcomeKind::Ok, None);
+        Some(value)
+    }
+
     pub(super) fn sample(self: &Arc<Self>, event: Event, wire: &[u8], done: Completion) {
-        let Some(command) = self.commands.get(event) else { return done(Answer::Nothing) };
+        if let Some(value) = self.cached(event, wire) {
+            return done(Answer::Message(value));
+        }
+        let batch = self.commands.get(Event::UsageBatch).filter(|_| event == Event::Usage);
+        let Some(command) = batch.or_else(|| self.commands.get(event)) else {
+            return done(Answer::Nothing);
+        };
+        let metrics = &self.commands.metrics;
         let Some(context) = self.context(wire) else {
-            command.metrics().call(OutcomeKind::Ok, None);
-            command.metrics().failure(FailureReason::NoContext);
+            metrics.event(event).call(OutcomeKind::Ok, None);
+            metrics.event(event).failure(FailureReason::NoContext);
             return done(Answer::Nothing);
         };
         if context.skipped {
             return done(Answer::Nothing);
         }
         let now = Instant::now();
-        let metrics = &self.commands.metrics;
-        match slot(&context, event).lookup(self.policy, now, Waiter { done, since: now }) {
+        let policy = if batch.is_some() { self.policy.together() } else { self.policy };
+        match slot(&context, event).lookup(policy, now, Waiter { done, since: now }) {
             Lookup::Answer { value, outcome, stale, waiter, refresh } => {
                 let result = if stale { CacheResult::Stale } else { CacheResult::Hit };
                 metrics.cache_request(result);
-                command.metrics().call(outcome, None);
+                metrics.event(event).call(outcome, None);
                 (waiter.done)(answer(value));
                 if let Some(flight) = refresh {
                     self.refresh(command, &context, flight);
@@ -48,6 +68,22 @@ impl Inner {
         }
     }
 
+    /// See [`super::Isolator::seed_usage`].
+    pub(super) fn seed_usage(&self, wire: &[u8], value: &[u8]) -> bool {
+        let Some(context) = self.context(wire) else { return false };
+        let now = Instant::now();
+        let waiter = Waiter { done: Box::new(drop), since: now };
+        match context.usage.lookup(self.policy, now, waiter) {
+            Lookup::Lead(flight) => drop(flight.finish(Ok(Some(value.into())), now)),
+            _ => return false,
+        }
+        let kept = context.usage.has_value();
+        if kept {
+            self.commands.metrics.cache_entries_add(1);
+        }
+        kept
+    }
+
     /// Starts the run that ends `flight`.
     fn refresh(
         self: &Arc<Self>,
@@ -55,10 +91,24 @@ impl Inner {
         context: &Arc<Context>,
         flight: Flight<Waiter>,
     ) {
-        // Dropped without a result, by a panic, the flight still answers everybody.
-        let flight = flight.on_abandoned(answer_all);
+        if command.row.event == Event::UsageBatch {
+            self.refresh_batch(command, context.clone(), flight);
+        } else {
+            self.refresh_one(command, context, flight);
+        }
+    }
+
+    fn refresh_one(
+        self: &Arc<Self>,
+        command: &Arc<Command>,
+        context: &Arc<Context>,
+        flight: Flight<Waiter>,
+    ) {
+        let event = command.row.event;
+        let flight = self.guarded(event, flight);
         let Some(pass) = context.gate.enter() else {
-            return deliver(command, flight.finish(Err(OutcomeKind::Cancelled), Instant::now()));
+            let cancelled = flight.finish(Err(OutcomeKind::Cancelled), Instant::now());
+            return deliver(self.commands.metrics.event(event), cancelled);
         };
         let about = context.id.text.clone();
         let input = match command.spec.io {
@@ -67,7 +117,7 @@ impl Inner {
         };
         let request = command.request(input, Some(about.clone()), &about);
         let (command, metrics) = (command.clone(), self.commands.metrics.clone());
-        let slot = slot(context, command.row.event).clone();
+        let slot = slot(context, event).clone();
         self.commands.submit(request, Some(context.cancel.clone()), move |report| {
             let concluded = command.conclude(report, &about, |_| Ok(()));
             let outcome = concluded.outcome();
@@ -82,7 +132,7 @@ impl Inner {
                 metrics.cache_entries_add(1);
             }
             drop(pass);
-            deliver(&command, delivery);
+            deliver(metrics.event(event), delivery);
         });
     }
 
@@ -94,10 +144,19 @@ impl Inner {
                 self.commands.metrics.cache_entries_add(-1);
             }
             let waiters = slot.close();
-            let Some(command) = self.commands.get(event) else { continue };
-            let outcome = OutcomeKind::Cancelled;
-            deliver(command, Delivery { value: None, outcome, stale: false, waiters });
+            if !waiters.is_empty() {
+                let outcome = OutcomeKind::Cancelled;
+                let delivery = Delivery { value: None, outcome, stale: false, waiters };
+                deliver(self.commands.metrics.event(event), delivery);
+            }
         }
+    }
+
+    /// A flight that answers and counts everybody even when it is dropped without a result, by a
+    /// panic.
+    pub(super) fn guarded(&self, event: Event, flight: Flight<Waiter>) -> Flight<Waiter> {
+        let metrics = self.commands.metrics.clone();
+        flight.on_abandoned(move |delivery| deliver(metrics.event(event), delivery))
     }
 }
 
@@ -110,15 +169,9 @@ fn answer(value: Served) -> Answer {
 }
 
 /// Counts the calls of a delivery and hands it over.
-fn deliver(command: &Command, delivery: Delivery<Waiter>) {
-    for waiter in &delivery.waiters {
-        call_ended(command, delivery.outcome, waiter.since);
-    }
-    answer_all(delivery);
-}
-
-fn answer_all(delivery: Delivery<Waiter>) {
+pub(super) fn deliver(metrics: &EventMetrics, delivery: Delivery<Waiter>) {
     for waiter in delivery.waiters {
+        metrics.call(delivery.outcome, Some(waiter.since.elapsed()));
         complete(waiter.done, answer(delivery.value.clone()));
     }
 }

@@ -48,7 +48,7 @@ impl CancelToken {
 }
 
 /// Completes when `token` is cancelled; never without a token.
-pub(super) async fn cancelled(token: Option<&CancelToken>) {
+pub(crate) async fn cancelled(token: Option<&CancelToken>) {
     match token {
         Some(token) => token.cancelled().await,
         None => std::future::pending().await,

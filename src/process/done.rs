@@ -7,17 +7,17 @@ use crate::event::OutcomeKind;
 use super::{RunReport, Timings};
 
 /// The caller's callback. Whatever becomes of its holder, it is called once.
-pub(super) struct Done {
+pub(crate) struct Done {
     callback: Option<Box<dyn FnOnce(RunReport) + Send>>,
 }
 
 impl Done {
-    pub(super) fn new(callback: impl FnOnce(RunReport) + Send + 'static) -> Done {
+    pub(crate) fn new(callback: impl FnOnce(RunReport) + Send + 'static) -> Done {
         Done { callback: Some(Box::new(callback)) }
     }
 
     /// Gives the answer; the second and later ones are dropped. A panic of the callback ends here.
-    pub(super) fn answer(&mut self, report: RunReport) {
+    pub(crate) fn answer(&mut self, report: RunReport) {
         if let Some(callback) = self.callback.take()
             && catch_unwind(AssertUnwindSafe(|| callback(report))).is_err()
         {
@@ -25,7 +25,7 @@ impl Done {
         }
     }
 
-    pub(super) fn is_answered(&self) -> bool {
+    pub(crate) fn is_answered(&self) -> bool {
         self.callback.is_none()
     }
 }

@@ -12,6 +12,7 @@
 //! left it but still hang together with the leader when a deadline passes, are ended. A daemon
 //! that was orphaned into a session of its own before that is not found.
 
+mod attached;
 mod cancel;
 mod child;
 mod done;
@@ -27,10 +28,16 @@ mod start;
 mod supervise;
 mod tree;
 
+pub(crate) use attached::{Attached, End};
 pub use cancel::CancelToken;
+pub(crate) use cancel::cancelled;
+pub(crate) use done::Done;
 pub use lane::LaneQueue;
+pub(crate) use plan::{lookup, unix_seconds};
 pub use request::{
-    Background, CommandLine, CommandSpec, DeadlineFrom, Input, IoMode, Kills, Request, RunReport,
-    Stdio, Timings,
+    Background, CommandLine, CommandSpec, DeadlineFrom, Input, IoMode, Kills, OnStart, Request,
+    RunReport, Stdio, Timings,
 };
 pub use runner::Runner;
+pub(crate) use runner::{answer_blocking, answer_later, waited_since};
+pub(crate) use start::sleep_until;

@@ -7,16 +7,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::io::{CallIo, Capture, RunMark};
 use crate::sys::{Plan, Source, StringTable, process_stat};
 
-use super::{CommandLine, Request, Stdio};
+use super::{CommandLine, CommandSpec, Request, Stdio};
 
 /// Where programs are looked up when the environment has no `PATH`, as `execvp` does.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 /// Variables that are ours: an inherited one of the same name is replaced or left out.
-const OWN_VARIABLES: [&[u8]; 4] = [
+const OWN_VARIABLES: [&[u8]; 5] = [
     b"MESOS_COMMAND_EVENT=",
     b"MESOS_COMMAND_MODULE=",
     b"MESOS_CONTAINER_ID=",
     b"MESOS_COMMAND_DEADLINE=",
+    b"MESOS_COMMAND_WORKER=",
 ];
 
 /// What cannot be passed to a program.
@@ -39,8 +40,31 @@ pub(super) fn plan(
             [Source::Open(CString::from(c"/dev/null"), libc::O_RDWR), Source::Stdout]
         }
     };
-    let environment = environment(request, deadline)?;
+    let environment = run_environment(request, deadline)?;
     Ok(Plan { candidates, arguments, environment, stdio: [stdin, stdout, stderr] })
+}
+
+/// Plans a persistent worker: the command without arguments, between these descriptors.
+pub(super) fn worker_plan(spec: &CommandSpec, stdio: [Source; 3]) -> Result<Plan, Refusal> {
+    let mut candidates = StringTable::default();
+    let mut arguments = StringTable::default();
+    let refuse = |_| format!("command {:?} contains a NUL byte", spec.command.text());
+    match &spec.command {
+        CommandLine::Path(path) => {
+            for candidate in lookup(path, &spec.environment) {
+                candidates.push(&[&candidate]).map_err(refuse)?;
+            }
+            arguments.push(&[path.as_bytes()]).map_err(refuse)?;
+        }
+        CommandLine::Shell(text) => {
+            candidates.push(&[b"/bin/sh"]).map_err(refuse)?;
+            for argument in [b"sh", b"-c", text.as_bytes()] {
+                arguments.push(&[argument]).map_err(refuse)?;
+            }
+        }
+    }
+    let values = [Some(spec.event.label()), Some(&*spec.module), None, None, Some("1")];
+    Ok(Plan { candidates, arguments, environment: environment(spec, values)?, stdio })
 }
 
 fn command(request: &Request, paths: [&[u8]; 3]) -> Result<(StringTable, StringTable), Refusal> {
@@ -72,13 +96,11 @@ fn command(request: &Request, paths: [&[u8]; 3]) -> Result<(StringTable, StringT
 
 /// The command as the operator wrote it.
 pub(super) fn command_name(request: &Request) -> &OsStr {
-    match &request.spec.command {
-        CommandLine::Path(text) | CommandLine::Shell(text) => text,
-    }
+    request.spec.command.text()
 }
 
 /// The paths that a command can be, in the order in which they are tried.
-pub(super) fn lookup(command: &OsStr, environment: &[OsString]) -> Vec<Vec<u8>> {
+pub(crate) fn lookup(command: &OsStr, environment: &[OsString]) -> Vec<Vec<u8>> {
     let command = command.as_bytes();
     if command.contains(&b'/') || command.is_empty() {
         return vec![command.to_vec()];
@@ -113,8 +135,23 @@ fn quote(path: &[u8]) -> Vec<u8> {
     quoted
 }
 
-fn environment(request: &Request, deadline: Option<Instant>) -> Result<StringTable, Refusal> {
-    let spec = &request.spec;
+fn run_environment(request: &Request, deadline: Option<Instant>) -> Result<StringTable, Refusal> {
+    let until = deadline.and_then(unix_seconds);
+    let values = [
+        Some(request.spec.event.label()),
+        Some(&*request.spec.module),
+        request.container_id.as_deref(),
+        until.as_deref(),
+        None,
+    ];
+    environment(&request.spec, values)
+}
+
+/// The snapshot with our variables; `values` are in the order of [`OWN_VARIABLES`].
+fn environment(
+    spec: &CommandSpec,
+    values: [Option<&str>; OWN_VARIABLES.len()],
+) -> Result<StringTable, Refusal> {
     let mut table = StringTable::default();
     for entry in spec.environment.iter() {
         let bytes = entry.as_bytes();
@@ -124,13 +161,6 @@ fn environment(request: &Request, deadline: Option<Instant>) -> Result<StringTab
                 .map_err(|_| format!("environment entry {entry:?} contains a NUL byte"))?;
         }
     }
-    let until = deadline.and_then(unix_seconds);
-    let values = [
-        Some(spec.event.label()),
-        Some(&*spec.module),
-        request.container_id.as_deref(),
-        until.as_deref(),
-    ];
     for (name, value) in OWN_VARIABLES.iter().zip(values) {
         if let Some(value) = value {
             table
@@ -142,7 +172,7 @@ fn environment(request: &Request, deadline: Option<Instant>) -> Result<StringTab
 }
 
 /// The deadline on the wall clock, as Unix seconds with milliseconds.
-fn unix_seconds(deadline: Instant) -> Option<String> {
+pub(crate) fn unix_seconds(deadline: Instant) -> Option<String> {
     let remaining = deadline.saturating_duration_since(Instant::now());
     let at = SystemTime::now().checked_add(remaining)?.duration_since(UNIX_EPOCH).ok()?;
     Some(format!("{}.{:03}", at.as_secs(), at.subsec_millis()))

@@ -1,6 +1,6 @@
 //! What the rest of the engine asks of the runner, and what it gets back.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +16,15 @@ pub enum CommandLine {
     /// Shell text: `/bin/sh -c 'TEXT INPUT OUTPUT ERROR'`, the paths appended as words (the watch
     /// command of the original was given to `system(3)` in this form).
     Shell(OsString),
+}
+
+impl CommandLine {
+    /// The text as the operator wrote it.
+    pub fn text(&self) -> &OsStr {
+        match self {
+            CommandLine::Path(text) | CommandLine::Shell(text) => text,
+        }
+    }
 }
 
 /// How a command gets its input and gives its output (design: `io`).
@@ -95,6 +104,28 @@ pub enum DeadlineFrom {
     Start,
 }
 
+/// Called once when a run leaves its queue and starts, on any thread; must not block.
+#[derive(Clone)]
+pub struct OnStart(Arc<dyn Fn() + Send + Sync>);
+
+impl OnStart {
+    /// Wraps a function.
+    pub fn new(started: impl Fn() + Send + Sync + 'static) -> OnStart {
+        OnStart(Arc::new(started))
+    }
+
+    /// Calls it.
+    pub(crate) fn call(&self) {
+        (self.0)();
+    }
+}
+
+impl std::fmt::Debug for OnStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnStart")
+    }
+}
+
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -108,6 +139,8 @@ pub struct Request {
     pub submitted: Instant,
     /// What the timeout counts from.
     pub deadline_from: DeadlineFrom,
+    /// Who is told when it starts.
+    pub on_start: Option<OnStart>,
 }
 
 impl Request {
@@ -119,6 +152,7 @@ impl Request {
             container_id: None,
             submitted: Instant::now(),
             deadline_from: DeadlineFrom::Submission,
+            on_start: None,
         }
     }
 
@@ -181,6 +215,8 @@ pub struct RunReport {
     pub pid: Option<i32>,
     /// Where the time went.
     pub timings: Timings,
+    /// A persistent worker answered (or failed to): no process was started for this run.
+    pub by_worker: bool,
 }
 
 impl RunReport {
@@ -203,6 +239,7 @@ impl RunReport {
             output_bytes: 0,
             pid: None,
             timings,
+            by_worker: false,
         }
     }
 }

@@ -32,7 +32,7 @@ const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
 /// is reserved for hooks, one that waits for everything. None exists before the first `global()`.
 #[derive(Debug)]
 pub struct Runner {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     runtime: Handle,
 }
 
@@ -162,13 +162,7 @@ impl Runner {
         lane: Option<&Arc<LaneQueue>>,
         cancel: Option<CancelToken>,
     ) -> RunReport {
-        let submitted = request.submitted;
-        let (sender, receiver) = oneshot::channel();
-        self.submit(request, lane, cancel, move |report| {
-            // Nobody listens when the future was dropped.
-            let _ = sender.send(report);
-        });
-        receiver.await.unwrap_or_else(|_| lost_report(submitted))
+        answer_later(request, |request, done| self.submit(request, lane, cancel, done)).await
     }
 
     /// Starts a run and blocks until its report is there: for a request with a deadline at most
@@ -180,29 +174,58 @@ impl Runner {
         lane: Option<&Arc<LaneQueue>>,
         cancel: Option<CancelToken>,
     ) -> RunReport {
-        let submitted = request.submitted;
-        let spec = request.spec.clone();
-        // The supervision keeps the promise; this is for the case that it cannot run at all.
-        let patience =
-            spec.timeout.and_then(|t| t.checked_add(spec.kill_grace)?.checked_add(BLOCKING_SLACK));
-        let (sender, receiver) = mpsc::sync_channel(1);
-        self.submit(request, lane, cancel, move |report| {
+        answer_blocking(request, |request, done| self.submit(request, lane, cancel, done))
+    }
+}
+
+/// Starts a run by `submit` and completes with its report.
+pub(crate) async fn answer_later(
+    request: Request,
+    submit: impl FnOnce(Request, Box<dyn FnOnce(RunReport) + Send>),
+) -> RunReport {
+    let submitted = request.submitted;
+    let (sender, receiver) = oneshot::channel();
+    submit(
+        request,
+        Box::new(move |report| {
+            // Nobody listens when the future was dropped.
+            let _ = sender.send(report);
+        }),
+    );
+    receiver.await.unwrap_or_else(|_| lost_report(submitted))
+}
+
+/// Starts a run by `submit` and blocks until its report is there, as
+/// [`run_blocking`](Runner::run_blocking) promises.
+pub(crate) fn answer_blocking(
+    request: Request,
+    submit: impl FnOnce(Request, Box<dyn FnOnce(RunReport) + Send>),
+) -> RunReport {
+    let submitted = request.submitted;
+    let spec = request.spec.clone();
+    // The supervision keeps the promise; this is for the case that it cannot run at all.
+    let patience =
+        spec.timeout.and_then(|t| t.checked_add(spec.kill_grace)?.checked_add(BLOCKING_SLACK));
+    let (sender, receiver) = mpsc::sync_channel(1);
+    submit(
+        request,
+        Box::new(move |report| {
             // Nobody listens when the wait was given up.
             let _ = sender.send(report);
-        });
-        let answer = match patience {
-            Some(patience) => receiver.recv_timeout(patience),
-            None => receiver.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
-        };
-        match answer {
-            Ok(report) => report,
-            Err(mpsc::RecvTimeoutError::Disconnected) => lost_report(submitted),
-            Err(mpsc::RecvTimeoutError::Timeout) => RunReport::without_process(
-                OutcomeKind::Unkillable,
-                format!("{}, nor did its supervision", timeout_message(&spec)),
-                waited_since(submitted),
-            ),
-        }
+        }),
+    );
+    let answer = match patience {
+        Some(patience) => receiver.recv_timeout(patience),
+        None => receiver.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+    };
+    match answer {
+        Ok(report) => report,
+        Err(mpsc::RecvTimeoutError::Disconnected) => lost_report(submitted),
+        Err(mpsc::RecvTimeoutError::Timeout) => RunReport::without_process(
+            OutcomeKind::Unkillable,
+            format!("{}, nor did its supervision", timeout_message(&spec)),
+            waited_since(submitted),
+        ),
     }
 }
 
@@ -245,7 +268,7 @@ fn lost_report(submitted: Instant) -> RunReport {
 }
 
 /// Timings of a run that only waited.
-pub(super) fn waited_since(submitted: Instant) -> Timings {
+pub(crate) fn waited_since(submitted: Instant) -> Timings {
     let waited = submitted.elapsed();
     Timings { queued: waited, spawn: Duration::ZERO, total: waited }
 }

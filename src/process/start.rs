@@ -192,7 +192,7 @@ fn replied(answer: Result<Reply, oneshot::error::RecvError>, ending: Option<Caus
 }
 
 /// Completes at `deadline`; never without one.
-pub(super) async fn sleep_until(deadline: Option<Instant>) {
+pub(crate) async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,

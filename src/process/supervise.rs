@@ -59,6 +59,9 @@ impl Run {
         }
         match prepare(&self.shared, &self.request, deadline) {
             Ok((files, plan)) => {
+                if let Some(on_start) = &self.request.on_start {
+                    on_start.call();
+                }
                 let launched = launch(&self.shared, &self.request, plan);
                 Some((self, Prepared { files, launched, deadline }))
             }

@@ -39,6 +39,20 @@ pub struct Policy {
     ttl: Duration,
     stale_ttl: Duration,
     stale_while_revalidate: Duration,
+    /// Whether lives are shortened by up to a tenth, so that values drift apart.
+    jitter: bool,
+}
+
+impl Policy {
+    /// The same for values that are refreshed together, and so are to expire together.
+    pub fn together(self) -> Policy {
+        Policy { jitter: false, ..self }
+    }
+
+    /// How long a value is fresh.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
 }
 
 impl From<CacheConfig> for Policy {
@@ -47,6 +61,7 @@ impl From<CacheConfig> for Policy {
             ttl: config.ttl,
             stale_ttl: config.stale_ttl,
             stale_while_revalidate: config.stale_while_revalidate,
+            jitter: true,
         }
     }
 }
@@ -127,8 +142,10 @@ pub struct Flight<W> {
     /// The leader, when the flight is its own only (no cache, so nobody joins).
     alone: Vec<W>,
     finished: bool,
-    abandoned: Option<fn(Delivery<W>)>,
+    abandoned: Option<Abandoned<W>>,
 }
+
+type Abandoned<W> = Box<dyn FnOnce(Delivery<W>) + Send>;
 
 impl<W> std::fmt::Debug for Flight<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -142,6 +159,12 @@ impl<W> Slot<W> {
         let state =
             State { good: None, failed: None, waiting: None, closed: false, seed: seed | 1 };
         Slot { state: Mutex::new(state) }
+    }
+
+    /// The value, if it is fresh at `now`.
+    pub fn fresh(&self, now: Instant) -> Option<Arc<[u8]>> {
+        let state = self.state.lock();
+        state.good.as_ref().filter(|good| now < good.fresh_until).map(|good| good.bytes.clone())
     }
 
     /// Decides what a caller that comes at `now` is to do.
@@ -187,6 +210,18 @@ impl<W> Slot<W> {
         Lookup::Lead(self.flight(policy, Vec::new()))
     }
 
+    /// A flight without waiters that refreshes the value together with others', if none is under
+    /// way and the value (or failure) is no longer good at `until`.
+    pub fn refresh_if_due(self: &Arc<Self>, policy: Policy, until: Instant) -> Option<Flight<W>> {
+        let mut state = self.state.lock();
+        let fresh = state.good.as_ref().is_some_and(|good| until < good.fresh_until);
+        if state.closed || state.waiting.is_some() || fresh || state.failed(until).is_some() {
+            return None;
+        }
+        state.waiting = Some(Vec::new());
+        Some(self.flight(policy, Vec::new()))
+    }
+
     /// Whether a good value is kept.
     pub fn has_value(&self) -> bool {
         self.state.lock().good.is_some()
@@ -230,14 +265,14 @@ impl<W> Slot<W> {
             Ok(value) => {
                 // An empty answer is an answer: it is kept like any other.
                 let bytes = value.clone().unwrap_or_else(|| Arc::from([]));
-                let fresh_until = now + state.jittered(policy.ttl);
+                let fresh_until = now + state.life(policy, policy.ttl);
                 state.good = Some(Good { bytes, since: now, fresh_until });
                 state.failed = None;
                 Delivery { value, outcome: OutcomeKind::Ok, stale: false, waiters }
             }
             Err(outcome) => {
                 let life = policy.ttl.min(MAX_FAILURE_LIFE);
-                state.failed = Some(Failed { outcome, until: now + state.jittered(life) });
+                state.failed = Some(Failed { outcome, until: now + state.life(policy, life) });
                 let value = state.last_good(policy, now);
                 Delivery { stale: value.is_some(), value, outcome, waiters }
             }
@@ -258,8 +293,10 @@ impl<W> State<W> {
         self.good.as_ref().map(|good| good.bytes.clone())
     }
 
-    /// `life` less up to a tenth, so that containers started together drift apart.
-    fn jittered(&mut self, life: Duration) -> Duration {
+    fn life(&mut self, policy: Policy, life: Duration) -> Duration {
+        if !policy.jitter {
+            return life;
+        }
         // Marsaglia's xorshift32.
         self.seed ^= self.seed << 13;
         self.seed ^= self.seed >> 17;
@@ -270,8 +307,8 @@ impl<W> State<W> {
 
 impl<W> Flight<W> {
     /// Sets what happens with the delivery when the flight is dropped unfinished.
-    pub fn on_abandoned(mut self, deliver: fn(Delivery<W>)) -> Flight<W> {
-        self.abandoned = Some(deliver);
+    pub fn on_abandoned(mut self, deliver: impl FnOnce(Delivery<W>) + Send + 'static) -> Flight<W> {
+        self.abandoned = Some(Box::new(deliver));
         self
     }
 
@@ -291,7 +328,7 @@ impl<W> Drop for Flight<W> {
         let alone = std::mem::take(&mut self.alone);
         let lost = Err(OutcomeKind::StatusLost);
         let delivery = self.slot.land(self.policy, lost, Instant::now(), alone);
-        if let Some(deliver) = self.abandoned {
+        if let Some(deliver) = self.abandoned.take() {
             deliver(delivery);
         }
     }

@@ -19,11 +19,14 @@ pub(crate) fn roots() -> Vec<&'static str> {
                 InputKind::ScalarMap => {
                     roots.insert("mesos.Value.Scalar");
                 }
-                InputKind::Integer | InputKind::Text | InputKind::TextMap => {}
+                InputKind::Integer
+                | InputKind::Text
+                | InputKind::TextMap
+                | InputKind::Containers => {}
             }
         }
         match row.output {
-            Output::Message(name) => {
+            Output::Message(name) | Output::ByContainer(name) => {
                 roots.insert(name);
             }
             Output::List { carrier, field } => {

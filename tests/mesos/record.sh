@@ -13,6 +13,8 @@ case $MESOS_COMMAND_EVENT in
   isolator_prepare)
     echo '{"environment":{"variables":[{"name":"RECORDED_PREPARE","value":"1"}]}}' >"$2" ;;
   isolator_usage)
+    # Long enough to be running when a test ends the agent.
+    sleep 0.2
     echo '{"disk_used_bytes":4242}' >"$2" ;;
   isolator_status)
     echo '{"network_infos":[{"ip_addresses":[{"ip_address":"192.0.2.1"}]}]}' >"$2" ;;

@@ -25,7 +25,8 @@ FETCH = ROOT / "cpp/host/real-mesos/fetch.py"
 REAL = pathlib.Path(os.environ.get("REAL_MESOS_DIR", ROOT / "target/real-mesos"))
 RELEASES = ["1.8.1", "1.9.0", "1.10.0", "1.11.0"]
 # Scenarios whose files are beside this one: (scenario, modules).
-WRITTEN = [("examples", "examples"), ("all-events", "record"), ("no-name", "no-name"),
+WRITTEN = [("examples", "examples"), ("all-events", "record"), ("failing", "failing"),
+           ("in-flight", "in-flight"), ("no-name", "no-name"),
            ("bad-parameter", "bad-parameter")]
 
 
@@ -69,6 +70,9 @@ class Suite:
         self.run(name, modules, scenario, *more, complaints=complaints)
 
     def all(self):
+        library = self.host.with_name("libmesos_command_modules.so")
+        mesos = ROOT / "target/real-mesos" / self.release / "libmesos.so"
+        self.play("symbols", [ROOT / "cpp/tests/symbols.sh", library, mesos])
         for scenario, modules in WRITTEN:
             self.run(scenario, HERE / f"{modules}.modules.json",
                      HERE / f"{scenario}.scenario.json")

@@ -4,6 +4,7 @@
 //! environment: `PROBE="output:{} ; exit:3"`, separated by semicolons, done in order. A `fork:X`
 //! step runs the steps in `PROBE_X` in a child. At the end it exits with 0.
 
+#![expect(clippy::disallowed_methods, reason = "a probe misbehaves on purpose")]
 #![expect(unsafe_code, reason = "fork and signal dispositions")]
 
 use std::fs::{self, OpenOptions};

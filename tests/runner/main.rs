@@ -6,6 +6,7 @@
 //! printed as skipped, with the reason.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "the tests are the host, and a bad one at that")]
 
 mod inherit;
 mod modes;

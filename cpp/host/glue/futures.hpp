@@ -29,8 +29,9 @@ int state_now(const FutureState& state);
 // The shape of the value of an isolator method's future.
 ValueShape shape_of(int event);
 
-// A ready future with an empty message of this type as its value.
-FutureState constant_future(const char* type);
+// A ready future with a copy of this ResourceStatistics, made by Mesos's own constructor, which is
+// what `return value;` runs in a module that is compiled against Mesos.
+FutureState ready_statistics(const void* statistics);
 
 } // namespace host
 

@@ -52,8 +52,9 @@ int host_load_modules(const void* modules, HostEmit refusal, void* context);
 int host_initialize_hooks(const char* names, HostEmit refusal, void* context);
 /* ModuleManager::create<Isolator>; NULL emits Mesos's own refusal. */
 void* host_create_isolator(const char* name, HostEmit refusal, void* context);
-/* An isolator of the host's own whose usage() answers a ready, constant value: the yardstick. */
-void* host_create_constant_isolator(void);
+/* An isolator of the host's own whose usage() answers a ready, constant value, a copy of this
+ * mesos.ResourceStatistics: the yardstick. */
+void* host_create_constant_isolator(const void* statistics);
 void host_delete_isolator(void* isolator);
 
 /* The arguments of any event; unused ones are NULL. Messages are host_message_new()'s. */

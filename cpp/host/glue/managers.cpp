@@ -28,19 +28,19 @@ void destroy(Returned& returned)
 }
 
 // A by-value parameter: the caller makes the copy and destroys it. `change` may move it away.
-class Copy
+class OwnCopy
 {
 public:
-  explicit Copy(const void* message)
+  explicit OwnCopy(const void* message)
   {
     Text bytes;
     mesos.append_partial(message, &bytes);
     copy_ = static_cast<const Message*>(message)->create();
     mesos.parse_partial(copy_, bytes.data(), static_cast<int>(bytes.size()));
   }
-  ~Copy() { delete copy_; }
-  Copy(const Copy&) = delete;
-  Copy& operator=(const Copy&) = delete;
+  ~OwnCopy() { delete copy_; }
+  OwnCopy(const OwnCopy&) = delete;
+  OwnCopy& operator=(const OwnCopy&) = delete;
   void* get() { return copy_; }
 
 private:
@@ -100,21 +100,23 @@ private:
   Message* message_ = nullptr;
 };
 
-// The yardstick for cached answers: as little work as an isolator can do for usage().
+// The yardstick for cached answers. Only usage() is ever called on it.
 struct ConstantIsolator final : Isolator
 {
-  FutureState statistics = constant_future("mesos.ResourceStatistics");
+  explicit ConstantIsolator(const void* value) : statistics(value) {}
 
   bool supports_nesting() override { return true; }
   bool supports_standalone() override { return true; }
-  FutureState recover(const void*, const void*) override { return statistics; }
-  FutureState prepare(const void*, const void*) override { return statistics; }
-  FutureState isolate(const void*, int) override { return statistics; }
-  FutureState watch(const void*) override { return statistics; }
-  FutureState update(const void*, const void*, const void*) override { return statistics; }
-  FutureState usage(const void*) override { return statistics; }
-  FutureState status(const void*) override { return statistics; }
-  FutureState cleanup(const void*) override { return statistics; }
+  FutureState recover(const void*, const void*) override { return nullptr; }
+  FutureState prepare(const void*, const void*) override { return nullptr; }
+  FutureState isolate(const void*, int) override { return nullptr; }
+  FutureState watch(const void*) override { return nullptr; }
+  FutureState update(const void*, const void*, const void*) override { return nullptr; }
+  FutureState usage(const void*) override { return ready_statistics(statistics.get()); }
+  FutureState status(const void*) override { return nullptr; }
+  FutureState cleanup(const void*) override { return nullptr; }
+
+  OwnCopy statistics;
 };
 
 FutureState call_isolator(Isolator* isolator, int event, const HostInputs& in)
@@ -171,9 +173,9 @@ void* host_create_isolator(const char* name, HostEmit refusal, void* context)
   return result.data;
 }
 
-void* host_create_constant_isolator(void)
+void* host_create_constant_isolator(const void* statistics)
 {
-  return static_cast<Isolator*>(new ConstantIsolator());
+  return static_cast<Isolator*>(new ConstantIsolator(statistics));
 }
 
 void host_delete_isolator(void* isolator)
@@ -209,7 +211,7 @@ void host_hook_call(int event, const HostInputs* inputs, HostEmit value, void* c
               in.task_info, in.executor_info, in.framework_info, in.slave_info),
           value, context);
     case HOST_SLAVE_EXECUTOR_ENVIRONMENT_DECORATOR: {
-      Copy executor(in.executor_info);
+      OwnCopy executor(in.executor_info);
       return emit_returned_message(
           mesos.slave_executor_environment(executor.get()), value, context);
     }
@@ -217,7 +219,7 @@ void host_hook_call(int event, const HostInputs* inputs, HostEmit value, void* c
     case HOST_SLAVE_REMOVE_EXECUTOR_HOOK:
       return mesos.slave_remove_executor(in.framework_info, in.executor_info);
     case HOST_SLAVE_TASK_STATUS_DECORATOR: {
-      Copy status(in.task_status);
+      OwnCopy status(in.task_status);
       return emit_returned_message(
           mesos.slave_task_status(in.framework_id, status.get()), value, context);
     }

@@ -23,6 +23,7 @@ pub(crate) fn prepare_process(log: Option<&Path>) -> anyhow::Result<()> {
 }
 
 /// Sets an environment variable. Must be called before any thread is there.
+#[expect(clippy::disallowed_methods, reason = "this is the host, before it loads anything")]
 pub(crate) fn set_variable(name: &str, value: &str) {
     // SAFETY: libmesos, which starts the first thread, is not loaded yet when this is called.
     unsafe { std::env::set_var(name, value) };

@@ -92,7 +92,7 @@ unsafe extern "C" {
         refusal: Emit,
         context: *mut c_void,
     ) -> *mut c_void;
-    pub(crate) fn host_create_constant_isolator() -> *mut c_void;
+    pub(crate) fn host_create_constant_isolator(statistics: *const c_void) -> *mut c_void;
     pub(crate) fn host_delete_isolator(isolator: *mut c_void);
     pub(crate) fn host_hook_call(
         event: c_int,

@@ -235,10 +235,10 @@ impl Isolator {
         NonNull::new(pointer).map(Isolator).ok_or_else(|| anyhow!("{}", text(&refusal)))
     }
 
-    /// The host's own isolator, whose usage is ready at once: the yardstick.
-    pub(crate) fn constant(_: Loaded) -> anyhow::Result<Isolator> {
-        // SAFETY: the library is loaded.
-        let pointer = unsafe { glue::host_create_constant_isolator() };
+    /// The host's own isolator, whose usage is ready at once with this value: the yardstick.
+    pub(crate) fn constant(_: Loaded, statistics: &Message) -> anyhow::Result<Isolator> {
+        // SAFETY: the message is copied.
+        let pointer = unsafe { glue::host_create_constant_isolator(statistics.as_ptr()) };
         NonNull::new(pointer).map(Isolator).context("no memory")
     }
 

@@ -46,9 +46,12 @@ pub(crate) struct Report {
     failed: usize,
 }
 
-const WHAT: usize = 54;
-const WHOM: usize = 14;
-const ANSWER: usize = 56;
+const OUTCOME: usize = 7;
+const TIME: usize = 15;
+const WHAT: usize = 44;
+const WHOM: usize = 8;
+/// Answers come last and are cut, so that a line fits a wide terminal.
+const ANSWER: usize = 72;
 
 impl Report {
     pub(crate) fn new(json: bool) -> Report {
@@ -68,8 +71,8 @@ impl Report {
     pub(crate) fn head(&self) {
         if !self.json {
             println!(
-                "\n{:WHAT$} {:WHOM$} {:ANSWER$} {:>20} outcome",
-                "event", "container", "answer", "time"
+                "\n{:OUTCOME$}{:>TIME$}  {:WHAT$} {:WHOM$} answer",
+                "outcome", "time", "event", "container"
             );
         }
     }
@@ -84,11 +87,11 @@ impl Report {
         }
         let outcome = if line.complaints.is_empty() { "ok" } else { "FAILED" };
         println!(
-            "{:WHAT$} {:WHOM$} {:ANSWER$} {:>20} {outcome}",
-            line.what,
+            "{outcome:OUTCOME$}{:>TIME$}  {:WHAT$} {:WHOM$} {}",
+            times(&line.times),
+            what(line),
             line.whom,
             shortened(&line.answer, ANSWER),
-            times(&line.times),
         );
         for complaint in &line.complaints {
             println!("    {complaint}");
@@ -131,6 +134,15 @@ fn times(sorted: &[Duration]) -> String {
         [] => String::new(),
         [one] => format!("{one:.1?}"),
         many => format!("{:.1?}/{:.1?}", quantile(many, 0.5), quantile(many, 0.99)),
+    }
+}
+
+/// The step, with the number of calls when there were several; their times are then the median and
+/// the 99th percentile.
+fn what(line: &Line) -> String {
+    match line.times.len() {
+        0 | 1 => line.what.clone(),
+        calls => format!("{} x{calls}", line.what),
     }
 }
 

@@ -184,7 +184,7 @@ fn outcomes(event: Event) -> Vec<u64> {
     OutcomeKind::ALL.into_iter().map(count).collect()
 }
 
-fn name_of(entry: &ModuleEntry) -> Option<&String> {
+pub(crate) fn name_of(entry: &ModuleEntry) -> Option<&String> {
     entry.parameters.iter().rev().find(|(key, _)| key == "module_name").map(|(_, value)| value)
 }
 
@@ -192,7 +192,9 @@ fn name_of(entry: &ModuleEntry) -> Option<&String> {
 fn shown(event: Event, answer: &Answer) -> String {
     match (answer, event.row().output) {
         (Answer::Failure(text), _) => format!("failure: {text}"),
-        (Answer::Nothing, _) | (_, Output::Ignored) => "nothing".to_owned(),
+        (Answer::Nothing, _) | (_, Output::Ignored | Output::ByContainer(_)) => {
+            "nothing".to_owned()
+        }
         (Answer::Message(bytes), Output::Message(name) | Output::List { carrier: name, .. }) => {
             let mut json = Vec::new();
             let kind = schema::current().message(name);
@@ -234,10 +236,10 @@ fn print_json(made: &[Made]) {
 }
 
 /// A directory for contexts that goes away with the process.
-struct TemporaryState(PathBuf);
+pub(crate) struct TemporaryState(pub(crate) PathBuf);
 
 impl TemporaryState {
-    fn new() -> anyhow::Result<TemporaryState> {
+    pub(crate) fn new() -> anyhow::Result<TemporaryState> {
         let path = std::env::temp_dir().join(format!("mesos-command.{}", std::process::id()));
         std::fs::create_dir_all(&path)
             .with_context(|| format!("'{}' cannot be made", path.display()))?;

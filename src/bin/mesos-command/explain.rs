@@ -85,12 +85,14 @@ fn one(row: &Row) {
             InputKind::Integer => "number".to_owned(),
             InputKind::Text => "text".to_owned(),
             InputKind::TextMap => "object of texts".to_owned(),
+            InputKind::Containers => "list of {container_config, container_id}".to_owned(),
             InputKind::ScalarMap => "object of {\"value\": number}".to_owned(),
         };
         println!("  {}: {kind}{}", key.name, if key.optional { " (may be absent)" } else { "" });
     }
     match row.output {
         Output::Ignored => println!("output: not read"),
+        Output::ByContainer(name) => println!("output: {{\"<container>\": JSON of {name}, …}}"),
         Output::Message(name) => println!("output: JSON of {name}"),
         Output::List { field, .. } => println!("output: {{\"{field}\":[…]}}"),
     }

@@ -88,6 +88,7 @@ fn convert(schema: &Schema, kind: InputKind, value: &Value) -> anyhow::Result<Ow
             };
             Owned::TextMap(object()?.iter().map(entry).collect::<anyhow::Result<_>>()?)
         }
+        InputKind::Containers => bail!("call isolator_usage: the module itself makes this list"),
         InputKind::ScalarMap => {
             let entry = |(key, value): (&String, &Value)| {
                 let scalar = value.get("value").unwrap_or(value);

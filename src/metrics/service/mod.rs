@@ -2,7 +2,7 @@
 //!
 //! One thread, `mcmd-metrics`, with a runtime of its own: rendering many series or a slow scraper
 //! never delays a call, and metrics stay readable when everything else is stuck. It starts with
-//! the first [`start`], [`listen`] or [`textfile`] (so never before an instance is created) and
+//! the first [`start`], [`listen`] or [`textfile()`] (so never before an instance is created) and
 //! lives as long as the process. A text file adds a second thread, `mcmd-metrics-io`, for its
 //! writes: a file system that hangs must stop neither upkeep nor listeners.
 //!

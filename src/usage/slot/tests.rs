@@ -5,7 +5,7 @@ use super::*;
 const TTL: Duration = Duration::from_millis(1000);
 
 fn policy() -> Policy {
-    Policy { ttl: TTL, stale_ttl: TTL * 3, stale_while_revalidate: Duration::ZERO }
+    Policy { ttl: TTL, stale_ttl: TTL * 3, stale_while_revalidate: Duration::ZERO, jitter: true }
 }
 
 fn slot() -> Arc<Slot<u32>> {
@@ -125,6 +125,23 @@ fn an_abandoned_leader_delivers_to_all_and_the_next_caller_may_lead() {
     let lost = OutcomeKind::StatusLost;
     assert_eq!(*DELIVERED.lock(), [(1, lost), (2, lost)]);
     drop(lead(slot.lookup(policy(), Instant::now() + TTL, 3)));
+}
+
+#[test]
+fn values_refreshed_together_expire_together_and_only_what_is_due_is_refreshed() {
+    let (slot, now) = (slot(), Instant::now());
+    let together = policy().together();
+    let half = TTL / 2;
+    let flight = slot.refresh_if_due(together, now + half).expect("there is no value yet");
+    assert!(slot.refresh_if_due(together, now + half).is_none(), "one at a time");
+    assert!(matches!(slot.lookup(together, now, 1), Lookup::Joined));
+    assert_eq!(flight.finish(Ok(value("a")), now).waiters, [1]);
+    let last = now + TTL - Duration::from_nanos(1);
+    assert_eq!(answer(slot.lookup(together, last, 2)).0, value("a"), "no jitter");
+    assert!(slot.refresh_if_due(together, now + half).is_none(), "good beyond that instant");
+    assert!(slot.refresh_if_due(together, last + half).is_some());
+    slot.close();
+    assert!(slot.refresh_if_due(together, now + TTL * 9).is_none());
 }
 
 #[test]

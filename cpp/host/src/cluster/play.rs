@@ -8,14 +8,16 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::framework::{Framework, Task, terminal};
-use super::process::{Process, Setup};
+use super::process::{self, Process, Setup};
 use super::records::{self, Done, Records};
 use crate::http;
 use crate::library;
 use crate::modules::{Modules, Placeholders, RECORDS};
 use crate::report::{Line, Report};
 
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long commands may go on after the agent's end.
+const SETTLE: Duration = Duration::from_secs(5);
 /// What the recording commands answer, so that it can be found again.
 const RECORDED_BYTES: u64 = 4242;
 const RECORDED_DECORATIONS: [&str; 3] =
@@ -114,6 +116,7 @@ impl Course<'_> {
         self.statistics("statistics", self.options.tasks)?;
         self.finish_some(&mut framework, &tasks)?;
         if let Some(end) = self.options.restart {
+            self.ask_without_waiting();
             self.end_process(process, end)?;
             let names = running(&framework);
             self.make_orphan(&names)?;
@@ -132,7 +135,9 @@ impl Course<'_> {
             self.report.note("memory of master and agent, MiB", &json!(bytes >> 20));
         }
         self.ask_without_waiting();
-        self.end_process(process, self.options.end)
+        self.end_process(process, self.options.end)?;
+        self.leftovers();
+        Ok(())
     }
 
     fn start(&mut self) -> anyhow::Result<Process> {
@@ -312,12 +317,14 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Leaves requests in flight, for the process to end under them.
+    /// Leaves requests in flight, for the process to end under them and the commands they start.
     fn ask_without_waiting(&self) {
         for _ in 0..4 {
             let address = self.setup.address;
             std::thread::spawn(move || http::get(address, "/slave(1)/containers"));
         }
+        // Enough for the requests to arrive, not for a recording usage command to end.
+        std::thread::sleep(Duration::from_millis(50));
     }
 
     fn end_process(&mut self, process: Process, end: End) -> anyhow::Result<()> {
@@ -335,6 +342,20 @@ impl Course<'_> {
         }
         self.report.line(&line);
         Ok(())
+    }
+
+    /// Looks for processes of this cluster that outlived it: executors and commands.
+    fn leftovers(&mut self) {
+        let deadline = Instant::now() + SETTLE;
+        let mut line = Line::new("no process left behind", "");
+        while let Some(found) = process::of_directory(&self.setup.work).first() {
+            if Instant::now() >= deadline {
+                line.complaints.push(format!("still there: {found}"));
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.report.line(&line);
     }
 
     /// Compares what the commands recorded with what was done.

@@ -42,15 +42,13 @@ pub(crate) fn serve(directory: &Path, modules: &Path) -> anyhow::Result<()> {
     let cluster = Cluster::start(mesos, &framework);
     println!("{STARTED}");
     std::io::stdout().flush()?;
-    for line in std::io::stdin().lines() {
-        match line?.as_str() {
-            STOP => {
-                cluster.stop();
-                return Ok(());
-            }
-            EXIT => return Ok(()),
-            other => bail!("not understood: {other}"),
-        }
+    // The end of standard input means that nobody rules this process any more.
+    let mut word = String::new();
+    std::io::stdin().read_line(&mut word)?;
+    match word.trim_end() {
+        STOP => cluster.stop(),
+        EXIT | "" => {}
+        other => bail!("not understood: {other}"),
     }
     Ok(())
 }
@@ -75,14 +73,20 @@ pub(crate) struct Setup {
 impl Setup {
     /// Makes the directory of Mesos's helper programs, with our stand-in for the one that
     /// containers are started with.
+    ///
+    /// The executor of command tasks is never started here, but it has to be there: without it
+    /// Mesos leaves uninitialised whether an executor is one of its own.
     pub(crate) fn make_launcher_directory(&self) -> anyhow::Result<()> {
         let directory = self.launcher_directory();
         std::fs::create_dir_all(&directory)?;
         let program = std::env::current_exe()?;
-        let script = format!("#!/bin/sh\nexec '{}' containerizer \"$@\"\n", program.display());
-        let path = directory.join("mesos-containerizer");
-        std::fs::write(&path, script)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        let launch = format!("exec '{}' containerizer \"$@\"", program.display());
+        let refuse = "echo 'command tasks are not part of this cluster' >&2; exit 1".to_owned();
+        for (name, command) in [("mesos-containerizer", launch), ("mesos-executor", refuse)] {
+            let path = directory.join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{command}\n"))?;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        }
         Ok(())
     }
 
@@ -126,6 +130,26 @@ impl Setup {
         }
         variables
     }
+}
+
+/// Command lines of the processes, other than this one, in whose environment a directory is named.
+pub(crate) fn of_directory(directory: &Path) -> Vec<String> {
+    let wanted = directory.as_os_str().as_encoded_bytes();
+    let own = std::process::id().to_string();
+    let names = |entry: &std::fs::DirEntry| {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        environment.windows(wanted.len()).any(|part| part == wanted)
+    };
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name() != own.as_str() && names(entry))
+        .map(|entry| {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).replace('\0', " ")
+        })
+        .collect()
 }
 
 /// A running cluster process.

@@ -88,14 +88,15 @@ fn bounds(event: Event, done: Done) -> (usize, usize) {
         | Event::SlaveRunTaskLabelDecorator
         | Event::SlaveExecutorEnvironmentDecorator
         | Event::Prepare
-        | Event::Isolate
-        | Event::Cleanup => (tasks, tasks),
+        | Event::Isolate => (tasks, tasks),
+        // An agent that ends in the middle of either does it again when it is back.
+        Event::Cleanup => (tasks, tasks * starts),
         // The agent knows no executor of an orphan that it could remove.
-        Event::SlaveRemoveExecutorHook => (tasks - orphans, tasks),
+        Event::SlaveRemoveExecutorHook => (tasks - orphans, tasks * starts),
         // Once for TASK_RUNNING and once for the end of each task, at the least.
         Event::SlaveTaskStatusDecorator => (2 * tasks - orphans, usize::MAX),
         Event::Watch | Event::Update => (tasks, usize::MAX),
-        Event::Usage | Event::Status => (1, usize::MAX),
+        Event::Usage | Event::UsageBatch | Event::Status => (1, usize::MAX),
         Event::Recover | Event::SlaveResourcesDecorator | Event::SlaveAttributesDecorator => {
             (starts, starts)
         }

@@ -38,6 +38,12 @@ unsafe impl Send for Arguments {}
 unsafe impl Sync for Arguments {}
 
 impl Arguments {
+    /// A container's identifier alone, for as long as that lives.
+    pub(crate) fn container(id: &Message) -> Arguments {
+        let inputs = Inputs { container_id: id.as_ptr(), ..empty() };
+        Arguments { inputs, _messages: Vec::new(), _texts: Vec::new(), _arrays: Vec::new() }
+    }
+
     /// What the glue gets.
     pub(crate) fn inputs(&self) -> &Inputs {
         &self.inputs
@@ -145,6 +151,7 @@ impl Builder<'_> {
                 all._texts.push(text);
             }
             InputKind::TextMap => set_environment(all, value)?,
+            InputKind::Containers => bail!("{} is no method of Mesos", key.name),
             InputKind::ScalarMap => {
                 all.inputs.limits = mesos::limits(self.mesos, &scalars(value)?).as_ptr();
             }

@@ -88,6 +88,11 @@ impl Pending {
         Ok(Answered { answer, took, returned: self.returned })
     }
 
+    /// The message of a future that is ready within this time.
+    pub(crate) fn bytes(&self, timeout: Duration) -> Option<Vec<u8>> {
+        (self.future.wait(timeout) == State::Ready).then(|| self.future.value())?
+    }
+
     /// Asks for the future to be discarded.
     pub(crate) fn discard(&self) {
         self.future.discard();
@@ -103,7 +108,7 @@ impl Pending {
 /// The JSON of an event's value.
 fn to_answer(schema: &Schema, event: Event, parts: &[Vec<u8>]) -> anyhow::Result<Answer> {
     Ok(match event.row().output {
-        Output::Ignored => Answer::Nothing,
+        Output::Ignored | Output::ByContainer(_) => Answer::Nothing,
         Output::Message(kind) => match parts.first() {
             Some(bytes) => Answer::Message(schema.write(kind, bytes)?),
             None => Answer::Nothing,

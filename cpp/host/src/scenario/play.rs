@@ -11,7 +11,7 @@ use serde_json::json;
 use super::arguments::{Arguments, Builder, container_id};
 use super::expect::complaints;
 use super::leftovers::{self, Snapshot};
-use super::measure::{self, Given, Pending, Series};
+use super::measure::{self, Given, Pending, Series, Target};
 use super::model::{Call, Scenario, Step};
 use crate::ballast::{self, Ballast};
 use crate::library::{self, Loaded};
@@ -19,6 +19,9 @@ use crate::mesos::{self, Isolator, Message};
 use crate::modules::{Modules, Placeholders, RECORDS, RECORDS_VARIABLE};
 use crate::report::{Line, Report};
 use crate::schema::Schema;
+
+/// How long a usage may take before it is measured.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What to play and where.
 #[derive(Debug)]
@@ -83,7 +86,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
 }
 
 /// Loads the modules and makes hooks and isolators, as an agent does at its start.
-fn start(
+pub(crate) fn start(
     mesos: Loaded,
     schema: &Schema,
     modules: &Modules,
@@ -245,7 +248,7 @@ impl Player<'_> {
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let (_, isolator) = self.isolators.first().context("no isolator in the modules file")?;
-        let yardstick = Isolator::constant(self.mesos)?;
+        let yardstick = Isolator::constant(self.mesos, &self.statistics(isolator, &ids[0])?)?;
         let (mut ratios, mut rates, mut late) = (Vec::new(), Vec::new(), 0);
         for _ in 0..rounds.max(1) {
             let (own, not_ready) = isolator.usage_loop(&ids, calls);
@@ -263,6 +266,18 @@ impl Player<'_> {
         }
         self.report.line(&line);
         Ok(())
+    }
+
+    /// What usage answers for a container, for the yardstick to answer the same.
+    fn statistics(&self, isolator: &Isolator, container: &Message) -> anyhow::Result<Message> {
+        let arguments = Arguments::container(container);
+        let target = Target::Isolator(isolator);
+        let Given::Later(pending) = measure::call(self.mesos, target, Event::Usage, &arguments)
+        else {
+            bail!("usage gave no future");
+        };
+        let bytes = pending.bytes(TIMEOUT).context("usage gave no statistics")?;
+        Message::new(self.mesos, "mesos.ResourceStatistics", &bytes)
     }
 
     fn file(&mut self, path: &str, wanted: &str, within_ms: u64) {

@@ -1,0 +1,46 @@
+# make demo: the example commands inside a real Mesos.  make test: every test.
+# Both do their own set-up; see README.md.
+
+CARGO ?= cargo
+PYTHON ?= python3
+HOST = target/release/mesos-host
+FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
+
+.PHONY: all build demo demo-cluster test lint unit in-mesos bench bench-check clean
+
+all: build
+
+# What an operator installs. Needs Rust and g++ alone.
+build:
+	$(CARGO) build --release
+
+$(HOST): FORCE
+	$(CARGO) build --release --workspace
+FORCE:
+
+demo: $(HOST)
+	.ci/setup demo
+	@tests/mesos/demo.sh $(HOST)
+
+demo-cluster: $(HOST)
+	.ci/setup demo
+	$(FETCH) 1.11.0
+	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/record.modules.json --records --tasks 50 --restart kill
+
+test: lint unit in-mesos
+
+lint:
+	.ci/setup test
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+unit:
+	$(CARGO) test --workspace
+
+# The module inside real Mesos libraries; ends with the table of releases.
+in-mesos: $(HOST)
+	$(PYTHON) tests/mesos/suite.py --host $(HOST)
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,253 @@
+//! Calls of persistent workers, next to what they replace.
+//!
+//! * A C worker through the pool, next to a bare loop of write and read over pipes with the very
+//!   same program and 2 KiB of JSON each way: one call after the other, and with eight waiting.
+//! * A Python worker through the pool, next to starting the same program for each call.
+//!
+//! The sides alternate in short slices, so that what else goes on in the machine hits all; the
+//! results are medians of the rounds' ratios. Usage: `cargo bench --bench worker [-- rounds]`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio as StdStdio};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use mesos_command::event::{Event, ModuleKind, OutcomeKind};
+use mesos_command::metrics::ModuleMetrics;
+use mesos_command::process::{
+    Background, CommandLine, CommandSpec, Input, IoMode, Request, RunReport, Runner, Stdio,
+};
+use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
+
+/// Calls of a slice; each side has one slice per turn.
+const SLICE: usize = 50;
+/// Turns of a round.
+const TURNS: usize = 20;
+
+const PYTHON: &str = r#"#!/usr/bin/python3 -IS
+import json, os, sys
+if "MESOS_COMMAND_WORKER" in os.environ:
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = {"id": request["id"], "output": request["input"]} if "id" in request else {"ready": 1}
+        print(json.dumps(answer), flush=True)
+else:
+    json.dump(json.load(open(sys.argv[1])), open(sys.argv[2], "w"))
+"#;
+
+/// One of the ways to make calls.
+struct Side {
+    name: &'static str,
+    calls: Box<dyn FnMut(usize)>,
+    /// Seconds per call, per round.
+    rounds: Vec<f64>,
+}
+
+struct Loud;
+
+impl WorkerLog for Loud {
+    fn failure(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    fn note(&self, text: &str) {
+        eprintln!("{text}");
+    }
+}
+
+fn main() {
+    let arguments: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let rounds = arguments.first().copied().unwrap_or(15).max(9);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let input: Arc<[u8]> = format!("{{\"text\":\"{}\"}}", "x".repeat(2000)).into_bytes().into();
+
+    let worker = compile(directory.path());
+    let mut sides = vec![
+        bare(&worker, &input),
+        sequential("hook, one by one", &worker, &input, Event::SlaveRunTaskLabelDecorator),
+        sequential("usage, one by one", &worker, &input, Event::Usage),
+        waiting("usage, eight waiting", &worker, &input),
+    ];
+    measure(&mut sides, rounds, SLICE, TURNS);
+    report("C worker, 2 KiB each way; target 0.7 x the bare loop's rate", &sides);
+
+    let script = directory.path().join("worker.py");
+    std::fs::write(&script, PYTHON).expect("the script");
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("its mode");
+    let mut sides = vec![
+        spawned(&script, &input),
+        sequential("worker, one by one", &script, &input, Event::Usage),
+    ];
+    measure(&mut sides, rounds, 4, 2);
+    report("Python worker; target 100 x the rate of starting python3 -IS", &sides);
+}
+
+fn measure(sides: &mut [Side], rounds: usize, slice: usize, turns: usize) {
+    for side in &mut *sides {
+        (side.calls)(slice);
+    }
+    for round in 0..rounds {
+        let mut took = vec![Duration::ZERO; sides.len()];
+        for turn in 0..turns {
+            for index in 0..sides.len() {
+                let which = (index + turn + round) % sides.len();
+                let start = Instant::now();
+                (sides[which].calls)(slice);
+                took[which] += start.elapsed();
+            }
+        }
+        for (side, took) in sides.iter_mut().zip(took) {
+            side.rounds.push(took.as_secs_f64() / (slice * turns) as f64);
+        }
+    }
+}
+
+fn report(title: &str, sides: &[Side]) {
+    println!("{title}");
+    println!("{:<22} {:>10} {:>10}", "", "us a call", "rate x");
+    for side in sides {
+        let relative = side.rounds.iter().zip(&sides[0].rounds).map(|(own, first)| first / own);
+        println!(
+            "{:<22} {:>10.1} {:>10.2}",
+            side.name,
+            median(side.rounds.iter().copied()) * 1e6,
+            median(relative)
+        );
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn compile(directory: &Path) -> PathBuf {
+    let worker = directory.join("worker");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/worker.c");
+    let status = Command::new("cc").args(["-O2", source, "-o"]).arg(&worker).status();
+    assert!(status.expect("a C compiler").success());
+    worker
+}
+
+fn side(name: &'static str, calls: impl FnMut(usize) + 'static) -> Side {
+    Side { name, calls: Box::new(calls), rounds: Vec::new() }
+}
+
+#[expect(clippy::zombie_processes, reason = "it ends with its pipes, as the bench does")]
+fn bare(worker: &Path, input: &[u8]) -> Side {
+    // It ends with its pipes when the bench does, and is nobody's to wait for then.
+    #[expect(clippy::zombie_processes, reason = "it lives as long as the bench")]
+    let mut child = Command::new(worker)
+        .stdin(StdStdio::piped())
+        .stdout(StdStdio::piped())
+        .spawn()
+        .expect("the worker starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    say(&mut stdin, &mut stdout, b"{\"mesos_command_worker\":1}\n", &mut line);
+    let mut request = b"{\"id\":7,\"event\":\"isolator_usage\",\"input\":".to_vec();
+    request.extend_from_slice(input);
+    request.extend_from_slice(b"}\n");
+    side("bare pipe loop", move |calls| {
+        for _ in 0..calls {
+            say(&mut stdin, &mut stdout, &request, &mut line);
+            assert!(line.starts_with("{\"id\":7,"), "{line}");
+        }
+    })
+}
+
+fn say(
+    stdin: &mut ChildStdin,
+    stdout: &mut BufReader<ChildStdout>,
+    text: &[u8],
+    line: &mut String,
+) {
+    stdin.write_all(text).expect("written");
+    line.clear();
+    stdout.read_line(line).expect("read");
+}
+
+fn spec(command: &Path, event: Event) -> Arc<CommandSpec> {
+    Arc::new(CommandSpec {
+        event,
+        module: "bench".into(),
+        command: CommandLine::Path(command.into()),
+        environment: Arc::from([]),
+        timeout: Some(Duration::from_secs(30)),
+        kill_grace: Duration::from_secs(1),
+        max_output_bytes: 1 << 20,
+        io: IoMode::MemfdInput,
+        stdio: Stdio::Capture,
+        background: Background::Kill,
+        temp_dir: None,
+    })
+}
+
+fn pool(spec: &Arc<CommandSpec>) -> WorkerPool {
+    let settings = WorkerSettings {
+        spec: spec.clone(),
+        workers: 1,
+        lane: None,
+        queue_limit: None,
+        metrics: ModuleMetrics::new("bench", ModuleKind::Isolator),
+        log: Arc::new(Loud),
+    };
+    let pool = WorkerPool::start(Runner::global().expect("a runner"), settings);
+    while pool.up() == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    pool
+}
+
+fn check(report: &RunReport, input: &[u8]) {
+    assert_eq!(report.outcome, OutcomeKind::Ok, "{report:?}");
+    assert!(report.by_worker && report.output.len() >= input.len());
+}
+
+fn sequential(name: &'static str, worker: &Path, input: &Arc<[u8]>, event: Event) -> Side {
+    let spec = spec(worker, event);
+    let pool = pool(&spec);
+    let input = input.clone();
+    side(name, move |calls| {
+        for _ in 0..calls {
+            let request = Request::new(spec.clone(), Input::Text(input.clone()));
+            check(&pool.run_blocking(request), &input);
+        }
+    })
+}
+
+fn waiting(name: &'static str, worker: &Path, input: &Arc<[u8]>) -> Side {
+    let spec = spec(worker, Event::Usage);
+    let pool = pool(&spec);
+    let input = input.clone();
+    side(name, move |calls| {
+        let (sender, receiver) = mpsc::channel();
+        for number in 0..calls + 8 {
+            if number >= 8 {
+                check(&receiver.recv().expect("an answer"), &input);
+            }
+            if number < calls {
+                let sender = sender.clone();
+                let request = Request::new(spec.clone(), Input::Text(input.clone()));
+                pool.submit(request, None, move |report| sender.send(report).expect("heard"));
+            }
+        }
+    })
+}
+
+fn spawned(script: &Path, input: &Arc<[u8]>) -> Side {
+    let runner = Runner::global().expect("a runner");
+    let spec = spec(script, Event::Usage);
+    let input = input.clone();
+    side("started each time", move |calls| {
+        for _ in 0..calls {
+            let request = Request::new(spec.clone(), Input::Text(input.clone()));
+            let report = runner.run_blocking(request, None, None);
+            assert_eq!(report.outcome, OutcomeKind::Ok, "{report:?}");
+        }
+    })
+}

@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""isolator_usage_command, with isolator_usage_mode=worker: memory of a container, from its cgroup."""
+import json
+import os
+import sys
+
+CGROUPS = os.environ.get("CGROUPS", "/sys/fs/cgroup/mesos")
+
+
+def usage(request):
+    container = request["container_id"]
+    if "parent" in container:  # A nested container has no cgroup of its own.
+        return {}
+    with open(os.path.join(CGROUPS, container["value"], "memory.current")) as file:
+        return {"mem_rss_bytes": int(file.read())}
+
+
+def work():
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "mesos_command_worker" in request:
+            answer = {"ready": 1}
+        else:
+            answer = {"id": request["id"]}
+            try:
+                answer["output"] = usage(request["input"])
+            except Exception as error:
+                answer["error"] = repr(error)
+        # stdout belongs to the protocol: print anything else to stderr.
+        print(json.dumps(answer), flush=True)
+
+
+if "MESOS_COMMAND_WORKER" in os.environ:
+    work()
+else:  # No worker is up: an ordinary call.
+    with open(sys.argv[1]) as file, open(sys.argv[2], "w") as output:
+        json.dump(usage(json.load(file)), output)

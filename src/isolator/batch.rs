@@ -1,0 +1,124 @@
+//! `isolator_usage_batch_command`: one run refreshes the usage of all containers that are due.
+//!
+//! The first caller whose container has no fresh value starts the run, which takes along every
+//! container whose value would expire within half a TTL; callers that come meanwhile wait for it.
+//! Values refreshed together expire together, so there is one run per TTL, however many containers
+//! there are. A container that was refreshed out of step is taken along as soon as it is due, and
+//! is in step from then on.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::call::{Command, Parts};
+use crate::event::{Event, OutcomeKind};
+use crate::process::Input;
+use crate::usage::Flight;
+
+use super::Inner;
+use super::context::{Context, Waiter};
+use super::sampling::deliver;
+
+/// The subject of a batch in log lines.
+const SUBJECT: &str = "batch";
+
+/// A container whose usage the run is to give.
+struct Passenger {
+    context: Arc<Context>,
+    flight: Flight<Waiter>,
+}
+
+impl Inner {
+    /// Starts the run that ends the first container's flight, and those of all that are due.
+    pub(super) fn refresh_batch(
+        self: &Arc<Self>,
+        command: &Arc<Command>,
+        context: Arc<Context>,
+        flight: Flight<Waiter>,
+    ) {
+        let passengers = self.board(Passenger { context, flight });
+        let mut input = b"{\"containers\":[".to_vec();
+        for (index, passenger) in passengers.iter().enumerate() {
+            if index > 0 {
+                input.push(b',');
+            }
+            input.extend_from_slice(&passenger.context.input);
+        }
+        input.extend_from_slice(b"]}");
+        let request = command.request(Input::Text(input.into()), None, SUBJECT);
+        let (inner, command) = (self.clone(), command.clone());
+        // A container that is cleaned up meanwhile is not waited for, nor is the run withdrawn:
+        // its slot is closed and drops what comes late.
+        self.commands.submit(request, None, move |report| {
+            let mut parts = Parts::new();
+            let concluded = command.conclude(report, SUBJECT, |output| {
+                parts = command.read_by_container(output, SUBJECT)?;
+                Ok(())
+            });
+            let outcome = concluded.outcome();
+            inner.alight(&command, passengers, &mut parts, outcome);
+        });
+    }
+
+    /// The first container and all others that are due.
+    fn board(&self, first: Passenger) -> Vec<Passenger> {
+        let policy = self.policy.together();
+        let until = Instant::now() + policy.ttl() / 2;
+        let mut passengers = vec![first];
+        for entry in &self.contexts {
+            let context = entry.value();
+            if context.skipped {
+                continue;
+            }
+            if let Some(flight) = context.usage.refresh_if_due(policy, until) {
+                passengers.push(Passenger { context: context.clone(), flight });
+            }
+        }
+        let guard = |passenger: Passenger| {
+            let flight = self.guarded(Event::Usage, passenger.flight);
+            Passenger { flight, ..passenger }
+        };
+        passengers.into_iter().map(guard).collect()
+    }
+
+    /// Ends all flights. A container that the answer leaves out, or gets wrong, is served its last
+    /// good value.
+    fn alight(
+        &self,
+        command: &Command,
+        passengers: Vec<Passenger>,
+        parts: &mut Parts,
+        outcome: OutcomeKind,
+    ) {
+        let now = Instant::now();
+        let metrics = &self.commands.metrics;
+        for Passenger { context, flight } in passengers {
+            let id = &context.id.text;
+            let result = match (outcome, parts.remove(&**id)) {
+                (OutcomeKind::Ok, Some(Ok(bytes))) => Ok(Some(bytes.into())),
+                (OutcomeKind::Ok, Some(Err(failure))) => {
+                    command.log_failure(&failure.message, id);
+                    Err(failure.outcome)
+                }
+                (OutcomeKind::Ok, None) => {
+                    command.log_failure("the batch's answer has nothing for the container", id);
+                    Err(OutcomeKind::InvalidOutput)
+                }
+                (failed, _) => Err(failed),
+            };
+            let was_empty = !context.usage.has_value();
+            let delivery = flight.finish(result, now);
+            if was_empty && context.usage.has_value() {
+                metrics.cache_entries_add(1);
+            }
+            deliver(metrics.event(Event::Usage), delivery);
+        }
+        if !parts.is_empty() {
+            command.metrics().lossy_output();
+            command.note(SUBJECT, || {
+                let unknown: Vec<&str> = parts.keys().take(5).map(String::as_str).collect();
+                let count = parts.len();
+                format!("the batch's answer has {count} unknown containers: {}", unknown.join(", "))
+            });
+        }
+    }
+}

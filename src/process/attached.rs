@@ -1,0 +1,254 @@
+//! A program that stays, with pipes to its standard descriptors: a persistent worker.
+//!
+//! The runner starts it as it starts commands (own process group, nothing inherited but 0 to 2);
+//! what is said over the pipes is the caller's business. Our ends of the pipes are close-on-exec
+//! and copied only within this process, so the program sees the end of its input when this process dies, however it
+//! does. The task that owns an [`Attached`] must end it with [`Attached::end`]: dropped without, its
+//! process is killed, but stays a zombie.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+use tokio::net::unix::pipe;
+
+use crate::sys::{self, ExitStatus, Source, Spawned};
+
+use super::child::{Child, Exit};
+use super::plan::worker_plan;
+use super::start::{Started, launch, started};
+use super::tree::Tree;
+use super::{CancelToken, CommandSpec, Input, Request, Runner, Stdio};
+
+/// How long a killed leader is waited for by its owner; afterwards a task of its own does.
+const KILL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A started program and our ends of its pipes.
+pub(crate) struct Attached {
+    child: Child,
+    ended: bool,
+    /// Its stdin; `None` when it was closed to let the program end.
+    pub(crate) stdin: Option<pipe::Sender>,
+    /// Its stdout.
+    pub(crate) stdout: Ear,
+    /// Its stderr, when it is captured and not closed.
+    pub(crate) stderr: Option<pipe::Receiver>,
+    /// How long the start took.
+    pub(crate) spawn: Duration,
+}
+
+/// Our end of a program's stdout.
+pub(crate) enum Ear {
+    /// The runtime tells when there is something to read.
+    Open(pipe::Receiver),
+    /// It does not: what the program says to somebody else does not wake its thread.
+    Shut(OwnedFd),
+    /// Lost, because the runtime refused it.
+    Lost,
+}
+
+impl Ear {
+    /// The pipe, if the runtime listens to it.
+    pub(crate) fn pipe(&self) -> Option<&pipe::Receiver> {
+        match self {
+            Ear::Open(pipe) => Some(pipe),
+            Ear::Shut(_) | Ear::Lost => None,
+        }
+    }
+
+    /// Lets the runtime listen, or not. To be called on the runtime.
+    pub(crate) fn open(&mut self, open: bool) {
+        *self = match (std::mem::replace(self, Ear::Lost), open) {
+            (Ear::Open(pipe), false) => pipe.into_nonblocking_fd().map_or(Ear::Lost, Ear::Shut),
+            (Ear::Shut(fd), true) => pipe::Receiver::from_owned_fd(fd).map_or(Ear::Lost, Ear::Open),
+            (same, _) => same,
+        };
+    }
+
+    fn copy(&self) -> Option<OwnedFd> {
+        let fd = match self {
+            Ear::Open(pipe) => pipe.as_fd(),
+            Ear::Shut(fd) => fd.as_fd(),
+            Ear::Lost => return None,
+        };
+        fd.try_clone_to_owned().ok()
+    }
+}
+
+/// How an attached program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With this status.
+    Status(ExitStatus),
+    /// Somebody else in the process collected the status.
+    Lost,
+    /// It outlived SIGKILL; it is still waited for, elsewhere.
+    Unkillable,
+}
+
+/// Both ends of a pipe, close-on-exec; the program's is not one of the standard numbers.
+fn pipe_ends() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
+    Ok((sys::above_stdio(reader)?, sys::above_stdio(writer)?))
+}
+
+impl Runner {
+    /// Starts the command of `spec` as a persistent worker. To be called on the runtime.
+    ///
+    /// # Errors
+    /// When it cannot be started, or not within `timeout`, or `cancel` withdraws it; in words for
+    /// people.
+    pub(crate) async fn attach(
+        &self,
+        spec: &Arc<CommandSpec>,
+        timeout: Duration,
+        cancel: &CancelToken,
+    ) -> Result<Attached, String> {
+        let no_pipe = |error: std::io::Error| format!("no pipes can be made for it: {error}");
+        let (its_stdin, stdin) = pipe_ends().map_err(no_pipe)?;
+        let (stdout, its_stdout) = pipe_ends().map_err(no_pipe)?;
+        let stdin = pipe::Sender::from_owned_fd(stdin).map_err(no_pipe)?;
+        let stdout = pipe::Receiver::from_owned_fd(stdout).map_err(no_pipe)?;
+        let (its_stderr, stderr) = match spec.stdio {
+            Stdio::Inherit => (Source::Inherited, None),
+            Stdio::Null => (Source::Open(CString::from(c"/dev/null"), libc::O_RDWR), None),
+            Stdio::Capture => {
+                let (stderr, its_stderr) = pipe_ends().map_err(no_pipe)?;
+                let stderr = pipe::Receiver::from_owned_fd(stderr).map_err(no_pipe)?;
+                (Source::Descriptor(Arc::new(its_stderr)), Some(stderr))
+            }
+        };
+        let its = |fd| Source::Descriptor(Arc::new(fd));
+        // The program's ends live in the plan, which is gone when the start has ended.
+        let plan = worker_plan(spec, [its(its_stdin), its(its_stdout), its_stderr])?;
+        let request = Request::new(spec.clone(), Input::Text(Arc::from([])));
+        let deadline = Instant::now().checked_add(timeout);
+        let launched = launch(&self.shared, &request, plan);
+        match started(&self.shared, &request, deadline, Some(cancel), launched).await {
+            Started::Yes { spawned, spawn, ending: None, .. } => {
+                let child = Child::adopt(spawned);
+                let (stdin, stdout) = (Some(stdin), Ear::Open(stdout));
+                Ok(Attached { child, ended: false, stdin, stdout, stderr, spawn })
+            }
+            Started::Yes { spawned, .. } => {
+                reap_behind(spawned);
+                Err("it was killed while it was being started".to_owned())
+            }
+            Started::Failed { message, .. } => Err(message),
+            Started::Withdrawn(_) => Err(format!("it was not started within {timeout:?}")),
+            Started::Stuck { reply, .. } => {
+                tokio::spawn(async move {
+                    if let Ok(reply) = reply.await
+                        && let Ok(spawned) = reply.result
+                    {
+                        reap_behind(spawned);
+                    }
+                });
+                Err("its start hangs in the kernel".to_owned())
+            }
+        }
+    }
+}
+
+/// Kills and reaps a program that nobody wants any more.
+fn reap_behind(spawned: Spawned) {
+    let mut child = Child::adopt(spawned);
+    tokio::spawn(async move {
+        Tree::default().kill(&child);
+        child.ended().await;
+        Tree::default().kill_rest(&child);
+        child.reap();
+    });
+}
+
+impl Attached {
+    /// Copies of the descriptors of stdin, stdout and the pidfd; `None` when there are none.
+    pub(crate) fn descriptors(&self) -> Option<[OwnedFd; 3]> {
+        let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().ok();
+        Some([
+            copy(self.stdin.as_ref()?.as_fd())?,
+            self.stdout.copy()?,
+            copy(self.child.pidfd()?.as_fd())?,
+        ])
+    }
+
+    /// The leader's number.
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.pid()
+    }
+
+    /// Completes when the leader has ended, by its pidfd: a child of its may hold the pipes open.
+    /// Cancel safe.
+    pub(crate) async fn ended(&self) {
+        self.child.ended().await;
+    }
+
+    /// Ends it with all processes that belong to it, and reaps it: at once, or when it has not
+    /// ended by itself within `grace` after its input was closed. The flag tells whether it had to
+    /// be killed.
+    pub(crate) async fn end(mut self, grace: Duration) -> (End, bool) {
+        if !grace.is_zero() {
+            self.stdin = None;
+            self.stdout.open(true);
+            // Read to the end meanwhile, so that it is not stopped by a full pipe.
+            let _ = tokio::time::timeout(grace, drain_until_ended(&self)).await;
+        }
+        let mut tree = Tree::default();
+        let mut killed = false;
+        let mut exit = self.child.try_status();
+        if exit.is_none() {
+            tree.kill(&self.child);
+            killed = true;
+            let _ = tokio::time::timeout(KILL_PATIENCE, self.child.ended()).await;
+            exit = self.child.try_status();
+        }
+        self.ended = true;
+        let Some(exit) = exit else {
+            tokio::spawn(async move {
+                self.child.ended().await;
+                self.child.reap();
+            });
+            return (End::Unkillable, killed);
+        };
+        tree.kill_rest(&self.child);
+        self.child.reap();
+        let end = match exit {
+            Exit::Status(status) => End::Status(status),
+            Exit::Lost => End::Lost,
+        };
+        (end, killed)
+    }
+}
+
+/// Reads and forgets what it writes until it has ended.
+async fn drain_until_ended(attached: &Attached) {
+    let mut buffer = [0; 4096];
+    let mut errors = [0; 4096];
+    let mut open = [attached.stdout.pipe().is_some(), attached.stderr.is_some()];
+    loop {
+        tokio::select! {
+            () = attached.ended() => return,
+            more = drain(attached.stdout.pipe(), &mut buffer), if open[0] => open[0] = more,
+            more = drain(attached.stderr.as_ref(), &mut errors), if open[1] => open[1] = more,
+        }
+    }
+}
+
+async fn drain(pipe: Option<&pipe::Receiver>, buffer: &mut [u8]) -> bool {
+    match pipe {
+        Some(pipe) => pipe.readable().await.is_ok() && !matches!(pipe.try_read(buffer), Ok(0)),
+        None => false,
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        if !self.ended {
+            // Only a panic of its owner gets here.
+            Tree::default().kill(&self.child);
+        }
+    }
+}

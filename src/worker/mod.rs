@@ -1,0 +1,32 @@
+//! Persistent workers: commands that stay and answer one request after the other.
+//!
+//! A [`WorkerPool`] belongs to one command of one instance. It keeps a fixed number of its
+//! processes, started with `MESOS_COMMAND_WORKER=1` and no arguments, and talks JSON lines with
+//! them over pipes (`protocol`). One task per worker owns the process and its pipes (`life`,
+//! `talk`); the pool is a queue in front of them (`pool`). Blocking callers, which synchronous hooks
+//! are, borrow an idle worker and talk to it themselves (`direct`).
+//!
+//! ```text
+//! submit -> an idle worker, else the queue (first come, first served), else (no worker is up)
+//!           a plain run of the command
+//! ```
+//!
+//! Invariants:
+//! * every request is answered exactly once, also when its worker dies or the pool is dropped;
+//! * a worker has at most one request; one that once broke the protocol, a deadline or the size
+//!   limit is killed with its tree and never used again; its replacement waits for a growing pause;
+//! * a request that was not written yet is never lost with a worker: it goes to another one or
+//!   becomes a plain run. One that was written is not repeated, because nobody knows what it did;
+//! * a worker's end is seen by its pidfd, so children that hold its pipes do not hide it.
+//!
+//! The lanes of an instance do not apply to requests of workers, because the pool is their queue;
+//! they do to the plain runs.
+
+mod direct;
+mod identity;
+mod life;
+mod pool;
+mod protocol;
+mod talk;
+
+pub use pool::{WorkerLog, WorkerPool, WorkerSettings};

@@ -1,0 +1,204 @@
+//! The lines that the module and a worker exchange.
+//!
+//! | direction | line |
+//! |---|---|
+//! | to the worker, first | `{"mesos_command_worker":1}` |
+//! | from the worker, first | `{"ready":1}` |
+//! | request | `{"id":7,"event":"isolator_usage","deadline":1700000000.500,"input":{…}}` |
+//! | answer | `{"id":7,"output":{…}}`, `{"id":7}` for an empty output, or `{"id":7,"error":"text"}` |
+//!
+//! Each line is JSON in UTF-8 and ends with a line feed. Keys that are not known are ignored, so
+//! that either side may learn more later.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The first line that a worker is sent: the version of the protocol.
+pub(super) const GREETING: &[u8] = b"{\"mesos_command_worker\":1}\n";
+/// What a line may be longer than the output in it.
+pub(super) const ENVELOPE: usize = 256;
+/// How much of what a worker said is shown in error texts.
+const SHOWN: usize = 100;
+
+/// What a worker said to a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// JSON text; empty when there is none.
+    Output(Vec<u8>),
+    /// Why there is none, in the worker's words.
+    Error(String),
+}
+
+/// Writes a request line over `line`. `input` is JSON text.
+pub(super) fn request(
+    line: &mut Vec<u8>,
+    id: u64,
+    event: &str,
+    deadline: Option<&str>,
+    input: &[u8],
+) {
+    line.clear();
+    line.extend_from_slice(format!("{{\"id\":{id},\"event\":\"{event}\",").as_bytes());
+    if let Some(deadline) = deadline {
+        line.extend_from_slice(format!("\"deadline\":{deadline},").as_bytes());
+    }
+    line.extend_from_slice(b"\"input\":");
+    let from = line.len();
+    line.extend_from_slice(input);
+    // In JSON text a line feed stands only where a space may.
+    let mut at = from;
+    while let Some(next) = memchr::memchr(b'\n', &line[at..]) {
+        at += next;
+        line[at] = b' ';
+    }
+    line.extend_from_slice(b"}\n");
+}
+
+#[derive(Deserialize)]
+struct Ready {
+    ready: Option<u64>,
+}
+
+/// Reads the answer to the greeting.
+///
+/// # Errors
+/// What the worker did instead, in words for people.
+pub(super) fn read_ready(line: &[u8]) -> Result<(), String> {
+    match serde_json::from_slice::<Ready>(line) {
+        Ok(Ready { ready: Some(1) }) => Ok(()),
+        _ if line == GREETING.trim_ascii_end() => {
+            Err("echoes what it is sent: it is no worker".to_owned())
+        }
+        _ => Err(format!(
+            "answered {} instead of {{\"ready\":1}}: it is no worker, or it printed to stdout",
+            shown(line)
+        )),
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    id: u64,
+    #[serde(borrow)]
+    output: Option<&'a RawValue>,
+    error: Option<String>,
+}
+
+/// Reads the answer to the request `id`.
+///
+/// # Errors
+/// How it breaks the protocol, in words for people.
+pub(super) fn read_answer(line: &[u8], id: u64) -> Result<Reply, String> {
+    let hint = "did it print to stdout?";
+    let answer: Answer<'_> = serde_json::from_slice(line).map_err(|error| {
+        format!("answered {}, which is no answer ({error}); {hint}", shown(line))
+    })?;
+    if answer.id != id {
+        return Err(format!("answered request {} instead of {id}: {}", answer.id, shown(line)));
+    }
+    Ok(match answer {
+        Answer { error: Some(text), .. } => Reply::Error(text),
+        Answer { output: Some(output), .. } => Reply::Output(output.get().as_bytes().to_vec()),
+        Answer { .. } => Reply::Output(Vec::new()),
+    })
+}
+
+/// The first bytes of what a worker said, quoted.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
+    let dots = if bytes.len() > SHOWN { "…" } else { "" };
+    format!("{text:?}{dots}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_request_is_one_line() {
+        let mut line = b"old".to_vec();
+        request(&mut line, 7, "isolator_usage", Some("1700000000.500"), b"{\"a\":\n1}");
+        assert_eq!(
+            line,
+            b"{\"id\":7,\"event\":\"isolator_usage\",\"deadline\":1700000000.500,\"input\":{\"a\": 1}}\n"
+        );
+        request(&mut line, 8, "isolator_watch", None, b"{}");
+        assert_eq!(line, b"{\"id\":8,\"event\":\"isolator_watch\",\"input\":{}}\n");
+    }
+
+    #[test]
+    fn answers_are_output_nothing_or_an_error() {
+        let read = |text: &str| read_answer(text.as_bytes(), 7).expect("an answer");
+        assert_eq!(
+            read(r#"{"output": {"a":[1]} , "id":7, "more":0}"#),
+            Reply::Output(b"{\"a\":[1]}".to_vec())
+        );
+        assert_eq!(read(r#"{"id":7}"#), Reply::Output(Vec::new()));
+        assert_eq!(read(r#"{"id":7,"output":null}"#), Reply::Output(Vec::new()));
+        assert_eq!(read(r#"{"id":7,"output":{},"error":"n\u006f"}"#), Reply::Error("no".into()));
+    }
+
+    #[test]
+    fn breaches_show_what_was_said() {
+        let breach = |line: &[u8]| read_answer(line, 7).expect_err("a breach");
+        assert!(breach(b"starting up").contains(r#"answered "starting up", which is no answer"#));
+        assert!(breach(b"starting up").ends_with("did it print to stdout?"));
+        assert!(breach(b"{\"id\":8}").contains("answered request 8 instead of 7"));
+        for line in [
+            &b""[..],
+            b"{}",
+            b"7",
+            b"{\"id\":\"7\"}",
+            b"{\"id\":-7}",
+            b"{\"id\":7,\"error\":1}",
+            b"{\"id\":7,\"output\":}",
+            b"{\"id\":7}{\"id\":7}",
+            b"{\"id\":7,\"id\":7}",
+            b"{\"id\":7,\"output\":\"\xff\"}",
+        ] {
+            breach(line);
+        }
+        assert!(breach(&[b'x'; 5000]).len() < 400, "only the first bytes");
+    }
+
+    #[test]
+    fn only_a_worker_is_ready() {
+        assert_eq!(read_ready(b"{\"ready\":1,\"name\":\"x\"}"), Ok(()));
+        let echo = read_ready(GREETING.trim_ascii_end()).expect_err("cat");
+        assert!(echo.contains("echoes"), "{echo}");
+        for line in [&b"{}"[..], b"", b"{\"ready\":2}", b"{\"ready\":true}", b"ready"] {
+            read_ready(line).expect_err("not ready");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_the_reader_panic(line: Vec<u8>, id: u64) {
+            let _ = read_answer(&line, id);
+            let _ = read_ready(&line);
+        }
+
+        #[test]
+        fn what_a_worker_says_is_passed_on_unchanged(id: u64, text: String) {
+            let output = serde_json::to_string(&text).expect("JSON");
+            let line = format!("{{\"id\":{id},\"output\":{output}}}");
+            prop_assert_eq!(
+                read_answer(line.as_bytes(), id),
+                Ok(Reply::Output(output.into_bytes()))
+            );
+        }
+
+        #[test]
+        fn requests_stay_one_line_with_the_same_meaning(text: String) {
+            let input = serde_json::to_string_pretty(&serde_json::json!({ "key": [text] }))
+                .expect("JSON");
+            let mut line = Vec::new();
+            request(&mut line, 1, "isolator_usage", None, input.as_bytes());
+            prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+            let expected: serde_json::Value = serde_json::from_str(&input).expect("JSON");
+            prop_assert_eq!(&value["input"], &expected);
+        }
+    }
+}

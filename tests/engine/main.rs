@@ -1,0 +1,12 @@
+//! The isolator and hook of the engine with real commands, without Mesos.
+//!
+//! What Mesos sees of them is tested inside the real library; here is what only the engine shows:
+//! how many processes a stampede or a batch takes, what is cached, what cleanup withdraws.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod batch;
+mod cache;
+mod cleanup;
+mod gauges;
+mod support;

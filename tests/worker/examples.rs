@@ -1,0 +1,85 @@
+//! The examples that are shipped, for real: in both of their modes.
+
+use std::path::Path;
+use std::process::Command;
+
+use mesos_command::event::OutcomeKind;
+use tempfile::TempDir;
+
+use super::support::{Choice, Rig, wait_for};
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workers");
+const INPUT: &str = r#"{"container_config":{},"container_id":{"value":"abc-1"}}"#;
+const NESTED: &str =
+    r#"{"container_config":{},"container_id":{"parent":{"value":"abc-1"},"value":"x"}}"#;
+
+fn check(directory: TempDir, command: &Path) {
+    let cgroup = directory.path().join("cgroups/abc-1");
+    std::fs::create_dir_all(&cgroup).unwrap();
+    std::fs::write(cgroup.join("memory.current"), "123456\n").unwrap();
+    let mut choice = Choice::default();
+    let mut variable = std::ffi::OsString::from("CGROUPS=");
+    variable.push(directory.path().join("cgroups"));
+    choice.environment.push(variable);
+    let rig = Rig::of(directory, command, choice);
+    let read = |input: &str, by_worker: bool| {
+        let report = rig.pool().run_blocking(rig.request(input));
+        assert_eq!(report.outcome, OutcomeKind::Ok, "{report:?}");
+        assert_eq!(report.by_worker, by_worker);
+        String::from_utf8(report.output).unwrap()
+    };
+    wait_for("the worker", || (rig.pool().up() == 1).then_some(()));
+    let usage = |text: &str| {
+        let value: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(value, serde_json::json!({"mem_rss_bytes": 123_456}));
+    };
+    for _ in 0..3 {
+        usage(&read(INPUT, true));
+    }
+    assert!(matches!(&*read(NESTED, true), "" | "{}"));
+    rig.finish();
+}
+
+/// As an ordinary command.
+fn check_plain(directory: &Path, command: &Path) {
+    let cgroup = directory.join("cgroups/abc-1");
+    std::fs::create_dir_all(&cgroup).unwrap();
+    std::fs::write(cgroup.join("memory.current"), "42\n").unwrap();
+    let [input, output] = ["input", "output"].map(|name| directory.join(name));
+    std::fs::write(&input, format!("{INPUT}\n")).unwrap();
+    let status = Command::new(command)
+        .args([&input, &output])
+        .arg("/dev/null")
+        .env("CGROUPS", directory.join("cgroups"))
+        .stdin(std::fs::File::open(&input).unwrap())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let value: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&output).unwrap()).unwrap();
+    assert_eq!(value, serde_json::json!({"mem_rss_bytes": 42}));
+}
+
+#[test]
+fn the_python_worker_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let command = directory.path().join("usage.py");
+    std::fs::copy(format!("{EXAMPLES}/usage.py"), &command).unwrap();
+    check_plain(directory.path(), &command);
+    check(directory, &command);
+}
+
+#[test]
+fn the_c_worker_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let command = directory.path().join("usage");
+    let compiler = Command::new("cc")
+        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-O2", "-o"])
+        .arg(&command)
+        .arg(format!("{EXAMPLES}/usage.c"))
+        .status()
+        .expect("a C compiler");
+    assert!(compiler.success());
+    check_plain(directory.path(), &command);
+    check(directory, &command);
+}

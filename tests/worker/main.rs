@@ -1,0 +1,10 @@
+//! Persistent workers, with a compiled worker that misbehaves as told and the examples for real.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod examples;
+mod faults;
+mod leftovers;
+mod queue;
+mod support;
+mod through;

@@ -1,0 +1,191 @@
+//! A worker that misbehaves as its file name says.
+//!
+//! `anything@FAULT=N`: at its N-th request it does FAULT; without one it behaves. As a plain
+//! command it says so in its output. `host COMMAND` instead makes it a process with a pool.
+
+use std::io::{BufRead, Write};
+use std::process::exit;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesos_command::event::{Event, ModuleKind};
+use mesos_command::metrics::ModuleMetrics;
+use mesos_command::process::{
+    Background, CommandLine, CommandSpec, Input, IoMode, Request, Runner, Stdio,
+};
+use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|argument| argument == "host") {
+        return host(&arguments[2]);
+    }
+    let (fault, at) = fault(&arguments[0]);
+    if std::env::var_os("MESOS_COMMAND_WORKER").is_none() {
+        std::fs::write(&arguments[2], r#"{"from":"spawn"}"#).expect("the output file");
+        return;
+    }
+    if fault == "mute" {
+        stall();
+    }
+    let mut requests = 0;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.expect("a line");
+        if line.starts_with("{\"mesos_command_worker\"") {
+            say("{\"ready\":1}\n");
+            if fault == "early" {
+                std::thread::sleep(Duration::from_millis(100));
+                say("{\"id\":1}\n");
+            }
+            continue;
+        }
+        let request: serde_json::Value = serde_json::from_str(&line).expect("a request");
+        requests += 1;
+        let fault = if requests == at { fault.as_str() } else { "" };
+        answer(fault, &request, requests);
+    }
+    if fault == "deathless" {
+        stall();
+    }
+}
+
+/// Keeps a pool of workers until it is killed; prints the number of a worker.
+fn host(command: &str) {
+    struct Silent;
+    impl WorkerLog for Silent {
+        fn failure(&self, _: &str) {}
+        fn note(&self, _: &str) {}
+    }
+    let spec = CommandSpec {
+        event: Event::Usage,
+        module: "host".into(),
+        command: CommandLine::Path(command.into()),
+        environment: [].into(),
+        timeout: Some(Duration::from_secs(10)),
+        kill_grace: Duration::from_secs(1),
+        max_output_bytes: 1000,
+        io: IoMode::Files,
+        stdio: Stdio::Capture,
+        background: Background::Kill,
+        temp_dir: None,
+    };
+    let settings = WorkerSettings {
+        spec: Arc::new(spec),
+        workers: 1,
+        lane: None,
+        queue_limit: None,
+        metrics: ModuleMetrics::new("host", ModuleKind::Isolator),
+        log: Arc::new(Silent),
+    };
+    let spec = settings.spec.clone();
+    let pool = WorkerPool::start(Runner::global().expect("a runner"), settings);
+    while pool.up() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let report = pool.run_blocking(Request::new(spec, Input::Text(b"{}".as_slice().into())));
+    say(&format!("{}\n", report.pid.expect("a worker")));
+    stall();
+}
+
+/// The fault and the request at which it happens.
+fn fault(name: &str) -> (String, u64) {
+    let fault = name.rsplit('/').next().and_then(|name| name.split_once('@'));
+    let Some((_, fault)) = fault else { return (String::new(), 0) };
+    let (fault, at) = fault.split_once('=').unwrap_or((fault, "0"));
+    (fault.to_owned(), at.parse().expect("a number"))
+}
+
+fn say(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).expect("stdout");
+}
+
+fn stall() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+fn answer(fault: &str, request: &serde_json::Value, requests: u64) {
+    let id = request["id"].as_u64().expect("an id");
+    let output = serde_json::json!({
+        "from": "worker",
+        "pid": std::process::id(),
+        "request": requests,
+        "event": request["event"],
+        "deadline": request["deadline"],
+        "input": request["input"],
+        "arguments": std::env::args().len(),
+    });
+    let good = format!("{{\"id\":{id},\"output\":{output}}}\n");
+    let half = &good[..good.len() / 2];
+    match fault {
+        "exit" => exit(3),
+        "leave" => exit(0),
+        "last" => {
+            say(&good);
+            exit(0)
+        }
+        "garbage" => say("Segmentation fault (core dumped)\n"),
+        "wrong-id" => say(&format!("{{\"id\":{}}}\n", id + 1)),
+        "twice" => say(&format!("{good}{good}")),
+        "log" => say(&format!("INFO starting\n{good}")),
+        "after" => {
+            say(&good);
+            std::thread::sleep(Duration::from_millis(50));
+            say("INFO one more thing\n");
+        }
+        "partial" => {
+            say(half);
+            stall();
+        }
+        "huge" => loop {
+            say(&"x".repeat(64 * 1024));
+        },
+        "large" => say(&format!("{{\"id\":{id},\"output\":\"{}\"}}\n", "x".repeat(200_000))),
+        "suicide" => {
+            say(half);
+            let kill = nix::sys::signal::Signal::SIGKILL;
+            nix::sys::signal::kill(nix::unistd::getpid(), kill).expect("kill");
+            stall();
+        }
+        "deaf" => {
+            say(&good);
+            stall();
+        }
+        "close" => {
+            let _ = nix::unistd::close(1);
+            stall();
+        }
+        "orphan" => {
+            // Holds stdin, stdout and stderr of this worker.
+            std::process::Command::new("/bin/sleep")
+                .arg("3600")
+                .arg0_of_mine()
+                .spawn()
+                .expect("sleep");
+            exit(4);
+        }
+        "error" => say(&format!("{{\"id\":{id},\"error\":\"no such container\"}}\n")),
+        "stderr" => {
+            eprintln!("what went wrong");
+            say("{}\n");
+        }
+        "slow" => {
+            std::thread::sleep(Duration::from_millis(400));
+            say(&good);
+        }
+        _ => say(&good),
+    }
+}
+
+/// Marks a child as this probe's, for those who look for what is left.
+trait Marked {
+    fn arg0_of_mine(&mut self) -> &mut Self;
+}
+
+impl Marked for std::process::Command {
+    fn arg0_of_mine(&mut self) -> &mut Self {
+        std::os::unix::process::CommandExt::arg0(self, std::env::args().next().expect("a name"))
+    }
+}

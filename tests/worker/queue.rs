@@ -1,0 +1,196 @@
+//! Waiting, withdrawing and ending.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use mesos_command::event::OutcomeKind;
+use mesos_command::process::{CancelToken, Request};
+
+use super::support::{Choice, PATIENCE, Rig, has_ended, processes, wait_for};
+
+#[test]
+fn waiting_requests_are_served_in_order_by_all_workers() {
+    let rig = Rig::ready("none", Choice { workers: 2, ..Choice::default() });
+    let (sender, receiver) = mpsc::channel();
+    for number in 0..200 {
+        let sender = sender.clone();
+        rig.pool().submit(rig.request(&number.to_string()), None, move |report| {
+            sender.send((number, report)).unwrap();
+        });
+    }
+    let mut seen = std::collections::BTreeMap::new();
+    for _ in 0..200 {
+        let (number, report) = receiver.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(report.outcome, OutcomeKind::Ok, "{report:?}");
+        let output: serde_json::Value = serde_json::from_slice(&report.output).unwrap();
+        assert_eq!(output["input"], number, "an answer for another request");
+        // One may overtake the other, but each takes them in the order of the queue.
+        if let Some(before) = seen.insert(report.pid, number) {
+            assert!(before < number, "{number} after {before}");
+        }
+    }
+    assert_eq!(seen.len(), 2, "both have worked");
+    rig.finish();
+}
+
+/// Submits a request whose answer takes 400 ms, and waits until the worker has it.
+fn occupy(rig: &Rig) -> mpsc::Receiver<mesos_command::process::RunReport> {
+    let (sender, receiver) = mpsc::channel();
+    rig.pool().submit(rig.request("{}"), None, move |report| drop(sender.send(report)));
+    receiver
+}
+
+#[test]
+fn the_time_in_the_queue_counts() {
+    let rig = Rig::ready("slow=1", Choice::default());
+    let busy = occupy(&rig);
+    let mut spec = (*rig.spec).clone();
+    spec.timeout = Some(Duration::from_millis(100));
+    let input = rig.request("{}").input;
+    let report = rig.pool().run_blocking(Request::new(spec.into(), input));
+    assert_eq!(report.outcome, OutcomeKind::Timeout, "{report:?}");
+    assert_eq!(report.pid, None, "no worker has seen it");
+    assert!(report.message.contains("no worker was free"), "{report:?}");
+    assert_eq!(busy.recv_timeout(PATIENCE).unwrap().outcome, OutcomeKind::Ok, "others go on");
+    rig.good();
+    rig.finish();
+}
+
+#[test]
+fn a_withdrawn_request_leaves_the_queue() {
+    let rig = Rig::ready("slow=1", Choice::default());
+    let busy = occupy(&rig);
+    let token = CancelToken::new();
+    let (sender, receiver) = mpsc::channel();
+    rig.pool().submit(rig.request("{}"), Some(token.clone()), move |report| {
+        sender.send(report).unwrap();
+    });
+    assert_eq!(rig.pool().queued(), 1);
+    token.cancel();
+    let report = receiver.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((report.outcome, report.pid), (OutcomeKind::Cancelled, None), "{report:?}");
+    assert_eq!(rig.pool().queued(), 0);
+    assert_eq!(busy.recv_timeout(PATIENCE).unwrap().outcome, OutcomeKind::Ok);
+    assert_eq!(rig.good()["request"], 2, "the worker never saw it");
+    let late = rig.pool();
+    let (sender, receiver) = mpsc::channel();
+    late.submit(rig.request("{}"), Some(token), move |report| sender.send(report).unwrap());
+    assert_eq!(receiver.recv().unwrap().outcome, OutcomeKind::Cancelled, "before it started");
+    rig.finish();
+}
+
+#[test]
+fn the_late_answer_to_a_withdrawn_request_is_discarded() {
+    let rig = Rig::ready("slow=2", Choice::default());
+    let first = rig.good();
+    let token = CancelToken::new();
+    let (sender, receiver) = mpsc::channel();
+    rig.pool().submit(rig.request("{}"), Some(token.clone()), move |report| {
+        sender.send(report).unwrap();
+    });
+    std::thread::sleep(Duration::from_millis(50));
+    let began = Instant::now();
+    token.cancel();
+    let report = receiver.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(report.outcome, OutcomeKind::Cancelled, "{report:?}");
+    assert!(began.elapsed() < Duration::from_millis(300), "it does not wait for the answer");
+    let third = rig.good();
+    assert_eq!((&third["pid"], &third["request"]), (&first["pid"], &3.into()));
+    rig.finish();
+}
+
+#[test]
+fn a_withdrawn_request_that_is_never_answered_ends_the_worker() {
+    let choice = Choice { timeout: Some(Duration::from_secs(1)), ..Choice::default() };
+    let rig = Rig::ready("partial=1", choice);
+    let token = CancelToken::new();
+    let (sender, receiver) = mpsc::channel();
+    rig.pool().submit(rig.request("{}"), Some(token.clone()), move |report| {
+        sender.send(report).unwrap();
+    });
+    std::thread::sleep(Duration::from_millis(50));
+    token.cancel();
+    assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().outcome, OutcomeKind::Cancelled);
+    rig.log.wait("did not answer in time");
+    wait_for("the kill", || (rig.metric("mesos_command_kills_total", "kill") >= 1.0).then_some(()));
+    rig.finish();
+}
+
+#[test]
+fn a_full_queue_says_so() {
+    let choice = Choice { queue_limit: Some(2), ..Choice::default() };
+    let rig = Rig::ready("slow=1", choice);
+    let busy = occupy(&rig);
+    let waiting = [occupy(&rig), occupy(&rig)];
+    let report = rig.call();
+    assert_eq!(report.outcome, OutcomeKind::Overload, "{report:?}");
+    for receiver in [busy].into_iter().chain(waiting) {
+        assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().outcome, OutcomeKind::Ok);
+    }
+    rig.finish();
+}
+
+#[test]
+fn those_that_wait_for_a_worker_that_dies_become_plain_runs() {
+    let rig = Rig::ready("exit=1", Choice::default());
+    let all: Vec<_> = (0..5).map(|_| occupy(&rig)).collect();
+    let outcomes: Vec<_> =
+        all.iter().map(|one| one.recv_timeout(PATIENCE).unwrap().outcome).collect();
+    let failed = outcomes.iter().filter(|outcome| **outcome == OutcomeKind::Exit).count();
+    let well = outcomes.iter().filter(|outcome| **outcome == OutcomeKind::Ok).count();
+    assert!(failed >= 1 && failed + well == 5, "{outcomes:?}");
+    rig.finish();
+}
+
+#[test]
+fn a_dropped_pool_answers_everybody_and_ends_busy_workers_in_time() {
+    let choice = Choice { workers: 2, ..Choice::default() };
+    let mut rig = Rig::ready("partial=1", choice);
+    let all: Vec<_> = (0..5).map(|_| occupy(&rig)).collect();
+    std::thread::sleep(Duration::from_millis(50));
+    let began = Instant::now();
+    rig.pool = None;
+    for receiver in all {
+        let report = receiver.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(report.outcome, OutcomeKind::Cancelled, "{report:?}");
+    }
+    wait_for("the end", || processes(rig.directory.path()).is_empty().then_some(()));
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "grace is 200 ms: {took:?}");
+    rig.finish();
+}
+
+#[test]
+fn a_worker_that_ignores_the_end_of_its_input_is_killed() {
+    let mut rig = Rig::ready("deathless", Choice::default());
+    rig.good();
+    rig.pool = None;
+    wait_for("the end", || processes(rig.directory.path()).is_empty().then_some(()));
+    assert!(rig.metric("mesos_command_kills_total", "signal=\"kill\"") >= 1.0);
+    rig.finish();
+}
+
+#[test]
+fn workers_end_with_the_process_that_has_them() {
+    use std::io::BufRead;
+    let directory = tempfile::tempdir().unwrap();
+    let command = directory.path().join("worker@none");
+    std::os::unix::fs::symlink(super::support::PROBE, &command).unwrap();
+    let mut host = std::process::Command::new(super::support::PROBE)
+        .arg("host")
+        .arg(&command)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(host.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let pid: i32 = line.trim().parse().unwrap();
+    assert!(!has_ended(pid));
+    host.kill().unwrap();
+    host.wait().unwrap();
+    let began = Instant::now();
+    wait_for("the worker's end", || has_ended(pid).then_some(()));
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "EOF should end it at once: {took:?}");
+}
