@@ -26,6 +26,7 @@ demo-cluster: $(HOST)
 	.ci/setup demo
 	$(FETCH) 1.11.0
 	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/record.modules.json --records --tasks 50 --restart kill
+	$(PYTHON) tests/mesos/launch.py --host $(HOST) --tasks 50
 
 test: lint unit in-mesos
 

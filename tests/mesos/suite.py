@@ -101,7 +101,7 @@ class Suite:
 
     def cluster(self):
         self.play("cluster", [self.host, "cluster", "--mesos", self.release, "--modules",
-                              HERE / "record.modules.json", "--records", "--tasks", "9",
+                              HERE / "record.modules.json", "--records", "--tasks", "50",
                               "--restart", "kill"])
 
 
