@@ -1,5 +1,6 @@
 //! One call of the trivial script through the runner, next to the same argv and environment by
-//! `posix_spawn` and `waitpid`.
+//! `posix_spawn` and `waitpid`, and next to the way one writes first: `std::process::Command` with
+//! pipes, and three temporary files.
 //!
 //! The two sides alternate in short rounds, so that what else goes on in the machine hits both;
 //! the result is the median of the rounds' ratios. Absolute times of a virtual machine mean little.
@@ -75,6 +76,7 @@ fn main() {
             IoMode::Files,
         ),
         runner("usage, memfd input", &script, &environment, Event::Usage, IoMode::MemfdInput),
+        naive(&script),
     ];
     for side in &sides {
         (0..20).for_each(|_| (side.call)());
@@ -159,6 +161,21 @@ fn bare(script: &Path, directory: &Path, environment: &[OsString]) -> Side {
     side("bare posix_spawn", move || {
         let pid = posix_spawn(&*program, &actions, &attributes, &argv, &envp).expect("it starts");
         assert_eq!(waitpid(pid, None), Ok(WaitStatus::Exited(pid, 0)));
+    })
+}
+
+/// `Command::output` and three temporary files where the system keeps such.
+fn naive(script: &Path) -> Side {
+    let script = script.to_owned();
+    side("naive, temp files", move || {
+        let mut files: Vec<_> =
+            (0..3).map(|_| tempfile::NamedTempFile::new().expect("a temporary file")).collect();
+        std::io::Write::write_all(&mut files[0], INPUT).expect("it is written");
+        let paths = files.iter().map(tempfile::NamedTempFile::path);
+        let done = std::process::Command::new(&script).args(paths).output().expect("it starts");
+        assert!(done.status.success());
+        assert_eq!(std::fs::read(files[1].path()).expect("it is readable"), b"{}");
+        std::fs::read(files[2].path()).expect("it is readable");
     })
 }
 

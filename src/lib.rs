@@ -21,6 +21,7 @@ pub mod event;
 pub mod hook;
 pub mod io;
 pub mod isolator;
+pub mod load;
 pub mod metrics;
 pub mod process;
 pub mod schema;

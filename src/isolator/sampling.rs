@@ -52,6 +52,22 @@ impl Inner {
         }
     }
 
+    /// See [`super::Isolator::seed_usage`].
+    pub(super) fn seed_usage(&self, wire: &[u8], value: &[u8]) -> bool {
+        let Some(context) = self.context(wire) else { return false };
+        let now = Instant::now();
+        let waiter = Waiter { done: Box::new(drop), since: now };
+        match context.usage.lookup(self.policy, now, waiter) {
+            Lookup::Lead(flight) => drop(flight.finish(Ok(Some(value.into())), now)),
+            _ => return false,
+        }
+        let kept = context.usage.has_value();
+        if kept {
+            self.commands.metrics.cache_entries_add(1);
+        }
+        kept
+    }
+
     /// Starts the run that ends `flight`.
     fn refresh(
         self: &Arc<Self>,

@@ -1,7 +1,7 @@
 //! Hosts a real libmesos and drives modules through Mesos's own managers.
 //!
 //! `run` plays a scenario against ModuleManager, HookManager and isolators; `cluster` runs tasks on
-//! a whole master and agent; `descriptors` writes the message types of a Mesos release to files.
+//! a whole master and agent; `load` makes usage calls at a pace; `descriptors` writes the message types of a Mesos release to files.
 //! For the cluster this program also is the executor (`executor`) and a stand-in for Mesos's
 //! containerizer helper (`containerizer`), which the agent starts.
 //!
@@ -15,6 +15,7 @@ mod executor;
 mod glue;
 mod http;
 mod library;
+mod load;
 mod mesos;
 mod modules;
 mod report;
@@ -39,6 +40,10 @@ struct Arguments {
 enum Command {
     /// Plays a scenario inside a real libmesos.
     Run(Run),
+    /// Makes usage calls at a given pace through an isolator inside a real libmesos.
+    Load(Load),
+    /// Compares usage calls that run their command with bare starts of it, in alternating rounds.
+    Ratio(Ratio),
     /// Runs tasks on a whole master and agent with the modules loaded.
     Cluster(Cluster),
     /// Writes the descriptors of a Mesos release's messages to a directory.
@@ -112,6 +117,52 @@ struct Run {
 }
 
 #[derive(Debug, Args)]
+struct Load {
+    #[command(flatten)]
+    mesos: Mesos,
+    /// The modules file, filled in as for `run`; its first isolator is called.
+    #[arg(long)]
+    modules: PathBuf,
+    /// NAME=VALUE for the modules file.
+    #[arg(long)]
+    set: Vec<String>,
+    /// File for what Mesos and the modules log (to standard error otherwise, with the progress).
+    #[arg(long)]
+    log: Option<PathBuf>,
+    /// Bytes of memory to hold, to imitate a big agent.
+    #[arg(long, default_value_t = 0)]
+    touch_memory: usize,
+    /// File descriptors to hold, to imitate a busy agent.
+    #[arg(long, default_value_t = 0)]
+    open_fds: usize,
+    #[command(flatten)]
+    options: mesos_command::load::Options,
+}
+
+#[derive(Debug, Args)]
+struct Ratio {
+    #[command(flatten)]
+    mesos: Mesos,
+    /// The modules file, filled in as for `run`; its first isolator is called.
+    #[arg(long)]
+    modules: PathBuf,
+    /// NAME=VALUE for the modules file.
+    #[arg(long)]
+    set: Vec<String>,
+    /// File for what Mesos and the modules log (to standard error otherwise).
+    #[arg(long)]
+    log: Option<PathBuf>,
+    /// Bytes of memory to hold, to imitate a big agent.
+    #[arg(long, default_value_t = 0)]
+    touch_memory: usize,
+    /// File descriptors to hold, to imitate a busy agent.
+    #[arg(long, default_value_t = 0)]
+    open_fds: usize,
+    #[command(flatten)]
+    ratios: load::Ratios,
+}
+
+#[derive(Debug, Args)]
 struct Cluster {
     #[command(flatten)]
     mesos: Mesos,
@@ -167,6 +218,32 @@ fn execute(command: Command) -> anyhow::Result<bool> {
                 open_fds: run.open_fds,
                 json: run.json,
             })
+        }
+        Command::Load(it) => {
+            ballast::prepare_process(it.log.as_deref())?;
+            let setup = load::Setup {
+                mesos: it.mesos.version,
+                mesos_dir: it.mesos.mesos_dir,
+                modules: it.modules,
+                set: it.set,
+                touch_memory: it.touch_memory,
+                open_fds: it.open_fds,
+                json: it.options.json,
+            };
+            load::run(&setup, &it.options)
+        }
+        Command::Ratio(it) => {
+            ballast::prepare_process(it.log.as_deref())?;
+            let setup = load::Setup {
+                mesos: it.mesos.version,
+                mesos_dir: it.mesos.mesos_dir,
+                modules: it.modules,
+                set: it.set,
+                touch_memory: it.touch_memory,
+                open_fds: it.open_fds,
+                json: it.ratios.json,
+            };
+            load::ratios(&setup, &it.ratios)
         }
         Command::Cluster(it) => cluster::run(&cluster::Options {
             mesos: it.mesos.version,

@@ -184,7 +184,7 @@ fn outcomes(event: Event) -> Vec<u64> {
     OutcomeKind::ALL.into_iter().map(count).collect()
 }
 
-fn name_of(entry: &ModuleEntry) -> Option<&String> {
+pub(crate) fn name_of(entry: &ModuleEntry) -> Option<&String> {
     entry.parameters.iter().rev().find(|(key, _)| key == "module_name").map(|(_, value)| value)
 }
 
@@ -236,10 +236,10 @@ fn print_json(made: &[Made]) {
 }
 
 /// A directory for contexts that goes away with the process.
-struct TemporaryState(PathBuf);
+pub(crate) struct TemporaryState(pub(crate) PathBuf);
 
 impl TemporaryState {
-    fn new() -> anyhow::Result<TemporaryState> {
+    pub(crate) fn new() -> anyhow::Result<TemporaryState> {
         let path = std::env::temp_dir().join(format!("mesos-command.{}", std::process::id()));
         std::fs::create_dir_all(&path)
             .with_context(|| format!("'{}' cannot be made", path.display()))?;

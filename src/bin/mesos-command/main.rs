@@ -6,6 +6,7 @@ mod check;
 mod explain;
 mod input;
 mod inspect;
+mod load;
 mod table;
 
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Subcommands {
     Check(check::Arguments),
     /// Run the commands of events as the agent would, and show the answers
     Call(call::Arguments),
+    /// Make usage calls at a given pace and show latencies, cache results and growth
+    Load(load::Arguments),
     /// Show events, their inputs and outputs, and the parameters
     Explain(explain::Arguments),
     /// Tell whether the module library works in a libmesos
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Subcommands::Check(arguments) => check::run(&arguments).map(code),
         Subcommands::Call(arguments) => call::run(&arguments).map(code),
+        Subcommands::Load(arguments) => load::run(&arguments).map(code),
         Subcommands::Explain(arguments) => explain::run(&arguments).map(code),
         Subcommands::Inspect(arguments) => inspect::run(&arguments),
         Subcommands::InspectProbe(arguments) => {

@@ -11,6 +11,7 @@ mod measure;
 mod model;
 mod play;
 
+pub(crate) use arguments::{Arguments, Builder};
 pub(crate) use expect::Answered;
 pub(crate) use measure::quantile;
-pub(crate) use play::{Options, run};
+pub(crate) use play::{Options, run, start};

@@ -86,7 +86,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
 }
 
 /// Loads the modules and makes hooks and isolators, as an agent does at its start.
-fn start(
+pub(crate) fn start(
     mesos: Loaded,
     schema: &Schema,
     modules: &Modules,

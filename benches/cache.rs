@@ -1,0 +1,136 @@
+//! What a usage call costs that the cache answers, and one that it does not.
+//!
+//! All through [`Isolator::call`]: the map of containers, the cache's decision, the metrics and the
+//! handing over of the answer. The hit must stay within 1.5 times from 10 to 10,000 containers.
+
+use std::cell::Cell;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use mesos_command::call::{Answer, InputValue};
+use mesos_command::event::Event;
+use mesos_command::isolator::Isolator;
+
+/// An answer of the usual size: what eight fields of ResourceStatistics take.
+const VALUE: [u8; 80] = [7; 80];
+const CONFIG: &[u8] = br#"{"directory":"/var/lib/mesos/sandbox"}"#;
+
+/// The serialised ID with a value as long as Mesos's own.
+fn id(number: usize) -> Vec<u8> {
+    let text = format!("{number:08x}-0000-4000-8000-000000000000");
+    [&[0x0a, text.len() as u8], text.as_bytes()].concat()
+}
+
+fn isolator(directory: &Path, ttl: &str) -> Isolator {
+    let script = directory.join("trivial");
+    std::fs::write(&script, "#!/bin/sh\nprintf '{}' >\"$2\"\n").expect("the script");
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("its mode");
+    let parameters = [
+        ("module_name", format!("bench-{ttl}")),
+        ("state_dir", directory.display().to_string()),
+        ("isolator_usage_command", script.display().to_string()),
+        ("isolator_usage_cache_ttl", ttl.to_owned()),
+    ];
+    let parameters = parameters.map(|(key, value)| (key.to_owned(), value));
+    Isolator::create(&parameters).expect("the parameters are right")
+}
+
+fn introduce(isolator: &Isolator, id: &[u8]) {
+    isolator.introduce(id, CONFIG).expect("the container is well-formed");
+}
+
+/// One call, answered during it.
+fn hit(isolator: &Isolator, id: &[u8], answers: &'static AtomicU64) {
+    let values = [InputValue::Absent, InputValue::Message(id)];
+    isolator.call(
+        Event::Usage,
+        &values,
+        Box::new(move |answer| {
+            if matches!(answer, Answer::Message(_)) {
+                answers.fetch_add(1, Ordering::Relaxed);
+            }
+        }),
+    );
+}
+
+/// Calls for these containers, all at once, until all are answered.
+fn wait(isolator: &Isolator, ids: &[&[u8]]) {
+    let (sender, receiver) = mpsc::channel();
+    for id in ids {
+        let values = [InputValue::Absent, InputValue::Message(id)];
+        let sender = sender.clone();
+        isolator.call(Event::Usage, &values, Box::new(move |answer| drop(sender.send(answer))));
+    }
+    drop(sender);
+    assert_eq!(receiver.into_iter().count(), ids.len());
+}
+
+fn hits(criterion: &mut Criterion) {
+    static OWN: AtomicU64 = AtomicU64::new(0);
+    static OTHER: AtomicU64 = AtomicU64::new(0);
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut group = criterion.benchmark_group("cache/hit");
+    for containers in [10, 100, 1_000, 10_000] {
+        let isolator = isolator(directory.path(), "1hrs");
+        let ids: Vec<_> = (0..containers).map(id).collect();
+        for id in &ids {
+            introduce(&isolator, id);
+            assert!(isolator.seed_usage(id, &VALUE));
+        }
+        let (next, calls) = (Cell::new(0), Cell::new(0));
+        let round = || {
+            let index = next.get();
+            // Not one after the other as they lie in memory.
+            next.set((index + 7) % ids.len());
+            calls.set(calls.get() + 1);
+            hit(&isolator, &ids[index], &OWN);
+        };
+        OWN.store(0, Ordering::Relaxed);
+        group.bench_function(format!("1_thread/{containers}"), |b| b.iter(round));
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for id in ids.iter().rev().cycle() {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    hit(&isolator, id, &OTHER);
+                }
+            });
+            group.bench_function(format!("2_threads/{containers}"), |b| b.iter(round));
+            stop.store(true, Ordering::Relaxed);
+        });
+        // Misses would be slow and wrong; a hit is answered before the call returns.
+        assert_eq!(OWN.load(Ordering::Relaxed), calls.get(), "a call was not answered at once");
+    }
+    group.finish();
+}
+
+fn misses(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut group = criterion.benchmark_group("cache");
+    group.sample_size(20);
+    let uncached = isolator(directory.path(), "0");
+    introduce(&uncached, &id(0));
+    group.bench_function("miss", |b| b.iter(|| wait(&uncached, &[&id(0)])));
+
+    // 100 callers, one container, one run; the container is a new one each time.
+    let cached = isolator(directory.path(), "1hrs");
+    let next = Cell::new(0);
+    group.bench_function("stampede/100_calls", |b| {
+        b.iter(|| {
+            let id = id(next.replace(next.get() + 1));
+            introduce(&cached, &id);
+            wait(&cached, &[id.as_slice(); 100]);
+            let values = [InputValue::Absent, InputValue::Message(&id)];
+            cached.call(Event::Cleanup, &values, Box::new(drop));
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, hits, misses);
+criterion_main!(benches);

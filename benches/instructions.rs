@@ -1,0 +1,153 @@
+//! Instruction counts of the pure paths, under valgrind: they repeat exactly, whatever else the
+//! machine does, so a small change can be seen and held against a bound.
+//!
+//! Nothing here starts a process: valgrind does not run the clone flags of the runner. The cache
+//! is therefore seeded ([`Isolator::seed_usage`]) instead of filled by a run.
+//!
+//! `cargo bench --bench instructions` needs valgrind and gungraun-runner of the crate's version.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gungraun::{library_benchmark, library_benchmark_group, main};
+use mesos_command::call::InputValue;
+use mesos_command::config::{CacheConfig, Config};
+use mesos_command::event::{Event, ModuleKind, OutcomeKind};
+use mesos_command::isolator::Isolator;
+use mesos_command::metrics::{CacheResult, ModuleMetrics};
+use mesos_command::schema::{MessageType, Schema};
+use mesos_command::usage::{Lookup, Policy, Slot};
+
+const USAGE: &[u8] = br#"{"cpus_limit":2.1,"cpus_user_time_secs":31.5,
+"cpus_system_time_secs":4.25,"mem_limit_bytes":2147483648,"mem_rss_bytes":734003200,
+"net_snmp_statistics":{"tcp_stats":{"CurrEstab":5}}}"#;
+const CONTAINER_CONFIG: &[u8] = br#"{"directory":"/var/lib/mesos/slaves/1-S0/runs/latest",
+"user":"service","command_info":{"value":"exec /usr/bin/service","environment":{"variables":[
+{"name":"OWNER","value":"a-team"},{"name":"PORT","value":"31000"}]}},"resources":[
+{"name":"cpus","type":"SCALAR","scalar":{"value":0.1}},
+{"name":"mem","type":"SCALAR","scalar":{"value":64}}]}"#;
+const CONTAINERS: u8 = 100;
+
+fn id(number: u8) -> Vec<u8> {
+    let text = format!("{number:08x}-0000-4000-8000-000000000000");
+    [&[0x0a, text.len() as u8], text.as_bytes()].concat()
+}
+
+fn parameters() -> Vec<(String, String)> {
+    [
+        ("module_name", "bench"),
+        ("state_dir", "/nonexistent"),
+        ("isolator_prepare_command", "/bin/true"),
+        ("isolator_usage_command", "/bin/true"),
+        ("isolator_usage_timeout", "500ms"),
+        ("isolator_usage_cache_ttl", "1hrs"),
+        ("isolator_cleanup_command", "/bin/true"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// An isolator whose cache has a value for all containers. It is kept: taking it down is no part
+/// of a call.
+fn cached() -> (&'static Isolator, Vec<u8>) {
+    let isolator = Isolator::create(&parameters()).expect("the parameters are right");
+    for number in 0..CONTAINERS {
+        isolator.introduce(&id(number), CONTAINER_CONFIG).expect("it is well-formed");
+        assert!(isolator.seed_usage(&id(number), &[7; 80]));
+    }
+    let isolator: &'static Isolator = Box::leak(Box::new(isolator));
+    let id = id(CONTAINERS / 2);
+    // Once before: lazy things are made by the first call.
+    call(isolator, &id);
+    (isolator, id)
+}
+
+fn call(isolator: &Isolator, id: &[u8]) {
+    let values = [InputValue::Absent, InputValue::Message(id)];
+    isolator.call(Event::Usage, &values, Box::new(|answer| drop(black_box(answer))));
+}
+
+#[library_benchmark]
+#[bench::of_100(setup = cached)]
+fn cache_hit((isolator, id): (&'static Isolator, Vec<u8>)) {
+    call(isolator, &id);
+}
+
+fn slot() -> (Arc<Slot<u32>>, Policy, Instant) {
+    let hour = Duration::from_secs(3600);
+    let config =
+        CacheConfig { ttl: hour, stale_ttl: hour * 3, stale_while_revalidate: Duration::ZERO };
+    let (slot, policy, now) = (Arc::new(Slot::new(7)), Policy::from(config), Instant::now());
+    if let Lookup::Lead(flight) = slot.lookup(policy, now, 1) {
+        flight.finish(Ok(Some(Arc::from([7u8; 80]))), now);
+    }
+    assert!(slot.has_value());
+    (slot, policy, now)
+}
+
+#[library_benchmark]
+#[bench::fresh(setup = slot)]
+fn slot_decision((slot, policy, now): (Arc<Slot<u32>>, Policy, Instant)) -> Lookup<u32> {
+    slot.lookup(black_box(policy), black_box(now), 2)
+}
+
+fn message(name: &str) -> MessageType {
+    Schema::built_in().message(name).expect("it is built in")
+}
+
+fn config_bytes() -> (MessageType, Vec<u8>, Vec<u8>) {
+    let kind = message("mesos.slave.ContainerConfig");
+    let bytes = kind.read_json(CONTAINER_CONFIG).expect("the example is complete").bytes;
+    (kind, bytes, Vec::with_capacity(4096))
+}
+
+#[library_benchmark]
+#[bench::container_config(setup = config_bytes)]
+fn codec_write((kind, bytes, mut out): (MessageType, Vec<u8>, Vec<u8>)) -> Vec<u8> {
+    kind.write_json(black_box(&bytes), &mut out).expect("the bytes are well-formed");
+    out
+}
+
+fn statistics() -> MessageType {
+    message("mesos.ResourceStatistics")
+}
+
+#[library_benchmark]
+#[bench::usage(setup = statistics)]
+fn codec_read(kind: MessageType) -> Vec<u8> {
+    kind.read_json_partial(black_box(USAGE)).expect("the answer is complete").bytes
+}
+
+fn counted() -> Arc<ModuleMetrics> {
+    let module = ModuleMetrics::new("bench", ModuleKind::Isolator);
+    count(&module);
+    module
+}
+
+fn count(module: &ModuleMetrics) {
+    module.cache_request(CacheResult::Hit);
+    module.event(Event::Usage).call(OutcomeKind::Ok, None);
+}
+
+#[library_benchmark]
+#[bench::cached_call(setup = counted)]
+fn metrics(module: Arc<ModuleMetrics>) -> Arc<ModuleMetrics> {
+    count(black_box(&module));
+    module
+}
+
+#[library_benchmark]
+#[bench::seven_parameters(setup = parameters)]
+fn config_parse(parameters: Vec<(String, String)>) -> Config {
+    Config::parse(ModuleKind::Isolator, black_box(&parameters)).expect("they are right").0
+}
+
+library_benchmark_group!(
+    name = paths;
+    benchmarks = cache_hit, slot_decision, codec_write, codec_read, metrics, config_parse
+);
+
+fn main() {
+    main!(library_benchmark_groups = paths);
+}

@@ -1,0 +1,226 @@
+#![expect(unsafe_code, reason = "looks up the module's metrics function")]
+//! `mesos-host load`: usage calls at a given pace through the isolator that ModuleManager created
+//! in a real libmesos. The load generator is the engine's, so that its figures compare.
+
+mod ratio;
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, c_void};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use mesos_command::event::Event;
+use mesos_command::load::{self, Bare, Reply, Target};
+use serde_json::{Value, json};
+
+use crate::ballast::Ballast;
+use crate::clock;
+use crate::library::{self, Loaded};
+use crate::mesos::{self, Future, Isolator, State};
+use crate::modules::{Modules, Placeholders};
+use crate::report::Report;
+use crate::scenario::{Arguments, Builder, start};
+use crate::schema::Schema;
+
+pub(crate) use ratio::{Ratios, ratios};
+
+/// How long an answer is waited for.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Which libmesos and modules to load.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) mesos: String,
+    pub(crate) mesos_dir: Option<PathBuf>,
+    pub(crate) modules: PathBuf,
+    pub(crate) set: Vec<String>,
+    pub(crate) touch_memory: usize,
+    pub(crate) open_fds: usize,
+    /// Notes are JSON lines.
+    pub(crate) json: bool,
+}
+
+/// A libmesos with the modules loaded.
+struct Host {
+    scratch: tempfile::TempDir,
+    mesos: Loaded,
+    schema: Schema,
+    modules: Modules,
+    isolators: Vec<(String, Isolator)>,
+    _ballast: Ballast,
+}
+
+impl Host {
+    fn open(setup: &Setup) -> anyhow::Result<Host> {
+        let scratch = tempfile::Builder::new().prefix("mesos-host-").tempdir()?;
+        std::fs::create_dir(scratch.path().join("tmp"))?;
+        let placeholders = Placeholders::new(scratch.path(), &setup.set)?;
+        let modules = Modules::read(&setup.modules, &placeholders)?;
+        let directory = library::directory(setup.mesos_dir.as_deref(), &setup.mesos)?;
+        let mesos = library::load(&directory)?;
+        let schema = Schema::from_files(&mesos::descriptors(mesos))?;
+        mesos::initialize_process(mesos);
+        let ballast = Ballast::new(setup.touch_memory, setup.open_fds)?;
+        let isolators = start(mesos, &schema, &modules, &Report::new(setup.json))?;
+        anyhow::ensure!(!isolators.is_empty(), "no isolator in the modules file");
+        Ok(Host { scratch, mesos, schema, modules, isolators, _ballast: ballast })
+    }
+
+    fn isolator(&self) -> &Isolator {
+        // `open` refuses a file without one.
+        &self.isolators[0].1
+    }
+
+    /// The configuration of all containers.
+    fn config(&self) -> Value {
+        json!({"directory": self.scratch.path(), "command_info": {"value": "sleep 60"}})
+    }
+
+    /// The arguments of an event, for each of so many containers.
+    fn arguments(&self, event: Event, containers: u32) -> anyhow::Result<Vec<Arguments>> {
+        let defaults = BTreeMap::from([("container_config".to_owned(), self.config())]);
+        let builder = Builder { mesos: self.mesos, schema: &self.schema, defaults: &defaults };
+        (0..containers)
+            .map(|number| builder.build(event, Some(&format!("load-{number}")), &BTreeMap::new()))
+            .collect()
+    }
+
+    /// The usage command of the modules file, to be started bare.
+    fn bare(&self) -> anyhow::Result<Option<Bare>> {
+        let command = find(&self.modules.json, &|it| {
+            let is_usage = it.get("key")?.as_str()? == "isolator_usage_command";
+            is_usage.then_some(it.get("value")?.as_str()?)
+        });
+        let input = json!({"container_config": self.config(), "container_id": {"value": "load-0"}});
+        command
+            .map(|path| Ok(Bare::new(Path::new(path), input.to_string().as_bytes())?))
+            .transpose()
+    }
+}
+
+/// `mesos_command_metrics` of the module.
+type Metrics = unsafe extern "C" fn(extern "C" fn(*mut c_void, *const u8, usize), *mut c_void);
+
+/// The isolator inside libmesos with the arguments of its calls.
+struct Inside<'a> {
+    isolator: &'a Isolator,
+    usage: Vec<Arguments>,
+    metrics: Metrics,
+    /// The clocks' common moment.
+    moment: (Instant, Duration),
+    /// Futures that were not ready at once, to the thread that waits for them.
+    late: Sender<(Future, Reply)>,
+}
+
+impl Target for Inside<'_> {
+    fn call(&self, container: usize, reply: Reply) {
+        let future = self.isolator.call(Event::Usage, self.usage[container].inputs());
+        match future.wait(Duration::ZERO) {
+            State::Ready => reply.answered_at(self.instant(future.completed_ns())),
+            // The thread at the other end lives as long as this.
+            State::Pending => drop(self.late.send((future, reply))),
+            // Usage never fails: the reply is dropped, and the call counts as lost.
+            State::Failed | State::Discarded => {}
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let mut parts: Vec<Vec<u8>> = Vec::new();
+        // SAFETY: the function is the module's, which is never unloaded; it calls `collect` once,
+        // with the vector that outlives the call.
+        unsafe { (self.metrics)(mesos::collect, mesos::collected(&mut parts)) };
+        String::from_utf8_lossy(&parts.concat()).into_owned()
+    }
+}
+
+impl Inside<'_> {
+    fn instant(&self, completed_ns: u64) -> Instant {
+        instant(self.moment, completed_ns)
+    }
+}
+
+fn instant((instant, monotonic): (Instant, Duration), completed_ns: u64) -> Instant {
+    instant + Duration::from_nanos(completed_ns).saturating_sub(monotonic)
+}
+
+/// Waits for futures in the order of their calls; the time that counts is the completing thread's.
+fn collect_late(futures: Receiver<(Future, Reply)>, moment: (Instant, Duration)) {
+    for (future, reply) in futures {
+        if future.wait(TIMEOUT) == State::Ready {
+            reply.answered_at(instant(moment, future.completed_ns()));
+        }
+    }
+}
+
+/// Plays the load; whether nothing was lost.
+pub(crate) fn run(setup: &Setup, options: &load::Options) -> anyhow::Result<bool> {
+    options.schedule().map_err(|problem| anyhow!(problem))?;
+    let host = Host::open(setup)?;
+    let isolator = host.isolator();
+    each(isolator, Event::Prepare, &host.arguments(Event::Prepare, options.containers)?)?;
+    let moment = (Instant::now(), clock::now());
+    let (late, futures) = channel();
+    let waiter = std::thread::spawn(move || collect_late(futures, moment));
+    let inside = Inside {
+        isolator,
+        usage: host.arguments(Event::Usage, options.containers)?,
+        metrics: metrics_function(&host.modules.json)?,
+        moment,
+        late,
+    };
+    let bare = if options.bare > 0 { host.bare()? } else { None };
+    let played = load::run(options, &inside, bare.as_ref());
+    drop(inside);
+    waiter.join().map_err(|_| anyhow!("the thread that waits for answers panicked"))?;
+    each(isolator, Event::Cleanup, &host.arguments(Event::Cleanup, options.containers)?)?;
+    Ok(played.map_err(|problem| anyhow!(problem))?.finish()?)
+}
+
+/// Calls an event for every container, all at once, and waits for the answers.
+fn each(isolator: &Isolator, event: Event, arguments: &[Arguments]) -> anyhow::Result<()> {
+    let futures: Vec<_> = arguments.iter().map(|it| isolator.call(event, it.inputs())).collect();
+    for future in futures {
+        let state = future.wait(TIMEOUT);
+        anyhow::ensure!(state == State::Ready, "{} is {state:?}", event.label());
+    }
+    Ok(())
+}
+
+/// The values of a key anywhere below `json`, in their order.
+fn find<'a>(json: &'a Value, wanted: &dyn Fn(&'a Value) -> Option<&'a str>) -> Option<&'a str> {
+    wanted(json).or_else(|| match json {
+        Value::Array(items) => items.iter().find_map(|item| find(item, wanted)),
+        Value::Object(entries) => entries.values().find_map(|item| find(item, wanted)),
+        _ => None,
+    })
+}
+
+/// The function of the module library that Mesos has loaded.
+fn metrics_function(modules: &Value) -> anyhow::Result<Metrics> {
+    let file = find(modules, &|it| it.get("file")?.as_str()).context("no \"file\" of a library")?;
+    let path = CString::new(file)?;
+    // SAFETY: a C string; RTLD_NOLOAD only finds what Mesos has loaded.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
+    anyhow::ensure!(!handle.is_null(), "{file} is not loaded");
+    // SAFETY: the handle is valid, and the library is never unloaded.
+    let symbol = unsafe { libc::dlsym(handle, c"mesos_command_metrics".as_ptr()) };
+    anyhow::ensure!(!symbol.is_null(), "{file} has no mesos_command_metrics");
+    // SAFETY: the module declares this function so.
+    Ok(unsafe { std::mem::transmute::<*mut c_void, Metrics>(symbol) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_wherever_they_are() {
+        let modules = json!({"libraries": [{"file": "f", "modules": [{"parameters": [
+            {"key": "module_name", "value": "m"},
+            {"key": "isolator_usage_command", "value": "/bin/usage"}]}]}]});
+        assert_eq!(find(&modules, &|it| it.get("file")?.as_str()), Some("f"));
+        assert_eq!(find(&modules, &|it| it.get("nothing")?.as_str()), None);
+    }
+}

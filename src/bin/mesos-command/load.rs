@@ -1,0 +1,111 @@
+//! `mesos-command load`: usage calls at a given pace through the engine, with a modules file's
+//! isolator.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, bail};
+use mesos_command::call::InputValue;
+use mesos_command::config::modules_file;
+use mesos_command::event::{Event, ModuleKind};
+use mesos_command::isolator::Isolator;
+use mesos_command::load::{self, Bare, Options, Reply, Target};
+use mesos_command::process::CommandLine;
+use mesos_command::{metrics, schema};
+use serde_json::json;
+
+use crate::call::{TemporaryState, name_of};
+use crate::input::message;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The modules file that `--modules` of the agent names
+    #[arg(long)]
+    modules: PathBuf,
+    /// The isolator with this symbol (com_criteo_mesos_CommandIsolator2) or module_name [default:
+    /// the first with a command for usage]
+    #[arg(long)]
+    module: Option<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What runs for a usage call.
+const COMMANDS: [&str; 2] = ["isolator_usage_command", "isolator_usage_batch_command"];
+
+/// An isolator of this process, and the serialised IDs of its containers.
+struct Engine {
+    isolator: Isolator,
+    ids: Vec<Vec<u8>>,
+}
+
+impl Target for Engine {
+    fn call(&self, container: usize, reply: Reply) {
+        let values = [InputValue::Absent, InputValue::Message(&self.ids[container])];
+        self.isolator.call(Event::Usage, &values, Box::new(move |_| reply.answered()));
+    }
+
+    fn metrics(&self) -> String {
+        metrics::render()
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    // Before anything is created: a slip of the pen is told at once.
+    arguments.options.schedule().map_err(|problem| anyhow!(problem))?;
+    let has_usage = |parameters: &[(String, String)]| {
+        parameters.iter().any(|(key, value)| COMMANDS.contains(&&**key) && !value.is_empty())
+    };
+    let entry = modules_file::read(&arguments.modules)?.into_iter().find(|entry| {
+        let wanted = arguments.module.as_ref();
+        entry.kind == ModuleKind::Isolator
+            && wanted.is_none_or(|name| entry.symbol == *name || name_of(entry) == Some(name))
+            && has_usage(&entry.parameters)
+    });
+    let Some(mut entry) = entry else {
+        bail!("no isolator in the modules file has a command for usage")
+    };
+    let state = TemporaryState::new()?;
+    entry.parameters.push(("state_dir".to_owned(), state.0.to_string_lossy().into_owned()));
+    let engine = Engine::new(&entry.parameters, arguments.options.containers)?;
+    let bare = engine.bare(arguments.options.bare)?;
+    let report = load::run(&arguments.options, &engine, bare.as_ref())
+        .map_err(|problem| anyhow!(problem))?;
+    Ok(report.finish()?)
+}
+
+impl Engine {
+    fn new(parameters: &[(String, String)], containers: u32) -> anyhow::Result<Engine> {
+        let isolator = Isolator::create(parameters)?;
+        let schema = schema::current();
+        let ids = (0..containers).map(|number| {
+            let id = message(&schema, "mesos.ContainerID", &json!({"value": name(number)}))?;
+            let config = config(number).to_string();
+            isolator.introduce(&id, config.as_bytes()).map_err(|problem| anyhow!(problem))?;
+            Ok(id)
+        });
+        let ids = ids.collect::<anyhow::Result<_>>()?;
+        Ok(Engine { isolator, ids })
+    }
+
+    /// The usage command, to be started bare.
+    fn bare(&self, times: u32) -> anyhow::Result<Option<Bare>> {
+        let usage = self.isolator.config().events.get(&Event::Usage);
+        Ok(match usage.map(|usage| &usage.command) {
+            Some(CommandLine::Path(path)) if times > 0 => {
+                let input =
+                    json!({"container_config": config(0), "container_id": {"value": name(0)}});
+                Some(Bare::new(Path::new(path), input.to_string().as_bytes())?)
+            }
+            _ => None,
+        })
+    }
+}
+
+/// As long as the identifiers that Mesos makes.
+fn name(number: u32) -> String {
+    format!("{number:08x}-0000-4000-8000-000000000000")
+}
+
+fn config(number: u32) -> serde_json::Value {
+    json!({"directory": format!("/var/lib/mesos/{number}"), "command_info": {"value": "sleep 60"}})
+}
