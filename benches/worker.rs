@@ -65,8 +65,9 @@ fn main() {
     let worker = compile(directory.path());
     let mut sides = vec![
         bare(&worker, &input),
-        sequential("pool, one by one", &worker, &input),
-        waiting("pool, eight waiting", &worker, &input),
+        sequential("hook, one by one", &worker, &input, Event::SlaveRunTaskLabelDecorator),
+        sequential("usage, one by one", &worker, &input, Event::Usage),
+        waiting("usage, eight waiting", &worker, &input),
     ];
     measure(&mut sides, rounds, SLICE, TURNS);
     report("C worker, 2 KiB each way; target 0.7 x the bare loop's rate", &sides);
@@ -75,8 +76,10 @@ fn main() {
     std::fs::write(&script, PYTHON).expect("the script");
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .expect("its mode");
-    let mut sides =
-        vec![spawned(&script, &input), sequential("worker, one by one", &script, &input)];
+    let mut sides = vec![
+        spawned(&script, &input),
+        sequential("worker, one by one", &script, &input, Event::Usage),
+    ];
     measure(&mut sides, rounds, 4, 2);
     report("Python worker; target 100 x the rate of starting python3 -IS", &sides);
 }
@@ -135,6 +138,8 @@ fn side(name: &'static str, calls: impl FnMut(usize) + 'static) -> Side {
 
 #[expect(clippy::zombie_processes, reason = "it ends with its pipes, as the bench does")]
 fn bare(worker: &Path, input: &[u8]) -> Side {
+    // It ends with its pipes when the bench does, and is nobody's to wait for then.
+    #[expect(clippy::zombie_processes, reason = "it lives as long as the bench")]
     let mut child = Command::new(worker)
         .stdin(StdStdio::piped())
         .stdout(StdStdio::piped())
@@ -152,8 +157,6 @@ fn bare(worker: &Path, input: &[u8]) -> Side {
             say(&mut stdin, &mut stdout, &request, &mut line);
             assert!(line.starts_with("{\"id\":7,"), "{line}");
         }
-        // Ends with the pipes, when the bench does.
-        let _ = &child;
     })
 }
 
@@ -168,9 +171,9 @@ fn say(
     stdout.read_line(line).expect("read");
 }
 
-fn spec(command: &Path) -> Arc<CommandSpec> {
+fn spec(command: &Path, event: Event) -> Arc<CommandSpec> {
     Arc::new(CommandSpec {
-        event: Event::Usage,
+        event,
         module: "bench".into(),
         command: CommandLine::Path(command.into()),
         environment: Arc::from([]),
@@ -205,8 +208,8 @@ fn check(report: &RunReport, input: &[u8]) {
     assert!(report.by_worker && report.output.len() >= input.len());
 }
 
-fn sequential(name: &'static str, worker: &Path, input: &Arc<[u8]>) -> Side {
-    let spec = spec(worker);
+fn sequential(name: &'static str, worker: &Path, input: &Arc<[u8]>, event: Event) -> Side {
+    let spec = spec(worker, event);
     let pool = pool(&spec);
     let input = input.clone();
     side(name, move |calls| {
@@ -218,7 +221,7 @@ fn sequential(name: &'static str, worker: &Path, input: &Arc<[u8]>) -> Side {
 }
 
 fn waiting(name: &'static str, worker: &Path, input: &Arc<[u8]>) -> Side {
-    let spec = spec(worker);
+    let spec = spec(worker, Event::Usage);
     let pool = pool(&spec);
     let input = input.clone();
     side(name, move |calls| {
@@ -238,7 +241,7 @@ fn waiting(name: &'static str, worker: &Path, input: &Arc<[u8]>) -> Side {
 
 fn spawned(script: &Path, input: &Arc<[u8]>) -> Side {
     let runner = Runner::global().expect("a runner");
-    let spec = spec(script);
+    let spec = spec(script, Event::Usage);
     let input = input.clone();
     side("started each time", move |calls| {
         for _ in 0..calls {

@@ -9,6 +9,7 @@ fn main() {
         "shim/inputs.cpp",
         "shim/isolator.cpp",
         "shim/log.cpp",
+        "shim/old_libc.cpp",
     ];
     cxx_build::bridge("src/bridge.rs")
         .files(sources)
@@ -31,8 +32,24 @@ fn main() {
     // libraries with the same names the process has.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-Bsymbolic");
 
+    // Bound to old versions of libc, so that the library runs on systems older than the one of the
+    // build; see shim/old_libc.cpp. The libraries that had those functions are named, because on
+    // old systems nobody else may have loaded them.
+    if target("ARCH") == "x86_64" && target("ENV") == "gnu" {
+        for name in include_str!("shim/old_libc.txt").lines() {
+            println!("cargo::rustc-cdylib-link-arg=-Wl,--wrap={name}");
+        }
+        for library in ["libpthread.so.0", "libdl.so.2"] {
+            println!("cargo::rustc-cdylib-link-arg=-Wl,--no-as-needed,-l:{library},--as-needed");
+        }
+    }
+
     for directory in ["abi", "shim"] {
         println!("cargo::rerun-if-changed={directory}");
     }
     println!("cargo::rerun-if-changed=src/bridge.rs");
+}
+
+fn target(part: &str) -> String {
+    std::env::var(format!("CARGO_CFG_TARGET_{part}")).unwrap_or_default()
 }

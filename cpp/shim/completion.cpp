@@ -167,8 +167,28 @@ abi::Future make_fallback(Fallback fallback)
   return completion.future();
 }
 
+template <typename T>
+bool make_ready(Bytes bytes, abi::Future& future)
+{
+  abi::Promise<T> promise;
+  bool valid = false;
+  promise.set([&](abi::Result<T>& result) { valid = build(result, bytes); });
+  future = promise.future();
+  return valid;
+}
+
+void Sink::take(Bytes bytes) noexcept
+{
+  try {
+    taken_ = make(bytes, future_);
+  } catch (...) {
+    log_exception(__FILE__, __LINE__, "a cached answer");
+  }
+}
+
 #define MESOS_COMMAND_FUTURE_OF(...)                                 \
   template Pending make_pending<__VA_ARGS__>(Fallback, const char*); \
+  template bool make_ready<__VA_ARGS__>(Bytes, abi::Future&);        \
   template abi::Future make_fallback<__VA_ARGS__>(Fallback);
 
 MESOS_COMMAND_FUTURE_OF(abi::Nothing)

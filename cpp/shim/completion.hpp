@@ -40,6 +40,31 @@ struct Pending
 template <typename T>
 Pending make_pending(Fallback fallback, const char* what);
 
+// Takes an answer that is known at once, and makes a ready future of it.
+class Sink
+{
+public:
+  using Make = bool (*)(rust::Slice<const std::uint8_t>, abi::Future&);
+
+  explicit Sink(Make make_) : make(make_) {}
+
+  // Called at most once. An answer that this Mesos cannot read is not taken.
+  void take(rust::Slice<const std::uint8_t> bytes) noexcept;
+
+  bool taken() const { return taken_; }
+  abi::Future& future() { return future_; }
+
+private:
+  Make make;
+  bool taken_ = false;
+  abi::Future future_;
+};
+
+// Makes a ready future of T from the wire bytes of its message; false if they are no valid
+// encoding.
+template <typename T>
+bool make_ready(rust::Slice<const std::uint8_t> bytes, abi::Future& future);
+
 // Makes a future of T that has been resolved by `fallback`.
 template <typename T>
 abi::Future make_fallback(Fallback fallback);

@@ -13,6 +13,8 @@
 #![expect(unsafe_code, reason = "cxx declares foreign items")]
 #![expect(unreachable_pub, reason = "cxx makes everything in the bridge pub")]
 
+use std::pin::Pin;
+
 use cxx::UniquePtr;
 use mesos_command::call::{Answer, Completion};
 use mesos_command::event::{Event, FailureAnswer, ModuleKind};
@@ -112,6 +114,15 @@ pub(crate) mod ffi {
         fn supports_nesting(isolator: &IsolatorInstance) -> bool;
         fn supports_standalone(isolator: &IsolatorInstance) -> bool;
 
+        /// Gives a fresh value of usage or status to `sink`; false when there is none and the
+        /// call is still to be made.
+        fn cached(
+            isolator: &IsolatorInstance,
+            event: u8,
+            container_id: &[u8],
+            sink: Pin<&mut Sink>,
+        ) -> bool;
+
         /// Returns at once.
         fn call_isolator(
             isolator: &IsolatorInstance,
@@ -127,6 +138,12 @@ pub(crate) mod ffi {
 
         /// Resolves one future of the host.
         type Completion;
+
+        /// Makes a ready future of an answer that is known at once.
+        type Sink;
+
+        /// Takes the answer.
+        fn take(self: Pin<&mut Sink>, bytes: &[u8]);
 
         /// Answers. May run continuations of the host and methods of other modules on this thread.
         fn complete(self: Pin<&mut Completion>, kind: AnswerKind, bytes: &[u8]);
@@ -262,6 +279,24 @@ fn supports_standalone(isolator: &IsolatorInstance) -> bool {
         isolator.0.as_ref().is_some_and(Isolator::supports_standalone)
     })
     .unwrap_or(false)
+}
+
+fn cached(
+    isolator: &IsolatorInstance,
+    event: u8,
+    container_id: &[u8],
+    sink: Pin<&mut ffi::Sink>,
+) -> bool {
+    let value = guard("reading a cached value", || {
+        isolator.0.as_ref()?.cached(Event::from_index(event)?, container_id)
+    });
+    match value {
+        Ok(Some(value)) => {
+            sink.take(&value);
+            true
+        }
+        _ => false,
+    }
 }
 
 fn call_isolator(

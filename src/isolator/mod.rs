@@ -44,7 +44,7 @@ pub struct Isolator {
 struct Inner {
     commands: Commands,
     /// By the serialised ID.
-    contexts: DashMap<Arc<[u8]>, Arc<Context>>,
+    contexts: DashMap<Arc<[u8]>, Arc<Context>, ahash::RandomState>,
     store: Store,
     policy: Policy,
     kept_inputs: Arc<Places>,
@@ -72,7 +72,7 @@ impl Isolator {
         let config = &commands.config;
         Ok(Isolator {
             inner: Arc::new(Inner {
-                contexts: DashMap::new(),
+                contexts: DashMap::default(),
                 store: Store::new(&config.state_dir, &config.module_name),
                 policy: Policy::from(config.cache),
                 kept_inputs: Places::new(KEPT_INPUTS),
@@ -112,6 +112,13 @@ impl Isolator {
     /// When either is malformed.
     pub fn introduce(&self, wire: &[u8], config: &[u8]) -> Result<(), String> {
         self.inner.introduce(wire, config)
+    }
+
+    /// The fresh value of usage or status of the container with this serialised ID, if there is
+    /// one; it then counts as a call that was made and answered. Otherwise the call is still to be
+    /// made. Never blocks and allocates nothing.
+    pub fn cached(&self, event: Event, container_id: &[u8]) -> Option<Arc<[u8]>> {
+        self.inner.cached(event, container_id)
     }
 
     /// Keeps `value` as if a run of usage had ended with it just now; `false` when the container

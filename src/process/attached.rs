@@ -2,12 +2,12 @@
 //!
 //! The runner starts it as it starts commands (own process group, nothing inherited but 0 to 2);
 //! what is said over the pipes is the caller's business. Our ends of the pipes are close-on-exec
-//! and never copied, so the program sees the end of its input when this process dies, however it
+//! and copied only within this process, so the program sees the end of its input when this process dies, however it
 //! does. The task that owns an [`Attached`] must end it with [`Attached::end`]: dropped without, its
 //! process is killed, but stays a zombie.
 
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,11 +33,49 @@ pub(crate) struct Attached {
     /// Its stdin; `None` when it was closed to let the program end.
     pub(crate) stdin: Option<pipe::Sender>,
     /// Its stdout.
-    pub(crate) stdout: pipe::Receiver,
+    pub(crate) stdout: Ear,
     /// Its stderr, when it is captured and not closed.
     pub(crate) stderr: Option<pipe::Receiver>,
     /// How long the start took.
     pub(crate) spawn: Duration,
+}
+
+/// Our end of a program's stdout.
+pub(crate) enum Ear {
+    /// The runtime tells when there is something to read.
+    Open(pipe::Receiver),
+    /// It does not: what the program says to somebody else does not wake its thread.
+    Shut(OwnedFd),
+    /// Lost, because the runtime refused it.
+    Lost,
+}
+
+impl Ear {
+    /// The pipe, if the runtime listens to it.
+    pub(crate) fn pipe(&self) -> Option<&pipe::Receiver> {
+        match self {
+            Ear::Open(pipe) => Some(pipe),
+            Ear::Shut(_) | Ear::Lost => None,
+        }
+    }
+
+    /// Lets the runtime listen, or not. To be called on the runtime.
+    pub(crate) fn open(&mut self, open: bool) {
+        *self = match (std::mem::replace(self, Ear::Lost), open) {
+            (Ear::Open(pipe), false) => pipe.into_nonblocking_fd().map_or(Ear::Lost, Ear::Shut),
+            (Ear::Shut(fd), true) => pipe::Receiver::from_owned_fd(fd).map_or(Ear::Lost, Ear::Open),
+            (same, _) => same,
+        };
+    }
+
+    fn copy(&self) -> Option<OwnedFd> {
+        let fd = match self {
+            Ear::Open(pipe) => pipe.as_fd(),
+            Ear::Shut(fd) => fd.as_fd(),
+            Ear::Lost => return None,
+        };
+        fd.try_clone_to_owned().ok()
+    }
 }
 
 /// How an attached program ended.
@@ -92,7 +130,8 @@ impl Runner {
         match started(&self.shared, &request, deadline, Some(cancel), launched).await {
             Started::Yes { spawned, spawn, ending: None, .. } => {
                 let child = Child::adopt(spawned);
-                Ok(Attached { child, ended: false, stdin: Some(stdin), stdout, stderr, spawn })
+                let (stdin, stdout) = (Some(stdin), Ear::Open(stdout));
+                Ok(Attached { child, ended: false, stdin, stdout, stderr, spawn })
             }
             Started::Yes { spawned, .. } => {
                 reap_behind(spawned);
@@ -126,6 +165,16 @@ fn reap_behind(spawned: Spawned) {
 }
 
 impl Attached {
+    /// Copies of the descriptors of stdin, stdout and the pidfd; `None` when there are none.
+    pub(crate) fn descriptors(&self) -> Option<[OwnedFd; 3]> {
+        let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().ok();
+        Some([
+            copy(self.stdin.as_ref()?.as_fd())?,
+            self.stdout.copy()?,
+            copy(self.child.pidfd()?.as_fd())?,
+        ])
+    }
+
     /// The leader's number.
     pub(crate) fn pid(&self) -> i32 {
         self.child.pid()
@@ -141,8 +190,9 @@ impl Attached {
     /// ended by itself within `grace` after its input was closed. The flag tells whether it had to
     /// be killed.
     pub(crate) async fn end(mut self, grace: Duration) -> (End, bool) {
-        self.stdin = None;
         if !grace.is_zero() {
+            self.stdin = None;
+            self.stdout.open(true);
             // Read to the end meanwhile, so that it is not stopped by a full pipe.
             let _ = tokio::time::timeout(grace, drain_until_ended(&self)).await;
         }
@@ -177,11 +227,11 @@ impl Attached {
 async fn drain_until_ended(attached: &Attached) {
     let mut buffer = [0; 4096];
     let mut errors = [0; 4096];
-    let mut open = [true, attached.stderr.is_some()];
+    let mut open = [attached.stdout.pipe().is_some(), attached.stderr.is_some()];
     loop {
         tokio::select! {
             () = attached.ended() => return,
-            more = drain(Some(&attached.stdout), &mut buffer), if open[0] => open[0] = more,
+            more = drain(attached.stdout.pipe(), &mut buffer), if open[0] => open[0] = more,
             more = drain(attached.stderr.as_ref(), &mut errors), if open[1] => open[1] = more,
         }
     }

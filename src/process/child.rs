@@ -54,7 +54,7 @@ impl Child {
         self.pid
     }
 
-    fn pidfd(&self) -> Option<&PidFd> {
+    pub(super) fn pidfd(&self) -> Option<&PidFd> {
         match &self.handle {
             Handle::Polled(polled) => Some(polled.get_ref()),
             Handle::Waited { pidfd, .. } => pidfd.as_ref(),

@@ -5,6 +5,10 @@
 
 #![expect(unsafe_code, reason = "rt_sigprocmask is called directly")]
 
+use std::os::fd::BorrowedFd;
+
+use nix::errno::Errno;
+
 /// The kernel's signal set: 64 signals, one bit each.
 pub(super) type KernelSet = u64;
 
@@ -43,4 +47,28 @@ pub(crate) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
     }
     let _restore = Restore(change(libc::SIG_SETMASK, !0));
     action()
+}
+
+/// `write(2)` to a pipe without the SIGPIPE that a host with the default disposition would die of.
+pub(crate) fn write_without_sigpipe(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    const SIGPIPE: KernelSet = 1 << (libc::SIGPIPE - 1);
+    with_signals_blocked(|| {
+        let written = nix::unistd::write(fd, bytes);
+        if written == Err(Errno::EPIPE) {
+            let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            let set = SIGPIPE;
+            // SAFETY: both pointers are to live values, the set of the size that is passed; the
+            // information is not asked for. It is directed at this thread, so it is found here.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_rt_sigtimedwait,
+                    &raw const set,
+                    0usize,
+                    &raw const now,
+                    KERNEL_SET_BYTES,
+                );
+            }
+        }
+        written
+    })
 }

@@ -161,6 +161,12 @@ impl<W> Slot<W> {
         Slot { state: Mutex::new(state) }
     }
 
+    /// The value, if it is fresh at `now`.
+    pub fn fresh(&self, now: Instant) -> Option<Arc<[u8]>> {
+        let state = self.state.lock();
+        state.good.as_ref().filter(|good| now < good.fresh_until).map(|good| good.bytes.clone())
+    }
+
     /// Decides what a caller that comes at `now` is to do.
     pub fn lookup(self: &Arc<Self>, policy: Policy, now: Instant, waiter: W) -> Lookup<W> {
         let mut state = self.state.lock();

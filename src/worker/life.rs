@@ -10,6 +10,7 @@ use crate::metrics::WorkerRestart;
 use crate::process::{End, Input, Kills, RunReport, Timings, unix_seconds};
 use crate::sys::ExitStatus;
 
+use super::direct::{Direct, Failure};
 use super::pool::{Job, Seat, Shared};
 use super::protocol::Reply;
 use super::talk::{Limits, Loss, Stir, Talk};
@@ -137,7 +138,14 @@ async fn serve(
     talk: &mut Talk,
     changes: &mut watch::Receiver<u64>,
 ) -> Ending {
-    let mut next = pool.join(seat);
+    let direct = pool
+        .lends()
+        .then(|| Direct::new(&talk.attached, talk.ids.clone(), talk.max_output))
+        .flatten();
+    // Of a worker that is lent only those who borrow it want to hear.
+    let listen = direct.is_none();
+    talk.attached.stdout.open(listen);
+    let mut next = pool.join(seat, direct);
     loop {
         let job = match next.take() {
             Some(job) => job,
@@ -146,6 +154,7 @@ async fn serve(
                 Err(ending) => return ending,
             },
         };
+        talk.attached.stdout.open(true);
         if let Some(loss) = talk.spoke_unasked().await {
             return Ending::Idle(loss, Some(job));
         }
@@ -153,7 +162,8 @@ async fn serve(
         if let Err(ending) = answer(pool, talk, job, queued).await {
             return ending;
         }
-        // The flag first: an idle worker waits for the change itself.
+        talk.attached.stdout.open(listen);
+        // Before it is idle: then it waits for the change itself.
         if changes.has_changed().unwrap_or(false) {
             return Ending::Changed;
         }
@@ -164,26 +174,44 @@ async fn serve(
 /// Waits for a request.
 async fn idle(
     pool: &Arc<Shared>,
-    seat: &Seat,
+    seat: &Arc<Seat>,
     talk: &mut Talk,
     changes: &mut watch::Receiver<u64>,
 ) -> Result<Job, Ending> {
-    loop {
+    let ending = loop {
         tokio::select! {
             biased;
             () = seat.called.notified() => {
+                if let Some(ending) = given_back(pool, seat) {
+                    return Err(ending);
+                }
                 if let Some(job) = pool.called(seat) {
                     return Ok(job);
                 }
             }
-            () = pool.stop.cancelled() => return Err(Ending::Stopped),
+            () = pool.stop.cancelled() => break Ending::Stopped,
             stir = talk.stirs() => match stir {
                 Stir::Stderr => log_stderr(pool, talk),
-                Stir::Loss(loss) => return Err(Ending::Idle(loss, None)),
+                Stir::Loss(loss) => break Ending::Idle(loss, None),
             },
-            _ = changes.changed() => return Err(Ending::Changed),
+            _ = changes.changed() => break Ending::Changed,
         }
+    };
+    while !pool.recall(seat) {
+        // The caller that has it sees its end too, or its own deadline.
+        seat.called.notified().await;
     }
+    Err(given_back(pool, seat).unwrap_or(ending))
+}
+
+/// What to do about a worker that a blocking caller has lost.
+fn given_back(pool: &Shared, seat: &Seat) -> Option<Ending> {
+    let (Failure { loss, unsent }, job, queued) = pool.failed(seat)?;
+    // Only what it did of itself may be blamed on it alone.
+    Some(match loss {
+        Loss::Ended | Loss::Protocol(_) if unsent => Ending::Idle(loss, Some(job)),
+        loss => Ending::Busy(loss, job, queued),
+    })
 }
 
 fn log_stderr(pool: &Shared, talk: &mut Talk) {
@@ -231,15 +259,7 @@ async fn answer(
     let mut report = blank(OutcomeKind::Ok, &job, queued);
     report.pid = Some(pid);
     match reply {
-        Ok(Reply::Output(output)) => {
-            report.output_bytes = output.len() as u64;
-            report.output = output;
-        }
-        Ok(Reply::Error(text)) => {
-            report.outcome = OutcomeKind::Exit;
-            report.error_file = text.into_bytes();
-            report.error_file.truncate(ERROR_BYTES);
-        }
+        Ok(reply) => report = settled(report, reply),
         Err(loss) if loss == Loss::Ended && talk.is_unsent() => {
             return Err(Ending::Idle(loss, Some(job)));
         }
@@ -251,7 +271,24 @@ async fn answer(
     Ok(())
 }
 
-fn text(input: &Input) -> Result<std::borrow::Cow<'_, [u8]>, String> {
+/// The report of a request that was answered.
+pub(super) fn settled(mut report: RunReport, reply: Reply) -> RunReport {
+    match reply {
+        Reply::Output(output) => {
+            report.output_bytes = output.len() as u64;
+            report.output = output;
+        }
+        Reply::Error(text) => {
+            report.outcome = OutcomeKind::Exit;
+            report.error_file = text.into_bytes();
+            report.error_file.truncate(ERROR_BYTES);
+        }
+    }
+    report
+}
+
+/// The bytes of an input.
+pub(super) fn text(input: &Input) -> Result<std::borrow::Cow<'_, [u8]>, String> {
     match input {
         Input::Text(text) => Ok((&**text).into()),
         Input::Sealed(sealed) => sealed
@@ -262,7 +299,7 @@ fn text(input: &Input) -> Result<std::borrow::Cow<'_, [u8]>, String> {
 }
 
 /// A report of a worker's request up to now.
-fn blank(outcome: OutcomeKind, job: &Job, queued: Duration) -> RunReport {
+pub(super) fn blank(outcome: OutcomeKind, job: &Job, queued: Duration) -> RunReport {
     let total = job.request.submitted.elapsed();
     let timings = Timings { queued, spawn: Duration::ZERO, total };
     RunReport { by_worker: true, ..RunReport::without_process(outcome, String::new(), timings) }
@@ -347,7 +384,7 @@ impl Ended {
     /// Ends it: at once, or when it has not ended by itself within `grace` after the end of its
     /// input.
     async fn of(mut talk: Talk, grace: Duration) -> Ended {
-        talk.hear_stderr();
+        talk.hear_last_stderr();
         let (pid, stderr) = (talk.attached.pid(), talk.take_stderr());
         let (end, killed) = talk.attached.end(grace).await;
         Ended { pid, end, killed, stderr }

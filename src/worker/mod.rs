@@ -3,7 +3,8 @@
 //! A [`WorkerPool`] belongs to one command of one instance. It keeps a fixed number of its
 //! processes, started with `MESOS_COMMAND_WORKER=1` and no arguments, and talks JSON lines with
 //! them over pipes (`protocol`). One task per worker owns the process and its pipes (`life`,
-//! `talk`); the pool is a queue in front of them (`pool`).
+//! `talk`); the pool is a queue in front of them (`pool`). Blocking callers, which synchronous hooks
+//! are, borrow an idle worker and talk to it themselves (`direct`).
 //!
 //! ```text
 //! submit -> an idle worker, else the queue (first come, first served), else (no worker is up)
@@ -21,6 +22,7 @@
 //! The lanes of an instance do not apply to requests of workers, because the pool is their queue;
 //! they do to the plain runs.
 
+mod direct;
 mod identity;
 mod life;
 mod pool;

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use crate::event::OutcomeKind;
+use crate::event::{Lane, OutcomeKind};
 use crate::metrics::{KillSignal, ModuleMetrics, WorkerMetrics};
 use crate::process::{
     CancelToken, CommandSpec, DeadlineFrom, Done, LaneQueue, Request, RunReport, Runner,
-    answer_blocking, answer_later, cancelled, sleep_until, waited_since,
+    answer_blocking, answer_later, cancelled, sleep_until, unix_seconds, waited_since,
 };
 
+use super::direct::{Direct, Failure};
 use super::identity::identify;
-use super::life::keep;
+use super::life::{blank, keep, settled, text};
 
 /// Pause between two looks at the command's file.
 const LOOK_AT_FILE: Duration = Duration::from_secs(1);
@@ -80,7 +81,91 @@ struct State {
 pub(super) struct Seat {
     /// Written under the lock of the pool's state, together with the list of the idle.
     job: Mutex<Option<Job>>,
+    /// As the job.
+    loan: Mutex<Loan>,
     pub(super) called: Notify,
+}
+
+/// Whether a blocking caller has the worker.
+#[derive(Default)]
+struct Loan {
+    /// For pools whose workers are lent.
+    direct: Option<Arc<Direct>>,
+    lent: bool,
+    /// The worker's task wants it back.
+    wanted: bool,
+    /// What the caller gave back is lost, with this request.
+    failed: Option<(Failure, Job, Duration)>,
+}
+
+/// A worker in the hands of a blocking caller.
+struct Lent {
+    pool: Arc<Shared>,
+    seat: Arc<Seat>,
+    direct: Arc<Direct>,
+}
+
+impl Lent {
+    /// Makes the call, on this thread; a lost worker is left to its task, which answers then.
+    fn converse(self, mut job: Job) {
+        let spec = &self.pool.settings.spec;
+        let queued = job.request.submitted.elapsed();
+        let deadline = job.request.deadline(Instant::now());
+        let until = deadline.and_then(unix_seconds);
+        let source = job.request.input.clone();
+        let input = match text(&source) {
+            Ok(input) => input,
+            Err(message) => {
+                let report = blank(OutcomeKind::SpawnError, &job, queued);
+                return job.done.answer(RunReport { message, ..report });
+            }
+        };
+        let event = spec.event.label();
+        match self.direct.exchange(event, until.as_deref(), &input, deadline) {
+            Ok(reply) => {
+                let report = settled(blank(OutcomeKind::Ok, &job, queued), reply);
+                let pid = Some(self.direct.pid);
+                drop(self);
+                job.done.answer(RunReport { pid, ..report });
+            }
+            Err(failure) => self.seat.loan.lock().failed = Some((failure, job, queued)),
+        }
+    }
+}
+
+impl Drop for Lent {
+    /// Gives the worker back.
+    fn drop(&mut self) {
+        let mut state = self.pool.state.lock();
+        let mut loan = self.seat.loan.lock();
+        loan.lent = false;
+        let call = std::mem::take(&mut loan.wanted) || loan.failed.is_some();
+        drop(loan);
+        let call = call || {
+            let job = state.next();
+            let some = job.is_some();
+            *self.seat.job.lock() = job;
+            some
+        };
+        if call {
+            drop(state);
+            self.seat.called.notify_one();
+        } else {
+            state.idle.push(self.seat.clone());
+        }
+    }
+}
+
+impl State {
+    /// The request that has waited longest.
+    fn next(&mut self) -> Option<Job> {
+        while let Some(waiting) = self.waiting.pop_front() {
+            if let Some(job) = waiting.take() {
+                return Some(job);
+            }
+        }
+        None
+    }
 }
 
 /// A request on its way.
@@ -184,9 +269,14 @@ impl WorkerPool {
     }
 
     /// As [`submit`](WorkerPool::submit), blocking until the report is there, as
-    /// [`Runner::run_blocking`] does.
+    /// [`Runner::run_blocking`] does. For hooks, if a worker is idle, the calling thread talks to it
+    /// itself.
     pub fn run_blocking(&self, request: Request) -> RunReport {
-        answer_blocking(request, |request, done| self.submit(request, None, done))
+        let lent = self.shared.lend();
+        answer_blocking(request, |request, done| match lent {
+            Some(lent) => lent.converse(Job { request, cancel: None, done: Done::new(done) }),
+            None => self.submit(request, None, done),
+        })
     }
 }
 
@@ -273,7 +363,8 @@ impl Shared {
     }
 
     /// A worker has become ready: it is counted, and gets its first request if one waits.
-    pub(super) fn join(&self, seat: &Arc<Seat>) -> Option<Job> {
+    pub(super) fn join(&self, seat: &Arc<Seat>, direct: Option<Direct>) -> Option<Job> {
+        seat.loan.lock().direct = direct.map(Arc::new);
         self.state.lock().up += 1;
         self.metrics().up_inc();
         self.next(seat)
@@ -282,13 +373,46 @@ impl Shared {
     /// The next request for a worker that is free; without one it is idle from now on.
     pub(super) fn next(&self, seat: &Arc<Seat>) -> Option<Job> {
         let mut state = self.state.lock();
-        while let Some(waiting) = state.waiting.pop_front() {
-            if let Some(job) = waiting.take() {
-                return Some(job);
-            }
+        let job = state.next();
+        if job.is_none() {
+            state.idle.push(seat.clone());
         }
-        state.idle.push(seat.clone());
-        None
+        job
+    }
+
+    /// Whether idle workers are lent to blocking callers: those of hooks, because they block.
+    pub(super) fn lends(&self) -> bool {
+        self.settings.spec.event.row().lane == Lane::Hook
+    }
+
+    /// An idle worker for a blocking caller.
+    fn lend(self: &Arc<Self>) -> Option<Lent> {
+        let mut state = self.state.lock();
+        let seat = state.idle.last()?.clone();
+        let direct = {
+            let mut loan = seat.loan.lock();
+            let direct = loan.direct.clone()?;
+            loan.lent = true;
+            direct
+        };
+        state.idle.pop();
+        drop(state);
+        Some(Lent { pool: self.clone(), seat, direct })
+    }
+
+    /// Takes an idle worker out of the list, before it is ended; false when it is lent: then its
+    /// task is called when it comes back.
+    pub(super) fn recall(&self, seat: &Arc<Seat>) -> bool {
+        let mut state = self.state.lock();
+        state.idle.retain(|idle| !Arc::ptr_eq(idle, seat));
+        let mut loan = seat.loan.lock();
+        loan.wanted = loan.lent;
+        !loan.lent
+    }
+
+    /// What a blocking caller had to leave undone.
+    pub(super) fn failed(&self, seat: &Seat) -> Option<(Failure, Job, Duration)> {
+        seat.loan.lock().failed.take()
     }
 
     /// The request that was left for an idle worker, which then is busy.
@@ -304,6 +428,8 @@ impl Shared {
         state.up -= 1;
         state.idle.retain(|idle| !Arc::ptr_eq(idle, seat));
         let left = seat.job.lock().take();
+        // Its copy of the pipe would keep the worker from seeing the end of its input.
+        seat.loan.lock().direct = None;
         let none_up = state.up == 0 && !state.stopped;
         let stranded = if none_up { std::mem::take(&mut state.waiting) } else { VecDeque::new() };
         drop(state);

@@ -46,7 +46,11 @@ pub(super) fn request(
     let from = line.len();
     line.extend_from_slice(input);
     // In JSON text a line feed stands only where a space may.
-    line[from..].iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
+    let mut at = from;
+    while let Some(next) = memchr::memchr(b'\n', &line[at..]) {
+        at += next;
+        line[at] = b' ';
+    }
     line.extend_from_slice(b"}\n");
 }
 

@@ -1,6 +1,8 @@
 //! One worker's pipes: a line out, a line back, with all that can go wrong between.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::unix::pipe;
@@ -18,7 +20,7 @@ const TAIL: usize = 4096;
 /// Read from stderr before anything else gets its turn.
 const STDERR_CHUNKS: usize = 16;
 /// How long a worker may live on after it closed a pipe and still count as having ended.
-const CLOSING: Duration = Duration::from_millis(100);
+pub(super) const CLOSING: Duration = Duration::from_millis(100);
 
 /// Why a worker cannot be used any more.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,8 +68,8 @@ pub(super) struct Talk {
     written: usize,
     /// The end of what it wrote to stderr since it was taken last.
     stderr: Vec<u8>,
-    last_id: u64,
-    max_output: usize,
+    pub(super) ids: Arc<AtomicU64>,
+    pub(super) max_output: usize,
     chunk: Box<[u8; CHUNK]>,
 }
 
@@ -79,7 +81,7 @@ impl Talk {
             line: Vec::new(),
             written: 0,
             stderr: Vec::new(),
-            last_id: 0,
+            ids: Arc::default(),
             max_output: usize::try_from(max_output_bytes).unwrap_or(usize::MAX - ENVELOPE),
             chunk: Box::new([0; CHUNK]),
         }
@@ -103,17 +105,11 @@ impl Talk {
         limits: Limits<'_>,
         cancelled: impl FnMut(),
     ) -> Result<Reply, Loss> {
-        self.last_id += 1;
-        let id = self.last_id;
+        let id = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
         request(&mut self.line, id, event, deadline, input);
         let line = self.converse(limits, cancelled).await?;
         let reply = read_answer(&line, id).map_err(Loss::Protocol)?;
-        match &reply {
-            Reply::Output(output) if output.len() > self.max_output => {
-                Err(Loss::TooLarge(output.len() as u64))
-            }
-            _ => Ok(reply),
-        }
+        check_size(reply, self.max_output)
     }
 
     /// Writes the line and reads one back.
@@ -135,7 +131,7 @@ impl Talk {
                 // stderr keeps a deadline from being seen.
                 tokio::select! {
                     biased;
-                    _ = stdout.readable() => Turn::Hear,
+                    () = readable(stdout.pipe()) => Turn::Hear,
                     () = self.attached.ended() => Turn::Ended,
                     () = sleep_until(deadline) => Turn::Deadline,
                     () = cancelled(cancel), if cancel.is_some() => Turn::Cancelled,
@@ -196,16 +192,20 @@ impl Talk {
     /// Reads what there is; gives the line when it is complete, and nothing follows it.
     async fn hear(&mut self) -> Result<Option<Vec<u8>>, Loss> {
         loop {
-            match self.attached.stdout.try_read(&mut self.chunk[..]) {
+            let Some(stdout) = self.attached.stdout.pipe() else { return Err(unheard()) };
+            match stdout.try_read(&mut self.chunk[..]) {
                 Ok(0) => return Err(self.closed("stdout").await),
                 Ok(count) => {
                     let from = self.heard.len();
                     self.heard.extend_from_slice(&self.chunk[..count]);
-                    if let Some(end) = self.heard[from..].iter().position(|byte| *byte == b'\n') {
-                        return self.take_line(from + end).map(Some);
-                    }
-                    if self.heard.len() > self.max_output.saturating_add(ENVELOPE) {
-                        return Err(Loss::TooLarge(self.heard.len() as u64));
+                    let all_written = self.written == self.line.len();
+                    let line = complete(&mut self.heard, from, all_written, self.max_output)?;
+                    if line.is_some() {
+                        if self.line.capacity() > KEPT {
+                            self.line = Vec::new();
+                            self.written = 0;
+                        }
+                        return Ok(line);
                     }
                     if count < CHUNK {
                         return Ok(None);
@@ -216,30 +216,6 @@ impl Talk {
                 Err(error) => return Err(Loss::Protocol(format!("cannot be read from: {error}"))),
             }
         }
-    }
-
-    /// Takes the line that ends at `end` out of what was heard.
-    fn take_line(&mut self, end: usize) -> Result<Vec<u8>, Loss> {
-        if self.written < self.line.len() {
-            let said = shown(&self.heard);
-            return Err(Loss::Protocol(format!("said {said} before it had read its request")));
-        }
-        if end > self.max_output.saturating_add(ENVELOPE) {
-            return Err(Loss::TooLarge(end as u64));
-        }
-        if self.heard.len() > end + 1 {
-            let said = shown(&self.heard[end + 1..]);
-            return Err(Loss::Protocol(format!(
-                "said {said} after its answer; did it print to stdout?"
-            )));
-        }
-        let mut line = std::mem::take(&mut self.heard);
-        line.truncate(end);
-        if self.line.capacity() > KEPT {
-            self.line = Vec::new();
-            self.written = 0;
-        }
-        Ok(line)
     }
 
     /// What a closed pipe means: mostly that it is about to end.
@@ -255,13 +231,14 @@ impl Talk {
         self.written == 0
     }
 
-    /// Waits until an idle worker does something; it should not. Cancel safe.
+    /// Waits until an idle worker does something; it should not. While its ear is shut, stdout is
+    /// somebody else's. Cancel safe.
     pub(super) async fn stirs(&mut self) -> Stir {
         loop {
             let Attached { stdout, stderr, .. } = &self.attached;
             let turn = tokio::select! {
                 biased;
-                _ = stdout.readable() => Turn::Hear,
+                () = readable(stdout.pipe()) => Turn::Hear,
                 () = self.attached.ended() => Turn::Ended,
                 () = readable(stderr.as_ref()) => Turn::Stderr,
             };
@@ -282,7 +259,8 @@ impl Talk {
 
     /// Whether it said something, or closed its stdout, without having been asked.
     pub(super) async fn spoke_unasked(&mut self) -> Option<Loss> {
-        match self.attached.stdout.try_read(&mut self.chunk[..]) {
+        let Some(stdout) = self.attached.stdout.pipe() else { return Some(unheard()) };
+        match stdout.try_read(&mut self.chunk[..]) {
             Ok(0) => Some(self.closed("stdout").await),
             Ok(count) => {
                 let said = shown(&self.chunk[..count]);
@@ -300,21 +278,83 @@ impl Talk {
             let Some(stderr) = &self.attached.stderr else { return };
             match stderr.try_read(&mut self.chunk[..]) {
                 Ok(0) => self.attached.stderr = None,
-                Ok(count) => {
-                    self.stderr.extend_from_slice(&self.chunk[..count]);
-                    let excess = self.stderr.len().saturating_sub(TAIL);
-                    self.stderr.drain(..excess);
-                }
+                Ok(count) => self.keep_stderr(count),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return,
             }
         }
     }
 
+    /// As [`hear_stderr`](Talk::hear_stderr), for the last time: also what the runtime has not been
+    /// told of yet, because stdout was looked at first.
+    pub(super) fn hear_last_stderr(&mut self) {
+        for _ in 0..STDERR_CHUNKS {
+            let Some(stderr) = &self.attached.stderr else { return };
+            match nix::unistd::read(stderr, &mut self.chunk[..]) {
+                Ok(count @ 1..) => self.keep_stderr(count),
+                Err(nix::errno::Errno::EINTR) => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Keeps the end of what was read into the chunk.
+    fn keep_stderr(&mut self, count: usize) {
+        self.stderr.extend_from_slice(&self.chunk[..count]);
+        let excess = self.stderr.len().saturating_sub(TAIL);
+        self.stderr.drain(..excess);
+    }
+
     /// The end of what it wrote to stderr since the last time.
     pub(super) fn take_stderr(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.stderr)
     }
+}
+
+/// Takes the line out of what was heard, if it is complete (what is before `from` has no line's
+/// end), and nothing follows it.
+pub(super) fn complete(
+    heard: &mut Vec<u8>,
+    from: usize,
+    all_written: bool,
+    max_output: usize,
+) -> Result<Option<Vec<u8>>, Loss> {
+    let longest = max_output.saturating_add(ENVELOPE);
+    let Some(end) = memchr::memchr(b'\n', &heard[from..]).map(|at| from + at) else {
+        let length = heard.len();
+        return if length > longest { Err(Loss::TooLarge(length as u64)) } else { Ok(None) };
+    };
+    if !all_written {
+        let said = shown(heard);
+        return Err(Loss::Protocol(format!("said {said} before it had read its request")));
+    }
+    if end > longest {
+        return Err(Loss::TooLarge(end as u64));
+    }
+    if heard.len() > end + 1 {
+        let said = shown(&heard[end + 1..]);
+        return Err(Loss::Protocol(format!(
+            "said {said} after its answer; did it print to stdout?"
+        )));
+    }
+    let mut line = std::mem::take(heard);
+    line.truncate(end);
+    Ok(Some(line))
+}
+
+/// Refuses an output that is too large.
+pub(super) fn check_size(reply: Reply, max_output: usize) -> Result<Reply, Loss> {
+    match &reply {
+        Reply::Output(output) if output.len() > max_output => {
+            Err(Loss::TooLarge(output.len() as u64))
+        }
+        _ => Ok(reply),
+    }
+}
+
+/// The runtime has no place for the pipe any more.
+fn unheard() -> Loss {
+    Loss::Protocol("cannot be listened to: the runtime refused its pipe".to_owned())
 }
 
 /// What comes next in an exchange.

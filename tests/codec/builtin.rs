@@ -1,6 +1,6 @@
 //! The built-in table against the descriptors of a real host.
 
-use std::{collections::BTreeSet, env, fs};
+use std::{collections::BTreeSet, env, fs, path::Path};
 
 use mesos_command::{
     event::{Event, InputKind, Output},
@@ -57,12 +57,19 @@ fn the_table_is_what_mesos_1_11_has() {
         eprintln!("skipped: MESOS_COMMAND_DESCRIPTORS names no directory of descriptor files");
         return;
     };
-    let files: Vec<Vec<u8>> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| fs::read(entry.unwrap().path()).unwrap())
-        .collect();
+    let files = files_below(Path::new(&directory));
     let host = Schema::from_files(files).unwrap();
     assert_eq!(host.left_out(), &[] as &[String]);
     let differences = differences(&Schema::built_in(), &host, &roots());
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// What is in the files below a directory.
+fn files_below(directory: &Path) -> Vec<Vec<u8>> {
+    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() { files_below(&path) } else { vec![fs::read(path).unwrap()] }
+        })
+        .collect()
 }

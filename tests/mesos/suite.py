@@ -17,10 +17,12 @@ import time
 import contract
 import faults
 import methods
+import refusals
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FETCH = ROOT / "cpp/host/real-mesos/fetch.py"
+REAL = pathlib.Path(os.environ.get("REAL_MESOS_DIR", ROOT / "target/real-mesos"))
 RELEASES = ["1.8.1", "1.9.0", "1.10.0", "1.11.0"]
 # Scenarios whose files are beside this one: (scenario, modules).
 WRITTEN = [("examples", "examples"), ("all-events", "record"), ("failing", "failing"),
@@ -35,17 +37,18 @@ class Suite:
         self.host, self.release, self.scratch = host, release, scratch
         self.passed, self.failed = [], []
 
-    def play(self, name, command, complaints=lambda: []):
+    def play(self, name, command, complaints=lambda: [], environment=None):
         log = self.scratch / f"{name}.log"
         started = time.monotonic()
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=600)
+                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=600,
+                              env={**os.environ, **(environment or {})})
         took = time.monotonic() - started
         wrong = complaints() if done.returncode == 0 else []
         good = done.returncode == 0 and not wrong
         (self.passed if good else self.failed).append(name)
         summary = done.stdout.strip().splitlines()[-1:] or ["no output"]
-        print(f"{self.release:8} {name:16} {'ok' if good else 'FAILED':8} {took:6.1f} s  "
+        print(f"{self.release:8} {name:24} {'ok' if good else 'FAILED':8} {took:6.1f} s  "
               f"{summary[0]}", flush=True)
         if not good:
             print(done.stdout, *wrong, sep="\n")
@@ -53,10 +56,10 @@ class Suite:
             if log.exists():
                 print("\n".join(log.read_text(errors="replace").splitlines()[-30:]), flush=True)
 
-    def run(self, name, modules, scenario, *more, complaints=lambda: []):
+    def run(self, name, modules, scenario, *more, complaints=lambda: [], environment=None):
         self.play(name, [self.host, "run", "--mesos", self.release, "--modules", modules,
                          "--scenario", scenario, "--log", self.scratch / f"{name}.log", *more],
-                  complaints)
+                  complaints, environment)
 
     def generated(self, name, source, *more, complaints=lambda: []):
         """A scenario that a table makes; ${HERE} in its modules file is this directory."""
@@ -83,7 +86,17 @@ class Suite:
         methods.write_answers(answers)
         self.generated("methods", methods, "--set", f"ANSWERS={answers}",
                        complaints=lambda: methods.complaints(self.scratch / "methods.log"))
+        refusals.run(self, REAL / self.release / "libmesos.so")
+        self.inspection()
+        if self.release == RELEASES[-1]:
+            self.play("descriptors", ["sh", HERE / "descriptors.sh", self.host, self.release,
+                                      "1.8.1"])
         self.cluster()
+
+    def inspection(self):
+        """The CLI beside the host program, on this release and on what is none."""
+        self.play("inspect", [sys.executable, HERE / "inspection.py", "--programs",
+                              self.host.parent, "--mesos", REAL / self.release])
 
     def cluster(self):
         self.play("cluster", [self.host, "cluster", "--mesos", self.release, "--modules",

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mesos_command::event::OutcomeKind;
+use mesos_command::event::{Event, OutcomeKind};
 
 use super::support::{Choice, Rig, has_ended, wait_for};
 
@@ -25,9 +25,17 @@ const TABLE: &[(&str, OutcomeKind, &str, &str)] = &[
 
 #[test]
 fn a_fault_fails_one_call_and_the_worker_is_replaced() {
+    // A hook's blocking caller talks to the worker itself.
+    for event in [Event::Usage, Event::SlaveRunTaskLabelDecorator] {
+        each_fault(event);
+    }
+}
+
+fn each_fault(event: Event) {
     for (fault, outcome, text, reason) in TABLE {
         let timeout = if *fault == "partial" { 1 } else { 20 };
-        let choice = Choice { timeout: Some(Duration::from_secs(timeout)), ..Choice::default() };
+        let timeout = Some(Duration::from_secs(timeout));
+        let choice = Choice { timeout, event, ..Choice::default() };
         let rig = Rig::ready(&format!("{fault}=2"), choice);
         let first = rig.good();
         assert_eq!((&first["from"], &first["request"]), (&"worker".into(), &1.into()), "{fault}");
@@ -82,9 +90,14 @@ fn an_error_answer_fails_only_the_call() {
 
 #[test]
 fn a_worker_that_ends_after_its_answer_fails_nothing() {
-    let rig = Rig::ready("last=2", Choice::default());
-    for _ in 0..10 {
-        rig.good();
+    let rig = Rig::ready("last=1", Choice::default());
+    for round in 1..=4 {
+        assert_eq!(rig.good()["from"], "worker");
+        // A request that is written while it ends would be lost with it.
+        wait_for("the replacement", || {
+            let restarts = rig.metric("mesos_command_worker_restarts_total", "reason=\"exit\"");
+            (restarts >= f64::from(round) && rig.pool().up() == 1).then_some(())
+        });
     }
     rig.finish();
 }

@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""`mesos-command inspect` on a real libmesos, on what is none, and on libraries that misbehave.
+
+The misbehaving ones are made here: shared libraries with the exports that the module needs, whose
+initialisers crash, hang, exit or print without end, or that lack something.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+MODULE = "libmesos_command_modules.so"
+MANAGER = "_ZN5mesos7modules13ModuleManager"
+TABLE = f"{MANAGER}13kindToVersionB5cxx11E"
+SIZES = "MESOS_COMMAND_MODULES_TEST_SIZES"
+FITS, NOT, UNUSABLE = 0, 1, 2
+
+
+class Inspection:
+    """Counts checks and what failed of them."""
+
+    def __init__(self, programs, mesos, scratch):
+        self.program, self.module = programs / "mesos-command", programs / MODULE
+        self.library, self.scratch = mesos / "libmesos.so", scratch
+        stubs = mesos / "stubs"
+        # Sonames that no longer exist are found in the stubs; nobody needs Python's symbols by
+        # soname.
+        self.stubs = {"LD_LIBRARY_PATH": str(stubs), "LD_PRELOAD": " ".join(
+            str(path) for path in sorted(stubs.glob("*python*.so")))}
+        self.checks, self.failed = 0, 0
+
+    def check(self, what, library, status, *words, more=(), environment=None):
+        """Runs the program; every one of the words must be in its output."""
+        command = [self.program, "inspect", library, *more]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
+                              env={**os.environ, **(environment or {})})
+        wrong = [f"{word!r} is not in the output" for word in words if word not in done.stdout]
+        if done.returncode != status:
+            wrong.append(f"exit status {done.returncode} instead of {status}")
+        self.checks += 1
+        if wrong:
+            self.failed += 1
+            print(f"FAILED: {what}", *wrong, done.stdout, sep="\n  ")
+        return done.stdout
+
+    def json(self, what, library, status, outcome, **more):
+        """The same with --json; its outcome must be this one. Returns what was read."""
+        text = self.check(what, library, status, more=["--json"], **more)
+        try:
+            report = json.loads(text)
+        except ValueError:
+            report = {"outcome": "no JSON"}
+        self.expect(report["outcome"] == outcome, f"{what}: {report}")
+        return report
+
+    def expect(self, good, what):
+        self.checks += 1
+        if not good:
+            self.failed += 1
+            print(f"FAILED: {what}")
+
+    # A real libmesos.
+
+    def real(self, release):
+        report = self.json("a real libmesos", self.library, FITS, "fits", environment=self.stubs)
+        self.expect(report.get("release") == release and report.get("tested"), "the release")
+        self.expect(report.get("string_abi") == "cxx11", "the string ABI")
+        self.expect(report.get("accepted") is True, "the module's own check")
+        self.expect(len(report.get("sizes", [])) > 10, "sizes")
+        self.expect(all(it["size"] in it["known"] for it in report.get("sizes", [])), "known sizes")
+        symbols = report.get("symbols", {})
+        self.expect(symbols.get("required", 0) > 40, "symbols")
+        self.expect(symbols.get("missing") == [] and symbols.get("weak") == [], "missing symbols")
+        self.check("as text", self.library, FITS, f"release:      {release} (tested)",
+                   "own check:    accepts it", "The module fits this library.",
+                   environment=self.stubs)
+        # Both tables, ours and the module's, know the same: each refuses on its own.
+        for name in ["mesos.Labels", "mesos.ResourceStatistics"]:
+            self.check(f"a size of {name}", self.library, NOT,
+                       f"problem:      {name} takes 56 bytes in it, but the module knows",
+                       f"refuses to run in this Mesos {release}: {name} takes 56 bytes in it",
+                       environment={**self.stubs, SIZES: f"{name}=56"})
+        self.check("what only the module checks", self.library, NOT, "its constructor fills",
+                   environment={**self.stubs, SIZES: "mesos.Resources=8"})
+        every = ",".join(f"{it['type']}=1" for it in report.get("sizes", []))
+        report = self.json("every size", self.library, NOT, "does_not_fit",
+                           environment={**self.stubs, SIZES: every})
+        for it in report.get("sizes", []):
+            self.expect(any(problem.startswith(f"{it['type']} takes 1 bytes")
+                            for problem in report["problems"]), f"{it['type']} is compared")
+
+    def truncated(self):
+        whole = self.library.stat().st_size
+        for length in [0, 4, 20, 64, 4096, whole // 2, whole - 1]:
+            path = self.scratch / "truncated.so"
+            # A sparse copy: what is cut off does not need to be right before the cut either.
+            with self.library.open("rb") as real, path.open("wb") as copy:
+                copy.write(real.read(min(length, 1 << 16)))
+                copy.truncate(length)
+            words = ["ELF"] if length < 64 else ["is truncated: it has"]
+            self.check(f"{length} bytes of a libmesos", path, UNUSABLE, *words)
+
+    # What is no libmesos.
+
+    def foreign(self):
+        text = self.scratch / "text"
+        text.write_text("no library\n")
+        for what, library, words in [
+                ("a text file", text, "is not an ELF file"),
+                ("a shell", "/bin/sh", "is a shared library, but no libmesos"),
+                ("the module", self.module, "is the module library, not a libmesos"),
+                ("a directory", self.scratch, "is not a regular file"),
+                ("nothing", self.scratch / "nothing", "cannot be opened"),
+                ("an endless device", "/dev/zero", "is not a regular file")]:
+            output = self.check(what, library, UNUSABLE, words)
+            self.expect(output.count("\n") == 1, f"{what}: one line, not {output!r}")
+        self.json("JSON of a text file", text, UNUSABLE, "unusable")
+        for what, module, words in [
+                ("a libmesos as module", self.library, "is not the module library"),
+                ("a text file as module", text, "is not an ELF file"),
+                ("no module", self.scratch / "nothing", "cannot be opened")]:
+            self.check(what, self.library, UNUSABLE, words, more=["--module", module])
+
+    # Libraries that misbehave.
+
+    def required(self):
+        listed = subprocess.run(["nm", "-D", "--undefined-only", self.module], check=True,
+                                stdout=subprocess.PIPE, text=True).stdout.split("\n")
+        pairs = [line.split() for line in listed]
+        return [pair[1] for pair in pairs if len(pair) == 2 and pair[0] == "U" and "@" not in pair[1]]
+
+    def make(self, name, names, weak=(), body="", table=TABLE, link=()):
+        """A library that exports these names, and does `body` when it is loaded."""
+        source = self.scratch / f"{name}.c"
+        lines = []
+        for index, it in enumerate([*names, f"{MANAGER}10initializeEv"]):
+            attribute = "__attribute__((weak)) " if it in weak else ""
+            lines += [f'{attribute}long f{index}(void) __asm__("{it}");',
+                      f"long f{index}(void) {{ return 0; }}"]
+        lines += ["#include <stdlib.h>", "#include <string.h>", "#include <unistd.h>",
+                  f'void* table[7] __asm__("{table}");',
+                  f"__attribute__((constructor)) static void start(void) {{ {body} }}"]
+        source.write_text("\n".join(lines))
+        library = self.scratch / f"{name}.so"
+        subprocess.run(["cc", "-w", "-shared", "-fPIC", "-o", library, source,
+                        "-Wl,--no-as-needed", *link], check=True)
+        return library
+
+    def misbehaving(self):
+        names = self.required()
+        quick = ["--timeout", "1"]
+        for name, body, words in [
+                ("aborts", "abort();", "crashed (SIGABRT) while loading the library"),
+                ("faults", "*(volatile int*)8 = 0;", "crashed (SIGSEGV) while loading the library"),
+                ("hangs", "for (;;) pause();", "took longer than 1s while loading the library"),
+                ("exits", "_exit(3);", "ended with exit code 3 while loading the library"),
+                ("leaves", "exit(0);", "ended with exit code 0 while loading the library"),
+                ("prints", "static char b[1 << 16]; memset(b, 'x', sizeof b); "
+                           "for (;;) write(1, b, sizeof b);", "crashed (SIGXFSZ)")]:
+            library = self.make(name, names, body=body)
+            self.check(f"a library that {name}", library, UNUSABLE, words, "is unknown",
+                       more=quick if name == "hangs" else ["--timeout", "60"])
+        self.check("a lacking symbol", self.make("lacks", names[1:]), NOT,
+                   f"missing: {names[0]}", "lacks 1 symbols")
+        self.check("a weak symbol", self.make("weak", names, weak=names[:1]), NOT,
+                   f"weak only: {names[0]}", "has only weakly 1 symbols")
+        old = self.make("old", names, table=TABLE.replace("B5cxx11", ""))
+        self.check("the old string ABI", old, NOT, "built with the old string ABI")
+        gone = self.scratch / "libgone.so"
+        subprocess.run(["cc", "-shared", "-o", gone, "-x", "c", "/dev/null"], check=True)
+        needy = self.make("needy", names, link=[gone, "-Wl,-soname,x"])
+        gone.unlink()
+        self.check("a needed library that is not there", needy, UNUSABLE, "it needs ",
+                   "libgone.so, which this system does not have")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--programs", type=pathlib.Path, required=True,
+                        help="directory of mesos-command and the module library")
+    parser.add_argument("--mesos", type=pathlib.Path, required=True,
+                        help="directory of one release, as fetch.py makes it")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mesos-inspect-") as scratch:
+        it = Inspection(arguments.programs.resolve(), arguments.mesos.resolve(),
+                        pathlib.Path(scratch))
+        it.real(arguments.mesos.name)
+        it.truncated()
+        it.foreign()
+        it.misbehaving()
+    print(f"{it.checks} checks, {it.failed} failed")
+    sys.exit(1 if it.failed or not it.checks else 0)
+
+
+if __name__ == "__main__":
+    main()
