@@ -68,8 +68,10 @@ fn the_table_is_what_mesos_1_11_has() {
 fn files_below(directory: &Path) -> Vec<Vec<u8>> {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     paths
-        .flat_map(|path| {
-            if path.is_dir() { files_below(&path) } else { vec![fs::read(path).unwrap()] }
-        })
+        .flat_map(
+            |path| {
+                if path.is_dir() { files_below(&path) } else { vec![fs::read(path).unwrap()] }
+            },
+        )
         .collect()
 }

@@ -103,7 +103,7 @@ fn a_command_that_always_fails_does_not_fill_the_log_and_no_line_goes_missing() 
     collector();
     let bench = Bench::new("log-limit", &[("isolator_isolate", "exit 1")], &[]);
     bench.call(Event::Prepare, "c1");
-    let (mut calls, mut written) = (0, Vec::new());
+    let (mut calls, mut written) = (0, Vec::<String>::new());
     // A few lines pass, then none for a while; on a slow machine some pass in between.
     while calls < 30 {
         bench.call(Event::Isolate, "c1");

@@ -56,7 +56,8 @@ fn calls_that_are_answered_without_a_run_are_counted_too() {
 
 #[test]
 fn the_cache_metrics_are_about_usage_alone() {
-    let scripts = [("isolator_usage", "printf '{}' >\"$2\""), ("isolator_status", "printf '{}' >\"$2\"")];
+    let scripts =
+        [("isolator_usage", "printf '{}' >\"$2\""), ("isolator_status", "printf '{}' >\"$2\"")];
     let bench = Bench::new("sum-cache", &scripts, &[("isolator_usage_cache_ttl", "60secs")]);
     bench.call(Event::Prepare, "c");
     for _ in 0..3 {

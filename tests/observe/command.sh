@@ -14,6 +14,7 @@ not-found) exit 127 ;;
 dies) kill -SEGV $$ ;;
 killed) kill -KILL $$ ;;
 hangs) sleep 600 ;;
+hangs-in-usage) [ "$MESOS_COMMAND_EVENT" != isolator_usage ] || sleep 600 ;;
 ignores-term) trap '' TERM; while :; do sleep 600; done ;;
 garbage) echo 'this is no {JSON' >"$2" ;;
 huge) head -c 262144 /dev/zero >"$2" ;;

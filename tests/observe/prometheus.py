@@ -62,6 +62,8 @@ class Server:
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL,
                                              stdout=subprocess.DEVNULL, stderr=log)
         wait_for("Prometheus", lambda: "is Ready" in get(f"{self.url}/-/ready"))
+        # It takes seconds to begin. An increase before the first scrape would be none to it.
+        wait_for("the first scrape", lambda: self.api("query", query="up")["result"])
         return self
 
     def __exit__(self, *_):
