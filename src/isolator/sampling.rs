@@ -26,7 +26,9 @@ impl Inner {
             slot(&context, event).fresh(now)?
         };
         let metrics = &self.commands.metrics;
-        metrics.cache_request(CacheResult::Hit);
+        if event == Event::Usage {
+            metrics.cache_request(CacheResult::Hit);
+        }
         metrics.event(event).call(OutcomeKind::Ok, None);
         Some(value)
     }

@@ -71,3 +71,19 @@ fn the_cache_metrics_are_about_usage_alone() {
     bench.call(Event::Cleanup, "c");
     assert_eq!(bench.metric("mesos_command_usage_cache_entries", ""), 0);
 }
+
+#[test]
+fn a_command_that_is_missing_or_denied_is_counted_as_such() {
+    let nowhere = [("isolator_isolate_command", "/nonexistent/command")];
+    let missing = Bench::new("sum-missing", &[], &nowhere);
+    missing.call(Event::Prepare, "c");
+    assert!(matches!(missing.call(Event::Isolate, "c"), Answer::Failure(_)));
+    assert_eq!(missing.metric("mesos_command_failures_total", "reason=\"command_missing\""), 1);
+    assert_eq!(missing.metric("mesos_command_failures_total", ""), 1);
+
+    let denied = Bench::new("sum-denied", &[], &[("isolator_isolate_command", "/etc/passwd")]);
+    denied.call(Event::Prepare, "c");
+    assert!(matches!(denied.call(Event::Isolate, "c"), Answer::Failure(_)));
+    assert_eq!(denied.metric("mesos_command_failures_total", "reason=\"command_denied\""), 1);
+    assert_eq!(calls(&denied, "isolator_isolate", "spawn_error"), 1);
+}
