@@ -183,8 +183,11 @@ impl Command {
         if self.debug {
             let prefix = log::prefix(subject, self.row.method);
             let shown = match &input {
-                Input::Text(text) => String::from_utf8_lossy(text),
-                Input::Sealed(_) => "of its container".into(),
+                Input::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                Input::Sealed(sealed) => match sealed.to_bytes() {
+                    Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+                    Err(error) => format!("that cannot be shown: {error}"),
+                },
             };
             tracing::info!("{prefix}Calling command \"{}\" with input {shown}", self.text);
         }

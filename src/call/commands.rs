@@ -86,6 +86,10 @@ impl Commands {
             )?;
             // Makes the event's series, so that they are there as zeros.
             metrics.event(*event);
+            if *event == Event::UsageBatch {
+                // Its runs answer calls of usage.
+                metrics.event(Event::Usage);
+            }
             events[*event as usize] = Some(Arc::new(command));
         }
         // After all that can fail: a refused instance starts no process.

@@ -69,7 +69,7 @@ impl CallFailure {
             (OutcomeKind::Exit, None, _) if report.by_worker => FailureReason::WorkerError,
             (OutcomeKind::Exit, Some(126 | 127), _) => FailureReason::ExitNotRunnable,
             (OutcomeKind::Signal, _, Some(libc::SIGKILL)) => FailureReason::SignalKill,
-            _ => reason.unwrap_or(FailureReason::SpawnError),
+            _ => report.reason.or(reason).unwrap_or(FailureReason::SpawnError),
         };
         Some(CallFailure { outcome: report.outcome, reason, message })
     }

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::call::{Command, Parts};
 use crate::event::{Event, OutcomeKind};
+use crate::metrics::FailureReason;
 use crate::process::Input;
 use crate::usage::Flight;
 
@@ -96,10 +97,12 @@ impl Inner {
             let result = match (outcome, parts.remove(&**id)) {
                 (OutcomeKind::Ok, Some(Ok(bytes))) => Ok(Some(bytes.into())),
                 (OutcomeKind::Ok, Some(Err(failure))) => {
+                    command.metrics().failure(failure.reason);
                     command.log_failure(&failure.message, id);
                     Err(failure.outcome)
                 }
                 (OutcomeKind::Ok, None) => {
+                    command.metrics().failure(FailureReason::InvalidOutput);
                     command.log_failure("the batch's answer has nothing for the container", id);
                     Err(OutcomeKind::InvalidOutput)
                 }

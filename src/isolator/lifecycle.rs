@@ -10,7 +10,7 @@ use crate::call::{
     Answer, CallFailure, Command, Completion, Container, InputValue, call_ended, check_launch_info,
 };
 use crate::container::{ContainerId, bytes_field};
-use crate::event::Event;
+use crate::event::{Event, OutcomeKind};
 use crate::process::Input;
 use crate::schema::FieldValue;
 
@@ -56,9 +56,15 @@ impl Inner {
             Err(error) => return done(Answer::Failure(format!("prepare: {error}"))),
         };
         if !self.remember(&context) {
+            if let Some(command) = self.commands.get(Event::Prepare) {
+                let failure = CallFailure::input(ALREADY_INITIALIZED.to_owned());
+                command.metrics().call(failure.outcome, None);
+                drop(command.conclude_unstarted(failure, &id.text));
+            }
             return done(Answer::Failure(ALREADY_INITIALIZED.to_owned()));
         }
         if skipped {
+            self.answered_without_run(Event::Prepare);
             return done(Answer::Nothing);
         }
         if let Err(error) = self.store.write(&id, context.config()) {
@@ -100,7 +106,10 @@ impl Inner {
         let context = self.context(&id.wire);
         let Some(command) = self.commands.get(event) else { return done(Answer::Nothing) };
         match &context {
-            Some(context) if context.skipped => return done(Answer::Nothing),
+            Some(context) if context.skipped => {
+                self.answered_without_run(event);
+                return done(Answer::Nothing);
+            }
             Some(_) => {}
             None => {
                 let text = "the container is not known (it is older than the module, or its \
@@ -121,12 +130,14 @@ impl Inner {
         let Some((_, context)) = self.contexts.remove(&*id.wire) else {
             tracing::debug!("cleanup of container {}, which is not known", id.text);
             self.forget_file(&id);
+            self.answered_without_run(Event::Cleanup);
             return done(Answer::Nothing);
         };
         self.commands.metrics.containers_add(-1);
         context.cancel.cancel();
         self.close_slots(&context);
         let Some(command) = self.commands.get(Event::Cleanup).filter(|_| !context.skipped) else {
+            self.answered_without_run(Event::Cleanup);
             self.forget_file(&id);
             return done(Answer::Nothing);
         };
@@ -224,6 +235,13 @@ impl Inner {
                 self.commands.metrics.containers_add(1);
                 true
             }
+        }
+    }
+
+    /// Counts a call that is answered although its command is not run, if there is one.
+    fn answered_without_run(&self, event: Event) {
+        if let Some(command) = self.commands.get(event) {
+            command.metrics().call(OutcomeKind::Ok, None);
         }
     }
 

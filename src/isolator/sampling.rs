@@ -26,7 +26,9 @@ impl Inner {
             slot(&context, event).fresh(now)?
         };
         let metrics = &self.commands.metrics;
-        metrics.cache_request(CacheResult::Hit);
+        if event == Event::Usage {
+            metrics.cache_request(CacheResult::Hit);
+        }
         metrics.event(event).call(OutcomeKind::Ok, None);
         Some(value)
     }
@@ -46,23 +48,31 @@ impl Inner {
             return done(Answer::Nothing);
         };
         if context.skipped {
+            metrics.event(event).call(OutcomeKind::Ok, None);
             return done(Answer::Nothing);
         }
+        // The metrics of the cache are about usage alone, as their names say: status is asked for
+        // too seldom for a cache to matter.
+        let cached = |result| {
+            if event == Event::Usage {
+                metrics.cache_request(result);
+            }
+        };
         let now = Instant::now();
         let policy = if batch.is_some() { self.policy.together() } else { self.policy };
         match slot(&context, event).lookup(policy, now, Waiter { done, since: now }) {
             Lookup::Answer { value, outcome, stale, waiter, refresh } => {
                 let result = if stale { CacheResult::Stale } else { CacheResult::Hit };
-                metrics.cache_request(result);
+                cached(result);
                 metrics.event(event).call(outcome, None);
                 (waiter.done)(answer(value));
                 if let Some(flight) = refresh {
                     self.refresh_behind(command, context, flight);
                 }
             }
-            Lookup::Joined => metrics.cache_request(CacheResult::Joined),
+            Lookup::Joined => cached(CacheResult::Joined),
             Lookup::Lead(flight) => {
-                metrics.cache_request(CacheResult::Miss);
+                cached(CacheResult::Miss);
                 self.refresh(command, &context, flight);
             }
         }
@@ -143,7 +153,7 @@ impl Inner {
                 Err(_) => Err(outcome),
             };
             let delivery = flight.finish(result, Instant::now());
-            if was_empty && slot.has_value() {
+            if event == Event::Usage && was_empty && slot.has_value() {
                 metrics.cache_entries_add(1);
             }
             drop(pass);
@@ -155,7 +165,7 @@ impl Inner {
     pub(super) fn close_slots(&self, context: &Context) {
         for event in [Event::Usage, Event::Status] {
             let slot = slot(context, event);
-            if slot.has_value() {
+            if event == Event::Usage && slot.has_value() {
                 self.commands.metrics.cache_entries_add(-1);
             }
             let waiters = slot.close();

@@ -4,6 +4,9 @@
 //! A failing command is no limitation: Mesos would destroy the container over a failed future, so
 //! the loop goes on. Without a context the command never runs, and the future stays pending, for
 //! the same reason.
+//!
+//! The loop is one call of Mesos, however often the command runs: it is counted when it ends, by a
+//! limitation or with the container. The runs and their failures are counted one by one.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +14,7 @@ use std::time::Instant;
 use crate::call::completion::complete;
 use crate::call::{Answer, Command, Completion, call_ended};
 use crate::container::ContainerId;
-use crate::event::Event;
+use crate::event::{Event, OutcomeKind};
 use crate::metrics::FailureReason;
 use crate::process::Input;
 
@@ -43,17 +46,17 @@ async fn watch_loop(
     context: Arc<Context>,
     done: Completion,
 ) {
+    let called = Instant::now();
     let id = &context.id;
     let interval = inner.commands.config.watch_interval;
     while let Some(pass) = context.gate.enter() {
-        let submitted = Instant::now();
         let input = Input::Text(context.input.clone());
         let request = command.request(input, Some(id.text.clone()), &id.text);
         let report = inner.commands.run(request, Some(context.cancel.clone())).await;
         drop(pass);
         let concluded = command.conclude(report, &id.text, |_| Ok(()));
-        call_ended(&command, concluded.outcome(), submitted);
         if let Ok(Some(limitation)) = concluded.result {
+            call_ended(&command, OutcomeKind::Ok, called);
             return complete(done, Answer::Message(limitation.into()));
         }
         tokio::select! {
@@ -61,4 +64,5 @@ async fn watch_loop(
             () = context.cancel.cancelled() => break,
         }
     }
+    call_ended(&command, OutcomeKind::Cancelled, called);
 }

@@ -52,15 +52,16 @@ label_set! {
         Timeout => "timeout",
         /// The deadline passed before the command was started.
         TimeoutQueued => "timeout_queued",
-        /// The command's file does not exist.
+        /// The command's file, or the interpreter that it names, does not exist.
         CommandMissing => "command_missing",
-        /// The command's file may not be executed, or `strict_permissions` refuses it.
+        /// The command's file, or the interpreter that it names, may not be executed.
         CommandDenied => "command_denied",
         /// The kernel had no process, memory or file descriptor left for the command.
         SpawnResources => "spawn_resources",
         /// The command could not be started for any other reason.
         SpawnError => "spawn_error",
-        /// The command's input could not be rendered or its files not be made.
+        /// The command's input could not be rendered or its files not be made; or the call itself
+        /// made no sense, such as a second prepare of one container.
         InputError => "input_error",
         /// The output outgrew `max_output_bytes`.
         OutputTooLarge => "output_too_large",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use crate::metrics::FailureReason;
 use crate::sys::{SpawnFailure, Step};
 
 use super::plan::{command_name, lookup};
@@ -43,6 +44,20 @@ pub(super) fn explain(request: &Request, failure: SpawnFailure) -> String {
             CommandLine::Path(path) => explain_exec(path, request, errno),
             CommandLine::Shell(_) => format!("cannot execute /bin/sh: {}", text(errno)),
         },
+    }
+}
+
+/// The counted reason of a failure to start.
+pub(super) fn reason(failure: SpawnFailure) -> FailureReason {
+    let (SpawnFailure::Clone(errno) | SpawnFailure::Child(_, errno)) = failure;
+    let executes = matches!(failure, SpawnFailure::Child(Step::Execute, _));
+    match errno {
+        Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE => {
+            FailureReason::SpawnResources
+        }
+        Errno::ENOENT | Errno::ENOTDIR if executes => FailureReason::CommandMissing,
+        Errno::EACCES | Errno::EPERM if executes => FailureReason::CommandDenied,
+        _ => FailureReason::SpawnError,
     }
 }
 
@@ -138,4 +153,20 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let word = line.split(|byte| *byte == b' ' || *byte == b'\t').find(|word| !word.is_empty())?;
     Some(PathBuf::from(OsStr::from_bytes(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_start_is_counted_by_what_would_help() {
+        let child = |errno| reason(SpawnFailure::Child(Step::Execute, errno));
+        assert_eq!(child(Errno::ENOENT), FailureReason::CommandMissing);
+        assert_eq!(child(Errno::EACCES), FailureReason::CommandDenied);
+        assert_eq!(child(Errno::E2BIG), FailureReason::SpawnError);
+        assert_eq!(reason(SpawnFailure::Clone(Errno::EAGAIN)), FailureReason::SpawnResources);
+        let stdin = SpawnFailure::Child(Step::Stdin, Errno::ENOENT);
+        assert_eq!(reason(stdin), FailureReason::SpawnError);
+    }
 }

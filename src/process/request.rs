@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, OutcomeKind};
+use crate::metrics::FailureReason;
 
 /// What is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,6 +214,8 @@ pub struct RunReport {
     pub kills: Kills,
     /// Size of the output: what was read, or what was seen of one that is too large.
     pub output_bytes: u64,
+    /// Why it failed, where more is known than the outcome says: how a start failed.
+    pub reason: Option<FailureReason>,
     /// The leader, if one was started.
     pub pid: Option<i32>,
     /// Where the time went.
@@ -239,6 +242,7 @@ impl RunReport {
             strays: false,
             kills: Kills::default(),
             output_bytes: 0,
+            reason: None,
             pid: None,
             timings,
             by_worker: false,

@@ -8,10 +8,11 @@ use tokio::sync::oneshot;
 
 use crate::event::Lane;
 use crate::io::{CallIo, Capture};
+use crate::metrics::FailureReason;
 use crate::sys::{Plan, SpawnFailure, Spawned, Step};
 
 use super::cancel::cancelled;
-use super::explain::explain;
+use super::explain::{explain, reason};
 use super::plan::plan;
 use super::report::Cause;
 use super::runner::Shared;
@@ -77,7 +78,7 @@ pub(super) enum Started {
     /// There is a process; `ending` says whether it was killed on the way, and why.
     Yes { spawned: Spawned, taken: Instant, spawn: Duration, ending: Option<Cause> },
     /// It cannot be started.
-    Failed { message: String, taken: Instant, spawn: Duration },
+    Failed { message: String, reason: FailureReason, taken: Instant, spawn: Duration },
     /// It was not started in time, or not wanted any more.
     Withdrawn(Cause),
     /// It hangs in the kernel, unreachable: the reply may still come.
@@ -113,7 +114,8 @@ pub(super) async fn started(
                     Some(pause) => tokio::time::sleep(pause).await,
                     None => {
                         let message = explain(request, failure);
-                        return Started::Failed { message, taken, spawn };
+                        let reason = reason(failure);
+                        return Started::Failed { message, reason, taken, spawn };
                     }
                 }
                 launched = launch(shared, request, plan);

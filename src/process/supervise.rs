@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::event::OutcomeKind;
 use crate::io::RunMark;
+use crate::metrics::FailureReason;
 use crate::sys::process_stat;
 
 use super::cancel::cancelled;
@@ -66,8 +67,9 @@ impl Run {
             Err(message) => {
                 let timings = waited_since(self.request.submitted);
                 self.permit = None;
-                let kind = OutcomeKind::SpawnError;
-                self.done.answer(RunReport::without_process(kind, message, timings));
+                let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
+                let reason = Some(FailureReason::InputError);
+                self.done.answer(RunReport { reason, ..report });
                 None
             }
         }
@@ -119,10 +121,12 @@ pub(super) async fn supervise(mut run: Run, prepared: Prepared) {
             let queued = taken.saturating_duration_since(since);
             (spawned, (ending, Timings { queued, spawn, total: Duration::ZERO }))
         }
-        Started::Failed { message, taken, spawn } => {
+        Started::Failed { message, reason, taken, spawn } => {
             let queued = taken.saturating_duration_since(since);
             let timings = Timings { queued, spawn, total: since.elapsed() };
-            return run.answer_unstarted(OutcomeKind::SpawnError, message, timings);
+            let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
+            run.permit = None;
+            return run.done.answer(RunReport { reason: Some(reason), ..report });
         }
         Started::Withdrawn(cause) => {
             return run.withdrawn(cause, "no process was started for it yet");

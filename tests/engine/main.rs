@@ -9,4 +9,6 @@ mod batch;
 mod cache;
 mod cleanup;
 mod gauges;
+mod logs;
+mod sums;
 mod support;

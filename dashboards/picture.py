@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Draws dashboards/overview.png: what the panels show while commands fail in every way.
+
+The data are those of tests/observe/observe.py, from a real Prometheus; the queries, titles, units
+and legends are the dashboard's. Grafana itself is not needed. Needs matplotlib.
+"""
+
+import argparse
+import math
+import pathlib
+import sys
+import tempfile
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
+from matplotlib.ticker import FuncFormatter  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests/observe"))
+import observe  # noqa: E402
+import prometheus  # noqa: E402
+
+# Grafana's choice for a scrape interval of 1 s and 15 minutes; short, because the run is.
+INTERVAL = "15s"
+COLUMNS = 3
+# Series that a legend names; the others are drawn and counted.
+NAMED = 7
+
+
+def plain(value, digits=3):
+    return "0" if value == 0 else f"{value:.{digits}g}"
+
+
+def scaled(value, units):
+    """With the largest unit that is not above the value."""
+    factor, unit = next((it for it in units if abs(value) >= it[0]), units[-1])
+    return "0" if value == 0 else f"{plain(value / factor)}{unit}"
+
+
+UNITS = {
+    "s": lambda value: scaled(value, [(1, " s"), (1e-3, " ms"), (1e-6, " µs")]),
+    "reqps": lambda value: scaled(value, [(1000, "k req/s"), (0.01, " req/s")]),
+    "ops": lambda value: scaled(value, [(1000, "k ops/s"), (0.01, " ops/s")]),
+    "Bps": lambda value: scaled(value, [(1e6, " MB/s"), (1e3, " kB/s"), (1, " B/s")]),
+    "percentunit": lambda value: f"{plain(100 * value)} %",
+    "short": plain,
+    "none": plain,
+}
+
+
+def legend(template, labels):
+    for name, value in labels.items():
+        template = template.replace("{{" + name + "}}", value)
+    return template.replace("isolator_", "").replace("hook_slave_", "hook ")
+
+
+def series(server, panel, targets, begin, end):
+    """(legend, times, values) of a panel, largest first."""
+    found = []
+    for expression, template in targets:
+        sent = prometheus.as_sent(expression, INTERVAL)
+        data = server.api("query_range", query=sent, start=begin, end=end, step=1)["result"]
+        for one in data:
+            points = [(float(when) - begin, float(value)) for when, value in one["values"]]
+            points = [point for point in points if math.isfinite(point[1])]
+            if points:
+                times, values = zip(*points)
+                found.append((legend(template, one["metric"]) or panel["title"], times, values))
+    return sorted(found, key=lambda it: -max(it[2]))
+
+
+def draw_lines(axes, panel, found, unit):
+    log = panel["fieldConfig"]["defaults"].get("custom", {}).get("scaleDistribution", {})
+    shown = [it for it in found if any(it[2])] or found[:1]
+    for name, times, values in shown:
+        axes.plot(times, values, linewidth=1.1, label=name)
+    if log.get("type") == "log" or unit == "s":
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+    handles, labels = axes.get_legend_handles_labels()
+    more = len(handles) - NAMED
+    if more > 0:
+        handles, labels = handles[:NAMED], [*labels[:NAMED - 1],
+                                            f"{labels[NAMED - 1]} (and {more} more)"]
+    axes.legend(handles, labels, fontsize=6, loc="upper center", ncols=2, frameon=False,
+                bbox_to_anchor=(0.5, -0.13), borderaxespad=0)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: unit_text(unit, value)))
+    axes.yaxis.set_minor_formatter("")
+
+
+def draw_heatmap(axes, found):
+    """Buckets are cumulative; the colour is how many calls fell into each."""
+    rows = sorted(((float(name), times, values) for name, times, values in found
+                   if name != "+Inf"), key=lambda row: row[0])
+    length = max(len(times) for _, times, _ in rows)
+    cells, below = [], [0.0] * length
+    for _, _, values in rows:
+        padded = [0.0] * (length - len(values)) + list(values)
+        cells.append([max(0.0, own - under) or math.nan for own, under in zip(padded, below)])
+        below = padded
+    last = max(times[-1] for _, times, _ in rows)
+    axes.imshow(cells, aspect="auto", origin="lower", cmap="viridis", interpolation="nearest",
+                extent=(last - length, last, 0, len(rows)), norm="log")
+    ticks = range(2, len(rows), 3)
+    axes.set_yticks([tick + 1 for tick in ticks],
+                    [unit_text("s", rows[tick][0]) for tick in ticks])
+    axes.text(0.5, -0.2, "a bucket's upper bound; brighter: more calls", fontsize=6, ha="center",
+              transform=axes.transAxes)
+
+
+def unit_text(unit, value):
+    return UNITS.get(unit, plain)(value)
+
+
+def draw_table(axes, server, targets, when):
+    axes.axis("off")
+    rows = []
+    for expression, _ in targets:
+        for labels, _ in server.vector(prometheus.as_sent(expression, INTERVAL), when):
+            rows.append([labels[name] for name in ("instance", "version", "mesos_version")])
+    table = axes.table(rows, colLabels=["instance", "module", "Mesos"], loc="upper center")
+    table.set_fontsize(8)
+
+
+def draw_stats(figure, grid, stats, server, begin, end):
+    row = grid.subgridspec(1, len(stats))
+    for place, (panel, targets) in enumerate(stats):
+        axes = figure.add_subplot(row[place])
+        unit = panel["fieldConfig"]["defaults"]["unit"]
+        found = series(server, panel, targets, begin, end)
+        axes.set_title(panel["title"], fontsize=9)
+        axes.axis("off")
+        if found:
+            _, times, values = found[0]
+            # Half way: at the end nobody calls any more.
+            middle = values[len(values) // 2]
+            axes.text(0.5, 0.72, unit_text(unit, middle), fontsize=17, ha="center", va="center",
+                      transform=axes.transAxes, color="#1f60c4")
+            small = axes.inset_axes((0.1, 0.0, 0.8, 0.42))
+            small.fill_between(times, values, alpha=0.3)
+            small.axis("off")
+
+
+def draw(path, server, begin, end):
+    every = list(prometheus.panels())
+    stats = [it for it in every if it[0]["type"] == "stat"]
+    others = [it for it in every if it[0]["type"] != "stat"]
+    rows = math.ceil(len(others) / COLUMNS)
+    figure = plt.figure(figsize=(16, 1.7 + 2.75 * rows))
+    grid = figure.add_gridspec(rows + 1, COLUMNS, height_ratios=[0.5] + [1] * rows, hspace=0.75,
+                               wspace=0.22, left=0.06, right=0.985, top=0.955, bottom=0.03)
+    draw_stats(figure, grid[0, :], stats, server, begin, end)
+    for place, (panel, targets) in enumerate(others):
+        axes = figure.add_subplot(grid[1 + place // COLUMNS, place % COLUMNS])
+        axes.set_title(panel["title"], fontsize=10, loc="left", weight="bold")
+        axes.tick_params(labelsize=7)
+        if panel["type"] == "table":
+            draw_table(axes, server, targets, end)
+            continue
+        found = series(server, panel, targets, begin, end)
+        if panel["type"] == "heatmap":
+            draw_heatmap(axes, found)
+        else:
+            draw_lines(axes, panel, found, panel["fieldConfig"]["defaults"]["unit"])
+            axes.grid(alpha=0.25)
+        axes.set_xlim(0, end - begin)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} s"))
+    figure.suptitle("Mesos command modules: what the dashboard shows while commands fail on "
+                    "purpose, inside libmesos 1.11.0", fontsize=13)
+    figure.savefig(path, dpi=90, pil_kwargs={"optimize": True})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--host", type=pathlib.Path,
+                        default=prometheus.ROOT / "target/release/mesos-host")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--out", type=pathlib.Path, default=HERE / "overview.png")
+    arguments = parser.parse_args()
+    why = observe.missing_tool() or observe.missing_library("1.11.0")
+    if why:
+        sys.exit(why)
+    with tempfile.TemporaryDirectory(prefix="mesos-observe-") as directory:
+        failed = observe.observe(
+            arguments.host, "1.11.0", arguments.rounds, pathlib.Path(directory),
+            lambda server, begin, end: draw(arguments.out, server, begin, end))
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

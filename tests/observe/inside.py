@@ -1,0 +1,61 @@
+"""mesos-host as a child: the workload inside a real libmesos, until it is told to end."""
+
+import json
+import pathlib
+import subprocess
+
+import workload
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+class Inside:
+    """Plays a workload; a context manager."""
+
+    def __init__(self, host, release, directory, metrics_address, work):
+        self.work, self.log = work, directory / "mesos.log"
+        self._done = directory / "done"
+        modules = directory / "modules.json"
+        # ${HERE} is the directory of the modules file, which this one is not.
+        text = json.dumps(workload.modules(metrics_address), indent=1)
+        modules.write_text(text.replace("${HERE}", str(HERE)))
+        scenario = directory / "scenario.json"
+        scenario.write_text(json.dumps(work.scenario(self._done), indent=1))
+        self._command = [host, "run", "--mesos", release, "--modules", modules,
+                         "--scenario", scenario, "--json", "--log", self.log]
+        self._process = None
+
+    def __enter__(self):
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_):
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    def play(self):
+        """Returns how many calls were made, once all of them are."""
+        lines = made = 0
+        while lines < self.work.lines:
+            line = self._process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"mesos-host ended early ({self._process.wait()}); its log "
+                                   f"ends with:\n{self.tail()}")
+            step = json.loads(line)
+            if "step" in step:
+                lines += 1
+                made += step["calls"]
+                if not step["ok"]:
+                    raise RuntimeError(f"a step went wrong: {line}")
+        return made
+
+    def end(self):
+        """Lets it end; its exit status."""
+        self._done.write_text("done")
+        self._process.stdout.read()
+        return self._process.wait()
+
+    def tail(self):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
