@@ -28,7 +28,7 @@ demo-cluster: $(HOST)
 	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/record.modules.json --records --tasks 50 --restart kill
 	$(PYTHON) tests/mesos/launch.py --host $(HOST) --tasks 50
 
-test: lint unit in-mesos
+test: lint unit in-mesos observe
 
 lint:
 	.ci/setup test
@@ -54,6 +54,10 @@ bench-check: $(HOST)
 	.ci/setup bench
 	$(FETCH) 1.11.0
 	$(PYTHON) benches/table.py --check
+
+# The metrics inside a real Mesos, before a real Prometheus.
+observe: $(HOST)
+	$(PYTHON) tests/observe/observe.py
 
 clean:
 	$(CARGO) clean
