@@ -42,6 +42,7 @@ unit:
 
 # The module inside real Mesos libraries; ends with the table of releases.
 in-mesos: $(HOST)
+	$(PYTHON) cpp/tests/interface.py
 	$(PYTHON) tests/mesos/suite.py --host $(HOST)
 
 # Ratios against bare loops, and against the committed bounds.
