@@ -6,7 +6,7 @@ PYTHON ?= python3
 HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
-.PHONY: all build demo demo-cluster test lint unit in-mesos bench bench-check clean
+.PHONY: all build demo demo-cluster test lint unit in-mesos observe bench bench-check clean
 
 all: build
 
@@ -26,8 +26,9 @@ demo-cluster: $(HOST)
 	.ci/setup demo
 	$(FETCH) 1.11.0
 	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/record.modules.json --records --tasks 50 --restart kill
+	$(PYTHON) tests/mesos/launch.py --host $(HOST) --tasks 50
 
-test: lint unit in-mesos
+test: lint unit in-mesos observe
 
 lint:
 	.ci/setup test
@@ -37,10 +38,27 @@ lint:
 
 unit:
 	$(CARGO) test --workspace
+	$(PYTHON) -m unittest discover -q cpp/host/real-mesos
 
 # The module inside real Mesos libraries; ends with the table of releases.
 in-mesos: $(HOST)
+	$(PYTHON) cpp/tests/interface.py
 	$(PYTHON) tests/mesos/suite.py --host $(HOST)
+
+# Ratios against bare loops, and against the committed bounds.
+bench: $(HOST)
+	.ci/setup bench
+	$(FETCH) 1.11.0
+	$(PYTHON) benches/table.py
+
+bench-check: $(HOST)
+	.ci/setup bench
+	$(FETCH) 1.11.0
+	$(PYTHON) benches/table.py --check
+
+# The metrics inside a real Mesos, before a real Prometheus.
+observe: $(HOST)
+	$(PYTHON) tests/observe/observe.py
 
 clean:
 	$(CARGO) clean

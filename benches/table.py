@@ -63,7 +63,8 @@ class Table:
 
     def criterion(self, group, name):
         """The median of a criterion benchmark, in nanoseconds."""
-        path = ROOT / "target/criterion" / group.replace("/", "_") / name / "new/estimates.json"
+        parts = [part.replace("/", "_") for part in (group, name)]
+        path = ROOT.joinpath("target/criterion", *parts, "new/estimates.json")
         return json.loads(path.read_text())["median"]["point_estimate"]
 
 
@@ -90,7 +91,7 @@ def cache(table):
         table.add(f"cache: hit, {threads}, 10,000 to 10 containers", times[10000] / times[10], "x")
     miss = table.criterion("cache", "miss")
     table.add("cache: a miss", miss / 1e3, "us")
-    stampede = table.criterion("cache/stampede", "100_calls")
+    stampede = table.criterion("cache", "stampede/100_calls")
     table.add("cache: 100 callers of one container to one miss", stampede / miss, "x")
 
 

@@ -136,7 +136,6 @@ fn side(name: &'static str, calls: impl FnMut(usize) + 'static) -> Side {
     Side { name, calls: Box::new(calls), rounds: Vec::new() }
 }
 
-#[expect(clippy::zombie_processes, reason = "it ends with its pipes, as the bench does")]
 fn bare(worker: &Path, input: &[u8]) -> Side {
     // It ends with its pipes when the bench does, and is nobody's to wait for then.
     #[expect(clippy::zombie_processes, reason = "it lives as long as the bench")]

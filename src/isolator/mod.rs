@@ -44,7 +44,7 @@ pub struct Isolator {
 struct Inner {
     commands: Commands,
     /// By the serialised ID.
-    contexts: DashMap<Arc<[u8]>, Arc<Context>, ahash::RandomState>,
+    contexts: DashMap<Arc<[u8]>, Arc<Context>>,
     store: Store,
     policy: Policy,
     kept_inputs: Arc<Places>,
@@ -72,7 +72,7 @@ impl Isolator {
         let config = &commands.config;
         Ok(Isolator {
             inner: Arc::new(Inner {
-                contexts: DashMap::default(),
+                contexts: DashMap::new(),
                 store: Store::new(&config.state_dir, &config.module_name),
                 policy: Policy::from(config.cache),
                 kept_inputs: Places::new(KEPT_INPUTS),

@@ -67,7 +67,7 @@ impl Inner {
                 metrics.event(event).call(outcome, None);
                 (waiter.done)(answer(value));
                 if let Some(flight) = refresh {
-                    self.refresh(command, &context, flight);
+                    self.refresh_behind(command, context, flight);
                 }
             }
             Lookup::Joined => cached(CacheResult::Joined),
@@ -92,6 +92,21 @@ impl Inner {
             self.commands.metrics.cache_entries_add(1);
         }
         kept
+    }
+
+    /// Starts a run that nobody waits for. Making its files takes some ten times as long as the
+    /// answer took, so the caller's thread is spared that: an agent asks for all its containers in
+    /// one go, and those behind would wait.
+    fn refresh_behind(
+        self: &Arc<Self>,
+        command: &Arc<Command>,
+        context: Arc<Context>,
+        flight: Flight<Waiter>,
+    ) {
+        let (inner, command) = (self.clone(), command.clone());
+        self.commands.runner.handle().spawn(async move {
+            inner.refresh(&command, &context, flight);
+        });
     }
 
     /// Starts the run that ends `flight`.

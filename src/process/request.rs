@@ -114,11 +114,6 @@ impl OnStart {
     pub fn new(started: impl Fn() + Send + Sync + 'static) -> OnStart {
         OnStart(Arc::new(started))
     }
-
-    /// Calls it.
-    pub(crate) fn call(&self) {
-        (self.0)();
-    }
 }
 
 impl std::fmt::Debug for OnStart {
@@ -154,6 +149,13 @@ impl Request {
             submitted: Instant::now(),
             deadline_from: DeadlineFrom::Submission,
             on_start: None,
+        }
+    }
+
+    /// Tells who wants to know that the run has left its queue.
+    pub(crate) fn started(&self) {
+        if let Some(OnStart(started)) = &self.on_start {
+            started();
         }
     }
 

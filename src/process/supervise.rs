@@ -60,9 +60,7 @@ impl Run {
         }
         match prepare(&self.shared, &self.request, deadline) {
             Ok((files, plan)) => {
-                if let Some(on_start) = &self.request.on_start {
-                    on_start.call();
-                }
+                self.request.started();
                 let launched = launch(&self.shared, &self.request, plan);
                 Some((self, Prepared { files, launched, deadline }))
             }

@@ -159,6 +159,7 @@ async fn serve(
             return Ending::Idle(loss, Some(job));
         }
         let queued = job.request.submitted.elapsed();
+        job.request.started();
         if let Err(ending) = answer(pool, talk, job, queued).await {
             return ending;
         }

@@ -121,6 +121,7 @@ impl Lent {
             }
         };
         let event = spec.event.label();
+        job.request.started();
         match self.direct.exchange(event, until.as_deref(), &input, deadline) {
             Ok(reply) => {
                 let report = settled(blank(OutcomeKind::Ok, &job, queued), reply);

@@ -7,7 +7,7 @@
 # Another release, which is known to differ, proves that the comparison can fail.
 set -eu
 
-host=$1
+host=$(realpath "$1")
 release=$2
 other=${3:-}
 test=builtin::the_table_is_what_mesos_1_11_has

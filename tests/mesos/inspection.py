@@ -185,14 +185,17 @@ def main():
                         help="directory of mesos-command and the module library")
     parser.add_argument("--mesos", type=pathlib.Path, required=True,
                         help="directory of one release, as fetch.py makes it")
+    parser.add_argument("--all", action="store_true",
+                        help="also what does not depend on the release")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mesos-inspect-") as scratch:
         it = Inspection(arguments.programs.resolve(), arguments.mesos.resolve(),
                         pathlib.Path(scratch))
         it.real(arguments.mesos.name)
-        it.truncated()
-        it.foreign()
-        it.misbehaving()
+        if arguments.all:
+            it.truncated()
+            it.foreign()
+            it.misbehaving()
     print(f"{it.checks} checks, {it.failed} failed")
     sys.exit(1 if it.failed or not it.checks else 0)
 

@@ -7,6 +7,11 @@ found=$(grep -o 'case-[a-z0-9]*-[a-z0-9-]*' "$1" | head -n 1)
 answer=${found#case-"$MESOS_COMMAND_MODULE"-}
 echo "$MESOS_COMMAND_EVENT by $MESOS_COMMAND_MODULE for $found." >>"$OBSERVED"
 [ "$answer" = "$found" ] && exit 0
+if [ "$answer" = once ]; then
+    # Good the first time, failing ever after.
+    answer=fails
+    mkdir "$OBSERVED.$MESOS_COMMAND_EVENT.$found" 2>/dev/null && answer=good
+fi
 case $answer in
 empty) ;;
 fails) echo "because of $MESOS_COMMAND_EVENT by $MESOS_COMMAND_MODULE" >"$3"; exit 3 ;;

@@ -145,8 +145,10 @@ def modules():
                 if event not in UNCONFIGURABLE:
                     pairs[f"{event}_failure"] = failure
             if instances is ISOLATORS:
-                pairs |= {"state_dir": "${SCRATCH}/contexts", "isolator_usage_cache_ttl": "0",
-                          "isolator_watch_frequence": "100ms"}
+                pairs |= {"state_dir": "${SCRATCH}/contexts", "isolator_watch_frequence": "100ms"}
+                # One without a cache, and so without a last good answer; one that keeps it.
+                pairs |= ({"isolator_usage_cache_ttl": "0"} if failure == "fail" else
+                          {"isolator_usage_cache_ttl": "50ms", "isolator_usage_stale_ttl": "60secs"})
             listed.append({"name": symbol, "parameters": [
                 {"key": key, "value": value} for key, value in pairs.items()]})
     return {"libraries": [{"file": "${LIBRARY}", "modules": listed}]}
@@ -264,6 +266,21 @@ def prepare_steps(symbol, instance, failure):
     return steps
 
 
+def stale_steps():
+    """When refreshing fails, the last good answer serves; without a cache there is none."""
+    steps = []
+    for symbol, instance, failure in ISOLATORS:
+        own = {"module": symbol, "container": f"case-{instance}-once"}
+        steps.append(call("isolator_prepare", {}, **own))
+        for event in ["isolator_usage", "isolator_status"]:
+            good = isolator_expectation(event, "good", failure)
+            later = {"answer": "nothing"} if failure == "fail" else good
+            steps += [call(event, good, **own), {"do": "sleep", "ms": 200},
+                      call(event, later, **own), call(event, later, **own)]
+        steps.append(call("isolator_cleanup", {}, **own))
+    return steps
+
+
 def separate_steps():
     """One container in two isolators: each has its own context, and answers for itself."""
     (first, one, _), (second, two, _) = ISOLATORS
@@ -288,7 +305,7 @@ def scenario():
     steps = hook_steps()
     for instance in ISOLATORS:
         steps += isolator_steps(*instance) + prepare_steps(*instance)
-    steps += separate_steps()
+    steps += stale_steps() + separate_steps()
     steps.append({"do": "leftovers", "threads": 64, "fds": 64, "directories": 4})
     return {
         "about": "all 19 methods: good, empty, failing, malformed and harmful answers, failures "

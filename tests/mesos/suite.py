@@ -94,13 +94,14 @@ class Suite:
         self.cluster()
 
     def inspection(self):
-        """The CLI beside the host program, on this release and on what is none."""
+        """The CLI beside the host program, on this release, and once on what is none."""
         self.play("inspect", [sys.executable, HERE / "inspection.py", "--programs",
-                              self.host.parent, "--mesos", REAL / self.release])
+                              self.host.parent, "--mesos", REAL / self.release,
+                              *(["--all"] if self.release == RELEASES[-1] else [])])
 
     def cluster(self):
         self.play("cluster", [self.host, "cluster", "--mesos", self.release, "--modules",
-                              HERE / "record.modules.json", "--records", "--tasks", "9",
+                              HERE / "record.modules.json", "--records", "--tasks", "50",
                               "--restart", "kill"])
 
 

@@ -53,16 +53,13 @@ impl Image {
             if name.is_empty() || symbol.is_local() {
                 continue;
             }
-            if symbol.is_undefined(endian) {
-                if !symbol.is_weak() && !versioned(&versions, endian, index) {
-                    image.required.insert(name.into_owned());
-                }
-            } else if symbol.st_visibility() == elf::STV_HIDDEN {
-            } else if symbol.is_weak() {
-                image.weak.insert(name.into_owned());
-            } else {
-                image.strong.insert(name.into_owned());
-            }
+            let names = match (symbol.is_undefined(endian), symbol.is_weak()) {
+                (true, false) if !versioned(&versions, endian, index) => &mut image.required,
+                (true, _) => continue,
+                (false, true) => &mut image.weak,
+                (false, false) => &mut image.strong,
+            };
+            names.insert(name.into_owned());
         }
         let origin = path.parent().unwrap_or(Path::new("/")).display().to_string();
         let table = sections.dynamic_table(endian, data)?;
