@@ -81,7 +81,7 @@ class Suite:
         self.generated("contract", contract, "--set", f"STATE={state}",
                        "--set", f"DIRECTORY={os.getcwd()}", "--set", f"USER_ID={os.getuid()}",
                        complaints=lambda: contract.check_state(state))
-        self.generated("faults", faults)
+        self.faults()
         answers = self.scratch / "answers"
         methods.write_answers(answers)
         self.generated("methods", methods, "--set", f"ANSWERS={answers}",
@@ -92,6 +92,15 @@ class Suite:
             self.play("descriptors", ["sh", HERE / "descriptors.sh", self.host, self.release,
                                       "1.8.1"])
         self.cluster()
+
+    def faults(self):
+        """Each answer has 100 ms beyond deadline and grace. Something else that takes a shared
+        machine for so long is no fault of the module, a second failure is; both are printed."""
+        self.generated("faults", faults)
+        if self.failed[-1:] == ["faults"]:
+            self.failed.pop()
+            print(f"{self.release:8} faults is played once more", flush=True)
+            self.generated("faults", faults)
 
     def inspection(self):
         """The CLI beside the host program, on this release, and once on what is none."""
