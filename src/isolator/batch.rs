@@ -91,7 +91,6 @@ impl Inner {
         outcome: OutcomeKind,
     ) {
         let now = Instant::now();
-        let metrics = &self.commands.metrics;
         for Passenger { context, flight } in passengers {
             let id = &context.id.text;
             let result = match (outcome, parts.remove(&**id)) {
@@ -108,12 +107,7 @@ impl Inner {
                 }
                 (failed, _) => Err(failed),
             };
-            let was_empty = !context.usage.has_value();
-            let delivery = flight.finish(result, now);
-            if was_empty && context.usage.has_value() {
-                metrics.cache_entries_add(1);
-            }
-            deliver(metrics.event(Event::Usage), delivery);
+            deliver(&self.commands.metrics, Event::Usage, flight.finish(result, now));
         }
         if !parts.is_empty() {
             command.metrics().lossy_output();

@@ -10,9 +10,9 @@ use std::time::Instant;
 use crate::call::completion::complete;
 use crate::call::{Answer, Command, Completion};
 use crate::event::{Event, OutcomeKind};
-use crate::metrics::{CacheResult, EventMetrics, FailureReason};
+use crate::metrics::{CacheResult, FailureReason, ModuleMetrics};
 use crate::process::{Input, IoMode};
-use crate::usage::{Delivery, Flight, Lookup, Served, Slot};
+use crate::usage::{Closed, Delivery, Flight, Lookup, Served, Slot};
 
 use super::Inner;
 use super::context::{Context, Waiter};
@@ -84,14 +84,15 @@ impl Inner {
         let now = Instant::now();
         let waiter = Waiter { done: Box::new(drop), since: now };
         match context.usage.lookup(self.policy, now, waiter) {
-            Lookup::Lead(flight) => drop(flight.finish(Ok(Some(value.into())), now)),
+            Lookup::Lead(flight) => {
+                let mut delivery = flight.finish(Ok(Some(value.into())), now);
+                // No call of Mesos's that would be counted.
+                delivery.waiters.clear();
+                deliver(&self.commands.metrics, Event::Usage, delivery);
+            }
             _ => return false,
         }
-        let kept = context.usage.has_value();
-        if kept {
-            self.commands.metrics.cache_entries_add(1);
-        }
-        kept
+        context.usage.has_value()
     }
 
     /// Starts a run that nobody waits for. Making its files takes some ten times as long as the
@@ -133,7 +134,7 @@ impl Inner {
         let flight = self.guarded(event, flight);
         let Some(pass) = context.gate.enter() else {
             let cancelled = flight.finish(Err(OutcomeKind::Cancelled), Instant::now());
-            return deliver(self.commands.metrics.event(event), cancelled);
+            return deliver(&self.commands.metrics, event, cancelled);
         };
         let about = context.id.text.clone();
         let input = match command.spec.io {
@@ -142,37 +143,32 @@ impl Inner {
         };
         let request = command.request(input, Some(about.clone()), &about);
         let (command, metrics) = (command.clone(), self.commands.metrics.clone());
-        let slot = slot(context, event).clone();
         self.commands.submit(request, Some(context.cancel.clone()), move |report| {
             let concluded = command.conclude(report, &about, |_| Ok(()));
             let outcome = concluded.outcome();
-            let was_empty = !slot.has_value();
             let result = match concluded.result {
                 Ok(None) => Ok(None),
                 Ok(Some(bytes)) => Ok(Some(bytes.into())),
                 Err(_) => Err(outcome),
             };
             let delivery = flight.finish(result, Instant::now());
-            if event == Event::Usage && was_empty && slot.has_value() {
-                metrics.cache_entries_add(1);
-            }
             drop(pass);
-            deliver(metrics.event(event), delivery);
+            deliver(&metrics, event, delivery);
         });
     }
 
     /// Ends the cache of a container that goes away; whoever waits gets an empty answer.
     pub(super) fn close_slots(&self, context: &Context) {
         for event in [Event::Usage, Event::Status] {
-            let slot = slot(context, event);
-            if event == Event::Usage && slot.has_value() {
+            let Closed { had_value, waiters } = slot(context, event).close();
+            if event == Event::Usage && had_value {
                 self.commands.metrics.cache_entries_add(-1);
             }
-            let waiters = slot.close();
             if !waiters.is_empty() {
                 let outcome = OutcomeKind::Cancelled;
-                let delivery = Delivery { value: None, outcome, stale: false, waiters };
-                deliver(self.commands.metrics.event(event), delivery);
+                let delivery =
+                    Delivery { value: None, outcome, stale: false, entered: false, waiters };
+                deliver(&self.commands.metrics, event, delivery);
             }
         }
     }
@@ -181,7 +177,7 @@ impl Inner {
     /// panic.
     pub(super) fn guarded(&self, event: Event, flight: Flight<Waiter>) -> Flight<Waiter> {
         let metrics = self.commands.metrics.clone();
-        flight.on_abandoned(move |delivery| deliver(metrics.event(event), delivery))
+        flight.on_abandoned(move |delivery| deliver(&metrics, event, delivery))
     }
 }
 
@@ -193,10 +189,13 @@ fn answer(value: Served) -> Answer {
     value.map_or(Answer::Nothing, Answer::Message)
 }
 
-/// Counts the calls of a delivery and hands it over.
-pub(super) fn deliver(metrics: &EventMetrics, delivery: Delivery<Waiter>) {
+/// Counts a delivery, the entry in the cache and the calls, and hands it over.
+pub(super) fn deliver(metrics: &ModuleMetrics, event: Event, delivery: Delivery<Waiter>) {
+    if event == Event::Usage && delivery.entered {
+        metrics.cache_entries_add(1);
+    }
     for waiter in delivery.waiters {
-        metrics.call(delivery.outcome, Some(waiter.since.elapsed()));
+        metrics.event(event).call(delivery.outcome, Some(waiter.since.elapsed()));
         complete(waiter.done, answer(delivery.value.clone()));
     }
 }

@@ -3,4 +3,4 @@
 
 mod slot;
 
-pub use slot::{Delivery, Flight, Lookup, Policy, Served, Slot};
+pub use slot::{Closed, Delivery, Flight, Lookup, Policy, Served, Slot};

@@ -130,7 +130,18 @@ pub struct Delivery<W> {
     pub outcome: OutcomeKind,
     /// Whether the value is an older one than the run's.
     pub stale: bool,
+    /// Whether the slot keeps a value since this delivery and kept none before.
+    pub entered: bool,
     /// Who gets it.
+    pub waiters: Vec<W>,
+}
+
+/// What a slot had when it was closed.
+#[derive(Debug)]
+pub struct Closed<W> {
+    /// Whether it kept a value.
+    pub had_value: bool,
+    /// Those who wait for a flight that will deliver nothing.
     pub waiters: Vec<W>,
 }
 
@@ -227,13 +238,13 @@ impl<W> Slot<W> {
         self.state.lock().good.is_some()
     }
 
-    /// Forgets everything for good and returns those who wait: their container is going away.
-    pub fn close(&self) -> Vec<W> {
+    /// Forgets everything for good: the container is going away.
+    pub fn close(&self) -> Closed<W> {
         let mut state = self.state.lock();
         state.closed = true;
-        state.good = None;
         state.failed = None;
-        state.waiting.take().unwrap_or_default()
+        let had_value = state.good.take().is_some();
+        Closed { had_value, waiters: state.waiting.take().unwrap_or_default() }
     }
 
     fn flight(self: &Arc<Self>, policy: Policy, alone: Vec<W>) -> Flight<W> {
@@ -254,27 +265,24 @@ impl<W> Slot<W> {
             waiters.extend(state.waiting.take().unwrap_or_default());
         }
         if state.closed {
-            return Delivery {
-                value: None,
-                outcome: OutcomeKind::Cancelled,
-                stale: false,
-                waiters,
-            };
+            let outcome = OutcomeKind::Cancelled;
+            return Delivery { value: None, outcome, stale: false, entered: false, waiters };
         }
         match result {
             Ok(value) => {
                 // An empty answer is an answer: it is kept like any other.
                 let bytes = value.clone().unwrap_or_else(|| Arc::from([]));
                 let fresh_until = now + state.life(policy, policy.ttl);
+                let entered = state.good.is_none();
                 state.good = Some(Good { bytes, since: now, fresh_until });
                 state.failed = None;
-                Delivery { value, outcome: OutcomeKind::Ok, stale: false, waiters }
+                Delivery { value, outcome: OutcomeKind::Ok, stale: false, entered, waiters }
             }
             Err(outcome) => {
                 let life = policy.ttl.min(MAX_FAILURE_LIFE);
                 state.failed = Some(Failed { outcome, until: now + state.life(policy, life) });
                 let value = state.last_good(policy, now);
-                Delivery { stale: value.is_some(), value, outcome, waiters }
+                Delivery { stale: value.is_some(), value, outcome, entered: false, waiters }
             }
         }
     }
@@ -285,12 +293,9 @@ impl<W> State<W> {
         self.failed.as_ref().filter(|failed| now < failed.until).map(|failed| failed.outcome)
     }
 
-    fn last_good(&mut self, policy: Policy, now: Instant) -> Served {
-        if self.good.as_ref().is_some_and(|good| now >= good.since + policy.stale_ttl) {
-            // It will never serve again: its memory need not wait for the next good one.
-            self.good = None;
-        }
-        self.good.as_ref().map(|good| good.bytes.clone())
+    fn last_good(&self, policy: Policy, now: Instant) -> Served {
+        let young = |good: &&Good| now < good.since + policy.stale_ttl;
+        self.good.as_ref().filter(young).map(|good| good.bytes.clone())
     }
 
     fn life(&mut self, policy: Policy, life: Duration) -> Duration {

@@ -145,10 +145,27 @@ fn values_refreshed_together_expire_together_and_only_what_is_due_is_refreshed()
 }
 
 #[test]
+fn a_value_enters_once_however_often_it_is_replaced_or_grows_too_old() {
+    let (slot, start) = (slot(), Instant::now());
+    let off = Policy { ttl: Duration::ZERO, ..policy() };
+    let both = [1, 2].map(|waiter| lead(slot.lookup(off, start, waiter)));
+    let entered = both.map(|flight| flight.finish(Ok(value("a")), start).entered);
+    assert_eq!(entered, [true, false], "of flights side by side only one");
+    let late = start + TTL * 9;
+    let failed = lead(slot.lookup(policy(), late, 3)).finish(Err(OutcomeKind::Exit), late);
+    assert_eq!((failed.value, failed.entered), (None, false), "too old to serve");
+    let later = late + TTL;
+    assert!(!lead(slot.lookup(policy(), later, 4)).finish(Ok(value("b")), later).entered);
+    assert!(slot.close().had_value);
+    assert!(!slot.close().had_value);
+}
+
+#[test]
 fn a_closed_slot_drops_late_results_and_answers_empty() {
     let (slot, now) = (slot(), Instant::now());
     let flight = lead(slot.lookup(policy(), now, 1));
-    assert_eq!(slot.close(), [1]);
+    let closed = slot.close();
+    assert_eq!((closed.waiters, closed.had_value), (vec![1], false));
     let delivery = flight.finish(Ok(value("late")), now);
     assert!(delivery.waiters.is_empty() && delivery.value.is_none());
     let (served, outcome, ..) = answer(slot.lookup(policy(), now, 2));
