@@ -297,21 +297,38 @@ impl Course<'_> {
         Ok(framework)
     }
 
-    /// Waits until the agent has destroyed all containers.
+    /// Waits until the agent has destroyed all containers and removed their executors.
     fn drain(&mut self) -> anyhow::Result<()> {
+        self.until_none("containers destroyed", "/slave(1)/containers", |value| {
+            value.as_array().map_or(0, Vec::len)
+        })?;
+        // The agent removes an executor, and calls its hook, after the last acknowledgement, which
+        // may come later than the container's end.
+        self.until_none("executors removed", "/slave(1)/state", |state| {
+            let frameworks = state["frameworks"].as_array().map_or(&[][..], Vec::as_slice);
+            let executors = |it: &Value| it["executors"].as_array().map_or(0, Vec::len);
+            frameworks.iter().map(executors).sum()
+        })
+    }
+
+    fn until_none(
+        &mut self,
+        what: &str,
+        path: &str,
+        count: impl Fn(&Value) -> usize,
+    ) -> anyhow::Result<()> {
         let begin = Instant::now();
         let left = loop {
-            let value = http::get(self.setup.address, "/slave(1)/containers")?.json()?;
-            let left = value.as_array().map_or(0, Vec::len);
+            let left = count(&http::get(self.setup.address, path)?.json()?);
             if left == 0 || begin.elapsed() > TIMEOUT {
                 break left;
             }
             std::thread::sleep(Duration::from_millis(20));
         };
-        let mut line = Line::new("containers destroyed", "");
+        let mut line = Line::new(what, "");
         line.times.push(begin.elapsed());
         if left > 0 {
-            line.complaints.push(format!("{left} containers are still there"));
+            line.complaints.push(format!("{left} are still there"));
         }
         self.report.line(&line);
         Ok(())
