@@ -169,15 +169,15 @@ fn parse_name(name: &str) -> Option<(i32, u64)> {
     (suffix.is_none_or(|s| s.parse::<u32>().is_ok()) && parts.next().is_none()).then_some(parsed)
 }
 
-/// Removes a call's directory with whatever is in it.
-pub(super) fn remove_call(base: &Base, name: &str) {
+/// Removes a call's directory with the `files` that were made in it, and whatever else is there.
+pub(super) fn remove_call(base: &Base, name: &str, files: &[&str]) {
     let file = |leaf: &str| format!("{name}/{leaf}");
-    for leaf in ["input", "output", "error"] {
+    for leaf in files {
         let _ = unlinkat(base, file(leaf).as_str(), UnlinkatFlags::NoRemoveDir);
     }
     match unlinkat(base, name, UnlinkatFlags::RemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => {}
-        // The command left more than the three files.
+        // The command left more than those files.
         Err(_) => remove_tree(&base.path.join(name)),
     }
 }

@@ -196,6 +196,7 @@ impl CallIo {
 struct CallDirectory {
     base: Arc<Base>,
     name: String,
+    has_input: bool,
 }
 
 impl CallDirectory {
@@ -214,7 +215,7 @@ impl CallDirectory {
 
     fn create_in(base: Arc<Base>, name: String, input: Option<&[u8]>) -> io::Result<CallDirectory> {
         nix::sys::stat::mkdirat(&*base, name.as_str(), Mode::S_IRWXU)?;
-        let directory = CallDirectory { base, name };
+        let directory = CallDirectory { base, name, has_input: input.is_some() };
         if directory.base.fix_modes() {
             set_mode(&directory.base, &directory.name, 0o700)?;
         }
@@ -249,7 +250,8 @@ impl CallDirectory {
 
 impl Drop for CallDirectory {
     fn drop(&mut self) {
-        remove_call(&self.base, &self.name);
+        let files = ["input", "output", "error"];
+        remove_call(&self.base, &self.name, &files[usize::from(!self.has_input)..]);
     }
 }
 

@@ -239,6 +239,7 @@ fn execute(job: Job, stack: &mut Stack) {
         *state = State::Starting;
     }
     let taken = Instant::now();
+    sys::let_sigchld_be_dropped();
     let result = sys::spawn(&plan, stack, &ticket.slot);
     let spawn = taken.elapsed();
     *ticket.state.lock() = State::Finished;

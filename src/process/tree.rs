@@ -45,7 +45,9 @@ impl Tree {
         let mut seen: HashSet<i32> = self.strays.iter().map(|stray| stray.pid).collect();
         let mut parents: Vec<(i32, u64)> =
             self.strays.iter().map(|stray| (stray.pid, stray.start)).collect();
-        parents.extend(process_stat(leader).filter(|_| alive).map(|stat| (leader, stat.start)));
+        if alive {
+            parents.extend(process_stat(leader).map(|stat| (leader, stat.start)));
+        }
         while let Some((parent, start)) = parents.pop() {
             let found = sys::children(parent);
             // Still the same process after the look, so the children are its.

@@ -1,7 +1,8 @@
 //! Signal masks of our own threads.
 //!
 //! Our threads block every signal, so that the host's signals keep going to the host's threads,
-//! and no handler of the host can run in a child that still shares the host's memory.
+//! and no handler of the host can run in a child that still shares the host's memory. The one
+//! exception is SIGCHLD, in [`let_sigchld_be_dropped`].
 
 #![expect(unsafe_code, reason = "rt_sigprocmask is called directly")]
 
@@ -34,6 +35,23 @@ fn change(how: libc::c_int, set: KernelSet) -> KernelSet {
 /// Blocks every signal in the calling thread for good.
 pub(crate) fn block_all_signals() {
     change(libc::SIG_SETMASK, !0);
+}
+
+/// Keeps the ends of the children that this thread starts from disturbing the host's threads.
+///
+/// The kernel drops the SIGCHLD of a child at once when nobody handles it, but only if the thread
+/// that started the child does not block it (`sig_ignored` of Linux's kernel/signal.c). Blocked,
+/// it interrupts some thread of the host for every command that ends: a wake-up for nothing, and
+/// EINTR for calls that are not restarted. A host that handles SIGCHLD is left to do so on its
+/// own threads. To be called before each start, because the host may change its mind.
+pub(crate) fn let_sigchld_be_dropped() {
+    const SIGCHLD: KernelSet = 1 << (libc::SIGCHLD - 1);
+    // SAFETY: an all-zero sigaction is valid.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: only asks; the structure is live.
+    let known = unsafe { libc::sigaction(libc::SIGCHLD, std::ptr::null(), &raw mut action) } == 0;
+    let handled = !matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
+    change(libc::SIG_SETMASK, if known && !handled { !SIGCHLD } else { !0 });
 }
 
 /// Runs `action` with every signal blocked in the calling thread, and restores the mask: threads
