@@ -62,7 +62,7 @@ impl Commands {
         runner.check_temp_dir(config.temp_dir.as_deref()).map_err(|error| {
             ConfigError(format!("no private directory for calls can be made: {error}"))
         })?;
-        completion::start().map_err(start)?;
+        completion::start(&runner);
         let metrics = ModuleMetrics::new(&config.module_name, kind);
         metrics::start();
         metrics::listen(&config.metrics_addresses);

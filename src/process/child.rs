@@ -29,6 +29,8 @@ pub(super) struct Child {
 }
 
 enum Handle {
+    /// Whoever owns it waits for it by other means.
+    Plain(PidFd),
     /// The runtime tells when it ends. Taken out of epoll before the descriptor is closed.
     Polled(AsyncFd<PidFd>),
     /// For kernels without usable pidfds: a thread waits, and says so here.
@@ -41,13 +43,30 @@ impl Child {
         let Spawned { pid, pidfd } = spawned;
         let handle = match pidfd {
             None => Handle::Waited { pidfd: None, ended: waiter_thread(pid) },
-            Some(fd) => match sys::poll_by_runtime(fd) {
-                Ok(polled) => Handle::Polled(polled),
-                // Linux 5.2 has pidfds that cannot be polled; or epoll has no room left.
-                Err(fd) => Handle::Waited { pidfd: Some(fd), ended: waiter_thread(pid) },
-            },
+            Some(pidfd) => listen(pid, pidfd),
         };
         Child { pid, handle, gone: false }
+    }
+
+    /// Takes charge of a child without the runtime: [`ended`](Child::ended) is for later, after
+    /// [`listen`](Child::listen). Gives back a child without a pidfd.
+    pub(super) fn plain(spawned: Spawned) -> Result<Child, Spawned> {
+        match spawned {
+            Spawned { pid, pidfd: Some(pidfd) } => {
+                Ok(Child { pid, handle: Handle::Plain(pidfd), gone: false })
+            }
+            without => Err(without),
+        }
+    }
+
+    /// Lets the runtime tell when a plain child ends. Must run on the runtime.
+    pub(super) fn listen(self) -> Child {
+        let Child { pid, handle, gone } = self;
+        let handle = match handle {
+            Handle::Plain(pidfd) => listen(pid, pidfd),
+            other => other,
+        };
+        Child { pid, handle, gone }
     }
 
     pub(super) fn pid(&self) -> i32 {
@@ -56,6 +75,7 @@ impl Child {
 
     pub(super) fn pidfd(&self) -> Option<&PidFd> {
         match &self.handle {
+            Handle::Plain(pidfd) => Some(pidfd),
             Handle::Polled(polled) => Some(polled.get_ref()),
             Handle::Waited { pidfd, .. } => pidfd.as_ref(),
         }
@@ -79,7 +99,9 @@ impl Child {
                     self.look_again_and_again().await;
                 }
             }
-            Handle::Waited { ended: None, .. } => self.look_again_and_again().await,
+            Handle::Plain(_) | Handle::Waited { ended: None, .. } => {
+                self.look_again_and_again().await;
+            }
         }
     }
 
@@ -137,6 +159,14 @@ impl Child {
         }
         // By number only while the number is certainly ours; asking (0) hurts nobody.
         (!self.gone || signal == 0) && sys::kill_group(self.pid, signal).is_ok()
+    }
+}
+
+fn listen(pid: i32, pidfd: PidFd) -> Handle {
+    match sys::poll_by_runtime(pidfd) {
+        Ok(polled) => Handle::Polled(polled),
+        // Linux 5.2 has pidfds that cannot be polled; or epoll has no room left.
+        Err(pidfd) => Handle::Waited { pidfd: Some(pidfd), ended: waiter_thread(pid) },
     }
 }
 

@@ -1,8 +1,10 @@
 //! Runs one command: start, deadline, escalation, capture, reap; one outcome per call.
 //!
-//! A run is owned by one supervise task on a small runtime; spawner threads do nothing but start
-//! processes, because starting one blocks. [`Runner`] is process-wide, started on first use; all
-//! else belongs to a run.
+//! A run has one owner at a time: at first [`quick`], then, if it takes longer than a few
+//! milliseconds or anything unusual happens, a supervise task on a small runtime. Spawner threads do
+//! nothing but start processes, because starting one blocks; completer threads wait for their ends
+//! and hand over the answers. [`Runner`] is process-wide, started on first use; all else belongs to
+//! a run.
 //!
 //! Invariants: every submission is answered exactly once; a leader is reaped only after the last
 //! signal to its group (or by its pidfd, which cannot hit another); nothing is left behind when a
@@ -12,16 +14,20 @@
 //! left it but still hang together with the leader when a deadline passes, are ended. A daemon
 //! that was orphaned into a session of its own before that is not found.
 
+mod alarms;
 mod attached;
 mod cancel;
 mod child;
+mod completers;
 mod done;
 mod explain;
 mod group;
 mod lane;
 mod plan;
+mod quick;
 mod report;
 mod request;
+mod run;
 mod runner;
 mod spawner;
 mod start;
@@ -31,6 +37,7 @@ mod tree;
 pub(crate) use attached::{Attached, End};
 pub use cancel::CancelToken;
 pub(crate) use cancel::cancelled;
+pub(crate) use completers::Completers;
 pub(crate) use done::Done;
 pub use lane::LaneQueue;
 pub(crate) use plan::{lookup, unix_seconds};

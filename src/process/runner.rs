@@ -16,29 +16,34 @@ use crate::event::OutcomeKind;
 use crate::io::{Parking, Staging};
 use crate::sys;
 
+use super::alarms::Alarms;
 use super::done::Done;
 use super::lane::Admission;
-use super::report::timeout_message;
+use super::quick::{Quick, Waiting};
+use super::report::{Cause, timeout_message};
+use super::run::{Ready, Run, wait_for_lane};
 use super::spawner::Pool;
-use super::supervise::{Run, supervise, wait_for_lane};
-use super::{CancelToken, LaneQueue, Request, RunReport, Timings};
+use super::{CancelToken, Completers, LaneQueue, Request, RunReport, Timings};
 
 /// How much longer than its timeout and grace a blocking run may take before it is given up.
 const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
 
 /// Starts and supervises commands. One per process: get it with [`Runner::global`].
 ///
-/// Its threads are named `mcmd-*` and block all signals: two that start processes, one more that
-/// is reserved for hooks, one that waits for everything. None exists before the first `global()`.
+/// Its threads are named `mcmd-*` and block signals: two that start processes, one more that is
+/// reserved for hooks, two that wait for their ends and hand answers over, and one for timers and
+/// all that takes longer. None exists before the first `global()`.
 #[derive(Debug)]
 pub struct Runner {
     pub(super) shared: Arc<Shared>,
-    runtime: Handle,
 }
 
 /// What runs share.
 pub(super) struct Shared {
+    pub(super) runtime: Handle,
     pub(super) spawners: Arc<Pool>,
+    pub(super) completers: Arc<Completers>,
+    pub(super) alarms: Alarms,
     pub(super) parking: Parking,
     stagings: Mutex<HashMap<Option<PathBuf>, Arc<Staging>>>,
     pub(super) sweeping: std::sync::atomic::AtomicBool,
@@ -87,18 +92,28 @@ impl Runner {
         let _guards = occupy_standard_descriptors()?;
         let runtime = start_runtime()?;
         let shared = Arc::new(Shared {
+            runtime: runtime.clone(),
             spawners: Pool::start()?,
+            completers: Completers::start()?,
+            alarms: Alarms::default(),
             parking: Parking::default(),
             stagings: Mutex::default(),
             sweeping: std::sync::atomic::AtomicBool::new(false),
         });
-        Ok(Runner { shared, runtime })
+        let own = shared.clone();
+        runtime.spawn(async move { own.alarms.serve().await });
+        Ok(Runner { shared })
     }
 
     /// The runtime on which runs are supervised, for timers and small tasks of the engine. Nothing
     /// on it may block.
     pub fn handle(&self) -> &Handle {
-        &self.runtime
+        &self.shared.runtime
+    }
+
+    /// The threads on which answers are handed to the host.
+    pub(crate) fn completers(&self) -> &Arc<Completers> {
+        &self.shared.completers
     }
 
     /// Makes the private directory below `temp_dir` now, so that a place that cannot be used is
@@ -113,9 +128,9 @@ impl Runner {
     /// Starts a run and calls `done` once with its report.
     ///
     /// With a `lane` it waits for one of its permits, which it keeps until its leader is dead.
-    /// `done` runs on the runtime's thread and must not block; when the answer is known at once
-    /// (overload, an input that cannot be written), it runs on the calling thread before `submit`
-    /// returns. Does not block.
+    /// `done` runs on a thread of the runner, which may be the runtime's, and so must not block;
+    /// when the answer is known at once (overload, an input that cannot be written), it runs on the
+    /// calling thread before `submit` returns. Does not block.
     pub fn submit(
         &self,
         request: Request,
@@ -123,35 +138,41 @@ impl Runner {
         cancel: Option<CancelToken>,
         done: impl FnOnce(RunReport) + Send + 'static,
     ) {
-        let mut done = Done::new(done);
-        if cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
-            let timings = waited_since(request.submitted);
-            let message = "the call was withdrawn before it started";
-            done.answer(RunReport::without_process(OutcomeKind::Cancelled, message, timings));
-            return;
-        }
-        let run = Run { shared: self.shared.clone(), request, cancel, permit: None, done };
-        match lane.map(LaneQueue::admit) {
-            None => self.start_now(run),
-            Some(Admission::Now(permit)) => self.start_now(Run { permit: Some(permit), ..run }),
-            Some(Admission::Later(place)) => {
-                self.runtime.spawn(wait_for_lane(run, place));
-            }
-            Some(Admission::Full) => {
-                let Run { request, mut done, .. } = run;
-                let timings = waited_since(request.submitted);
-                let message = "too many calls are waiting already";
-                done.answer(RunReport::without_process(OutcomeKind::Overload, message, timings));
-            }
+        if let Some(ready) = self.admit(request, lane, cancel, done) {
+            Quick::start(ready, Waiting::Completer);
         }
     }
 
-    /// Prepares and launches on the calling thread, so that the spawner is at work while the
-    /// supervision is only being woken.
-    fn start_now(&self, run: Run) {
-        if let Some((run, prepared)) = run.prepare() {
-            self.runtime.spawn(supervise(run, prepared));
+    /// A run that can start now, with its files; `None` when it waits in its lane or was answered.
+    fn admit(
+        &self,
+        request: Request,
+        lane: Option<&Arc<LaneQueue>>,
+        cancel: Option<CancelToken>,
+        done: impl FnOnce(RunReport) + Send + 'static,
+    ) -> Option<Ready> {
+        let done = Done::new(done);
+        let mut run = Run { shared: self.shared.clone(), request, cancel, permit: None, done };
+        if run.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+            run.withdrawn(Cause::Cancelled, "it had not started");
+            return None;
         }
+        match lane.map(LaneQueue::admit) {
+            None => {}
+            Some(Admission::Now(permit)) => run.permit = Some(permit),
+            Some(Admission::Later(place)) => {
+                self.shared.runtime.spawn(wait_for_lane(run, place));
+                return None;
+            }
+            Some(Admission::Full) => {
+                let timings = waited_since(run.request.submitted);
+                let message = "too many calls are waiting already".to_owned();
+                run.answer_unstarted(OutcomeKind::Overload, message, timings);
+                return None;
+            }
+        }
+        // On the calling thread, so that the spawner has all it needs when it is awake.
+        run.prepare()
     }
 
     /// Starts a run and completes with its report, on any executor. Dropping the future does not
@@ -174,7 +195,11 @@ impl Runner {
         lane: Option<&Arc<LaneQueue>>,
         cancel: Option<CancelToken>,
     ) -> RunReport {
-        answer_blocking(request, |request, done| self.submit(request, lane, cancel, done))
+        answer_blocking(request, |request, done| {
+            if let Some(ready) = self.admit(request, lane, cancel, done) {
+                Quick::start(ready, Waiting::Caller).see_through();
+            }
+        })
     }
 }
 

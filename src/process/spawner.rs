@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
-
 use crate::sys::{self, Plan, Slot, SpawnFailure, Spawned, Stack};
 
 /// Threads that are always there, besides the reserved one.
@@ -25,7 +23,8 @@ const IDLE: Duration = Duration::from_secs(2);
 pub(super) struct Job {
     pub(super) plan: Plan,
     pub(super) ticket: Arc<Ticket>,
-    pub(super) reply: oneshot::Sender<Reply>,
+    /// Called with what became of it, on the spawner's thread; not if it was withdrawn.
+    pub(super) reply: Box<dyn FnOnce(Reply) + Send>,
     pub(super) is_hook: bool,
 }
 
@@ -243,10 +242,5 @@ fn execute(job: Job, stack: &mut Stack) {
     let result = sys::spawn(&plan, stack, &ticket.slot);
     let spawn = taken.elapsed();
     *ticket.state.lock() = State::Finished;
-    if let Err(Reply { result: Ok(orphan), .. }) = reply.send(Reply { result, plan, taken, spawn })
-    {
-        // The supervisor is gone, which only a panic can bring about: leave nothing behind.
-        let _ = sys::kill_group(orphan.pid, libc::SIGKILL);
-        let _ = sys::wait(sys::WaitTarget::of(orphan.pid, orphan.pidfd.as_ref()), libc::WEXITED);
-    }
+    reply(Reply { result, plan, taken, spawn });
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::event::Lane;
 use crate::io::{CallIo, Capture};
 use crate::metrics::FailureReason;
-use crate::sys::{Plan, SpawnFailure, Spawned, Step};
+use crate::sys::{self, Plan, SpawnFailure, Spawned, Step};
 
 use super::cancel::cancelled;
 use super::explain::{explain, reason};
@@ -17,7 +17,7 @@ use super::plan::plan;
 use super::report::Cause;
 use super::runner::Shared;
 use super::spawner::{Job, Reply, Ticket, Withdrawal};
-use super::{CancelToken, Request, Stdio};
+use super::{CancelToken, CommandSpec, Request, Stdio};
 
 /// Pauses before further attempts when a file is being written or processes run short: 50 ms in
 /// all.
@@ -60,17 +60,32 @@ pub(super) fn prepare(
 
 /// A job in the hands of the spawners.
 pub(super) struct Launch {
-    ticket: Arc<Ticket>,
-    reply: oneshot::Receiver<Reply>,
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) reply: oneshot::Receiver<Reply>,
 }
 
 /// Queues a program to the spawners.
 pub(super) fn launch(shared: &Shared, request: &Request, plan: Plan) -> Launch {
     let ticket = Ticket::new();
-    let (sender, reply) = oneshot::channel();
-    let is_hook = request.spec.event.row().lane == Lane::Hook;
-    shared.spawners.push(Job { plan, ticket: ticket.clone(), reply: sender, is_hook });
-    Launch { ticket, reply }
+    let (sender, receiver) = oneshot::channel();
+    let reply = Box::new(move |reply| reply_by(sender, reply));
+    let is_hook = is_hook(&request.spec);
+    shared.spawners.push(Job { plan, ticket: ticket.clone(), reply, is_hook });
+    Launch { ticket, reply: receiver }
+}
+
+/// Whether the start may use the thread that is reserved for hooks.
+pub(super) fn is_hook(spec: &CommandSpec) -> bool {
+    spec.event.row().lane == Lane::Hook
+}
+
+/// Sends a spawner's reply to a supervisor.
+pub(super) fn reply_by(sender: oneshot::Sender<Reply>, reply: Reply) {
+    if let Err(Reply { result: Ok(orphan), .. }) = sender.send(reply) {
+        // The supervisor is gone, which only a panic can bring about: leave nothing behind.
+        let _ = sys::kill_group(orphan.pid, libc::SIGKILL);
+        let _ = sys::wait(sys::WaitTarget::of(orphan.pid, orphan.pidfd.as_ref()), libc::WEXITED);
+    }
 }
 
 /// How a start ended.

@@ -4,23 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::event::OutcomeKind;
 use crate::io::RunMark;
-use crate::metrics::FailureReason;
-use crate::sys::process_stat;
+use crate::sys::{PidFd, process_stat};
 
 use super::cancel::cancelled;
 use super::child::{Child, Exit};
-use super::done::Done;
-use super::lane::Place;
 use super::plan::run_mark;
-use super::report::{Cause, judge, timeout_message, unkillable};
+use super::report::{Cause, judge, unkillable};
+use super::run::Run;
 use super::runner::{Shared, waited_since};
-use super::start::{Files, Launch, Started, launch, prepare, sleep_until, started};
+use super::start::{Files, Launch, Started, sleep_until, started};
 use super::tree::Tree;
-use super::{Background, CancelToken, Kills, Request, RunReport, Timings, group};
+use super::{Background, Kills, Request, RunReport, Timings, group};
 
 /// Pauses between two looks at the sizes of output and captured text: short at first and while
 /// they grow.
@@ -33,82 +29,20 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(1);
 /// Pauses between two looks for descriptors that can be freed.
 const SWEEP_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
-/// A submission on its way.
-pub(super) struct Run {
-    pub(super) shared: Arc<Shared>,
-    pub(super) request: Request,
-    pub(super) cancel: Option<CancelToken>,
-    pub(super) permit: Option<OwnedSemaphorePermit>,
-    pub(super) done: Done,
-}
-
 /// What a run has when its program is queued to the spawners.
 pub(super) struct Prepared {
-    files: Files,
-    launched: Launch,
-    deadline: Option<Instant>,
+    pub(super) files: Files,
+    pub(super) launched: Launch,
+    pub(super) deadline: Option<Instant>,
 }
 
-impl Run {
-    /// Makes the files and queues the program; `None` when that failed and was answered.
-    pub(super) fn prepare(mut self) -> Option<(Run, Prepared)> {
-        let now = Instant::now();
-        let deadline = self.request.deadline(now);
-        if deadline.is_some_and(|deadline| deadline <= now) {
-            self.withdrawn(Cause::Timeout, "no time was left when it could start");
-            return None;
-        }
-        match prepare(&self.shared, &self.request, deadline) {
-            Ok((files, plan)) => {
-                self.request.started();
-                let launched = launch(&self.shared, &self.request, plan);
-                Some((self, Prepared { files, launched, deadline }))
-            }
-            Err(message) => {
-                let timings = waited_since(self.request.submitted);
-                self.permit = None;
-                let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
-                let reason = Some(FailureReason::InputError);
-                self.done.answer(RunReport { reason, ..report });
-                None
-            }
-        }
-    }
-
-    /// Answers a run that has no process.
-    fn answer_unstarted(mut self, kind: OutcomeKind, message: String, timings: Timings) {
-        self.permit = None;
-        self.done.answer(RunReport::without_process(kind, message, timings));
-    }
-
-    fn withdrawn(self, cause: Cause, place: &str) {
-        let message = match cause {
-            Cause::Timeout => format!("{}: {place}", timeout_message(&self.request.spec)),
-            _ => format!("the call was withdrawn: {place}"),
-        };
-        let timings = waited_since(self.request.submitted);
-        self.answer_unstarted(cause.outcome(), message, timings);
-    }
-}
-
-/// Waits for a permit of the lane, then starts the run.
-pub(super) async fn wait_for_lane(mut run: Run, mut place: Place) {
-    let deadline = match run.request.deadline_from {
-        super::DeadlineFrom::Submission => run.request.deadline(run.request.submitted),
-        super::DeadlineFrom::Start => None,
-    };
-    let place_text = "it was still waiting in its lane";
-    let permit = tokio::select! {
-        biased;
-        permit = place.permit() => permit,
-        () = sleep_until(deadline) => return run.withdrawn(Cause::Timeout, place_text),
-        () = cancelled(run.cancel.as_ref()) => return run.withdrawn(Cause::Cancelled, place_text),
-    };
-    drop(place);
-    run.permit = permit;
-    if let Some((run, prepared)) = run.prepare() {
-        supervise(run, prepared).await;
-    }
+/// Who removes the files of an ended run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cleaning {
+    /// The thread that ended it, after the answer.
+    Here,
+    /// Another one, because this one is the caller's.
+    Behind,
 }
 
 /// Sees a launched run through to its end.
@@ -118,12 +52,10 @@ pub(super) async fn supervise(mut run: Run, prepared: Prepared) {
     let since = run.request.submitted;
     let (spawned, ending) = match start {
         Started::Yes { spawned, taken, spawn, ending } => {
-            let queued = taken.saturating_duration_since(since);
-            (spawned, (ending, Timings { queued, spawn, total: Duration::ZERO }))
+            (spawned, (ending, run.timings(taken, spawn)))
         }
         Started::Failed { message, reason, taken, spawn } => {
-            let queued = taken.saturating_duration_since(since);
-            let timings = Timings { queued, spawn, total: since.elapsed() };
+            let timings = Timings { total: since.elapsed(), ..run.timings(taken, spawn) };
             let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
             run.permit = None;
             return run.done.answer(RunReport { reason: Some(reason), ..report });
@@ -142,22 +74,16 @@ pub(super) async fn supervise(mut run: Run, prepared: Prepared) {
         }
     };
     let (ending, timings) = ending;
-    let child = Child::adopt(spawned);
-    if files.io.has_memfd_outputs() {
-        run.shared.parking.started(child.pid());
-    }
-    let mut supervision = Supervision {
-        child,
-        files,
-        tree: Tree::default(),
-        cause: ending,
-        kills: Kills::default(),
-        timings,
-        tick: FIRST_TICK,
-        last_size: 0,
-    };
+    let supervision = Supervision::new(&run, files, Child::adopt(spawned), ending, timings);
+    watch_over(run, supervision, deadline).await;
+}
+
+/// Sees a running leader through to its end.
+pub(super) async fn watch_over(mut run: Run, supervision: Supervision, deadline: Option<Instant>) {
+    let Supervision { child, .. } = supervision;
+    let mut supervision = Supervision { child: child.listen(), ..supervision };
     let exit = supervision.until_ended(&mut run, deadline).await;
-    supervision.finish(run, exit);
+    supervision.finish(run, exit, Cleaning::Here);
 }
 
 /// Where the escalation stands.
@@ -173,7 +99,8 @@ enum Phase {
     GivenUp,
 }
 
-struct Supervision {
+/// A leader that runs, and what belongs to it.
+pub(super) struct Supervision {
     child: Child,
     files: Files,
     tree: Tree,
@@ -185,12 +112,46 @@ struct Supervision {
 }
 
 impl Supervision {
+    /// A leader that was just started; with a `cause` when it was killed meanwhile.
+    pub(super) fn new(
+        run: &Run,
+        files: Files,
+        child: Child,
+        cause: Option<Cause>,
+        timings: Timings,
+    ) -> Supervision {
+        if files.io.has_memfd_outputs() {
+            run.shared.parking.started(child.pid());
+        }
+        Supervision {
+            child,
+            files,
+            tree: Tree::default(),
+            cause,
+            kills: Kills::default(),
+            timings,
+            tick: FIRST_TICK,
+            last_size: 0,
+        }
+    }
+
+    /// The leader's pidfd.
+    pub(super) fn pidfd(&self) -> Option<&PidFd> {
+        self.child.pidfd()
+    }
+
+    /// How the leader ended, if it has.
+    pub(super) fn exit(&mut self) -> Option<Exit> {
+        self.child.try_status()
+    }
+
     async fn until_ended(&mut self, run: &mut Run, deadline: Option<Instant>) -> Exit {
         let mut phase = match self.cause {
             Some(_) => self.kill(),
             None => Phase::Running,
         };
-        let mut next_tick = Instant::now() + self.tick;
+        // It may be running for a while already.
+        let mut next_tick = Instant::now();
         loop {
             let until = match phase {
                 Phase::Running => deadline,
@@ -287,7 +248,7 @@ impl Supervision {
     }
 
     /// The leader has ended: everything else follows at once.
-    fn finish(mut self, mut run: Run, exit: Exit) {
+    pub(super) fn finish(mut self, mut run: Run, exit: Exit, cleaning: Cleaning) {
         let spec = run.request.spec.clone();
         let mut report = judge(&spec, &self.files.io, self.cause, exit);
         let failed = self.cause.is_some();
@@ -317,7 +278,15 @@ impl Supervision {
         let Supervision { files, child, .. } = self;
         let group = child.pid();
         drop(child);
-        clean_up(&run.shared, files, mark, (others && !kill_rest).then_some(group));
+        let shared = run.shared;
+        let kept = (others && !kill_rest).then_some(group);
+        match cleaning {
+            Cleaning::Here => clean_up(&shared, files, mark, kept),
+            Cleaning::Behind => {
+                let own = shared.clone();
+                shared.completers.run(Box::new(move || clean_up(&own, files, mark, kept)));
+            }
+        }
     }
 }
 
@@ -327,13 +296,13 @@ fn clean_up(shared: &Arc<Shared>, files: Files, mark: RunMark, kept: Option<i32>
     io.finish(&shared.parking, mark);
     match (capture, kept) {
         (Some(capture), Some(group)) => {
-            tokio::spawn(group::watch(group, capture));
+            shared.runtime.spawn(group::watch(group, capture));
         }
         (Some(capture), None) => capture.close(),
         (None, _) => {}
     }
     if !shared.parking.is_empty() && !shared.sweeping.swap(true, Ordering::SeqCst) {
-        tokio::spawn(sweep_parking(shared.clone()));
+        shared.runtime.spawn(sweep_parking(shared.clone()));
     }
 }
 

@@ -83,7 +83,7 @@ impl Drop for Stack {
 /// Starts a child that runs [`child_main`] on `plan` and returns its pid once the child has left
 /// our memory. `pidfd` receives its pidfd before it runs, or stays as it is on kernels without.
 ///
-/// Every signal must be blocked in the calling thread.
+/// Every signal but SIGCHLD must be blocked in the calling thread.
 pub(super) fn clone_child(
     plan: &mut ChildPlan,
     share_files: bool,

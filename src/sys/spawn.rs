@@ -14,7 +14,6 @@ use super::child::{ChildPlan, RawSource};
 use super::clone::{Stack, clone_child};
 use super::features::features;
 use super::files::above_stdio;
-use super::mask::with_signals_blocked;
 use super::pidfd::{PidFd, WaitTarget, wait};
 
 /// Strings for execve in one allocation.
@@ -138,7 +137,9 @@ pub(crate) enum SpawnFailure {
 
 /// Starts a program and returns when it has been executed (or could not be).
 ///
-/// Blocks for as long as the kernel needs for that. Other threads see the child in `slot`.
+/// Blocks for as long as the kernel needs for that. Other threads see the child in `slot`. The
+/// calling thread must block signals, or a handler of the host's could run in the child; SIGCHLD
+/// it may let through, because nobody sends that to a child that has none itself.
 pub(crate) fn spawn(plan: &Plan, stack: &mut Stack, slot: &Slot) -> Result<Spawned, SpawnFailure> {
     let candidates: Vec<_> = plan.candidates.pointers(0).collect();
     let argv: Vec<_> = plan.arguments.pointers(0).collect();
@@ -162,7 +163,7 @@ pub(crate) fn spawn(plan: &Plan, stack: &mut Stack, slot: &Slot) -> Result<Spawn
         shares_files,
         has_close_range: features().close_range,
     };
-    let pid = with_signals_blocked(|| clone_child(&mut child, shares_files, stack, &slot.pidfd))
+    let pid = clone_child(&mut child, shares_files, stack, &slot.pidfd)
         .map_err(SpawnFailure::Clone)?;
     let fd = slot.pidfd.load(Ordering::SeqCst);
     let pidfd = (fd >= 0).then(|| {
