@@ -31,7 +31,7 @@ struct Side {
     name: &'static str,
     call: Box<dyn Fn()>,
     seen: Vec<Duration>,
-    /// Of each call through the runner: until a spawner took it, the start, all.
+    /// Of each call through the runner: until its process is created, the start, all.
     spent: Option<Arc<Mutex<Vec<[Duration; 3]>>>>,
     /// Per round: median and 99th percentile.
     rounds: Vec<[f64; 2]>,
@@ -130,7 +130,7 @@ fn report(sides: &[Side], rounds: usize, calls: usize) {
             pick(1, true)
         );
     }
-    println!("medians in us:       until taken, start, until answered");
+    println!("medians in us:        prepared, start, until answered");
     for side in sides {
         let Some(spent) = &side.spent else { continue };
         let spent = spent.lock().expect("no panics");

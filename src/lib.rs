@@ -11,7 +11,7 @@
 //! event, config, container, schema, metrics: plain data and leaves, used by all of the above but sys
 //! ```
 //!
-//! State belongs to a module instance. Process-wide are only the runtime with its spawner threads
+//! State belongs to a module instance. Process-wide are only the runner with its threads
 //! ([`process::Runner`]), the schema of the host and the metrics registry.
 
 pub mod call;

@@ -138,7 +138,7 @@ pub enum FailureAnswer {
 /// Which queue a command waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Hooks: never queued behind anything; one spawner thread is theirs.
+    /// Hooks: never queued behind anything.
     Hook,
     /// prepare, isolate, update, recover, cleanup: `lifecycle_parallel` at a time per instance.
     Launch,

@@ -1,12 +1,13 @@
-//! When quick runs are handed over to the runtime.
+//! What the runtime does a little later: taking over runs that are not so quick, and removing
+//! files.
 //!
-//! Most commands end within a few milliseconds, so the runtime is not told of every run at its
-//! start: it looks once when the first of them should have ended, and skips those that have.
+//! Most commands end within a few milliseconds, so the runtime is not woken for every run: it looks
+//! once when the first of them should have ended, and skips those that have.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -29,20 +30,37 @@ struct State {
 
 struct Alarm {
     at: Instant,
-    run: Arc<Quick>,
+    due: Due,
 }
 
+enum Due {
+    HandOver(Arc<Quick>),
+    Job(Box<dyn FnOnce() + Send>),
+}
+
+/// When jobs are done that have time.
+const LATER: Duration = Duration::from_millis(5);
+
 impl Alarms {
-    /// Has `run` handed over at `at`, unless it has ended by then. Wakes the runtime only if it
-    /// would look too late.
-    pub(super) fn set(&self, at: Instant, run: Arc<Quick>) {
+    /// Has `run` handed over at `at`, unless it has ended by then.
+    pub(super) fn hand_over(&self, at: Instant, run: Arc<Quick>) {
+        self.set(Alarm { at, due: Due::HandOver(run) });
+    }
+
+    /// Has `job` done on the runtime within milliseconds.
+    pub(super) fn later(&self, job: Box<dyn FnOnce() + Send>) {
+        self.set(Alarm { at: Instant::now() + LATER, due: Due::Job(job) });
+    }
+
+    /// Wakes the runtime only if it would look too late.
+    fn set(&self, alarm: Alarm) {
         let sooner = {
             let mut state = self.state.lock();
-            state.heap.push(Reverse(Alarm { at, run }));
-            let sooner = state.planned.is_none_or(|planned| at < planned);
+            let sooner = state.planned.is_none_or(|planned| alarm.at < planned);
             if sooner {
-                state.planned = Some(at);
+                state.planned = Some(alarm.at);
             }
+            state.heap.push(Reverse(alarm));
             sooner
         };
         if sooner {
@@ -50,12 +68,15 @@ impl Alarms {
         }
     }
 
-    /// Hands over what is due, for ever. To be run on the runtime.
+    /// Does what is due, for ever. To be run on the runtime.
     pub(super) async fn serve(&self) {
         loop {
             let (due, next) = self.due(Instant::now());
-            for run in due {
-                run.hand_over();
+            for due in due {
+                match due {
+                    Due::HandOver(run) => run.hand_over(),
+                    Due::Job(job) => job(),
+                }
             }
             tokio::select! {
                 () = sleep_until(next) => {}
@@ -64,15 +85,16 @@ impl Alarms {
         }
     }
 
-    /// Those whose time has come, and when the next one's will.
-    fn due(&self, now: Instant) -> (Vec<Arc<Quick>>, Option<Instant>) {
+    /// What is due, and when something else will be.
+    fn due(&self, now: Instant) -> (Vec<Due>, Option<Instant>) {
         let mut state = self.state.lock();
         let mut due = Vec::new();
         while let Some(Reverse(first)) = state.heap.peek() {
-            if !first.run.is_over() && first.at > now {
+            let is_over = matches!(&first.due, Due::HandOver(run) if run.is_over());
+            if !is_over && first.at > now {
                 break;
             }
-            due.extend(state.heap.pop().map(|Reverse(alarm)| alarm.run));
+            due.extend(state.heap.pop().map(|Reverse(alarm)| alarm.due));
         }
         state.planned = state.heap.peek().map(|Reverse(alarm)| alarm.at);
         (due, state.planned)

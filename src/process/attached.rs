@@ -15,11 +15,11 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use tokio::net::unix::pipe;
 
-use crate::sys::{self, ExitStatus, Source, Spawned};
+use crate::sys::{self, ExitStatus, Source};
 
 use super::child::{Child, Exit};
 use super::plan::worker_plan;
-use super::start::{Started, launch, started};
+use super::start::execute;
 use super::tree::Tree;
 use super::{CancelToken, CommandSpec, Input, Request, Runner, Stdio};
 
@@ -122,46 +122,14 @@ impl Runner {
             }
         };
         let its = |fd| Source::Descriptor(Arc::new(fd));
-        // The program's ends live in the plan, which is gone when the start has ended.
+        // The program's ends live in the plan, which is gone when it was executed.
         let plan = worker_plan(spec, [its(its_stdin), its(its_stdout), its_stderr])?;
         let request = Request::new(spec.clone(), Input::Text(Arc::from([])));
         let deadline = Instant::now().checked_add(timeout);
-        let launched = launch(&self.shared, &request, plan);
-        match started(&self.shared, &request, deadline, Some(cancel), launched).await {
-            Started::Yes { spawned, spawn, ending: None, .. } => {
-                let child = Child::adopt(spawned);
-                let (stdin, stdout) = (Some(stdin), Ear::Open(stdout));
-                Ok(Attached { child, ended: false, stdin, stdout, stderr, spawn })
-            }
-            Started::Yes { spawned, .. } => {
-                reap_behind(spawned);
-                Err("it was killed while it was being started".to_owned())
-            }
-            Started::Failed { message, .. } => Err(message),
-            Started::Withdrawn(_) => Err(format!("it was not started within {timeout:?}")),
-            Started::Stuck { reply, .. } => {
-                tokio::spawn(async move {
-                    if let Ok(reply) = reply.await
-                        && let Ok(spawned) = reply.result
-                    {
-                        reap_behind(spawned);
-                    }
-                });
-                Err("its start hangs in the kernel".to_owned())
-            }
-        }
+        let (child, spawn) = execute(&request, plan, deadline, cancel).await?;
+        let (stdin, stdout) = (Some(stdin), Ear::Open(stdout));
+        Ok(Attached { child, ended: false, stdin, stdout, stderr, spawn })
     }
-}
-
-/// Kills and reaps a program that nobody wants any more.
-fn reap_behind(spawned: Spawned) {
-    let mut child = Child::adopt(spawned);
-    tokio::spawn(async move {
-        Tree::default().kill(&child);
-        child.ended().await;
-        Tree::default().kill_rest(&child);
-        child.reap();
-    });
 }
 
 impl Attached {

@@ -30,7 +30,7 @@ pub(super) struct Child {
 
 enum Handle {
     /// Whoever owns it waits for it by other means.
-    Plain(PidFd),
+    Plain(Option<PidFd>),
     /// The runtime tells when it ends. Taken out of epoll before the descriptor is closed.
     Polled(AsyncFd<PidFd>),
     /// For kernels without usable pidfds: a thread waits, and says so here.
@@ -38,32 +38,23 @@ enum Handle {
 }
 
 impl Child {
-    /// Takes charge of a child. Must run on the runtime.
-    pub(super) fn adopt(spawned: Spawned) -> Child {
+    /// Takes charge of a child. [`ended`](Child::ended) is for later, after
+    /// [`listen`](Child::listen).
+    pub(super) fn new(spawned: Spawned) -> Child {
         let Spawned { pid, pidfd } = spawned;
-        let handle = match pidfd {
-            None => Handle::Waited { pidfd: None, ended: waiter_thread(pid) },
-            Some(pidfd) => listen(pid, pidfd),
-        };
-        Child { pid, handle, gone: false }
+        Child { pid, handle: Handle::Plain(pidfd), gone: false }
     }
 
-    /// Takes charge of a child without the runtime: [`ended`](Child::ended) is for later, after
-    /// [`listen`](Child::listen). Gives back a child without a pidfd.
-    pub(super) fn plain(spawned: Spawned) -> Result<Child, Spawned> {
-        match spawned {
-            Spawned { pid, pidfd: Some(pidfd) } => {
-                Ok(Child { pid, handle: Handle::Plain(pidfd), gone: false })
-            }
-            without => Err(without),
-        }
-    }
-
-    /// Lets the runtime tell when a plain child ends. Must run on the runtime.
+    /// Lets the runtime tell when it ends. Must run on the runtime.
     pub(super) fn listen(self) -> Child {
         let Child { pid, handle, gone } = self;
         let handle = match handle {
-            Handle::Plain(pidfd) => listen(pid, pidfd),
+            Handle::Plain(None) => Handle::Waited { pidfd: None, ended: waiter_thread(pid) },
+            Handle::Plain(Some(pidfd)) => match sys::poll_by_runtime(pidfd) {
+                Ok(polled) => Handle::Polled(polled),
+                // Linux 5.2 has pidfds that cannot be polled; or epoll has no room left.
+                Err(pidfd) => Handle::Waited { pidfd: Some(pidfd), ended: waiter_thread(pid) },
+            },
             other => other,
         };
         Child { pid, handle, gone }
@@ -75,7 +66,7 @@ impl Child {
 
     pub(super) fn pidfd(&self) -> Option<&PidFd> {
         match &self.handle {
-            Handle::Plain(pidfd) => Some(pidfd),
+            Handle::Plain(pidfd) => pidfd.as_ref(),
             Handle::Polled(polled) => Some(polled.get_ref()),
             Handle::Waited { pidfd, .. } => pidfd.as_ref(),
         }
@@ -159,14 +150,6 @@ impl Child {
         }
         // By number only while the number is certainly ours; asking (0) hurts nobody.
         (!self.gone || signal == 0) && sys::kill_group(self.pid, signal).is_ok()
-    }
-}
-
-fn listen(pid: i32, pidfd: PidFd) -> Handle {
-    match sys::poll_by_runtime(pidfd) {
-        Ok(polled) => Handle::Polled(polled),
-        // Linux 5.2 has pidfds that cannot be polled; or epoll has no room left.
-        Err(pidfd) => Handle::Waited { pidfd: Some(pidfd), ended: waiter_thread(pid) },
     }
 }
 

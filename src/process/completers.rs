@@ -173,7 +173,9 @@ mod tests {
         let completers = Completers::start().unwrap();
         let (sender, receiver) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
-        completers.run(Box::new(move || drop(held.recv())));
+        completers.run(Box::new(move || {
+            let _ = held.recv();
+        }));
         completers.run(Box::new(|| panic!("a job")));
         for number in 0..100 {
             let sender = sender.clone();

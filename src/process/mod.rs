@@ -1,10 +1,10 @@
 //! Runs one command: start, deadline, escalation, capture, reap; one outcome per call.
 //!
-//! A run has one owner at a time: at first [`quick`], then, if it takes longer than a few
-//! milliseconds or anything unusual happens, a supervise task on a small runtime. Spawner threads do
-//! nothing but start processes, because starting one blocks; completer threads wait for their ends
-//! and hand over the answers. [`Runner`] is process-wide, started on first use; all else belongs to
-//! a run.
+//! The thread that submits a run makes its files and starts its process, which blocks it for
+//! neither longer nor shorter than that takes. A run has one owner at a time: at first `quick`, then,
+//! if it takes longer than a few milliseconds or anything unusual happens, a task of `supervise` on a
+//! small runtime. Completer threads wait for ends and hand over the answers. [`Runner`] is
+//! process-wide, started on first use; all else belongs to a run.
 //!
 //! Invariants: every submission is answered exactly once; a leader is reaped only after the last
 //! signal to its group (or by its pidfd, which cannot hit another); nothing is left behind when a
@@ -29,7 +29,6 @@ mod report;
 mod request;
 mod run;
 mod runner;
-mod spawner;
 mod start;
 mod supervise;
 mod tree;

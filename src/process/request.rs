@@ -173,9 +173,9 @@ impl Request {
 /// Where the time of a run went.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timings {
-    /// From submission until a spawner took it.
+    /// From submission until its process was about to be created.
     pub queued: Duration,
-    /// The spawn itself.
+    /// From then until the process executed its program.
     pub spawn: Duration,
     /// From submission to the outcome.
     pub total: Duration,

@@ -1,7 +1,7 @@
 //! A submission on its way to a process.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -12,7 +12,7 @@ use crate::sys::Plan;
 use super::cancel::cancelled;
 use super::done::Done;
 use super::lane::Place;
-use super::quick::{Quick, Waiting};
+use super::quick::Quick;
 use super::report::{Cause, timeout_message};
 use super::runner::{Shared, waited_since};
 use super::start::{Files, prepare, sleep_until};
@@ -33,6 +33,8 @@ pub(super) struct Ready {
     pub(super) files: Files,
     pub(super) plan: Plan,
     pub(super) deadline: Option<Instant>,
+    /// Attempts to start it that failed.
+    pub(super) attempt: usize,
 }
 
 impl Run {
@@ -48,7 +50,7 @@ impl Run {
         match prepare(&self.shared, &self.request, deadline) {
             Ok((files, plan)) => {
                 self.request.started();
-                Some(Ready { run: self, files, plan, deadline })
+                Some(Ready { run: self, files, plan, deadline, attempt: 0 })
             }
             Err(message) => {
                 let timings = waited_since(self.request.submitted);
@@ -59,12 +61,6 @@ impl Run {
                 None
             }
         }
-    }
-
-    /// The timings of a start.
-    pub(super) fn timings(&self, taken: Instant, spawn: Duration) -> Timings {
-        let queued = taken.saturating_duration_since(self.request.submitted);
-        Timings { queued, spawn, total: Duration::ZERO }
     }
 
     /// Answers a run that has no process.
@@ -100,6 +96,6 @@ pub(super) async fn wait_for_lane(mut run: Run, mut place: Place) {
     drop(place);
     run.permit = permit;
     if let Some(ready) = run.prepare() {
-        Quick::start(ready, Waiting::Completer);
+        Quick::start(ready);
     }
 }

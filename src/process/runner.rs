@@ -19,10 +19,9 @@ use crate::sys;
 use super::alarms::Alarms;
 use super::done::Done;
 use super::lane::Admission;
-use super::quick::{Quick, Waiting};
+use super::quick::{Quick, see_through};
 use super::report::{Cause, timeout_message};
 use super::run::{Ready, Run, wait_for_lane};
-use super::spawner::Pool;
 use super::{CancelToken, Completers, LaneQueue, Request, RunReport, Timings};
 
 /// How much longer than its timeout and grace a blocking run may take before it is given up.
@@ -30,9 +29,9 @@ const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
 
 /// Starts and supervises commands. One per process: get it with [`Runner::global`].
 ///
-/// Its threads are named `mcmd-*` and block signals: two that start processes, one more that is
-/// reserved for hooks, two that wait for their ends and hand answers over, and one for timers and
-/// all that takes longer. None exists before the first `global()`.
+/// Its threads are named `mcmd-*` and block signals: two that wait for the ends of commands and
+/// hand answers over, and one for timers and all that takes longer. None exists before the first
+/// `global()`.
 #[derive(Debug)]
 pub struct Runner {
     pub(super) shared: Arc<Shared>,
@@ -41,7 +40,6 @@ pub struct Runner {
 /// What runs share.
 pub(super) struct Shared {
     pub(super) runtime: Handle,
-    pub(super) spawners: Arc<Pool>,
     pub(super) completers: Arc<Completers>,
     pub(super) alarms: Alarms,
     pub(super) parking: Parking,
@@ -93,7 +91,6 @@ impl Runner {
         let runtime = start_runtime()?;
         let shared = Arc::new(Shared {
             runtime: runtime.clone(),
-            spawners: Pool::start()?,
             completers: Completers::start()?,
             alarms: Alarms::default(),
             parking: Parking::default(),
@@ -139,7 +136,7 @@ impl Runner {
         done: impl FnOnce(RunReport) + Send + 'static,
     ) {
         if let Some(ready) = self.admit(request, lane, cancel, done) {
-            Quick::start(ready, Waiting::Completer);
+            Quick::start(ready);
         }
     }
 
@@ -171,7 +168,6 @@ impl Runner {
                 return None;
             }
         }
-        // On the calling thread, so that the spawner has all it needs when it is awake.
         run.prepare()
     }
 
@@ -197,7 +193,7 @@ impl Runner {
     ) -> RunReport {
         answer_blocking(request, |request, done| {
             if let Some(ready) = self.admit(request, lane, cancel, done) {
-                Quick::start(ready, Waiting::Caller).see_through();
+                see_through(ready);
             }
         })
     }

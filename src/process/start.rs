@@ -1,34 +1,30 @@
-//! The first part of a run: its files, and getting a process out of the spawners.
+//! The first part of a run: its files, a process, and what to do when there is none.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use tokio::sync::oneshot;
 
-use crate::event::Lane;
+use crate::event::OutcomeKind;
 use crate::io::{CallIo, Capture};
-use crate::metrics::FailureReason;
-use crate::sys::{self, Plan, SpawnFailure, Spawned, Step};
+use crate::sys::{self, NoProcess, Plan, SpawnFailure, Step};
 
 use super::cancel::cancelled;
+use super::child::Child;
 use super::explain::{explain, reason};
 use super::plan::plan;
 use super::report::Cause;
-use super::runner::Shared;
-use super::spawner::{Job, Reply, Ticket, Withdrawal};
-use super::{CancelToken, CommandSpec, Request, Stdio};
+use super::run::{Ready, Run};
+use super::runner::{Shared, waited_since};
+use super::supervise::{Running, Supervision, watch_over};
+use super::tree::Tree;
+use super::{CancelToken, Request, RunReport, Stdio};
 
 /// Pauses before further attempts when a file is being written or processes run short: 50 ms in
 /// all.
 const RETRY_PAUSES: [Duration; 3] =
     [Duration::from_millis(5), Duration::from_millis(15), Duration::from_millis(30)];
-/// A start that takes longer than this may be stuck.
-const SUSPICIOUS: Duration = Duration::from_millis(100);
-/// Between two attempts to kill a process that is just being started.
-const KILL_PAUSE: Duration = Duration::from_millis(5);
-/// How long a killed start may take to come back.
-const KILL_PATIENCE: Duration = Duration::from_millis(80);
+/// Between two looks whether a program was executed, where that is to be known before it ends.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The files of a run.
 pub(super) struct Files {
@@ -58,154 +54,124 @@ pub(super) fn prepare(
     Ok((Files { io, capture }, plan))
 }
 
-/// A job in the hands of the spawners.
-pub(super) struct Launch {
-    pub(super) ticket: Arc<Ticket>,
-    pub(super) reply: oneshot::Receiver<Reply>,
-}
-
-/// Queues a program to the spawners.
-pub(super) fn launch(shared: &Shared, request: &Request, plan: Plan) -> Launch {
-    let ticket = Ticket::new();
-    let (sender, receiver) = oneshot::channel();
-    let reply = Box::new(move |reply| reply_by(sender, reply));
-    let is_hook = is_hook(&request.spec);
-    shared.spawners.push(Job { plan, ticket: ticket.clone(), reply, is_hook });
-    Launch { ticket, reply: receiver }
-}
-
-/// Whether the start may use the thread that is reserved for hooks.
-pub(super) fn is_hook(spec: &CommandSpec) -> bool {
-    spec.event.row().lane == Lane::Hook
-}
-
-/// Sends a spawner's reply to a supervisor.
-pub(super) fn reply_by(sender: oneshot::Sender<Reply>, reply: Reply) {
-    if let Err(Reply { result: Ok(orphan), .. }) = sender.send(reply) {
-        // The supervisor is gone, which only a panic can bring about: leave nothing behind.
-        let _ = sys::kill_group(orphan.pid, libc::SIGKILL);
-        let _ = sys::wait(sys::WaitTarget::of(orphan.pid, orphan.pidfd.as_ref()), libc::WEXITED);
-    }
-}
-
-/// How a start ended.
-pub(super) enum Started {
-    /// There is a process; `ending` says whether it was killed on the way, and why.
-    Yes { spawned: Spawned, taken: Instant, spawn: Duration, ending: Option<Cause> },
-    /// It cannot be started.
-    Failed { message: String, reason: FailureReason, taken: Instant, spawn: Duration },
-    /// It was not started in time, or not wanted any more.
-    Withdrawn(Cause),
-    /// It hangs in the kernel, unreachable: the reply may still come.
-    Stuck { cause: Cause, killed: bool, reply: oneshot::Receiver<Reply> },
-}
-
-/// Waits for a start, with the attempts that are worth repeating.
-pub(super) async fn started(
-    shared: &Arc<Shared>,
-    request: &Request,
-    deadline: Option<Instant>,
-    cancel: Option<&CancelToken>,
-    mut launched: Launch,
-) -> Started {
-    let mut pauses = RETRY_PAUSES.into_iter();
-    loop {
-        let first = wait_for_reply(shared, deadline, cancel, launched).await;
-        let (reply, ending) = match first {
-            Waited::Reply(reply, ending) => (reply, ending),
-            Waited::Withdrawn(cause) => return Started::Withdrawn(cause),
-            Waited::Stuck { cause, killed, reply } => {
-                return Started::Stuck { cause, killed, reply };
-            }
-        };
-        let Reply { result, plan, taken, spawn } = *reply;
-        match result {
-            Ok(spawned) => return Started::Yes { spawned, taken, spawn, ending },
-            Err(failure) => {
-                if let Some(cause) = ending {
-                    return Started::Withdrawn(cause);
-                }
-                match pauses.next().filter(|_| is_temporary(failure)) {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => {
-                        let message = explain(request, failure);
-                        let reason = reason(failure);
-                        return Started::Failed { message, reason, taken, spawn };
-                    }
-                }
-                launched = launch(shared, request, plan);
-            }
+/// Starts the leader of a run, on the calling thread; `None` when that failed, and was answered or
+/// is tried again.
+pub(super) fn begin(ready: Ready) -> Option<Running> {
+    let Ready { run, files, plan, deadline, attempt } = ready;
+    let taken = Instant::now();
+    match sys::spawn(plan) {
+        Ok((spawned, start)) => {
+            let child = Child::new(spawned);
+            let supervision = Supervision::new(&run, files, child, start, taken, attempt);
+            Some(Running { run, supervision, deadline })
+        }
+        Err(refusal) => {
+            let NoProcess { errno, plan } = *refusal;
+            failed(Ready { run, files, plan, deadline, attempt }, SpawnFailure::Clone(errno));
+            None
         }
     }
 }
 
-fn is_temporary(failure: SpawnFailure) -> bool {
-    matches!(
+/// Tries a failed start again after a pause if that can help, or answers the run.
+pub(super) fn failed(ready: Ready, failure: SpawnFailure) {
+    match pause(failure, ready.attempt) {
+        Some(pause) => {
+            let runtime = ready.run.shared.runtime.clone();
+            runtime.spawn(again(Ready { attempt: ready.attempt + 1, ..ready }, pause));
+        }
+        None => {
+            let Run { request, permit, mut done, .. } = ready.run;
+            drop(permit);
+            let timings = waited_since(request.submitted);
+            let kind = OutcomeKind::SpawnError;
+            let report = RunReport::without_process(kind, explain(&request, failure), timings);
+            done.answer(RunReport { reason: Some(reason(failure)), ..report });
+        }
+    }
+}
+
+async fn again(ready: Ready, pause: Duration) {
+    let place = "no process was started for it yet";
+    tokio::select! {
+        biased;
+        () = sleep_until(ready.deadline) => return ready.run.withdrawn(Cause::Timeout, place),
+        () = cancelled(ready.run.cancel.as_ref()) => {
+            return ready.run.withdrawn(Cause::Cancelled, place);
+        }
+        () = tokio::time::sleep(pause) => {}
+    }
+    if let Some(running) = begin(ready) {
+        watch_over(running).await;
+    }
+}
+
+/// The pause before the next attempt after `attempt` others, if there is to be one.
+fn pause(failure: SpawnFailure, attempt: usize) -> Option<Duration> {
+    let is_temporary = matches!(
         failure,
         SpawnFailure::Child(Step::Execute, Errno::ETXTBSY) | SpawnFailure::Clone(Errno::EAGAIN)
-    )
+    );
+    RETRY_PAUSES.get(attempt).copied().filter(|_| is_temporary)
 }
 
-enum Waited {
-    Reply(Box<Reply>, Option<Cause>),
-    Withdrawn(Cause),
-    Stuck { cause: Cause, killed: bool, reply: oneshot::Receiver<Reply> },
-}
-
-async fn wait_for_reply(
-    shared: &Arc<Shared>,
+/// Starts a program that stays, and waits until it is executed; how long that took, too. On the
+/// runtime.
+///
+/// # Errors
+/// When that cannot be done, or not until `deadline` or before `cancel` withdraws it; in words for
+/// people.
+pub(super) async fn execute(
+    request: &Request,
+    mut plan: Plan,
     deadline: Option<Instant>,
-    cancel: Option<&CancelToken>,
-    launched: Launch,
-) -> Waited {
-    let Launch { ticket, mut reply } = launched;
-    let suspicious = tokio::time::sleep(SUSPICIOUS);
-    tokio::pin!(suspicious);
-    let mut relieved = false;
-    let cause = loop {
-        tokio::select! {
-            biased;
-            answer = &mut reply => return replied(answer, None),
-            () = sleep_until(deadline) => break Cause::Timeout,
-            () = cancelled(cancel) => break Cause::Cancelled,
-            () = &mut suspicious, if !relieved => {
-                relieved = true;
-                if ticket.is_queued() {
-                    shared.spawners.relieve();
-                }
+    cancel: &CancelToken,
+) -> Result<(Child, Duration), String> {
+    for attempt in 0.. {
+        let failure = match sys::spawn(plan) {
+            Err(refusal) => {
+                plan = refusal.plan;
+                SpawnFailure::Clone(refusal.errno)
             }
-        }
-    };
-    kill_start(&ticket, reply, cause).await
-}
-
-/// Withdraws a start, or kills what there is of it.
-async fn kill_start(ticket: &Ticket, mut reply: oneshot::Receiver<Reply>, cause: Cause) -> Waited {
-    let give_up = Instant::now() + KILL_PATIENCE;
-    let mut killed = false;
-    loop {
-        match ticket.withdraw() {
-            Withdrawal::NotStarted => return Waited::Withdrawn(cause),
-            Withdrawal::Starting(sent) => killed |= sent,
-            Withdrawal::Finished => return replied(reply.await, killed.then_some(cause)),
-        }
-        tokio::select! {
-            biased;
-            answer = &mut reply => return replied(answer, killed.then_some(cause)),
-            () = tokio::time::sleep(KILL_PAUSE) => {}
-        }
-        if Instant::now() >= give_up {
-            return Waited::Stuck { cause, killed, reply };
+            Ok((spawned, start)) => {
+                let mut child = Child::new(spawned).listen();
+                while !start.is_over() {
+                    tokio::select! {
+                        () = tokio::time::sleep(LOOK) => {}
+                        () = sleep_until(deadline) => {
+                            reap_behind(child, start);
+                            return Err("it was not executed in time".to_owned());
+                        }
+                        () = cancel.cancelled() => {
+                            reap_behind(child, start);
+                            return Err("it was withdrawn while it was being started".to_owned());
+                        }
+                    }
+                }
+                let Some(failure) = start.failure() else { return Ok((child, start.duration())) };
+                child.ended().await;
+                child.reap();
+                plan = start.into_plan().unwrap_or_default();
+                failure
+            }
+        };
+        match pause(failure, attempt) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Err(explain(request, failure)),
         }
     }
+    unreachable!("the attempts are few")
 }
 
-fn replied(answer: Result<Reply, oneshot::error::RecvError>, ending: Option<Cause>) -> Waited {
-    match answer {
-        Ok(reply) => Waited::Reply(Box::new(reply), ending),
-        // Spawners answer whatever they take; one that panicked is as good as never started.
-        Err(_) => Waited::Withdrawn(ending.unwrap_or(Cause::Cancelled)),
-    }
+/// Kills and reaps a program that nobody wants any more.
+fn reap_behind(mut child: Child, start: sys::Start) {
+    tokio::spawn(async move {
+        Tree::default().kill(&child);
+        child.ended().await;
+        Tree::default().kill_rest(&child);
+        child.reap();
+        drop(start);
+    });
 }
 
 /// Completes at `deadline`; never without one.

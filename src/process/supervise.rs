@@ -4,19 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::event::OutcomeKind;
 use crate::io::RunMark;
-use crate::sys::{PidFd, process_stat};
+use crate::sys::{PidFd, Start, process_stat};
 
 use super::cancel::cancelled;
 use super::child::{Child, Exit};
 use super::plan::run_mark;
 use super::report::{Cause, judge, unkillable};
-use super::run::Run;
-use super::runner::{Shared, waited_since};
-use super::start::{Files, Launch, Started, sleep_until, started};
+use super::run::{Ready, Run};
+use super::runner::Shared;
+use super::start::{Files, failed, sleep_until};
 use super::tree::Tree;
-use super::{Background, Kills, Request, RunReport, Timings, group};
+use super::{Background, Kills, Request, Timings, group};
 
 /// Pauses between two looks at the sizes of output and captured text: short at first and while
 /// they grow.
@@ -29,10 +28,10 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(1);
 /// Pauses between two looks for descriptors that can be freed.
 const SWEEP_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
-/// What a run has when its program is queued to the spawners.
-pub(super) struct Prepared {
-    pub(super) files: Files,
-    pub(super) launched: Launch,
+/// A run whose leader was started.
+pub(super) struct Running {
+    pub(super) run: Run,
+    pub(super) supervision: Supervision,
     pub(super) deadline: Option<Instant>,
 }
 
@@ -41,49 +40,52 @@ pub(super) struct Prepared {
 pub(super) enum Cleaning {
     /// The thread that ended it, after the answer.
     Here,
-    /// Another one, because this one is the caller's.
-    Behind,
+    /// The runtime, within milliseconds: this is the caller's thread, which is waited for, and to
+    /// wake another one takes as long.
+    Later,
 }
 
-/// Sees a launched run through to its end.
-pub(super) async fn supervise(mut run: Run, prepared: Prepared) {
-    let Prepared { files, launched, deadline } = prepared;
-    let start = started(&run.shared, &run.request, deadline, run.cancel.as_ref(), launched).await;
-    let since = run.request.submitted;
-    let (spawned, ending) = match start {
-        Started::Yes { spawned, taken, spawn, ending } => {
-            (spawned, (ending, run.timings(taken, spawn)))
-        }
-        Started::Failed { message, reason, taken, spawn } => {
-            let timings = Timings { total: since.elapsed(), ..run.timings(taken, spawn) };
-            let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
-            run.permit = None;
-            return run.done.answer(RunReport { reason: Some(reason), ..report });
-        }
-        Started::Withdrawn(cause) => {
-            return run.withdrawn(cause, "no process was started for it yet");
-        }
-        Started::Stuck { cause, killed, reply } => {
-            let kills = Kills { term: 0, kill: u32::from(killed) };
-            let mut report = unkillable(cause, None, kills);
-            report.timings = waited_since(since);
-            run.done.answer(report);
-            let Ok(reply) = reply.await else { return };
-            let Ok(spawned) = reply.result else { return };
-            (spawned, (Some(cause), Timings::default()))
-        }
-    };
-    let (ending, timings) = ending;
-    let supervision = Supervision::new(&run, files, Child::adopt(spawned), ending, timings);
-    watch_over(run, supervision, deadline).await;
-}
-
-/// Sees a running leader through to its end.
-pub(super) async fn watch_over(mut run: Run, supervision: Supervision, deadline: Option<Instant>) {
+/// Sees a running leader through to its end. On the runtime.
+pub(super) async fn watch_over(running: Running) {
+    let Running { mut run, supervision, deadline } = running;
     let Supervision { child, .. } = supervision;
     let mut supervision = Supervision { child: child.listen(), ..supervision };
+    supervision.settle_start();
     let exit = supervision.until_ended(&mut run, deadline).await;
-    supervision.finish(run, exit, Cleaning::Here);
+    ended(Running { run, supervision, deadline }, exit, Cleaning::Here);
+}
+
+impl Running {
+    /// Goes on with it on the runtime.
+    pub(super) fn go_on_behind(self) {
+        let runtime = self.run.shared.runtime.clone();
+        runtime.spawn(watch_over(self));
+    }
+
+    /// Ends it after its pidfd said that the leader has ended.
+    pub(super) fn end(mut self, cleaning: Cleaning) {
+        match self.supervision.child.try_status() {
+            Some(exit) => ended(self, exit, cleaning),
+            // Nothing to collect yet.
+            None => self.go_on_behind(),
+        }
+    }
+}
+
+/// The leader has ended: a run that was executed is judged, another is tried again or answered.
+fn ended(running: Running, exit: Exit, cleaning: Cleaning) {
+    let Running { run, mut supervision, deadline } = running;
+    supervision.settle_start();
+    // One that was ended before it was executed is no failed start.
+    let failure = supervision.start.as_ref().and_then(Start::failure);
+    let Some(failure) = failure.filter(|_| supervision.cause.is_none()) else {
+        return supervision.finish(run, exit, cleaning);
+    };
+    supervision.child.reap();
+    let Supervision { files, start, attempt, .. } = supervision;
+    // It is there: the child has left.
+    let plan = start.and_then(Start::into_plan).unwrap_or_default();
+    failed(Ready { run, files, plan, deadline, attempt }, failure);
 }
 
 /// Where the escalation stands.
@@ -102,6 +104,9 @@ enum Phase {
 /// A leader that runs, and what belongs to it.
 pub(super) struct Supervision {
     child: Child,
+    /// Until it is known that the program was executed.
+    start: Option<Start>,
+    attempt: usize,
     files: Files,
     tree: Tree,
     cause: Option<Cause>,
@@ -112,26 +117,37 @@ pub(super) struct Supervision {
 }
 
 impl Supervision {
-    /// A leader that was just started; with a `cause` when it was killed meanwhile.
+    /// A leader that was just started, after `attempt` attempts that failed.
     pub(super) fn new(
         run: &Run,
         files: Files,
         child: Child,
-        cause: Option<Cause>,
-        timings: Timings,
+        start: Start,
+        taken: Instant,
+        attempt: usize,
     ) -> Supervision {
         if files.io.has_memfd_outputs() {
             run.shared.parking.started(child.pid());
         }
+        let queued = taken.saturating_duration_since(run.request.submitted);
         Supervision {
             child,
+            start: Some(start),
+            attempt,
             files,
             tree: Tree::default(),
-            cause,
+            cause: None,
             kills: Kills::default(),
-            timings,
+            timings: Timings { queued, spawn: Duration::ZERO, total: Duration::ZERO },
             tick: FIRST_TICK,
             last_size: 0,
+        }
+    }
+
+    /// Lets go of what the start needed if the program was executed.
+    fn settle_start(&mut self) {
+        if let Some(start) = self.start.take_if(|it| it.is_over() && it.failure().is_none()) {
+            self.timings.spawn = start.duration();
         }
     }
 
@@ -140,16 +156,8 @@ impl Supervision {
         self.child.pidfd()
     }
 
-    /// How the leader ended, if it has.
-    pub(super) fn exit(&mut self) -> Option<Exit> {
-        self.child.try_status()
-    }
-
     async fn until_ended(&mut self, run: &mut Run, deadline: Option<Instant>) -> Exit {
-        let mut phase = match self.cause {
-            Some(_) => self.kill(),
-            None => Phase::Running,
-        };
+        let mut phase = Phase::Running;
         // It may be running for a while already.
         let mut next_tick = Instant::now();
         loop {
@@ -248,7 +256,7 @@ impl Supervision {
     }
 
     /// The leader has ended: everything else follows at once.
-    pub(super) fn finish(mut self, mut run: Run, exit: Exit, cleaning: Cleaning) {
+    fn finish(mut self, mut run: Run, exit: Exit, cleaning: Cleaning) {
         let spec = run.request.spec.clone();
         let mut report = judge(&spec, &self.files.io, self.cause, exit);
         let failed = self.cause.is_some();
@@ -282,9 +290,9 @@ impl Supervision {
         let kept = (others && !kill_rest).then_some(group);
         match cleaning {
             Cleaning::Here => clean_up(&shared, files, mark, kept),
-            Cleaning::Behind => {
+            Cleaning::Later => {
                 let own = shared.clone();
-                shared.completers.run(Box::new(move || clean_up(&own, files, mark, kept)));
+                shared.alarms.later(Box::new(move || clean_up(&own, files, mark, kept)));
             }
         }
     }

@@ -1,15 +1,17 @@
 //! What the child does between clone and execve.
 //!
-//! It runs in the parent's memory, on its own stack, while the parent's thread sleeps. So it
-//! allocates nothing, takes no lock, cannot panic and calls nothing but system calls; it writes
-//! only to its plan and to the `errno` of the sleeping thread.
+//! It runs in the parent's memory, on a stack of its own, with the thread-local storage of a thread
+//! that goes on meanwhile. So it allocates nothing, takes no lock, cannot panic, touches nothing
+//! thread-local and calls nothing but system calls, and those not through the C library, whose
+//! functions set `errno`; it writes only to its plan.
 
 #![expect(unsafe_code, reason = "raw system calls in a child that shares the parent's memory")]
 
-use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use super::mask::KERNEL_SET_BYTES;
+use super::raw::call;
 
 /// The parts of the way to the program, for error messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +52,8 @@ pub(super) enum RawSource {
 /// Everything the child needs, prepared by the parent.
 #[derive(Debug)]
 pub(super) struct ChildPlan {
-    /// Set to 1 by the child as soon as it runs, so that other threads know that the pidfd is real.
-    pub(super) started: *const AtomicI32,
+    /// When it is about to execute the program, in nanoseconds of the monotonic clock; 0 before.
+    pub(super) executes: AtomicU64,
     /// Where it went wrong, a [`Step`]; 0 while nothing has.
     pub(super) failed_step: AtomicI32,
     /// The errno there.
@@ -80,24 +82,10 @@ const BIN_SH: *const c_char = c"/bin/sh".as_ptr();
 /// Machines without `sa_restorer` read less of it.
 static DEFAULT_ACTION: [u64; 4] = [0; 4];
 
-/// A call's result, or its errno.
-type Raw = Result<c_long, c_int>;
-
-fn check(result: c_long) -> Raw {
-    if result < 0 {
-        // SAFETY: the C library's errno location of the (sleeping) thread is always valid.
-        Err(unsafe { *libc::__errno_location() })
-    } else {
-        Ok(result)
-    }
-}
-
 /// Entry point of the child; does not return.
 pub(super) extern "C" fn child_main(plan: *mut c_void) -> c_int {
-    // SAFETY: the parent passes its plan, which nobody else touches until the child has left.
+    // SAFETY: the parent passes its plan, and keeps it until the child has left.
     let plan = unsafe { &*plan.cast::<ChildPlan>() };
-    // SAFETY: the parent's slot outlives the child's use of it.
-    unsafe { (*plan.started).store(1, Ordering::SeqCst) };
     let (step, errno) = match run(plan) {
         Ok(never) => match never {},
         Err(failure) => failure,
@@ -106,7 +94,7 @@ pub(super) extern "C" fn child_main(plan: *mut c_void) -> c_int {
     plan.failed_step.store(step as i32, Ordering::SeqCst);
     loop {
         // SAFETY: ends this process without running anything of the host.
-        unsafe { libc::syscall(libc::SYS_exit_group, 127) };
+        let _ = unsafe { call(libc::SYS_exit_group, [127]) };
     }
 }
 
@@ -119,7 +107,7 @@ fn run(plan: &ChildPlan) -> Result<Never, (Step, c_int)> {
         close_range(3, CLOSE_RANGE_UNSHARE).map_err(|errno| (Step::CloseDescriptors, errno))?;
     }
     // SAFETY: no memory is involved. It cannot fail for a child that has not executed yet.
-    unsafe { libc::syscall(libc::SYS_setpgid, 0, 0) };
+    let _ = unsafe { call(libc::SYS_setpgid, [0, 0]) };
     reset_dispositions();
     install(plan.stdio[0], 0).map_err(|errno| (Step::Stdin, errno))?;
     install(plan.stdio[1], 1).map_err(|errno| (Step::Output, errno))?;
@@ -128,17 +116,22 @@ fn run(plan: &ChildPlan) -> Result<Never, (Step, c_int)> {
         close_from_3(plan.has_close_range);
     }
     let empty: u64 = 0;
+    let set = (&raw const empty).expose_provenance();
     // SAFETY: points to a live set of the size that is passed.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &raw const empty,
-            0usize,
-            KERNEL_SET_BYTES,
-        );
-    }
+    let _ = unsafe {
+        call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as usize, set, 0, KERNEL_SET_BYTES])
+    };
+    plan.executes.store(now(), Ordering::SeqCst);
     Err((Step::Execute, execute(plan)))
+}
+
+/// Nanoseconds of the monotonic clock.
+fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let clock = libc::CLOCK_MONOTONIC as usize;
+    // SAFETY: the structure is live.
+    let _ = unsafe { call(libc::SYS_clock_gettime, [clock, (&raw mut time).expose_provenance()]) };
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
 /// Sets every signal to its default. All signals are blocked, so none is taken meanwhile;
@@ -147,17 +140,12 @@ fn reset_dispositions() {
     let mut signal = 1;
     while signal <= 64 {
         if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+            let action = (&raw const DEFAULT_ACTION).expose_provenance();
             // SAFETY: the action is a live, zeroed kernel structure, and the old one is not asked
             // for. The child has its own table of dispositions (no CLONE_SIGHAND).
-            unsafe {
-                libc::syscall(
-                    libc::SYS_rt_sigaction,
-                    signal,
-                    &raw const DEFAULT_ACTION,
-                    0usize,
-                    KERNEL_SET_BYTES,
-                );
-            }
+            let _ = unsafe {
+                call(libc::SYS_rt_sigaction, [signal as usize, action, 0, KERNEL_SET_BYTES])
+            };
         }
         signal += 1;
     }
@@ -171,7 +159,8 @@ fn install(source: RawSource, target: c_int) -> Result<(), c_int> {
         RawSource::Stdout => duplicate(1, target),
         RawSource::Inherited => {
             // SAFETY: fcntl without memory.
-            let kept = check(unsafe { libc::syscall(libc::SYS_fcntl, target, libc::F_SETFD, 0) });
+            let kept =
+                unsafe { call(libc::SYS_fcntl, [target as usize, libc::F_SETFD as usize, 0]) };
             match kept {
                 Ok(_) => Ok(()),
                 Err(_) => move_to(open(DEV_NULL, libc::O_RDWR)?, target),
@@ -182,9 +171,10 @@ fn install(source: RawSource, target: c_int) -> Result<(), c_int> {
 
 fn open(path: *const c_char, flags: c_int) -> Result<c_int, c_int> {
     // SAFETY: the path is a C string that the parent keeps alive.
-    let fd = check(unsafe {
-        libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags | libc::O_NOCTTY, 0)
-    })?;
+    let fd = unsafe {
+        let flags = (flags | libc::O_NOCTTY) as usize;
+        call(libc::SYS_openat, [libc::AT_FDCWD as usize, path.expose_provenance(), flags, 0])
+    }?;
     Ok(fd as c_int)
 }
 
@@ -196,18 +186,19 @@ fn move_to(fd: c_int, target: c_int) -> Result<(), c_int> {
     }
     duplicate(fd, target)?;
     // SAFETY: closes a descriptor of the child's own table.
-    unsafe { libc::syscall(libc::SYS_close, fd) };
+    let _ = unsafe { call(libc::SYS_close, [fd as usize]) };
     Ok(())
 }
 
 fn duplicate(fd: c_int, target: c_int) -> Result<(), c_int> {
     // SAFETY: no memory is involved; the table is the child's own by now.
-    check(unsafe { libc::syscall(libc::SYS_dup3, fd, target, 0) }).map(|_| ())
+    unsafe { call(libc::SYS_dup3, [fd as usize, target as usize, 0]) }.map(|_| ())
 }
 
 fn close_range(first: c_uint, flags: c_uint) -> Result<(), c_int> {
+    let arguments = [first as usize, c_uint::MAX as usize, flags as usize];
     // SAFETY: no memory is involved.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, c_uint::MAX, flags) }).map(|_| ())
+    unsafe { call(libc::SYS_close_range, arguments) }.map(|_| ())
 }
 
 /// Closes everything from 3 on in the child's own copy of the table.
@@ -226,19 +217,16 @@ fn close_from_3(has_close_range: bool) {
     let mut buffer = [0u64; 256];
     loop {
         // SAFETY: the buffer is live and its size is passed.
-        let filled = check(unsafe {
-            libc::syscall(
-                libc::SYS_getdents64,
-                directory,
-                &raw mut buffer,
-                std::mem::size_of_val(&buffer),
-            )
-        });
+        let filled = unsafe {
+            let (at, bytes) =
+                ((&raw mut buffer).expose_provenance(), std::mem::size_of_val(&buffer));
+            call(libc::SYS_getdents64, [directory as usize, at, bytes])
+        };
         let Ok(filled @ 1..) = filled else { break };
-        close_listed((&raw const buffer).cast::<u8>(), filled as usize, directory);
+        close_listed((&raw const buffer).cast::<u8>(), filled, directory);
     }
     // SAFETY: closes a descriptor of the child's own table.
-    unsafe { libc::syscall(libc::SYS_close, directory) };
+    let _ = unsafe { call(libc::SYS_close, [directory as usize]) };
 }
 
 /// Closes the descriptors named by the `linux_dirent64` records in `filled` bytes at `records`.
@@ -256,7 +244,7 @@ fn close_listed(records: *const u8, filled: usize, directory: c_int) {
         };
         if fd > 2 && fd != directory {
             // SAFETY: closes a descriptor of the child's own table.
-            unsafe { libc::syscall(libc::SYS_close, fd) };
+            let _ = unsafe { call(libc::SYS_close, [fd as usize]) };
         }
         if length == 0 {
             break;
@@ -289,14 +277,15 @@ fn close_one_by_one() {
     const MOST: u64 = 1 << 20;
     let mut limit = [0u64; 2];
     // SAFETY: prlimit64 writes two 64-bit numbers into the live array.
-    let read = check(unsafe {
-        libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, 0usize, &raw mut limit)
-    });
+    let read = unsafe {
+        let limit = (&raw mut limit).expose_provenance();
+        call(libc::SYS_prlimit64, [0, libc::RLIMIT_NOFILE as usize, 0, limit])
+    };
     let end = if read.is_ok() && limit[0] < MOST { limit[0] } else { MOST };
     let mut fd = 3;
     while fd < end {
         // SAFETY: closes a descriptor of the child's own table, if there is one.
-        unsafe { libc::syscall(libc::SYS_close, fd as c_int) };
+        let _ = unsafe { call(libc::SYS_close, [fd as usize]) };
         fd = fd.wrapping_add(1);
     }
 }
@@ -337,7 +326,12 @@ fn execute(plan: &ChildPlan) -> c_int {
 /// Executes; returns only with an errno.
 fn execve(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
     // SAFETY: NUL-terminated strings and NULL-terminated lists, kept alive by the parent.
-    match check(unsafe { libc::syscall(libc::SYS_execve, path, argv, envp) }) {
+    match unsafe {
+        call(
+            libc::SYS_execve,
+            [path.expose_provenance(), argv.expose_provenance(), envp.expose_provenance()],
+        )
+    } {
         Err(errno) => errno,
         // It does not return otherwise.
         Ok(_) => libc::EINVAL,

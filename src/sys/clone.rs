@@ -1,18 +1,20 @@
 //! Creating a child that shares the parent's memory until it executes its program.
 //!
-//! `CLONE_VM | CLONE_VFORK` makes the cost independent of the host's memory: no page table is
-//! copied. The child runs on a stack of its own, the calling thread sleeps until the child has
-//! executed or ended, and `CLONE_PIDFD` makes the child's pidfd visible to other threads before
-//! the child runs, so that an `execve` that hangs in the kernel can still be ended by them.
+//! `CLONE_VM` makes the cost independent of the host's memory: no page table is copied. Without
+//! `CLONE_VFORK` the calling thread does not wait for the execution, which a dead network file
+//! system can make long, so any thread can start programs. In exchange the child's stack and plan
+//! must live until it has left our memory, which `CLONE_CHILD_CLEARTID` tells.
 
 #![expect(unsafe_code, reason = "clone3 and clone have no safe interface")]
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use nix::errno::Errno;
+use parking_lot::Mutex;
 
 use super::child::{ChildPlan, child_main};
+use super::raw::LEAVES_ERRNO;
 
 /// `CLONE_PIDFD` of linux/sched.h.
 const CLONE_PIDFD: u64 = 0x1000;
@@ -29,9 +31,14 @@ static CLONE3_REFUSED: AtomicBool = AtomicBool::new(false);
 /// Whether clone refused `CLONE_PIDFD`.
 static PIDFD_REFUSED: AtomicBool = AtomicBool::new(false);
 
+/// Stacks that no child uses; the last one used is the next, because its pages are warm.
+static FREE: Mutex<Vec<Stack>> = Mutex::new(Vec::new());
+/// Stacks that are kept, each with a page or two that are touched.
+const MOST_FREE: usize = 64;
+
 /// A stack for children, with a guard page below. One child at a time uses it.
 #[derive(Debug)]
-pub(crate) struct Stack {
+pub(super) struct Stack {
     base: *mut c_void,
     bytes: usize,
 }
@@ -41,7 +48,7 @@ unsafe impl Send for Stack {}
 
 impl Stack {
     /// Maps a stack.
-    pub(crate) fn new() -> Result<Stack, Errno> {
+    fn new() -> Result<Stack, Errno> {
         let guard = 64 * 1024;
         let bytes = STACK_BYTES + guard;
         // SAFETY: a new private mapping is asked for; no existing memory is affected.
@@ -66,6 +73,20 @@ impl Stack {
         Ok(stack)
     }
 
+    /// A stack that was used before, or a new one.
+    pub(super) fn lease() -> Result<Stack, Errno> {
+        let used = FREE.lock().pop();
+        used.map_or_else(Stack::new, Ok)
+    }
+
+    /// Keeps the stack for the next child. None may run on it any more.
+    pub(super) fn give_back(self) {
+        let mut free = FREE.lock();
+        if free.len() < MOST_FREE {
+            free.push(self);
+        }
+    }
+
     fn top(&self) -> *mut c_void {
         // SAFETY: one past the end of the mapping, which is a valid address to compute.
         unsafe { self.base.byte_add(self.bytes) }
@@ -74,29 +95,43 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and no child runs on it: the borrow that `clone_child`
-        // takes ends only when the child has left our memory.
+        // SAFETY: the mapping is ours, and no child runs on it: who leases one keeps it until the
+        // child has left our memory.
         unsafe { libc::munmap(self.base, self.bytes) };
     }
 }
 
-/// Starts a child that runs [`child_main`] on `plan` and returns its pid once the child has left
-/// our memory. `pidfd` receives its pidfd before it runs, or stays as it is on kernels without.
+/// What the kernel writes on behalf of a child.
+#[derive(Debug)]
+pub(super) struct Marks {
+    /// The child's pidfd, before it runs; stays -1 on kernels without.
+    pub(super) pidfd: AtomicI32,
+    /// 1 until the child has left our memory; then 0.
+    pub(super) inside: AtomicU32,
+}
+
+/// Starts a child that runs [`child_main`] on `plan` and returns its pid, without waiting for it.
 ///
-/// Every signal but SIGCHLD must be blocked in the calling thread.
-pub(super) fn clone_child(
-    plan: &mut ChildPlan,
+/// # Safety
+/// Every signal but SIGCHLD must be blocked in the calling thread. What the three pointers lead to,
+/// and what the plan points to, must live and stay where it is until `inside` is 0, and nobody may
+/// write to it but through its atomics; if starting fails, no longer than this call.
+pub(super) unsafe fn clone_child(
+    plan: *mut ChildPlan,
     share_files: bool,
-    stack: &mut Stack,
-    pidfd: &AtomicI32,
+    stack: &Stack,
+    marks: &Marks,
 ) -> Result<i32, Errno> {
-    let mut flags = (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
+    let mut flags = (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
     if share_files {
         flags |= libc::CLONE_FILES as u64;
     }
+    if !LEAVES_ERRNO {
+        flags |= libc::CLONE_VFORK as u64;
+    }
     #[cfg(target_arch = "x86_64")]
     if !CLONE3_REFUSED.load(Ordering::Relaxed) {
-        match clone3(plan, flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND, stack, pidfd) {
+        match clone3(plan, flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND, stack, marks) {
             Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::E2BIG) => {
                 CLONE3_REFUSED.store(true, Ordering::Relaxed);
             }
@@ -104,12 +139,12 @@ pub(super) fn clone_child(
         }
     }
     if !PIDFD_REFUSED.load(Ordering::Relaxed) {
-        match clone_by_libc(plan, flags | CLONE_PIDFD, stack, pidfd) {
+        match clone_by_libc(plan, flags | CLONE_PIDFD, stack, marks) {
             Err(Errno::EINVAL) => PIDFD_REFUSED.store(true, Ordering::Relaxed),
             result => return result,
         }
     }
-    clone_by_libc(plan, flags, stack, pidfd)
+    clone_by_libc(plan, flags, stack, marks)
 }
 
 /// `struct clone_args` of linux/sched.h, in its first version (64 bytes, Linux 5.3).
@@ -127,16 +162,11 @@ struct CloneArgs {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn clone3(
-    plan: &mut ChildPlan,
-    flags: u64,
-    stack: &mut Stack,
-    pidfd: &AtomicI32,
-) -> Result<i32, Errno> {
+fn clone3(plan: *mut ChildPlan, flags: u64, stack: &Stack, marks: &Marks) -> Result<i32, Errno> {
     let arguments = CloneArgs {
         flags,
-        pidfd: pidfd.as_ptr() as u64,
-        child_tid: 0,
+        pidfd: marks.pidfd.as_ptr() as u64,
+        child_tid: marks.inside.as_ptr() as u64,
         parent_tid: 0,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.base as u64,
@@ -145,9 +175,9 @@ fn clone3(
     };
     let result: i64;
     // SAFETY: the child gets a stack of its own (page aligned, so aligned for the call), calls
-    // child_main, which never returns, and so never touches the frames of this function. The
-    // parent's thread sleeps meanwhile (CLONE_VFORK) and sees only rax, rcx and r11 changed.
-    // `plan` and `pidfd` outlive the child's use of them, because this function returns after it.
+    // child_main, which never returns, and so never touches the frames of this function; the
+    // parent's thread sees only rax, rcx and r11 changed. The plan and the marks live until the
+    // child has left, by the promise made to `clone_child`.
     unsafe {
         std::arch::asm!(
             "syscall",
@@ -162,7 +192,7 @@ fn clone3(
             in("rdi") &raw const arguments,
             in("rsi") std::mem::size_of::<CloneArgs>(),
             in("rdx") child_main as extern "C" fn(*mut c_void) -> c_int,
-            in("r8") std::ptr::from_mut(plan).cast::<c_void>(),
+            in("r8") plan.cast::<c_void>(),
             lateout("rcx") _,
             lateout("r11") _,
         );
@@ -175,22 +205,24 @@ fn clone3(
 }
 
 fn clone_by_libc(
-    plan: &mut ChildPlan,
+    plan: *mut ChildPlan,
     flags: u64,
-    stack: &mut Stack,
-    pidfd: &AtomicI32,
+    stack: &Stack,
+    marks: &Marks,
 ) -> Result<i32, Errno> {
     // The lower 32 bits hold every flag of the old call; the lowest byte is the exit signal.
     let flags = flags as c_int | libc::SIGCHLD;
     // SAFETY: as for clone3; the C library's wrapper calls child_main on the given stack. Without
-    // CLONE_PIDFD the pidfd pointer is not used.
+    // CLONE_PIDFD the pidfd pointer is not used, and the thread-local storage never is.
     let pid = unsafe {
         libc::clone(
             child_main,
             stack.top(),
             flags,
-            std::ptr::from_mut(plan).cast::<c_void>(),
-            pidfd.as_ptr(),
+            plan.cast::<c_void>(),
+            marks.pidfd.as_ptr(),
+            std::ptr::null_mut::<c_void>(),
+            marks.inside.as_ptr(),
         )
     };
     if pid < 0 { Err(Errno::last()) } else { Ok(pid) }

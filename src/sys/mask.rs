@@ -2,10 +2,11 @@
 //!
 //! Our threads block every signal, so that the host's signals keep going to the host's threads,
 //! and no handler of the host can run in a child that still shares the host's memory. The one
-//! exception is SIGCHLD, in [`let_sigchld_be_dropped`].
+//! exception is SIGCHLD, in [`drop_sigchld_if_ours`].
 
 #![expect(unsafe_code, reason = "rt_sigprocmask is called directly")]
 
+use std::cell::Cell;
 use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
@@ -32,8 +33,13 @@ fn change(how: libc::c_int, set: KernelSet) -> KernelSet {
     old
 }
 
-/// Blocks every signal in the calling thread for good.
+thread_local! {
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Blocks every signal in the calling thread, which is one of ours, for good.
 pub(crate) fn block_all_signals() {
+    IS_OURS.set(true);
     change(libc::SIG_SETMASK, !0);
 }
 
@@ -43,8 +49,12 @@ pub(crate) fn block_all_signals() {
 /// that started the child does not block it (`sig_ignored` of Linux's kernel/signal.c). Blocked,
 /// it interrupts some thread of the host for every command that ends: a wake-up for nothing, and
 /// EINTR for calls that are not restarted. A host that handles SIGCHLD is left to do so on its
-/// own threads. To be called before each start, because the host may change its mind.
-pub(crate) fn let_sigchld_be_dropped() {
+/// own threads, and the masks of its threads are left alone. To be called before each start,
+/// because the host may change its mind.
+pub(super) fn drop_sigchld_if_ours() {
+    if !IS_OURS.get() {
+        return;
+    }
     const SIGCHLD: KernelSet = 1 << (libc::SIGCHLD - 1);
     // SAFETY: an all-zero sigaction is valid.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

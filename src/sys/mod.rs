@@ -16,16 +16,16 @@ mod files;
 mod mask;
 mod pidfd;
 mod procfs;
+mod raw;
 mod spawn;
 
-pub(crate) use clone::Stack;
 pub(crate) use features::features;
 pub(crate) use files::{above_stdio, has_no_writer};
-pub(crate) use mask::{
-    block_all_signals, let_sigchld_be_dropped, with_signals_blocked, write_without_sigpipe,
-};
+pub(crate) use mask::{block_all_signals, with_signals_blocked, write_without_sigpipe};
 pub(crate) use pidfd::{
     ExitStatus, PidFd, WaitTarget, exit_info, kill, kill_group, poll_by_runtime, wait,
 };
 pub(crate) use procfs::{children, process_stat, processes, read_small};
-pub(crate) use spawn::{Plan, Slot, Source, SpawnFailure, Spawned, Step, StringTable, spawn};
+pub(crate) use spawn::{
+    NoProcess, Plan, Source, SpawnFailure, Spawned, Start, Step, StringTable, spawn,
+};

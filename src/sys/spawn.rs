@@ -3,18 +3,21 @@
 #![expect(unsafe_code, reason = "takes ownership of the pidfd and shares a plan with the child")]
 
 use std::ffi::{CString, c_char, c_int};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
 pub(crate) use super::child::Step;
 use super::child::{ChildPlan, RawSource};
-use super::clone::{Stack, clone_child};
+use super::clone::{Marks, Stack, clone_child};
 use super::features::features;
 use super::files::above_stdio;
-use super::pidfd::{PidFd, WaitTarget, wait};
+use super::mask::{drop_sigchld_if_ours, with_signals_blocked};
+use super::pidfd::PidFd;
 
 /// Strings for execve in one allocation.
 #[derive(Debug, Default)]
@@ -54,13 +57,14 @@ impl StringTable {
 }
 
 /// Where a standard descriptor of the child comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Source {
     /// The child opens this path with these flags: an open file description of its own.
     Open(CString, c_int),
     /// A descriptor of ours, which must be 3 or more.
     Descriptor(Arc<OwnedFd>),
     /// The host's own.
+    #[default]
     Inherited,
     /// stderr: the same as stdout.
     Stdout,
@@ -78,7 +82,7 @@ impl Source {
 }
 
 /// A program to start.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// Paths to try in order, as `execvp` tries the directories of PATH.
     pub(crate) candidates: StringTable,
@@ -88,33 +92,6 @@ pub(crate) struct Plan {
     pub(crate) environment: StringTable,
     /// stdin, stdout, stderr.
     pub(crate) stdio: [Source; 3],
-}
-
-/// What other threads may see of a spawn that is under way.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    pidfd: AtomicI32,
-    started: AtomicI32,
-}
-
-impl Slot {
-    /// A slot for one spawn.
-    pub(crate) fn new() -> Slot {
-        Slot { pidfd: AtomicI32::new(-1), started: AtomicI32::new(0) }
-    }
-
-    /// Sends a signal to the child of a spawn that has not returned yet, which the caller must
-    /// know (by a lock that the spawner takes afterwards). False when there is no child yet, or no
-    /// pidfd for it.
-    pub(crate) fn signal(&self, signal: c_int) -> bool {
-        // The child itself says that it runs: the kernel writes the number a moment before it is
-        // a descriptor, and might still fail.
-        if self.started.load(Ordering::SeqCst) == 0 {
-            return false;
-        }
-        let fd = self.pidfd.load(Ordering::SeqCst);
-        fd >= 0 && super::pidfd::send_signal_raw(fd, signal, 0).is_ok()
-    }
 }
 
 /// A started child.
@@ -135,47 +112,145 @@ pub(crate) enum SpawnFailure {
     Child(Step, Errno),
 }
 
-/// Starts a program and returns when it has been executed (or could not be).
+/// No process could be created.
+#[derive(Debug)]
+pub(crate) struct NoProcess {
+    /// Why.
+    pub(crate) errno: Errno,
+    /// For another attempt.
+    pub(crate) plan: Plan,
+}
+
+/// A program that is being started: what the child needs until it has left our memory, and what
+/// became of the start. Kept for ever if dropped earlier.
+#[derive(Debug)]
+pub(crate) struct Start(ManuallyDrop<Box<Memory>>);
+
+#[derive(Debug)]
+struct Memory {
+    plan: Plan,
+    /// Pointers into the plan, which [`ChildPlan`] points to.
+    _lists: [Vec<*const c_char>; 4],
+    child: ChildPlan,
+    marks: Marks,
+    stack: Option<Stack>,
+    begun: Duration,
+}
+
+// SAFETY: the pointers lead to what the same value owns. Only the child writes, to atomics and to
+// its part of the lists, which nobody else looks at.
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+impl Start {
+    /// Whether the child has left our memory: it has executed the program or ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.marks.inside.load(Ordering::SeqCst) == 0
+    }
+
+    /// Why the program was not executed; known when the start [is over](Start::is_over).
+    pub(crate) fn failure(&self) -> Option<SpawnFailure> {
+        let child = &self.0.child;
+        let step = Step::from_raw(child.failed_step.load(Ordering::SeqCst))?;
+        let errno = Errno::from_raw(child.failed_errno.load(Ordering::SeqCst));
+        Some(SpawnFailure::Child(step, errno))
+    }
+
+    /// From the beginning to the moment before the program was executed; zero if that was not
+    /// reached.
+    pub(crate) fn duration(&self) -> Duration {
+        let executes = Duration::from_nanos(self.0.child.executes.load(Ordering::SeqCst));
+        executes.saturating_sub(self.0.begun)
+    }
+
+    /// The plan, for another attempt; `None` while the child may still use it.
+    pub(crate) fn into_plan(mut self) -> Option<Plan> {
+        self.is_over().then(|| std::mem::take(&mut self.0.plan))
+    }
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        if !self.is_over() {
+            // Better to lose the memory than to take it from under a child in the kernel.
+            tracing::warn!("the start of a command hangs in the kernel; its memory is given up");
+            return;
+        }
+        // SAFETY: taken once, here, because `self` is not used after its drop.
+        let mut memory = unsafe { ManuallyDrop::take(&mut self.0) };
+        if let Some(stack) = memory.stack.take() {
+            stack.give_back();
+        }
+    }
+}
+
+/// Starts a program, without waiting for its execution: what is returned tells what becomes of it.
 ///
-/// Blocks for as long as the kernel needs for that. Other threads see the child in `slot`. The
-/// calling thread must block signals, or a handler of the host's could run in the child; SIGCHLD
-/// it may let through, because nobody sends that to a child that has none itself.
-pub(crate) fn spawn(plan: &Plan, stack: &mut Stack, slot: &Slot) -> Result<Spawned, SpawnFailure> {
-    let candidates: Vec<_> = plan.candidates.pointers(0).collect();
-    let argv: Vec<_> = plan.arguments.pointers(0).collect();
-    let envp: Vec<_> = plan.environment.pointers(0).collect();
-    let mut shell_argv = vec![c"/bin/sh".as_ptr(), std::ptr::null()];
-    shell_argv.extend(plan.arguments.pointers(1));
+/// May be called on any thread, and does not block: the kernel copies neither memory nor (if it
+/// has close_range, and no descriptor of ours is for the child) the table of open files.
+///
+/// # Errors
+/// When no process can be created.
+pub(crate) fn spawn(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
+    let stack = match Stack::lease() {
+        Ok(stack) => stack,
+        Err(errno) => return Err(Box::new(NoProcess { errno, plan })),
+    };
     // With the table shared until the child's first call the cost does not grow with the host's
     // open descriptors; but then no descriptor of the host is left for the child to use.
     let takes_descriptors = plan.stdio.iter().any(|s| matches!(s, Source::Descriptor(_)));
     let shares_files = features().close_range && !takes_descriptors;
-    let [stdin, stdout, stderr] = &plan.stdio;
-    let mut child = ChildPlan {
-        started: &raw const slot.started,
-        failed_step: AtomicI32::new(0),
-        failed_errno: AtomicI32::new(0),
-        candidates: candidates.as_ptr(),
-        argv: argv.as_ptr(),
-        shell_argv: shell_argv.as_mut_ptr(),
-        envp: envp.as_ptr(),
-        stdio: [stdin.raw(), stdout.raw(), stderr.raw()],
-        shares_files,
-        has_close_range: features().close_range,
+    let mut memory = Memory::new(plan, stack, shares_files);
+    let child = &raw mut memory.child;
+    drop_sigchld_if_ours();
+    let pid = with_signals_blocked(|| match &memory.stack {
+        // SAFETY: all signals are blocked; plan, lists, marks and stack are in the box, or owned by
+        // it, and stay until the child has left or there is none.
+        Some(stack) => unsafe { clone_child(child, shares_files, stack, &memory.marks) },
+        None => Err(Errno::ENOMEM),
+    });
+    let pid = match pid {
+        Ok(pid) => pid,
+        Err(errno) => return Err(Box::new(NoProcess { errno, plan: memory.plan })),
     };
-    let pid = clone_child(&mut child, shares_files, stack, &slot.pidfd)
-        .map_err(SpawnFailure::Clone)?;
-    let fd = slot.pidfd.load(Ordering::SeqCst);
+    let fd = memory.marks.pidfd.load(Ordering::SeqCst);
     let pidfd = (fd >= 0).then(|| {
-        // SAFETY: the kernel made this descriptor for us when it made the child; the slot only
-        // lends its number to others while this function runs.
+        // SAFETY: the kernel made this descriptor for us when it made the child.
         unsafe { OwnedFd::from_raw_fd(fd) }
     });
     let pidfd = pidfd.and_then(|fd| above_stdio(fd).ok()).map(PidFd::from);
-    let Some(step) = Step::from_raw(child.failed_step.load(Ordering::SeqCst)) else {
-        return Ok(Spawned { pid, pidfd });
-    };
-    // It has ended or is about to. ECHILD (a host that ignores SIGCHLD) is as good.
-    let _ = wait(WaitTarget::of(pid, pidfd.as_ref()), libc::WEXITED);
-    Err(SpawnFailure::Child(step, Errno::from_raw(child.failed_errno.load(Ordering::SeqCst))))
+    Ok((Spawned { pid, pidfd }, Start(ManuallyDrop::new(memory))))
+}
+
+impl Memory {
+    fn new(plan: Plan, stack: Stack, shares_files: bool) -> Box<Memory> {
+        let candidates: Vec<_> = plan.candidates.pointers(0).collect();
+        let argv: Vec<_> = plan.arguments.pointers(0).collect();
+        let envp: Vec<_> = plan.environment.pointers(0).collect();
+        let mut shell_argv = vec![c"/bin/sh".as_ptr(), std::ptr::null()];
+        shell_argv.extend(plan.arguments.pointers(1));
+        let [stdin, stdout, stderr] = &plan.stdio;
+        let child = ChildPlan {
+            executes: AtomicU64::new(0),
+            failed_step: AtomicI32::new(0),
+            failed_errno: AtomicI32::new(0),
+            candidates: candidates.as_ptr(),
+            argv: argv.as_ptr(),
+            shell_argv: shell_argv.as_mut_ptr(),
+            envp: envp.as_ptr(),
+            stdio: [stdin.raw(), stdout.raw(), stderr.raw()],
+            shares_files,
+            has_close_range: features().close_range,
+        };
+        let marks = Marks { pidfd: AtomicI32::new(-1), inside: AtomicU32::new(1) };
+        let lists = [candidates, argv, envp, shell_argv];
+        Box::new(Memory { plan, _lists: lists, child, marks, stack: Some(stack), begun: now() })
+    }
+}
+
+/// The monotonic clock.
+fn now() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+        .map_or(Duration::ZERO, Duration::from)
 }

@@ -113,7 +113,7 @@ pub(crate) fn settle() {
     eventually("no run goes on", || {
         call_directories().is_empty()
             // A thread gets its name when it first runs.
-            && threads().len() >= 4
+            && threads().len() >= 3
             && !descriptors().iter().any(|fd| fd.contains("memfd:") || fd.contains("pidfd"))
     });
 }
