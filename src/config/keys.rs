@@ -47,7 +47,7 @@ pub const KEYS: &[Key] = &[
     isolator(
         "isolator_usage_cache_ttl",
         "1s",
-        "how long a usage or status value is served from the cache (jittered by 10 %); 0 turns the cache off",
+        "how long a usage or status value is served from the cache (less by up to a tenth, the first value of a container by up to a half, so that containers drift apart); 0 turns the cache off",
     ),
     isolator(
         "isolator_usage_stale_ttl",

@@ -24,7 +24,7 @@ use crate::call::{Answer, Commands, Completion, InputValue};
 use crate::config::{Config, ConfigError};
 use crate::event::{Event, ModuleKind, Output};
 use crate::schema::{self, MessageType};
-use crate::usage::Policy;
+use crate::usage::{Pacer, Policy};
 
 use crate::container::ContainerId;
 use context::{Context, Places};
@@ -47,6 +47,7 @@ struct Inner {
     contexts: DashMap<Arc<[u8]>, Arc<Context>>,
     store: Store,
     policy: Policy,
+    pacer: Pacer,
     kept_inputs: Arc<Places>,
     id_type: MessageType,
     config_type: MessageType,
@@ -75,6 +76,7 @@ impl Isolator {
                 contexts: DashMap::new(),
                 store: Store::new(&config.state_dir, &config.module_name),
                 policy: Policy::from(config.cache),
+                pacer: Pacer::new(config.cache.ttl, config.cache.stale_while_revalidate),
                 kept_inputs: Places::new(KEPT_INPUTS),
                 id_type: find("mesos.ContainerID")?,
                 config_type: find("mesos.slave.ContainerConfig")?,

@@ -95,9 +95,9 @@ impl Inner {
         context.usage.has_value()
     }
 
-    /// Starts a run that nobody waits for. Making its files takes some ten times as long as the
-    /// answer took, so the caller's thread is spared that: an agent asks for all its containers in
-    /// one go, and those behind would wait.
+    /// Starts a run that nobody waits for: on the runtime, because making its files takes some ten
+    /// times as long as the answer took, and an agent asks for all its containers in one go; and
+    /// when it is its turn.
     fn refresh_behind(
         self: &Arc<Self>,
         command: &Arc<Command>,
@@ -105,7 +105,16 @@ impl Inner {
         flight: Flight<Waiter>,
     ) {
         let (inner, command) = (self.clone(), command.clone());
+        let now = Instant::now();
+        let start = match command.row.event {
+            // One run refreshes everything that is due.
+            Event::UsageBatch => now,
+            _ => self.pacer.start(now, self.contexts.len()),
+        };
         self.commands.runner.handle().spawn(async move {
+            if start > now {
+                tokio::time::sleep_until(start.into()).await;
+            }
             inner.refresh(&command, &context, flight);
         });
     }

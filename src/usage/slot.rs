@@ -33,13 +33,19 @@ use crate::event::OutcomeKind;
 /// A failure is not retried for this long at most (less when the TTL is less).
 const MAX_FAILURE_LIFE: Duration = Duration::from_secs(1);
 
+/// The part by which lives are shortened at most, so that values drift apart.
+const SHORTENING: f64 = 0.1;
+/// The same for the first value of a container: after a restart of the agent all containers get
+/// theirs at once, and would go on to be refreshed in bursts for minutes.
+const FIRST_SHORTENING: f64 = 0.5;
+
 /// How long values live.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     ttl: Duration,
     stale_ttl: Duration,
     stale_while_revalidate: Duration,
-    /// Whether lives are shortened by up to a tenth, so that values drift apart.
+    /// Whether lives are shortened by a random part, so that values drift apart.
     jitter: bool,
 }
 
@@ -272,15 +278,17 @@ impl<W> Slot<W> {
             Ok(value) => {
                 // An empty answer is an answer: it is kept like any other.
                 let bytes = value.clone().unwrap_or_else(|| Arc::from([]));
-                let fresh_until = now + state.life(policy, policy.ttl);
                 let entered = state.good.is_none();
+                let shortening = if entered { FIRST_SHORTENING } else { SHORTENING };
+                let fresh_until = now + state.life(policy, policy.ttl, shortening);
                 state.good = Some(Good { bytes, since: now, fresh_until });
                 state.failed = None;
                 Delivery { value, outcome: OutcomeKind::Ok, stale: false, entered, waiters }
             }
             Err(outcome) => {
                 let life = policy.ttl.min(MAX_FAILURE_LIFE);
-                state.failed = Some(Failed { outcome, until: now + state.life(policy, life) });
+                let until = now + state.life(policy, life, SHORTENING);
+                state.failed = Some(Failed { outcome, until });
                 let value = state.last_good(policy, now);
                 Delivery { stale: value.is_some(), value, outcome, entered: false, waiters }
             }
@@ -298,7 +306,8 @@ impl<W> State<W> {
         self.good.as_ref().filter(young).map(|good| good.bytes.clone())
     }
 
-    fn life(&mut self, policy: Policy, life: Duration) -> Duration {
+    /// `life`, shortened by a random part of up to `most`.
+    fn life(&mut self, policy: Policy, life: Duration, most: f64) -> Duration {
         if !policy.jitter {
             return life;
         }
@@ -306,7 +315,7 @@ impl<W> State<W> {
         self.seed ^= self.seed << 13;
         self.seed ^= self.seed >> 17;
         self.seed ^= self.seed << 5;
-        life.mul_f64(1.0 - f64::from(self.seed % 1024) / 10_240.0)
+        life.mul_f64(1.0 - most * f64::from(self.seed % 1024) / 1024.0)
     }
 }
 

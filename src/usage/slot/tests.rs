@@ -50,10 +50,26 @@ fn a_value_is_fresh_for_nine_tenths_to_all_of_its_ttl() {
     for seed in 0..200 {
         let (slot, now) = (Arc::new(Slot::new(seed)), Instant::now());
         lead(slot.lookup(policy(), now, 1)).finish(Ok(value("a")), now);
+        let now = now + TTL;
+        lead(slot.lookup(policy(), now, 2)).finish(Ok(value("b")), now);
         let early = now + TTL * 9 / 10 - Duration::from_millis(1);
-        assert!(answer(slot.lookup(policy(), early, 2)).3.is_none(), "seed {seed}");
-        drop(lead(slot.lookup(policy(), now + TTL, 3)));
+        assert!(answer(slot.lookup(policy(), early, 3)).3.is_none(), "seed {seed}");
+        drop(lead(slot.lookup(policy(), now + TTL, 4)));
     }
+}
+
+#[test]
+fn first_values_of_the_same_moment_drift_apart_at_once() {
+    let now = Instant::now();
+    let mut due = [0; 10];
+    for seed in 0..1000 {
+        let slot = Arc::new(Slot::new(seed));
+        lead(slot.lookup(policy(), now, 1)).finish(Ok(value("a")), now);
+        let is_fresh = |tenth: &u32| slot.fresh(now + TTL * *tenth / 10).is_some();
+        due[(0..10).take_while(is_fresh).count() - 1] += 1;
+    }
+    assert_eq!(due[..5], [0; 5], "at least half of the TTL");
+    assert!(due[5..].iter().all(|count| (100..=300).contains(count)), "{due:?}");
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! The moments at which values are refreshed that nobody waits for.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// Spreads refreshes: those that come together, as containers' values expire or an agent asks for
+/// all of them, would otherwise keep every processor busy for a moment, and the agent's own threads
+/// waiting.
+#[derive(Debug)]
+pub struct Pacer {
+    /// In which all containers are to be refreshed once.
+    period: Duration,
+    next: Mutex<Option<Instant>>,
+}
+
+impl Pacer {
+    /// For values that live for `ttl` and are answered for `grace` longer: they are all refreshed
+    /// within a quarter of the shorter, so that a paced refresh is never too late.
+    pub fn new(ttl: Duration, grace: Duration) -> Pacer {
+        Pacer { period: ttl.min(grace) / 4, next: Mutex::new(None) }
+    }
+
+    /// When a refresh that is asked for at `now` is to start, one of `containers` that may need
+    /// one.
+    pub fn start(&self, now: Instant, containers: usize) -> Instant {
+        let pause = self.period / u32::try_from(containers).unwrap_or(u32::MAX).max(1);
+        let mut next = self.next.lock();
+        let latest = now + self.period;
+        let start = next.map_or(now, |next| next.clamp(now, latest));
+        *next = Some(start + pause);
+        start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_single_refresh_starts_at_once() {
+        let (pacer, now) = (Pacer::new(SECOND, SECOND * 2), Instant::now());
+        assert_eq!(pacer.start(now, 200), now);
+        let later = now + SECOND;
+        assert_eq!(pacer.start(later, 200), later);
+    }
+
+    #[test]
+    fn a_burst_is_spread_over_a_quarter_of_the_ttl_and_no_more() {
+        let (pacer, now) = (Pacer::new(SECOND, SECOND * 2), Instant::now());
+        let starts: Vec<_> = (0..200).map(|_| pacer.start(now, 200) - now).collect();
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == SECOND / 800));
+        assert_eq!(starts[199], SECOND / 800 * 199);
+        // More than there are containers: the number was too low, or they come again.
+        let late = (0..300).map(|_| pacer.start(now, 200) - now).max();
+        assert_eq!(late, Some(SECOND / 4));
+    }
+
+    #[test]
+    fn a_short_time_after_the_ttl_counts() {
+        let pacer = Pacer::new(SECOND * 60, Duration::from_millis(100));
+        let now = Instant::now();
+        pacer.start(now, 10);
+        assert_eq!(pacer.start(now, 10) - now, Duration::from_micros(2500));
+        let without = Pacer::new(SECOND, Duration::ZERO);
+        without.start(now, 10);
+        assert_eq!(without.start(now, 10), now);
+    }
+}
