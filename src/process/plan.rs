@@ -136,7 +136,7 @@ fn quote(path: &[u8]) -> Vec<u8> {
 }
 
 fn run_environment(request: &Request, deadline: Option<Instant>) -> Result<StringTable, Refusal> {
-    let until = deadline.and_then(unix_seconds);
+    let until = deadline.and_then(|deadline| unix_seconds(deadline, Instant::now()));
     let values = [
         Some(request.spec.event.label()),
         Some(&*request.spec.module),
@@ -171,9 +171,9 @@ fn environment(
     Ok(table)
 }
 
-/// The deadline on the wall clock, as Unix seconds with milliseconds.
-pub(crate) fn unix_seconds(deadline: Instant) -> Option<String> {
-    let remaining = deadline.saturating_duration_since(Instant::now());
+/// The deadline on the wall clock, as Unix seconds with milliseconds, if it is `now`.
+pub(crate) fn unix_seconds(deadline: Instant, now: Instant) -> Option<String> {
+    let remaining = deadline.saturating_duration_since(now);
     let at = SystemTime::now().checked_add(remaining)?.duration_since(UNIX_EPOCH).ok()?;
     Some(format!("{}.{:03}", at.as_secs(), at.subsec_millis()))
 }

@@ -56,12 +56,17 @@ pub(super) fn drop_sigchld_if_ours() {
         return;
     }
     const SIGCHLD: KernelSet = 1 << (libc::SIGCHLD - 1);
+    let unhandled = matches!(disposition(libc::SIGCHLD), Some(libc::SIG_DFL | libc::SIG_IGN));
+    change(libc::SIG_SETMASK, if unhandled { !SIGCHLD } else { !0 });
+}
+
+/// What the host does with a signal: `SIG_DFL`, `SIG_IGN` or a handler.
+fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
     // SAFETY: an all-zero sigaction is valid.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: only asks; the structure is live.
-    let known = unsafe { libc::sigaction(libc::SIGCHLD, std::ptr::null(), &raw mut action) } == 0;
-    let handled = !matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
-    change(libc::SIG_SETMASK, if known && !handled { !SIGCHLD } else { !0 });
+    let known = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } == 0;
+    known.then_some(action.sa_sigaction)
 }
 
 /// Runs `action` with every signal blocked in the calling thread, and restores the mask: threads
@@ -80,6 +85,9 @@ pub(crate) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
 /// `write(2)` to a pipe without the SIGPIPE that a host with the default disposition would die of.
 pub(crate) fn write_without_sigpipe(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
     const SIGPIPE: KernelSet = 1 << (libc::SIGPIPE - 1);
+    if disposition(libc::SIGPIPE) == Some(libc::SIG_IGN) {
+        return nix::unistd::write(fd, bytes);
+    }
     with_signals_blocked(|| {
         let written = nix::unistd::write(fd, bytes);
         if written == Err(Errno::EPIPE) {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use parking_lot::Mutex;
 
 use crate::process::Attached;
 use crate::sys;
@@ -22,6 +23,10 @@ use super::talk::{CLOSING, Loss, check_size, complete};
 
 /// Read at a time.
 const CHUNK: usize = 16 * 1024;
+/// Milliseconds between two looks whether a worker that is silent still lives.
+const LOOK_AT_PIDFD: u16 = 50;
+/// A larger request's buffer is not kept.
+const MOST_KEPT: usize = 64 * 1024;
 
 /// Copies of the descriptors of one worker.
 pub(super) struct Direct {
@@ -31,6 +36,23 @@ pub(super) struct Direct {
     pub(super) pid: i32,
     ids: Arc<AtomicU64>,
     max_output: usize,
+    /// What was written and what is read, kept for the next exchange. There is one at a time.
+    buffers: Mutex<Buffers>,
+}
+
+#[derive(Default)]
+struct Buffers {
+    line: Vec<u8>,
+    chunk: Vec<u8>,
+}
+
+/// The time of an exchange.
+#[derive(Clone, Copy)]
+pub(super) struct Time<'a> {
+    pub(super) now: Instant,
+    pub(super) deadline: Option<Instant>,
+    /// The deadline as the worker is told it.
+    pub(super) until: Option<&'a str>,
 }
 
 /// Why there is no answer.
@@ -48,7 +70,8 @@ impl Direct {
         max_output: usize,
     ) -> Option<Direct> {
         let [stdin, stdout, pidfd] = attached.descriptors()?;
-        Some(Direct { stdin, stdout, pidfd, pid: attached.pid(), ids, max_output })
+        let buffers = Mutex::new(Buffers { line: Vec::new(), chunk: vec![0; CHUNK] });
+        Some(Direct { stdin, stdout, pidfd, pid: attached.pid(), ids, max_output, buffers })
     }
 
     /// Sends a request and waits for its answer. Blocks until then, the deadline, or the worker's
@@ -56,15 +79,18 @@ impl Direct {
     pub(super) fn exchange(
         &self,
         event: &str,
-        until: Option<&str>,
+        time: Time<'_>,
         input: &[u8],
-        deadline: Option<Instant>,
     ) -> Result<Reply, Failure> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut line = Vec::with_capacity(input.len() + 128);
-        request(&mut line, id, event, until, input);
+        let mut buffers = self.buffers.lock();
+        let Buffers { line, chunk } = &mut *buffers;
+        request(line, id, event, time.until, input);
         let mut written = 0;
-        let answer = self.converse(&line, &mut written, deadline);
+        let answer = self.converse(line, chunk, &mut written, time);
+        if line.capacity() > MOST_KEPT {
+            *line = Vec::new();
+        }
         let reply = answer
             .and_then(|line| read_answer(&line, id).map_err(Loss::Protocol))
             .and_then(|reply| check_size(reply, self.max_output));
@@ -74,11 +100,12 @@ impl Direct {
     fn converse(
         &self,
         line: &[u8],
+        chunk: &mut [u8],
         written: &mut usize,
-        deadline: Option<Instant>,
+        time: Time<'_>,
     ) -> Result<Vec<u8>, Loss> {
-        let mut chunk = [0; CHUNK];
-        match nix::unistd::read(&self.stdout, &mut chunk) {
+        let mut now = Some(time.now);
+        match nix::unistd::read(&self.stdout, chunk) {
             Ok(0) => return Err(self.closed("stdout")),
             Ok(count) => {
                 let said = shown(&chunk[..count]);
@@ -91,9 +118,9 @@ impl Direct {
         let mut heard = Vec::new();
         loop {
             self.write(line, written)?;
-            let ended = self.wait(*written < line.len(), deadline)?;
+            let ended = self.wait(*written < line.len(), now.take(), time.deadline)?;
             loop {
-                match nix::unistd::read(&self.stdout, &mut chunk) {
+                match nix::unistd::read(&self.stdout, chunk) {
                     Ok(0) => return Err(self.closed("stdout")),
                     Ok(count) => {
                         let from = heard.len();
@@ -131,32 +158,46 @@ impl Direct {
     }
 
     /// Waits until something can be done; whether the worker has ended.
-    fn wait(&self, writes: bool, deadline: Option<Instant>) -> Result<bool, Loss> {
+    ///
+    /// Its pidfd is looked at only now and then: an end mostly closes stdout too, and is noticed
+    /// by that, and each descriptor more to wait for costs time in every call.
+    ///
+    /// `now` is passed on where it is known already: in a call of some 10 µs, a clock counts.
+    fn wait(
+        &self,
+        writes: bool,
+        mut now: Option<Instant>,
+        deadline: Option<Instant>,
+    ) -> Result<bool, Loss> {
         loop {
-            let timeout = match deadline {
-                None => PollTimeout::NONE,
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Err(Loss::Timeout);
-                    }
-                    // Rounded up, so that it does not turn in circles in the last millisecond.
-                    let milliseconds = left.as_millis().saturating_add(1);
-                    PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
+            let mut timeout = LOOK_AT_PIDFD;
+            if let Some(deadline) = deadline {
+                let now = now.take().unwrap_or_else(Instant::now);
+                let left = deadline.saturating_duration_since(now);
+                if left.is_zero() {
+                    return Err(Loss::Timeout);
                 }
-            };
+                // Rounded up, so that it does not turn in circles in the last millisecond.
+                let milliseconds = u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX);
+                timeout = timeout.min(milliseconds);
+            }
             let mut fds = [
                 PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.stdin.as_fd(), PollFlags::POLLOUT),
             ];
-            let count = if writes { 3 } else { 2 };
+            let count = if writes { 2 } else { 1 };
             match poll(&mut fds[..count], timeout) {
-                Ok(1..) => return Ok(fds[1].any().unwrap_or(true)),
+                Ok(1..) => return Ok(false),
+                Ok(_) if self.has_ended() => return Ok(true),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Loss::Protocol(format!("cannot be waited for: {errno}"))),
             }
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..))
     }
 
     /// What a closed pipe means: mostly that it is about to end.

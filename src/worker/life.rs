@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::event::OutcomeKind;
 use crate::metrics::WorkerRestart;
-use crate::process::{End, Input, Kills, RunReport, Timings, unix_seconds};
+use crate::process::{End, Input, Kills, Request, RunReport, Timings, unix_seconds};
 use crate::sys::ExitStatus;
 
 use super::direct::{Direct, Failure};
@@ -237,27 +237,28 @@ async fn answer(
     let input = match text(&source) {
         Ok(input) => input,
         Err(message) => {
-            let mut report = blank(OutcomeKind::SpawnError, &job, queued);
+            let mut report = blank(OutcomeKind::SpawnError, &job.request, queued);
             report.message = message;
             job.done.answer(report);
             return Ok(());
         }
     };
-    let deadline = job.request.deadline(Instant::now());
+    let now = Instant::now();
+    let deadline = job.request.deadline(now);
     let pid = talk.attached.pid();
     let cancel = job.cancel.clone();
     let limits =
         Limits { deadline, stop: &pool.stop, cancel: cancel.as_ref(), grace: spec.kill_grace };
-    let until = deadline.and_then(unix_seconds);
+    let until = deadline.and_then(|deadline| unix_seconds(deadline, now));
     let on_cancel = || {
-        let mut report = blank(OutcomeKind::Cancelled, &job, queued);
+        let mut report = blank(OutcomeKind::Cancelled, &job.request, queued);
         report.pid = Some(pid);
         report.message = "the call was withdrawn".to_owned();
         job.done.answer(report);
     };
     let label = spec.event.label();
     let reply = talk.exchange(label, until.as_deref(), &input, limits, on_cancel).await;
-    let mut report = blank(OutcomeKind::Ok, &job, queued);
+    let mut report = blank(OutcomeKind::Ok, &job.request, queued);
     report.pid = Some(pid);
     match reply {
         Ok(reply) => report = settled(report, reply),
@@ -300,8 +301,8 @@ pub(super) fn text(input: &Input) -> Result<std::borrow::Cow<'_, [u8]>, String> 
 }
 
 /// A report of a worker's request up to now.
-pub(super) fn blank(outcome: OutcomeKind, job: &Job, queued: Duration) -> RunReport {
-    let total = job.request.submitted.elapsed();
+pub(super) fn blank(outcome: OutcomeKind, request: &Request, queued: Duration) -> RunReport {
+    let total = request.submitted.elapsed();
     let timings = Timings { queued, spawn: Duration::ZERO, total };
     RunReport { by_worker: true, ..RunReport::without_process(outcome, String::new(), timings) }
 }
@@ -343,7 +344,7 @@ async fn end(
                 ended.count_kill(pool);
                 Some(format!("{}{}", describe(&loss), ended.details()))
             } else {
-                let report = blank(OutcomeKind::WorkerProtocol, &job, queued);
+                let report = blank(OutcomeKind::WorkerProtocol, &job.request, queued);
                 job.done.answer(ended.report(report, &loss, pool));
                 None
             };

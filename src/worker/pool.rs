@@ -14,7 +14,7 @@ use crate::process::{
     answer_blocking, answer_later, cancelled, sleep_until, unix_seconds, waited_since,
 };
 
-use super::direct::{Direct, Failure};
+use super::direct::{Direct, Failure, Time};
 use super::identity::identify;
 use super::life::{blank, keep, settled, text};
 
@@ -106,31 +106,50 @@ struct Lent {
 }
 
 impl Lent {
-    /// Makes the call, on this thread; a lost worker is left to its task, which answers then.
-    fn converse(self, mut job: Job) {
+    /// Makes the call, on this thread.
+    fn converse(self, request: Request) -> Result<RunReport, Box<Unfinished>> {
         let spec = &self.pool.settings.spec;
-        let queued = job.request.submitted.elapsed();
-        let deadline = job.request.deadline(Instant::now());
-        let until = deadline.and_then(unix_seconds);
-        let source = job.request.input.clone();
-        let input = match text(&source) {
+        let now = Instant::now();
+        let queued = now.saturating_duration_since(request.submitted);
+        let deadline = request.deadline(now);
+        let until = deadline.and_then(|deadline| unix_seconds(deadline, now));
+        let input = match text(&request.input) {
             Ok(input) => input,
             Err(message) => {
-                let report = blank(OutcomeKind::SpawnError, &job, queued);
-                return job.done.answer(RunReport { message, ..report });
+                let report = blank(OutcomeKind::SpawnError, &request, queued);
+                return Ok(RunReport { message, ..report });
             }
         };
         let event = spec.event.label();
-        job.request.started();
-        match self.direct.exchange(event, until.as_deref(), &input, deadline) {
+        request.started();
+        let time = Time { now, deadline, until: until.as_deref() };
+        match self.direct.exchange(event, time, &input) {
             Ok(reply) => {
-                let report = settled(blank(OutcomeKind::Ok, &job, queued), reply);
-                let pid = Some(self.direct.pid);
-                drop(self);
-                job.done.answer(RunReport { pid, ..report });
+                let report = settled(blank(OutcomeKind::Ok, &request, queued), reply);
+                Ok(RunReport { pid: Some(self.direct.pid), ..report })
             }
-            Err(failure) => self.seat.loan.lock().failed = Some((failure, job, queued)),
+            Err(failure) => {
+                drop(input);
+                Err(Box::new(Unfinished { lent: self, failure, request, queued }))
+            }
         }
+    }
+}
+
+/// A request with which a lent worker was lost.
+struct Unfinished {
+    lent: Lent,
+    failure: Failure,
+    request: Request,
+    queued: Duration,
+}
+
+impl Unfinished {
+    /// Leaves worker and request to the worker's task, which answers it.
+    fn leave(self, done: Done) {
+        let Unfinished { lent, failure, request, queued } = self;
+        let job = Job { request, cancel: None, done };
+        lent.seat.loan.lock().failed = Some((failure, job, queued));
     }
 }
 
@@ -273,11 +292,16 @@ impl WorkerPool {
     /// [`Runner::run_blocking`] does. For hooks, if a worker is idle, the calling thread talks to it
     /// itself.
     pub fn run_blocking(&self, request: Request) -> RunReport {
-        let lent = self.shared.lend();
-        answer_blocking(request, |request, done| match lent {
-            Some(lent) => lent.converse(Job { request, cancel: None, done: Done::new(done) }),
-            None => self.submit(request, None, done),
-        })
+        let Some(lent) = self.shared.lend() else {
+            return answer_blocking(request, |request, done| self.submit(request, None, done));
+        };
+        match lent.converse(request) {
+            Ok(report) => report,
+            Err(unfinished) => {
+                let request = unfinished.request.clone();
+                answer_blocking(request, |_, done| unfinished.leave(Done::new(done)))
+            }
+        }
     }
 }
 

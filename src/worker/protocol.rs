@@ -38,9 +38,13 @@ pub(super) fn request(
     input: &[u8],
 ) {
     line.clear();
-    line.extend_from_slice(format!("{{\"id\":{id},\"event\":\"{event}\",").as_bytes());
-    if let Some(deadline) = deadline {
-        line.extend_from_slice(format!("\"deadline\":{deadline},").as_bytes());
+    line.extend_from_slice(b"{\"id\":");
+    line.extend_from_slice(id.to_string().as_bytes());
+    for part in [",\"event\":\"", event, "\","] {
+        line.extend_from_slice(part.as_bytes());
+    }
+    for part in deadline.map(|it| ["\"deadline\":", it, ","]).into_iter().flatten() {
+        line.extend_from_slice(part.as_bytes());
     }
     line.extend_from_slice(b"\"input\":");
     let from = line.len();
