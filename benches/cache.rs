@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -70,17 +70,28 @@ fn id(number: usize) -> Vec<u8> {
     [&[0x0a, text.len() as u8], text.as_bytes()].concat()
 }
 
-fn isolator(directory: &Path, ttl: &str) -> Isolator {
-    let script = directory.join("trivial");
-    std::fs::write(&script, "#!/bin/sh\nprintf '{}' >\"$2\"\n").expect("the script");
+/// The path of a shell script.
+fn script(directory: &Path, text: &str) -> String {
+    let script = directory.join("script");
+    std::fs::write(&script, format!("#!/bin/sh\n{text}\n")).expect("the script");
     std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("its mode");
+    script.display().to_string()
+}
+
+fn isolator(directory: &Path, ttl: &str) -> Isolator {
+    let trivial = script(directory, "printf '{}' >\"$2\"");
+    create(directory, ttl, ("isolator_usage_command", &trivial))
+}
+
+fn create(directory: &Path, ttl: &str, command: (&str, &str)) -> Isolator {
+    let directory = directory.display().to_string();
     let parameters = [
-        ("module_name", format!("bench-{ttl}")),
-        ("state_dir", directory.display().to_string()),
-        ("isolator_usage_command", script.display().to_string()),
-        ("isolator_usage_cache_ttl", ttl.to_owned()),
+        ("module_name", "bench"),
+        ("state_dir", &directory),
+        ("isolator_usage_cache_ttl", ttl),
+        command,
     ];
-    let parameters = parameters.map(|(key, value)| (key.to_owned(), value));
+    let parameters = parameters.map(|(key, value)| (key.to_owned(), value.to_owned()));
     Isolator::create(&parameters).expect("the parameters are right")
 }
 
@@ -178,10 +189,50 @@ fn misses(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Many containers whose usage one run gives, all called at once.
+fn batches(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut group = criterion.benchmark_group("batch");
+    group.sample_size(20);
+    for containers in [10, 1_000] {
+        let ids: Vec<_> = (0..containers).map(id).collect();
+        let answer: Vec<_> = ids
+            .iter()
+            .map(|id| {
+                let text = String::from_utf8_lossy(&id[2..]);
+                format!("\"{text}\":{{\"cpus_user_time_secs\":31.5,\"mem_rss_bytes\":734003200}}")
+            })
+            .collect();
+        let file = directory.path().join("answer");
+        std::fs::write(&file, format!("{{{}}}", answer.join(","))).expect("the answer");
+        let script = script(directory.path(), &format!("cat {} >\"$2\"", file.display()));
+        let isolator = create(directory.path(), "1hrs", ("isolator_usage_batch_command", &script));
+        let slices: Vec<&[u8]> = ids.iter().map(Vec::as_slice).collect();
+        group.bench_function(format!("{containers}_containers"), |b| {
+            b.iter_custom(|times| {
+                (0..times)
+                    .map(|_| {
+                        ids.iter().for_each(|id| introduce(&isolator, id));
+                        let start = Instant::now();
+                        wait(&isolator, &slices);
+                        let took = start.elapsed();
+                        for id in &ids {
+                            let values = [InputValue::Absent, InputValue::Message(id)];
+                            isolator.call(Event::Cleanup, &values, Box::new(drop));
+                        }
+                        took
+                    })
+                    .sum()
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group!(
     name = at_once;
     config = Criterion::default().with_measurement(ThreadTime);
     targets = hits
 );
-criterion_group!(waiting, misses);
+criterion_group!(waiting, misses, batches);
 criterion_main!(at_once, waiting);

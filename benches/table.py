@@ -93,6 +93,10 @@ def cache(table):
     table.add("cache: a miss", miss / 1e3, "us")
     stampede = table.criterion("cache", "stampede/100_calls")
     table.add("cache: 100 callers of one container to one miss", stampede / miss, "x")
+    for containers in (10, 1000):
+        batch = table.criterion("batch", f"{containers}_containers")
+        table.add(f"batch: {containers:,} containers in one run to as many misses",
+                  batch / (miss * containers), "x")
 
 
 def metrics(table):

@@ -5,7 +5,10 @@
 //! * A Python worker through the pool, next to starting the same program for each call.
 //!
 //! The sides alternate in short slices, so that what else goes on in the machine hits all; the
-//! results are medians of the rounds' ratios. Usage: `cargo bench --bench worker [-- rounds]`.
+//! results are medians of the rounds' ratios. Everything runs on one processor: a round trip is two
+//! switches, and where there are several, chance decides whether the two ends share one (7 µs) or
+//! each wakes another (70 µs). Usage: `cargo bench --bench worker [-- rounds]`; `spread` instead of
+//! a number leaves the processors to the scheduler.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -59,6 +62,9 @@ impl WorkerLog for Loud {
 fn main() {
     let arguments: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
     let rounds = arguments.first().copied().unwrap_or(15).max(9);
+    if !std::env::args().any(|argument| argument == "spread") {
+        stay_on_one_processor();
+    }
     let directory = tempfile::tempdir().expect("a temporary directory");
     let input: Arc<[u8]> = format!("{{\"text\":\"{}\"}}", "x".repeat(2000)).into_bytes().into();
 
@@ -82,6 +88,16 @@ fn main() {
     ];
     measure(&mut sides, rounds, 4, 2);
     report("Python worker; target 100 x the rate of starting python3 -IS", &sides);
+}
+
+/// Before any thread or worker is started: they inherit it.
+fn stay_on_one_processor() {
+    let own = nix::unistd::Pid::from_raw(0);
+    let allowed = nix::sched::sched_getaffinity(own).expect("the processors");
+    let mut one = nix::sched::CpuSet::new();
+    let last = (0..nix::sched::CpuSet::count()).rev().find(|cpu| allowed.is_set(*cpu) == Ok(true));
+    one.set(last.expect("a processor")).expect("a number within the set");
+    nix::sched::sched_setaffinity(own, &one).expect("it may be chosen");
 }
 
 fn measure(sides: &mut [Side], rounds: usize, slice: usize, turns: usize) {

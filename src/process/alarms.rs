@@ -6,6 +6,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -73,9 +74,13 @@ impl Alarms {
         loop {
             let (due, next) = self.due(Instant::now());
             for due in due {
-                match due {
+                let done = catch_unwind(AssertUnwindSafe(|| match due {
                     Due::HandOver(run) => run.hand_over(),
                     Due::Job(job) => job(),
+                }));
+                if done.is_err() {
+                    // The deadlines of all runs depend on this task: it goes on.
+                    tracing::error!("a panic was caught where runs are handed over");
                 }
             }
             tokio::select! {

@@ -3,8 +3,8 @@
 #![expect(unsafe_code, reason = "takes ownership of the pidfd and shares a plan with the child")]
 
 use std::ffi::{CString, c_char, c_int};
-use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -124,7 +124,12 @@ pub(crate) struct NoProcess {
 /// A program that is being started: what the child needs until it has left our memory, and what
 /// became of the start. Kept for ever if dropped earlier.
 #[derive(Debug)]
-pub(crate) struct Start(ManuallyDrop<Box<Memory>>);
+pub(crate) struct Start(NonNull<Memory>);
+
+// SAFETY: it owns its memory, and nothing about that is tied to a thread.
+unsafe impl Send for Start {}
+// SAFETY: through a shared reference only atomics are read.
+unsafe impl Sync for Start {}
 
 #[derive(Debug)]
 struct Memory {
@@ -133,25 +138,25 @@ struct Memory {
     _lists: [Vec<*const c_char>; 4],
     child: ChildPlan,
     marks: Marks,
-    stack: Option<Stack>,
+    stack: Stack,
     begun: Duration,
 }
 
-// SAFETY: the pointers lead to what the same value owns. Only the child writes, to atomics and to
-// its part of the lists, which nobody else looks at.
-unsafe impl Send for Memory {}
-// SAFETY: as above.
-unsafe impl Sync for Memory {}
-
 impl Start {
+    fn memory(&self) -> &Memory {
+        // SAFETY: made from a box, and freed only when this value is dropped. The child writes to
+        // atomics, and to its part of the lists, which lies elsewhere.
+        unsafe { self.0.as_ref() }
+    }
+
     /// Whether the child has left our memory: it has executed the program or ended.
     pub(crate) fn is_over(&self) -> bool {
-        self.0.marks.inside.load(Ordering::SeqCst) == 0
+        self.memory().marks.inside.load(Ordering::SeqCst) == 0
     }
 
     /// Why the program was not executed; known when the start [is over](Start::is_over).
     pub(crate) fn failure(&self) -> Option<SpawnFailure> {
-        let child = &self.0.child;
+        let child = &self.memory().child;
         let step = Step::from_raw(child.failed_step.load(Ordering::SeqCst))?;
         let errno = Errno::from_raw(child.failed_errno.load(Ordering::SeqCst));
         Some(SpawnFailure::Child(step, errno))
@@ -160,13 +165,14 @@ impl Start {
     /// From the beginning to the moment before the program was executed; zero if that was not
     /// reached.
     pub(crate) fn duration(&self) -> Duration {
-        let executes = Duration::from_nanos(self.0.child.executes.load(Ordering::SeqCst));
-        executes.saturating_sub(self.0.begun)
+        let Memory { child, begun, .. } = self.memory();
+        Duration::from_nanos(child.executes.load(Ordering::SeqCst)).saturating_sub(*begun)
     }
 
     /// The plan, for another attempt; `None` while the child may still use it.
     pub(crate) fn into_plan(mut self) -> Option<Plan> {
-        self.is_over().then(|| std::mem::take(&mut self.0.plan))
+        // SAFETY: as in `memory`; the child is gone, so nobody else looks at it.
+        self.is_over().then(|| std::mem::take(unsafe { &mut self.0.as_mut().plan }))
     }
 }
 
@@ -177,11 +183,9 @@ impl Drop for Start {
             tracing::warn!("the start of a command hangs in the kernel; its memory is given up");
             return;
         }
-        // SAFETY: taken once, here, because `self` is not used after its drop.
-        let mut memory = unsafe { ManuallyDrop::take(&mut self.0) };
-        if let Some(stack) = memory.stack.take() {
-            stack.give_back();
-        }
+        // SAFETY: it was made from a box, the child has left, and this value is gone after this.
+        let memory = unsafe { Box::from_raw(self.0.as_ptr()) };
+        memory.stack.give_back();
     }
 }
 
@@ -201,26 +205,31 @@ pub(crate) fn spawn(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
     // open descriptors; but then no descriptor of the host is left for the child to use.
     let takes_descriptors = plan.stdio.iter().any(|s| matches!(s, Source::Descriptor(_)));
     let shares_files = features().close_range && !takes_descriptors;
-    let mut memory = Memory::new(plan, stack, shares_files);
-    let child = &raw mut memory.child;
+    let memory = Box::into_raw(Memory::new(plan, stack, shares_files));
     drop_sigchld_if_ours();
-    let pid = with_signals_blocked(|| match &memory.stack {
-        // SAFETY: all signals are blocked; plan, lists, marks and stack are in the box, or owned by
-        // it, and stay until the child has left or there is none.
-        Some(stack) => unsafe { clone_child(child, shares_files, stack, &memory.marks) },
-        None => Err(Errno::ENOMEM),
+    // SAFETY: all signals are blocked; plan, lists, marks and stack are in the box, or owned by it,
+    // and stay there until the child has left, or there is none.
+    let pid = with_signals_blocked(|| unsafe {
+        clone_child(&raw mut (*memory).child, shares_files, &(*memory).stack, &(*memory).marks)
     });
     let pid = match pid {
         Ok(pid) => pid,
-        Err(errno) => return Err(Box::new(NoProcess { errno, plan: memory.plan })),
+        Err(errno) => {
+            // SAFETY: there is no child, so the box is ours alone again.
+            let Memory { plan, stack, .. } = *unsafe { Box::from_raw(memory) };
+            stack.give_back();
+            return Err(Box::new(NoProcess { errno, plan }));
+        }
     };
-    let fd = memory.marks.pidfd.load(Ordering::SeqCst);
+    // SAFETY: it comes from a box.
+    let start = Start(unsafe { NonNull::new_unchecked(memory) });
+    let fd = start.memory().marks.pidfd.load(Ordering::SeqCst);
     let pidfd = (fd >= 0).then(|| {
         // SAFETY: the kernel made this descriptor for us when it made the child.
         unsafe { OwnedFd::from_raw_fd(fd) }
     });
     let pidfd = pidfd.and_then(|fd| above_stdio(fd).ok()).map(PidFd::from);
-    Ok((Spawned { pid, pidfd }, Start(ManuallyDrop::new(memory))))
+    Ok((Spawned { pid, pidfd }, start))
 }
 
 impl Memory {
@@ -245,7 +254,7 @@ impl Memory {
         };
         let marks = Marks { pidfd: AtomicI32::new(-1), inside: AtomicU32::new(1) };
         let lists = [candidates, argv, envp, shell_argv];
-        Box::new(Memory { plan, _lists: lists, child, marks, stack: Some(stack), begun: now() })
+        Box::new(Memory { plan, _lists: lists, child, marks, stack, begun: now() })
     }
 }
 

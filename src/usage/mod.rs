@@ -3,6 +3,10 @@
 
 mod pacer;
 mod slot;
+#[cfg(test)]
+#[path = "slot/tests.rs"]
+mod slot_tests;
+mod sync;
 
 pub use pacer::Pacer;
 pub use slot::{Closed, Delivery, Flight, Lookup, Policy, Served, Slot};

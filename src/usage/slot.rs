@@ -25,13 +25,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
+use super::sync::Mutex;
 use crate::config::CacheConfig;
 use crate::event::OutcomeKind;
 
 /// A failure is not retried for this long at most (less when the TTL is less).
-const MAX_FAILURE_LIFE: Duration = Duration::from_secs(1);
+pub(super) const MAX_FAILURE_LIFE: Duration = Duration::from_secs(1);
 
 /// The part by which lives are shortened at most, so that values drift apart.
 const SHORTENING: f64 = 0.1;
@@ -42,11 +41,11 @@ const FIRST_SHORTENING: f64 = 0.5;
 /// How long values live.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    ttl: Duration,
-    stale_ttl: Duration,
-    stale_while_revalidate: Duration,
+    pub(super) ttl: Duration,
+    pub(super) stale_ttl: Duration,
+    pub(super) stale_while_revalidate: Duration,
     /// Whether lives are shortened by a random part, so that values drift apart.
-    jitter: bool,
+    pub(super) jitter: bool,
 }
 
 impl Policy {
@@ -347,6 +346,3 @@ impl<W> Drop for Flight<W> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,13 @@
 //! Every transition of a slot, on made-up instants.
 
-use super::*;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::slot::MAX_FAILURE_LIFE;
+use super::{Flight, Lookup, Policy, Served, Slot};
+use crate::event::OutcomeKind;
 
 const TTL: Duration = Duration::from_millis(1000);
 
