@@ -47,13 +47,20 @@ fn check_plain(directory: &Path, command: &Path) {
     std::fs::write(cgroup.join("memory.current"), "42\n").unwrap();
     let [input, output] = ["input", "output"].map(|name| directory.join(name));
     std::fs::write(&input, format!("{INPUT}\n")).unwrap();
-    let status = Command::new(command)
-        .args([&input, &output])
-        .arg("/dev/null")
-        .env("CGROUPS", directory.join("cgroups"))
-        .stdin(std::fs::File::open(&input).unwrap())
-        .status()
-        .unwrap();
+    let run = || {
+        Command::new(command)
+            .args([&input, &output])
+            .arg("/dev/null")
+            .env("CGROUPS", directory.join("cgroups"))
+            .stdin(std::fs::File::open(&input).unwrap())
+            .status()
+    };
+    // A worker that another test starts in the moment in which the command was written has the
+    // file open until it is executed itself.
+    let status = wait_for("the command to be free", || match run() {
+        Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
+        result => Some(result.unwrap()),
+    });
     assert!(status.success());
     let value: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&output).unwrap()).unwrap();
