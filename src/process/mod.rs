@@ -1,7 +1,7 @@
 //! Runs one command: start, deadline, escalation, capture, reap; one outcome per call.
 //!
-//! The thread that submits a run makes its files and starts its process, which blocks it for
-//! neither longer nor shorter than that takes. A run has one owner at a time: at first `quick`, then,
+//! The thread that submits a run makes its files and creates its process; it does not wait until the
+//! program is executed. A run has one owner at a time: at first `quick`, then,
 //! if it takes longer than a few milliseconds or anything unusual happens, a task of `supervise` on a
 //! small runtime. Completer threads wait for ends and hand over the answers. [`Runner`] is
 //! process-wide, started on first use; all else belongs to a run.

@@ -127,7 +127,8 @@ pub(super) async fn execute(
     deadline: Option<Instant>,
     cancel: &CancelToken,
 ) -> Result<(Child, Duration), String> {
-    for attempt in 0.. {
+    let mut attempt = 0;
+    loop {
         let failure = match sys::spawn(plan) {
             Err(refusal) => {
                 plan = refusal.plan;
@@ -159,8 +160,8 @@ pub(super) async fn execute(
             Some(pause) => tokio::time::sleep(pause).await,
             None => return Err(explain(request, failure)),
         }
+        attempt += 1;
     }
-    unreachable!("the attempts are few")
 }
 
 /// Kills and reaps a program that nobody wants any more.

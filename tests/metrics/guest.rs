@@ -5,12 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 
 use mesos_command::event::{Event, ModuleKind, OutcomeKind};
 use mesos_command::metrics::{self, MetricsAddress, ModuleMetrics, TextfilePath};
 
-use crate::support::{both, free_address, run, scrape, wait_for};
+use crate::support::{free_address, in_own_process, scrape, wait_for};
 
 const CHILD: &str = "METRICS_TEST_GUEST";
 /// Bits of the masks in /proc/PID/status: number of the signal minus one.
@@ -19,10 +18,7 @@ const SIGSEGV: u64 = 1 << 10;
 
 #[test]
 fn a_guest_has_named_threads_with_blocked_signals_and_leaks_no_descriptor() {
-    let mut child = Command::new(std::env::current_exe().expect("known"));
-    child.args(["--exact", "guest::child", "--nocapture"]).env(CHILD, "1");
-    let output = run(&mut child, None);
-    assert!(output.status.success(), "{}", both(&output));
+    in_own_process("guest::child", CHILD);
 }
 
 /// Name and status of each of our threads.

@@ -1,12 +1,11 @@
 //! What years of recording leave behind: nothing.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mesos_command::event::{Event, ModuleKind, OutcomeKind};
 use mesos_command::metrics::{CacheResult, Registry};
 
-use crate::support::{both, run};
+use crate::support::in_own_process;
 
 /// Tells the process that records an hour what it is for.
 const HOUR: &str = "METRICS_TEST_HOUR";
@@ -24,10 +23,7 @@ fn resident() -> usize {
 /// own, this test binary again, because other tests take memory too.
 #[test]
 fn memory_stays_flat_for_an_hour_without_a_scraper_and_without_upkeep() {
-    let mut again = Command::new(std::env::current_exe().expect("known"));
-    again.args(["--exact", "memory::hour", "--nocapture"]).env(HOUR, "1");
-    let done = run(&mut again, None);
-    assert!(done.status.success(), "{}", both(&done));
+    let done = in_own_process("memory::hour", HOUR);
     let said = String::from_utf8_lossy(&done.stdout);
     let grown = said.split_once("grown_kib=").expect("the figure").1;
     let grown: usize = grown.split_whitespace().next().and_then(|n| n.parse().ok()).expect(grown);

@@ -102,6 +102,14 @@ pub(crate) fn skip(test: &str, reason: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
 }
 
+/// Runs the test `name` in a process of its own: this test binary again, told so by `variable`.
+pub(crate) fn in_own_process(name: &str, variable: &str) -> Output {
+    let mut again = Command::new(std::env::current_exe().expect("known"));
+    let output = run(again.args(["--exact", name, "--nocapture"]).env(variable, "1"), None);
+    assert!(output.status.success(), "{}", both(&output));
+    output
+}
+
 /// Runs a tool to its end, optionally with input.
 pub(crate) fn run(command: &mut Command, input: Option<&str>) -> Output {
     use std::process::Stdio;

@@ -1,12 +1,23 @@
 """mesos-host as a child: the workload inside a real libmesos, until it is told to end."""
 
+import argparse
 import json
 import pathlib
 import subprocess
 
+import prometheus
 import workload
 
 HERE = pathlib.Path(__file__).resolve().parent
+
+
+def parser(doc):
+    """The arguments that say what is run inside which Mesos."""
+    found = argparse.ArgumentParser(description=doc.splitlines()[0])
+    found.add_argument("--host", type=pathlib.Path,
+                       default=prometheus.ROOT / "target/release/mesos-host")
+    found.add_argument("--mesos", default="1.11.0", metavar="RELEASE")
+    return found
 
 
 class Inside:

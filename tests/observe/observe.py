@@ -8,7 +8,6 @@ Exit status: 0 all is well; 1 something is not; 3 the library or a tool could no
 ALLOW_OFFLINE=1 that is reported as skipped, with status 0).
 """
 
-import argparse
 import collections
 import concurrent.futures
 import math
@@ -178,10 +177,7 @@ def observe(host, release, rounds, directory, then=None):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--host", type=pathlib.Path,
-                        default=prometheus.ROOT / "target/release/mesos-host")
-    parser.add_argument("--mesos", default="1.11.0", metavar="RELEASE")
+    parser = inside.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     why = missing_tool() or missing_library(arguments.mesos)

@@ -9,7 +9,6 @@ slices. Other work on the machine meets both sides alike.
 Exit status: 0 the median ratio is at most --at-most; 1 it is not; 2 the load failed.
 """
 
-import argparse
 import json
 import pathlib
 import re
@@ -20,6 +19,7 @@ import tempfile
 import threading
 import time
 
+from inside import parser as host_parser
 import prometheus
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -87,10 +87,7 @@ def measure(arguments, directory):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--host", type=pathlib.Path,
-                        default=prometheus.ROOT / "target/release/mesos-host")
-    parser.add_argument("--mesos", default="1.11.0", metavar="RELEASE")
+    parser = host_parser(__doc__)
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--seconds", type=int, default=5, help="of a slice")
     parser.add_argument("--rate", type=int, default=4000)

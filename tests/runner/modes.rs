@@ -373,7 +373,7 @@ fn hung_exec() {
     }
     drop(sender);
     std::thread::sleep(Duration::from_millis(50));
-    // All usual threads are stuck now, and others still run.
+    // The starts hang now, and others still run.
     let start = Instant::now();
     assert_eq!(probe("output:{}").run().outcome, Ok);
     assert!(start.elapsed() < Duration::from_millis(1300), "{:?}", start.elapsed());
