@@ -13,7 +13,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio as StdStdio};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use mesos_command::event::{Event, ModuleKind, OutcomeKind};
@@ -72,8 +73,9 @@ fn main() {
     let mut sides = vec![
         bare(&worker, &input),
         sequential("hook, one by one", &worker, &input, Event::SlaveRunTaskLabelDecorator),
-        sequential("usage, one by one", &worker, &input, Event::Usage),
-        waiting("usage, eight waiting", &worker, &input),
+        continued("usage, one by one", &worker, &input, 1),
+        continued("usage, eight waiting", &worker, &input, 8),
+        sequential("usage, waited for", &worker, &input, Event::Usage),
     ];
     measure(&mut sides, rounds, SLICE, TURNS);
     report("C worker, 2 KiB each way; target 0.7 x the bare loop's rate", &sides);
@@ -235,23 +237,53 @@ fn sequential(name: &'static str, worker: &Path, input: &Arc<[u8]>, event: Event
     })
 }
 
-fn waiting(name: &'static str, worker: &Path, input: &Arc<[u8]>) -> Side {
+/// Calls of a container's usage, as the module makes them: what continues a call makes the next
+/// one. `at_once` of them are on their way, for one worker.
+fn continued(name: &'static str, worker: &Path, input: &Arc<[u8]>, at_once: usize) -> Side {
     let spec = spec(worker, Event::Usage);
-    let pool = pool(&spec);
-    let input = input.clone();
-    side(name, move |calls| {
-        let (sender, receiver) = mpsc::channel();
-        for number in 0..calls + 8 {
-            if number >= 8 {
-                check(&receiver.recv().expect("an answer"), &input);
-            }
-            if number < calls {
-                let sender = sender.clone();
-                let request = Request::new(spec.clone(), Input::Text(input.clone()));
-                pool.submit(request, None, move |report| sender.send(report).expect("heard"));
-            }
+    let calls = Arc::new(Continued {
+        pool: pool(&spec),
+        spec,
+        input: input.clone(),
+        left: AtomicUsize::new(0),
+        under_way: AtomicUsize::new(0),
+        over: Barrier::new(2),
+    });
+    side(name, move |count| {
+        calls.left.store(count - at_once, Ordering::SeqCst);
+        calls.under_way.store(at_once, Ordering::SeqCst);
+        for _ in 0..at_once {
+            calls.clone().make();
         }
+        calls.over.wait();
     })
+}
+
+struct Continued {
+    pool: WorkerPool,
+    spec: Arc<CommandSpec>,
+    input: Arc<[u8]>,
+    /// Calls that are not made yet.
+    left: AtomicUsize,
+    /// Chains of calls that go on.
+    under_way: AtomicUsize,
+    over: Barrier,
+}
+
+impl Continued {
+    fn make(self: Arc<Self>) {
+        let request = Request::new(self.spec.clone(), Input::Text(self.input.clone()));
+        let own = self.clone();
+        self.pool.submit(request, None, move |report| {
+            check(&report, &own.input);
+            let more = |left: usize| left.checked_sub(1);
+            if own.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok() {
+                own.make();
+            } else if own.under_way.fetch_sub(1, Ordering::SeqCst) == 1 {
+                own.over.wait();
+            }
+        });
+    }
 }
 
 fn spawned(script: &Path, input: &Arc<[u8]>) -> Side {

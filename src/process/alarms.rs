@@ -17,7 +17,7 @@ use super::quick::Quick;
 use super::sleep_until;
 
 #[derive(Default)]
-pub(super) struct Alarms {
+pub(crate) struct Alarms {
     state: Mutex<State>,
     changed: Notify,
 }
@@ -50,7 +50,12 @@ impl Alarms {
 
     /// Has `job` done on the runtime within milliseconds.
     pub(super) fn later(&self, job: Box<dyn FnOnce() + Send>) {
-        self.set(Alarm { at: Instant::now() + LATER, due: Due::Job(job) });
+        self.at(Instant::now() + LATER, job);
+    }
+
+    /// Has `job` done on the runtime at `at`.
+    pub(crate) fn at(&self, at: Instant, job: Box<dyn FnOnce() + Send>) {
+        self.set(Alarm { at, due: Due::Job(job) });
     }
 
     /// Wakes the runtime only if it would look too late.

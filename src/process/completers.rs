@@ -23,8 +23,6 @@ use parking_lot::Mutex;
 
 use crate::sys;
 
-/// Two, so that a continuation that dawdles does not hold up every other answer.
-const THREADS: usize = 2;
 /// The key of the eventfd that says that something was queued.
 const QUEUED: u64 = 0;
 
@@ -45,34 +43,50 @@ pub(crate) struct Completers {
 struct State {
     jobs: VecDeque<Job>,
     /// What is done when a descriptor becomes readable.
-    watched: HashMap<u64, Job>,
+    watched: HashMap<u64, Watched>,
     /// Never used twice, so that a late event finds nothing instead of somebody else's job.
     last_key: u64,
     /// Threads that wait in the kernel.
     idle: usize,
 }
 
+/// What is done when a descriptor becomes readable.
+enum Watched {
+    Once(Job),
+    Always(Arc<dyn Fn() + Send + Sync>),
+}
+
 /// A descriptor that is waited for.
 #[derive(Debug)]
 pub(crate) struct Watch(u64);
 
+impl State {
+    /// What is to be done for the descriptor with this key.
+    fn woken(&mut self, key: u64) -> Option<Watched> {
+        if let Watched::Always(job) = self.watched.get(&key)? {
+            return Some(Watched::Always(job.clone()));
+        }
+        self.watched.remove(&key)
+    }
+}
+
 impl Completers {
-    /// Starts the threads.
-    pub(super) fn start() -> io::Result<Arc<Completers>> {
+    /// Starts so many threads, named `name` and a number.
+    pub(super) fn start(name: &str, threads: usize) -> io::Result<Arc<Completers>> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let queued = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         // Edge triggered: each write wakes one thread, and nobody has to read the count.
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
         epoll.add(&queued, EpollEvent::new(flags, QUEUED))?;
         let completers = Arc::new(Completers { state: Mutex::default(), epoll, queued });
-        for index in 0..THREADS {
+        for index in 0..threads {
             let own = completers.clone();
             let serve = move || {
                 sys::block_all_signals();
                 IS_COMPLETER.set(true);
                 own.serve();
             };
-            let builder = std::thread::Builder::new().name(format!("mcmd-done-{index}"));
+            let builder = std::thread::Builder::new().name(format!("{name}-{index}"));
             sys::with_signals_blocked(|| builder.spawn(serve))?;
         }
         Ok(completers)
@@ -101,11 +115,29 @@ impl Completers {
     /// # Errors
     /// When the kernel has no room for it; then the job is dropped.
     pub(crate) fn watch(&self, fd: BorrowedFd<'_>, job: Job) -> io::Result<Watch> {
+        self.enter(fd, EpollFlags::EPOLLONESHOT, Watched::Once(job))
+    }
+
+    /// Does `job` on one of the threads each time when something new can be read from `fd`, until
+    /// it is [unwatched](Completers::unwatch); perhaps on several threads at once. What could be read
+    /// before `job` has read everything is not told again.
+    ///
+    /// # Errors
+    /// As [`watch`](Completers::watch).
+    pub(crate) fn listen(
+        &self,
+        fd: BorrowedFd<'_>,
+        job: Arc<dyn Fn() + Send + Sync>,
+    ) -> io::Result<Watch> {
+        self.enter(fd, EpollFlags::EPOLLET, Watched::Always(job))
+    }
+
+    fn enter(&self, fd: BorrowedFd<'_>, how: EpollFlags, what: Watched) -> io::Result<Watch> {
         let mut state = self.state.lock();
         state.last_key += 1;
         let key = state.last_key;
-        state.watched.insert(key, job);
-        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT;
+        state.watched.insert(key, what);
+        let flags = EpollFlags::EPOLLIN | how;
         if let Err(errno) = self.epoll.add(fd, EpollEvent::new(flags, key)) {
             state.watched.remove(&key);
             return Err(errno.into());
@@ -129,10 +161,13 @@ impl Completers {
                 state.idle += usize::from(job.is_none());
                 job
             };
-            let job = job.or_else(|| self.wait());
-            if let Some(job) = job
-                && catch_unwind(AssertUnwindSafe(job)).is_err()
-            {
+            let job = job.map(Watched::Once).or_else(|| self.wait());
+            let done = catch_unwind(AssertUnwindSafe(|| match job {
+                Some(Watched::Once(job)) => job(),
+                Some(Watched::Always(job)) => job(),
+                None => {}
+            }));
+            if done.is_err() {
                 tracing::error!("a panic was caught while a command was being ended");
             }
         }
@@ -140,13 +175,13 @@ impl Completers {
 
     /// Waits for one event: a thread that took more would keep them while it is busy with the
     /// first.
-    fn wait(&self) -> Option<Job> {
+    fn wait(&self) -> Option<Watched> {
         let mut events = [EpollEvent::empty()];
         let result = self.epoll.wait(&mut events, EpollTimeout::NONE);
         let mut state = self.state.lock();
         state.idle -= 1;
         match result {
-            Ok(1..) if events[0].data() != QUEUED => state.watched.remove(&events[0].data()),
+            Ok(1..) if events[0].data() != QUEUED => state.woken(events[0].data()),
             Ok(_) | Err(Errno::EINTR) => None,
             Err(errno) => {
                 drop(state);
@@ -170,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_job_is_done_although_another_dawdles_and_one_panics() {
-        let completers = Completers::start().unwrap();
+        let completers = Completers::start("test", 2).unwrap();
         let (sender, receiver) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
         completers.run(Box::new(move || {
@@ -193,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_readable_descriptor_is_told_once() {
-        let completers = Completers::start().unwrap();
+        let completers = Completers::start("test", 2).unwrap();
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let (sender, receiver) = mpsc::channel();
         let told = sender.clone();
@@ -212,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_is_not_watched_any_more_is_not_told() {
-        let completers = Completers::start().unwrap();
+        let completers = Completers::start("test", 2).unwrap();
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let (sender, receiver) = mpsc::channel();
         let watch =

@@ -24,6 +24,7 @@ mod explain;
 mod group;
 mod lane;
 mod plan;
+mod queue;
 mod quick;
 mod report;
 mod request;
@@ -36,10 +37,12 @@ mod tree;
 pub(crate) use attached::{Attached, End};
 pub use cancel::CancelToken;
 pub(crate) use cancel::cancelled;
-pub(crate) use completers::Completers;
+pub(crate) use completers::{Completers, Watch};
 pub(crate) use done::Done;
 pub use lane::LaneQueue;
 pub(crate) use plan::{lookup, unix_seconds};
+pub(crate) use queue::{Given, Queue, Waits};
+pub(crate) use quick::quick_until;
 pub use request::{
     Background, CommandLine, CommandSpec, DeadlineFrom, Input, IoMode, Kills, OnStart, Request,
     RunReport, Stdio, Timings,

@@ -18,7 +18,7 @@ use super::run::Ready;
 use super::start::begin;
 use super::supervise::{Cleaning, Running};
 
-/// How long a run may take without the runtime.
+/// How long a call may take without the runtime.
 const QUICK: Duration = Duration::from_millis(10);
 
 /// A run in its first moments that a completer waits for. Whoever takes the run goes on with it.
@@ -28,7 +28,7 @@ impl Quick {
     /// Starts a prepared run.
     pub(super) fn start(ready: Ready) {
         let Some(running) = begin(ready) else { return };
-        let (shared, until) = (running.run.shared.clone(), until(running.deadline));
+        let (shared, until) = (running.run.shared.clone(), quick_until(running.deadline));
         let quick = Arc::new(Quick(Mutex::new(None)));
         let own = quick.clone();
         // Called at once perhaps, it waits for the run to be put in.
@@ -74,7 +74,7 @@ impl Quick {
 /// long.
 pub(super) fn see_through(ready: Ready) {
     let Some(running) = begin(ready) else { return };
-    let until = until(running.deadline);
+    let until = quick_until(running.deadline);
     if running.supervision.pidfd().is_some_and(|pidfd| is_readable(pidfd, until)) {
         running.end(Cleaning::Later);
     } else {
@@ -82,8 +82,8 @@ pub(super) fn see_through(ready: Ready) {
     }
 }
 
-/// When the runtime takes over.
-fn until(deadline: Option<Instant>) -> Instant {
+/// When the runtime takes over what begins now.
+pub(crate) fn quick_until(deadline: Option<Instant>) -> Instant {
     let until = Instant::now() + QUICK;
     deadline.map_or(until, |deadline| deadline.min(until))
 }

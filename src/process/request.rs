@@ -1,5 +1,6 @@
 //! What the rest of the engine asks of the runner, and what it gets back.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
@@ -94,6 +95,22 @@ pub enum Input {
     Text(Arc<[u8]>),
     /// A memfd that is sealed already and shared by the runs of a container.
     Sealed(Arc<crate::io::SealedInput>),
+}
+
+impl Input {
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// In words for people, when a sealed one cannot be read.
+    pub(crate) fn bytes(&self) -> Result<Cow<'_, [u8]>, String> {
+        match self {
+            Input::Text(text) => Ok(Cow::Borrowed(text)),
+            Input::Sealed(sealed) => sealed
+                .to_bytes()
+                .map(Into::into)
+                .map_err(|error| format!("the command's input cannot be read: {error}")),
+        }
+    }
 }
 
 /// What the timeout counts from.

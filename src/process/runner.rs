@@ -24,14 +24,17 @@ use super::report::{Cause, timeout_message};
 use super::run::{Ready, Run, wait_for_lane};
 use super::{CancelToken, Completers, LaneQueue, Request, RunReport, Timings};
 
+/// Threads that wait for ends of commands: two, so that a continuation that dawdles does not hold up
+/// every other answer.
+const COMPLETERS: usize = 2;
 /// How much longer than its timeout and grace a blocking run may take before it is given up.
 const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
 
 /// Starts and supervises commands. One per process: get it with [`Runner::global`].
 ///
 /// Its threads are named `mcmd-*` and block signals: two that wait for the ends of commands and
-/// hand answers over, and one for timers and all that takes longer. None exists before the first
-/// `global()`.
+/// hand answers over, one for timers and all that takes longer, and one that hears workers, once
+/// there are some. None exists before the first `global()`.
 #[derive(Debug)]
 pub struct Runner {
     pub(super) shared: Arc<Shared>,
@@ -41,6 +44,8 @@ pub struct Runner {
 pub(super) struct Shared {
     pub(super) runtime: Handle,
     pub(super) completers: Arc<Completers>,
+    /// Started when the first worker is to be heard.
+    ears: Mutex<Option<Arc<Completers>>>,
     pub(super) alarms: Alarms,
     pub(super) parking: Parking,
     stagings: Mutex<HashMap<Option<PathBuf>, Arc<Staging>>>,
@@ -91,7 +96,8 @@ impl Runner {
         let runtime = start_runtime()?;
         let shared = Arc::new(Shared {
             runtime: runtime.clone(),
-            completers: Completers::start()?,
+            completers: Completers::start("mcmd-done", COMPLETERS)?,
+            ears: Mutex::default(),
             alarms: Alarms::default(),
             parking: Parking::default(),
             stagings: Mutex::default(),
@@ -108,9 +114,30 @@ impl Runner {
         &self.shared.runtime
     }
 
+    /// What the runtime takes over when it is not so quick.
+    pub(crate) fn alarms(&self) -> &Alarms {
+        &self.shared.alarms
+    }
+
     /// The threads on which answers are handed to the host.
     pub(crate) fn completers(&self) -> &Arc<Completers> {
         &self.shared.completers
+    }
+
+    /// The thread that hears workers, started on the first call. One, because a second would be
+    /// woken by each answer that comes while the first returns from the kernel; what waits too long
+    /// for it is taken over by the runtime.
+    ///
+    /// # Errors
+    /// When it cannot be started; the next call tries again.
+    pub(crate) fn ears(&self) -> io::Result<Arc<Completers>> {
+        let mut ears = self.shared.ears.lock();
+        if let Some(ears) = &*ears {
+            return Ok(ears.clone());
+        }
+        let started = Completers::start("mcmd-ear", 1)?;
+        *ears = Some(started.clone());
+        Ok(started)
     }
 
     /// Makes the private directory below `temp_dir` now, so that a place that cannot be used is

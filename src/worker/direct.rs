@@ -1,25 +1,25 @@
-//! A request without a detour over the runtime's thread, for callers that block anyway.
+//! The pipes of a worker, for threads other than the runtime's.
 //!
-//! A synchronous hook holds the agent's actor, and two more thread switches would double the time
-//! of a worker's answer. So the calling thread takes an idle worker out of the pool, talks over
-//! copies of its pipes' descriptors, and gives the worker back. The worker's task keeps out of the
-//! way meanwhile (it does not read stdout of such pools while the worker is idle), and does all
-//! that is not the usual case: ending a lost worker and answering its call.
+//! A worker's answer takes some microseconds, and each switch to another thread takes about as
+//! many. So whoever makes a call talks to an idle worker over copies of its pipes' descriptors, and
+//! waits for the answer itself (`lent`) or lets a completer hear it (`line`).
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use parking_lot::Mutex;
 
 use crate::process::Attached;
 use crate::sys;
 
+use super::loss::{Broken, Failure, Loss, check_size, complete};
 use super::protocol::{Reply, read_answer, request, shown};
-use super::talk::{CLOSING, Loss, check_size, complete};
+use super::talk::CLOSING;
 
 /// Read at a time.
 const CHUNK: usize = 16 * 1024;
@@ -38,6 +38,10 @@ pub(super) struct Direct {
     max_output: usize,
     /// What was written and what is read, kept for the next exchange. There is one at a time.
     buffers: Mutex<Buffers>,
+    /// A buffer for a line that nobody is writing now.
+    spare: Mutex<Vec<u8>>,
+    /// What its stdin holds.
+    capacity: usize,
 }
 
 #[derive(Default)]
@@ -55,11 +59,11 @@ pub(super) struct Time<'a> {
     pub(super) until: Option<&'a str>,
 }
 
-/// Why there is no answer.
-pub(super) struct Failure {
-    pub(super) loss: Loss,
-    /// Whether the worker cannot have seen the request.
-    pub(super) unsent: bool,
+/// How much of a line was written.
+pub(super) enum Sent {
+    All,
+    Part,
+    Nothing,
 }
 
 impl Direct {
@@ -71,7 +75,18 @@ impl Direct {
     ) -> Option<Direct> {
         let [stdin, stdout, pidfd] = attached.descriptors()?;
         let buffers = Mutex::new(Buffers { line: Vec::new(), chunk: vec![0; CHUNK] });
-        Some(Direct { stdin, stdout, pidfd, pid: attached.pid(), ids, max_output, buffers })
+        let capacity = fcntl(&stdin, FcntlArg::F_GETPIPE_SZ).ok()?;
+        Some(Direct {
+            stdin,
+            stdout,
+            pidfd,
+            pid: attached.pid(),
+            ids,
+            max_output,
+            buffers,
+            spare: Mutex::default(),
+            capacity: usize::try_from(capacity).unwrap_or_default().min(MOST_KEPT),
+        })
     }
 
     /// Sends a request and waits for its answer. Blocks until then, the deadline, or the worker's
@@ -92,8 +107,11 @@ impl Direct {
             *line = Vec::new();
         }
         let reply = answer
-            .and_then(|line| read_answer(&line, id).map_err(Loss::Protocol))
-            .and_then(|reply| check_size(reply, self.max_output));
+            .map_err(|broken| match broken {
+                Broken::Closed(name) => self.closed(name),
+                Broken::Lost(loss) => loss,
+            })
+            .and_then(|line| self.reply(&line, id));
         reply.map_err(|loss| Failure { loss, unsent: written == 0 })
     }
 
@@ -103,55 +121,124 @@ impl Direct {
         chunk: &mut [u8],
         written: &mut usize,
         time: Time<'_>,
-    ) -> Result<Vec<u8>, Loss> {
+    ) -> Result<Vec<u8>, Broken> {
         let mut now = Some(time.now);
-        match nix::unistd::read(&self.stdout, chunk) {
-            Ok(0) => return Err(self.closed("stdout")),
-            Ok(count) => {
-                let said = shown(&chunk[..count]);
-                return Err(Loss::Protocol(format!(
-                    "said {said} without having been asked; did it print to stdout?"
-                )));
-            }
-            Err(_) => {}
-        }
+        self.demand_silence(chunk)?;
         let mut heard = Vec::new();
         loop {
             self.write(line, written)?;
-            let ended = self.wait(*written < line.len(), now.take(), time.deadline)?;
-            loop {
-                match nix::unistd::read(&self.stdout, chunk) {
-                    Ok(0) => return Err(self.closed("stdout")),
-                    Ok(count) => {
-                        let from = heard.len();
-                        heard.extend_from_slice(&chunk[..count]);
-                        let all_written = *written == line.len();
-                        if let Some(line) =
-                            complete(&mut heard, from, all_written, self.max_output)?
-                        {
-                            return Ok(line);
-                        }
-                    }
-                    Err(Errno::EINTR) => {}
-                    Err(Errno::EAGAIN) => break,
-                    Err(errno) => {
-                        return Err(Loss::Protocol(format!("cannot be read from: {errno}")));
-                    }
-                }
+            let all_written = *written == line.len();
+            let ended = self.wait(!all_written, now.take(), time.deadline)?;
+            if let Some(line) = self.hear_in(chunk, &mut heard, all_written)? {
+                return Ok(line);
             }
             if ended {
-                return Err(Loss::Ended);
+                return Err(Loss::Ended.into());
             }
         }
     }
 
-    fn write(&self, line: &[u8], written: &mut usize) -> Result<(), Loss> {
+    /// A request line that the pipe of an idle worker holds, and its number; `None` when it is too
+    /// long for that.
+    pub(super) fn line(
+        &self,
+        event: &str,
+        until: Option<&str>,
+        input: &[u8],
+    ) -> Option<(u64, Vec<u8>)> {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut line = std::mem::take(&mut *self.spare.lock());
+        request(&mut line, id, event, until, input);
+        if line.len() <= self.capacity { Some((id, line)) } else { None }
+    }
+
+    /// Writes such a line. Does not block.
+    pub(super) fn send(&self, line: Vec<u8>) -> Sent {
+        let mut written = 0;
+        // A closed pipe is met again by whoever goes on.
+        let _ = self.write(&line, &mut written);
+        let sent = match written {
+            0 => Sent::Nothing,
+            all if all == line.len() => Sent::All,
+            _ => Sent::Part,
+        };
+        *self.spare.lock() = line;
+        sent
+    }
+
+    /// Reads what there is of an answer; gives the line when it is complete. Does not block.
+    pub(super) fn hear(&self, heard: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Broken> {
+        self.hear_in(&mut self.buffers.lock().chunk, heard, true)
+    }
+
+    /// What a line says to the request `id`.
+    pub(super) fn reply(&self, line: &[u8], id: u64) -> Result<Reply, Loss> {
+        let reply = read_answer(line, id).map_err(Loss::Protocol)?;
+        check_size(reply, self.max_output)
+    }
+
+    /// Its stdout, to wait for.
+    pub(super) fn stdout(&self) -> BorrowedFd<'_> {
+        self.stdout.as_fd()
+    }
+
+    /// Fails when it said something without having been asked. Does not block.
+    pub(super) fn check_silence(&self) -> Result<(), Broken> {
+        self.demand_silence(&mut self.buffers.lock().chunk)
+    }
+
+    fn demand_silence(&self, chunk: &mut [u8]) -> Result<(), Broken> {
+        match nix::unistd::read(&self.stdout, chunk) {
+            Ok(0) => Err(Broken::Closed("stdout")),
+            Ok(count) => {
+                let said = shown(&chunk[..count]);
+                let hint = "without having been asked; did it print to stdout?";
+                Err(Loss::Protocol(format!("said {said} {hint}")).into())
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn hear_in(
+        &self,
+        chunk: &mut [u8],
+        heard: &mut Vec<u8>,
+        all_written: bool,
+    ) -> Result<Option<Vec<u8>>, Broken> {
+        loop {
+            match nix::unistd::read(&self.stdout, chunk) {
+                Ok(0) => return Err(Broken::Closed("stdout")),
+                Ok(count) => {
+                    let from = heard.len();
+                    heard.extend_from_slice(&chunk[..count]);
+                    let line = complete(heard, from, all_written, self.max_output)?;
+                    if line.is_none() {
+                        continue;
+                    }
+                    // What follows is told now or, if the chunk ends with the line, never.
+                    if count == chunk.len()
+                        && let Err(Broken::Lost(loss)) = self.demand_silence(chunk)
+                    {
+                        return Err(loss.into());
+                    }
+                    return Ok(line);
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(errno) => {
+                    return Err(Loss::Protocol(format!("cannot be read from: {errno}")).into());
+                }
+            }
+        }
+    }
+
+    fn write(&self, line: &[u8], written: &mut usize) -> Result<(), Broken> {
         while *written < line.len() {
             match sys::write_without_sigpipe(self.stdin.as_fd(), &line[*written..]) {
                 Ok(count) => *written += count,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Ok(()),
-                Err(_) => return Err(self.closed("stdin")),
+                Err(_) => return Err(Broken::Closed("stdin")),
             }
         }
         Ok(())
@@ -200,7 +287,7 @@ impl Direct {
         matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..))
     }
 
-    /// What a closed pipe means: mostly that it is about to end.
+    /// What a closed pipe means: mostly that it is about to end. Blocks for a moment.
     fn closed(&self, name: &str) -> Loss {
         let until = Instant::now() + CLOSING;
         loop {

@@ -7,13 +7,17 @@ use tokio::sync::watch;
 
 use crate::event::OutcomeKind;
 use crate::metrics::WorkerRestart;
-use crate::process::{End, Input, Kills, Request, RunReport, Timings, unix_seconds};
-use crate::sys::ExitStatus;
+use crate::process::{RunReport, Waits, sleep_until, unix_seconds};
 
-use super::direct::{Direct, Failure};
-use super::pool::{Job, Seat, Shared};
+use super::direct::Direct;
+use super::ended::{Ended, Ending, Lost, describe, end};
+use super::job::{Begun, Job, Returned, blank, settled};
+use super::line::Found;
+use super::loss::{Failure, Loss};
+use super::pool::Shared;
 use super::protocol::Reply;
-use super::talk::{Limits, Loss, Stir, Talk};
+use super::seat::{Access, Seat};
+use super::talk::{Limits, Stir, Talk};
 
 /// The first pause before a worker is started again, and the longest; each is twice the one before.
 const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(5)];
@@ -21,8 +25,8 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(5)
 const HEALTHY: Duration = Duration::from_secs(10);
 /// Time for start and handshake when the event has no timeout.
 const START: Duration = Duration::from_secs(30);
-/// How much of the text of an error answer, or of a worker's stderr, is passed on.
-const ERROR_BYTES: usize = 4096;
+/// How long what a worker prints is kept for a failure that it may explain, before it is logged.
+const PRINTED: Duration = Duration::from_millis(20);
 
 /// Pauses between restarts.
 struct Backoff(Duration);
@@ -41,14 +45,6 @@ impl Backoff {
         self.0 = (pause * 2).min(PAUSES[1]);
         pause
     }
-}
-
-/// How a worker was lost.
-struct Lost {
-    reason: WorkerRestart,
-    lived: Duration,
-    /// For the log, unless a failing call tells it.
-    text: Option<String>,
 }
 
 /// Keeps a worker in `seat` until the pool is dropped.
@@ -119,16 +115,14 @@ async fn live(pool: &Arc<Shared>, seat: &Arc<Seat>) -> Option<Lost> {
     end(pool, seat, talk, ending, up).await
 }
 
-/// Why a worker serves no longer, and the request that it has then.
-enum Ending {
-    /// The pool is being dropped.
-    Stopped,
-    /// The command's file changed.
-    Changed,
-    /// It was lost while it was idle, or before it saw this request.
-    Idle(Loss, Option<Job>),
-    /// It was lost with this request.
-    Busy(Loss, Job, Duration),
+/// What a worker's task has to do.
+enum Work {
+    /// A request that the worker has not seen.
+    New(Job),
+    /// One that it has.
+    Begun(Begun),
+    /// One that it answered with an error, after so long in the queue.
+    Answered(Job, Duration, Reply),
 }
 
 /// Lets a worker answer requests.
@@ -138,29 +132,23 @@ async fn serve(
     talk: &mut Talk,
     changes: &mut watch::Receiver<u64>,
 ) -> Ending {
-    let direct = pool
-        .lends()
-        .then(|| Direct::new(&talk.attached, talk.ids.clone(), talk.max_output))
-        .flatten();
-    // Of a worker that is lent only those who borrow it want to hear.
-    let listen = direct.is_none();
+    let access = Direct::new(&talk.attached, talk.ids.clone(), talk.max_output)
+        .map_or(Access::Task, |direct| pool.open_access(seat, direct));
+    // What the worker says to others must not wake the runtime.
+    let listen = matches!(access, Access::Task);
     talk.attached.stdout.open(listen);
-    let mut next = pool.join(seat, direct);
+    pool.join(seat, access);
     loop {
-        let job = match next.take() {
-            Some(job) => job,
+        let work = match pool.next(seat) {
+            Some(job) => Work::New(job),
             None => match idle(pool, seat, talk, changes).await {
-                Ok(job) => job,
+                Ok(work) => work,
                 Err(ending) => return ending,
             },
         };
+        let found = seat.line().map_or(Found::Silence, |line| line.seize());
         talk.attached.stdout.open(true);
-        if let Some(loss) = talk.spoke_unasked().await {
-            return Ending::Idle(loss, Some(job));
-        }
-        let queued = job.request.submitted.elapsed();
-        job.request.started();
-        if let Err(ending) = answer(pool, talk, job, queued).await {
+        if let Err(ending) = work_on(pool, talk, work, found).await {
             return ending;
         }
         talk.attached.stdout.open(listen);
@@ -168,48 +156,85 @@ async fn serve(
         if changes.has_changed().unwrap_or(false) {
             return Ending::Changed;
         }
-        next = pool.next(seat);
     }
 }
 
-/// Waits for a request.
+/// Waits for something to do.
 async fn idle(
     pool: &Arc<Shared>,
     seat: &Arc<Seat>,
     talk: &mut Talk,
     changes: &mut watch::Receiver<u64>,
-) -> Result<Job, Ending> {
+) -> Result<Work, Ending> {
+    let mut printed = None;
     let ending = loop {
         tokio::select! {
             biased;
             () = seat.called.notified() => {
-                if let Some(ending) = given_back(pool, seat) {
-                    return Err(ending);
+                if let Some(work) = seat.take() {
+                    return to_do(work);
                 }
-                if let Some(job) = pool.called(seat) {
-                    return Ok(job);
+                match seat.line().map_or(Found::Silence, |line| line.seize_unusual()) {
+                    Found::Silence => {}
+                    Found::Begun(begun) => return Ok(Work::Begun(begun)),
+                    Found::Broken(broken) => {
+                        break Ending::Idle(talk.loss(broken).await, None);
+                    }
                 }
             }
             () = pool.stop.cancelled() => break Ending::Stopped,
             stir = talk.stirs() => match stir {
-                Stir::Stderr => log_stderr(pool, talk),
+                // Not at once: if the worker is about to be lost, it says why.
+                Stir::Stderr => {
+                    printed.get_or_insert_with(|| Instant::now() + PRINTED);
+                }
                 Stir::Loss(loss) => break Ending::Idle(loss, None),
             },
             _ = changes.changed() => break Ending::Changed,
+            () = sleep_until(printed), if printed.is_some() => {
+                printed = None;
+                log_stderr(pool, talk);
+            }
         }
     };
-    while !pool.recall(seat) {
-        // The caller that has it sees its end too, or its own deadline.
-        seat.called.notified().await;
+    match (take_back(pool, seat).await, ending) {
+        (None, ending) => Err(ending),
+        (Some(Returned::Unseen(job)), Ending::Idle(loss, _)) => Err(Ending::Idle(loss, Some(job))),
+        (Some(returned), ending) => {
+            if matches!(ending, Ending::Changed) {
+                // It has an answer to give first.
+                changes.mark_changed();
+            }
+            to_do(returned)
+        }
     }
-    Err(given_back(pool, seat).unwrap_or(ending))
 }
 
-/// What to do about a worker that a blocking caller has lost.
-fn given_back(pool: &Shared, seat: &Seat) -> Option<Ending> {
-    let (Failure { loss, unsent }, job, queued) = pool.failed(seat)?;
+/// Takes a worker back from whoever has it, with what is to be done.
+async fn take_back(pool: &Shared, seat: &Arc<Seat>) -> Option<Returned> {
+    // Whoever has it sees its end too, or its own deadline, or leaves it to us soon.
+    while !pool.recall(seat) {
+        if let Some(line) = seat.line()
+            && let Found::Begun(begun) = line.seize()
+        {
+            return Some(Returned::Begun(begun));
+        }
+        seat.called.notified().await;
+    }
+    seat.take()
+}
+
+/// What to do about a request that comes from somebody else.
+#[expect(clippy::result_large_err, reason = "it is rare")]
+fn to_do(returned: Returned) -> Result<Work, Ending> {
+    let (Failure { loss, unsent }, job, queued) = match returned {
+        Returned::Unseen(job) => return Ok(Work::New(job)),
+        Returned::Begun(begun) => return Ok(Work::Begun(begun)),
+        Returned::Answered(job, queued, reply) => return Ok(Work::Answered(job, queued, reply)),
+        Returned::Lost(failure, job, queued) => (failure, job, queued),
+    };
     // Only what it did of itself may be blamed on it alone.
-    Some(match loss {
+    Err(match loss {
         Loss::Ended | Loss::Protocol(_) if unsent => Ending::Idle(loss, Some(job)),
         loss => Ending::Busy(loss, job, queued),
     })
@@ -225,239 +250,98 @@ fn log_stderr(pool: &Shared, talk: &mut Talk) {
     }
 }
 
-/// Gets the answer to one request.
-async fn answer(
-    pool: &Shared,
-    talk: &mut Talk,
-    mut job: Job,
+/// Sees to one request. `found` is what was found when the worker was taken for it.
+async fn work_on(pool: &Shared, talk: &mut Talk, work: Work, found: Found) -> Result<(), Ending> {
+    let broken = match found {
+        Found::Broken(broken) => Some(talk.loss(broken).await),
+        _ => None,
+    };
+    match work {
+        Work::New(job) => {
+            let broken = match broken {
+                None => talk.spoke_unasked().await,
+                broken => broken,
+            };
+            match broken {
+                Some(loss) => Err(Ending::Idle(loss, Some(job))),
+                None => begin(pool, talk, job).await,
+            }
+        }
+        Work::Begun(Begun { job, queued, deadline, id, heard }) => {
+            talk.take_up(heard);
+            finish(pool, talk, Asked { job, queued, deadline, id }).await
+        }
+        Work::Answered(mut job, queued, reply) => {
+            let report = blank(OutcomeKind::Ok, &job.request, queued);
+            job.done.answer(told(talk, report, reply));
+            match broken {
+                Some(loss) => Err(Ending::Idle(loss, None)),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// A request that the worker has, or is about to get.
+struct Asked {
+    job: Job,
     queued: Duration,
-) -> Result<(), Ending> {
-    let spec = &pool.settings.spec;
-    let source = job.request.input.clone();
-    let input = match text(&source) {
-        Ok(input) => input,
+    deadline: Option<Instant>,
+    id: u64,
+}
+
+/// Sends a request and gets its answer.
+async fn begin(pool: &Shared, talk: &mut Talk, mut job: Job) -> Result<(), Ending> {
+    let now = Instant::now();
+    if let Some(given) = job.given(now) {
+        job.give_up(given);
+        return Ok(());
+    }
+    let queued = now.saturating_duration_since(job.request.submitted);
+    let deadline = job.request.deadline(now);
+    let until = deadline.and_then(|deadline| unix_seconds(deadline, now));
+    let id = match job.request.input.bytes() {
+        Ok(input) => talk.begin(pool.settings.spec.event.label(), until.as_deref(), &input),
         Err(message) => {
-            let mut report = blank(OutcomeKind::SpawnError, &job.request, queued);
-            report.message = message;
-            job.done.answer(report);
+            let report = blank(OutcomeKind::SpawnError, &job.request, queued);
+            job.done.answer(RunReport { message, ..report });
             return Ok(());
         }
     };
-    let now = Instant::now();
-    let deadline = job.request.deadline(now);
+    job.request.started();
+    // What it printed before is not this request's.
+    log_stderr(pool, talk);
+    finish(pool, talk, Asked { job, queued, deadline, id }).await
+}
+
+/// Gets the answer to a request.
+async fn finish(pool: &Shared, talk: &mut Talk, asked: Asked) -> Result<(), Ending> {
+    let Asked { mut job, queued, deadline, id } = asked;
     let pid = talk.attached.pid();
     let cancel = job.cancel.clone();
-    let limits =
-        Limits { deadline, stop: &pool.stop, cancel: cancel.as_ref(), grace: spec.kill_grace };
-    let until = deadline.and_then(|deadline| unix_seconds(deadline, now));
+    let grace = pool.settings.spec.kill_grace;
+    let limits = Limits { deadline, stop: &pool.stop, cancel: cancel.as_ref(), grace };
     let on_cancel = || {
         let mut report = blank(OutcomeKind::Cancelled, &job.request, queued);
         report.pid = Some(pid);
         report.message = "the call was withdrawn".to_owned();
         job.done.answer(report);
     };
-    let label = spec.event.label();
-    let reply = talk.exchange(label, until.as_deref(), &input, limits, on_cancel).await;
-    let mut report = blank(OutcomeKind::Ok, &job.request, queued);
-    report.pid = Some(pid);
-    match reply {
-        Ok(reply) => report = settled(report, reply),
-        Err(loss) if loss == Loss::Ended && talk.is_unsent() => {
-            return Err(Ending::Idle(loss, Some(job)));
+    match talk.answer(id, limits, on_cancel).await {
+        Ok(reply) => {
+            let report = blank(OutcomeKind::Ok, &job.request, queued);
+            job.done.answer(told(talk, report, reply));
+            Ok(())
         }
-        Err(loss) => return Err(Ending::Busy(loss, job, queued)),
+        Err(loss) if loss == Loss::Ended && talk.is_unsent() => Err(Ending::Idle(loss, Some(job))),
+        Err(loss) => Err(Ending::Busy(loss, job, queued)),
     }
+}
+
+/// The report of a request that was answered, with what the worker printed meanwhile.
+fn told(talk: &mut Talk, report: RunReport, reply: Reply) -> RunReport {
     talk.hear_stderr();
-    report.stdio_tail = talk.take_stderr();
-    job.done.answer(report);
-    Ok(())
-}
-
-/// The report of a request that was answered.
-pub(super) fn settled(mut report: RunReport, reply: Reply) -> RunReport {
-    match reply {
-        Reply::Output(output) => {
-            report.output_bytes = output.len() as u64;
-            report.output = output;
-        }
-        Reply::Error(text) => {
-            report.outcome = OutcomeKind::Exit;
-            report.error_file = text.into_bytes();
-            report.error_file.truncate(ERROR_BYTES);
-        }
-    }
-    report
-}
-
-/// The bytes of an input.
-pub(super) fn text(input: &Input) -> Result<std::borrow::Cow<'_, [u8]>, String> {
-    match input {
-        Input::Text(text) => Ok((&**text).into()),
-        Input::Sealed(sealed) => sealed
-            .to_bytes()
-            .map(Into::into)
-            .map_err(|error| format!("the command's input cannot be read: {error}")),
-    }
-}
-
-/// A report of a worker's request up to now.
-pub(super) fn blank(outcome: OutcomeKind, request: &Request, queued: Duration) -> RunReport {
-    let total = request.submitted.elapsed();
-    let timings = Timings { queued, spawn: Duration::ZERO, total };
-    RunReport { by_worker: true, ..RunReport::without_process(outcome, String::new(), timings) }
-}
-
-/// Ends a worker that has served, and answers the request that it was lost with.
-async fn end(
-    pool: &Arc<Shared>,
-    seat: &Arc<Seat>,
-    talk: Talk,
-    ending: Ending,
-    up: Instant,
-) -> Option<Lost> {
-    let lived = up.elapsed();
-    let grace = pool.settings.spec.kill_grace;
-    match ending {
-        Ending::Stopped => {
-            pool.leave(seat, None);
-            Ended::of(talk, grace).await.count_kill(pool);
-            None
-        }
-        Ending::Changed => {
-            pool.leave(seat, None);
-            Ended::of(talk, grace).await.count_kill(pool);
-            let text = Some("ends because the command's file has changed".to_owned());
-            Some(Lost { reason: WorkerRestart::CommandChanged, lived, text })
-        }
-        Ending::Idle(loss, job) => {
-            pool.leave(seat, job);
-            let ended = Ended::of(talk, Duration::ZERO).await;
-            ended.count_kill(pool);
-            let text = Some(format!("{}{}", describe(&loss), ended.details()));
-            Some(Lost { reason: reason(&loss), lived, text })
-        }
-        Ending::Busy(loss, mut job, queued) => {
-            pool.leave(seat, None);
-            let ended = Ended::of(talk, Duration::ZERO).await;
-            let text = if job.done.is_answered() {
-                // Its caller had withdrawn it, so no report tells what became of the worker.
-                ended.count_kill(pool);
-                Some(format!("{}{}", describe(&loss), ended.details()))
-            } else {
-                let report = blank(OutcomeKind::WorkerProtocol, &job.request, queued);
-                job.done.answer(ended.report(report, &loss, pool));
-                None
-            };
-            let stopped = loss == Loss::Stopped;
-            (!stopped).then(|| Lost { reason: reason(&loss), lived, text })
-        }
-    }
-}
-
-fn reason(loss: &Loss) -> WorkerRestart {
-    match loss {
-        Loss::Ended | Loss::Stopped => WorkerRestart::Exit,
-        Loss::Protocol(_) => WorkerRestart::Protocol,
-        Loss::Timeout => WorkerRestart::Timeout,
-        Loss::TooLarge(_) => WorkerRestart::OutputTooLarge,
-    }
-}
-
-/// What happened, continuing "the worker …".
-fn describe(loss: &Loss) -> String {
-    match loss {
-        Loss::Ended => "ended".to_owned(),
-        Loss::Protocol(what) => what.clone(),
-        Loss::Timeout => "did not answer in time".to_owned(),
-        Loss::TooLarge(size) => format!("sent {size} bytes of a line"),
-        Loss::Stopped => "was stopped".to_owned(),
-    }
-}
-
-/// A worker that has been ended.
-struct Ended {
-    pid: i32,
-    end: End,
-    killed: bool,
-    stderr: Vec<u8>,
-}
-
-impl Ended {
-    /// Ends it: at once, or when it has not ended by itself within `grace` after the end of its
-    /// input.
-    async fn of(mut talk: Talk, grace: Duration) -> Ended {
-        talk.hear_last_stderr();
-        let (pid, stderr) = (talk.attached.pid(), talk.take_stderr());
-        let (end, killed) = talk.attached.end(grace).await;
-        Ended { pid, end, killed, stderr }
-    }
-
-    fn count_kill(&self, pool: &Shared) {
-        if self.killed {
-            pool.count_kill();
-        }
-    }
-
-    /// How it ended by itself and what it said last, for log lines.
-    fn details(&self) -> String {
-        let mut text = match self.end {
-            End::Status(ExitStatus::Exited(code)) => format!(" (exit code {code})"),
-            End::Status(ExitStatus::Signaled(signal)) if !self.killed => {
-                format!(" (signal {signal})")
-            }
-            _ => String::new(),
-        };
-        let said = String::from_utf8_lossy(&self.stderr);
-        if !said.trim().is_empty() {
-            text += &format!("; its stderr ends with: {}", said.trim().replace('\n', "\\n"));
-        }
-        text
-    }
-
-    /// The report for the request that it was lost with.
-    fn report(self, mut report: RunReport, loss: &Loss, pool: &Shared) -> RunReport {
-        let spec = &pool.settings.spec;
-        report.pid = Some(self.pid);
-        report.kills = Kills { term: 0, kill: u32::from(self.killed) };
-        let before = "its worker ended before it answered";
-        (report.outcome, report.message) = match (loss, self.end) {
-            (_, End::Unkillable) => {
-                let text = format!(
-                    "its worker {}; it was killed but does not end: it hangs in the kernel",
-                    describe(loss)
-                );
-                (OutcomeKind::Unkillable, text)
-            }
-            (Loss::Ended, End::Status(ExitStatus::Signaled(signal))) => {
-                report.signal = Some(signal);
-                (OutcomeKind::Signal, before.to_owned())
-            }
-            (Loss::Ended, End::Status(ExitStatus::Exited(code @ 1..))) => {
-                report.exit_code = Some(code);
-                (OutcomeKind::Exit, before.to_owned())
-            }
-            (Loss::Ended, _) => (OutcomeKind::WorkerProtocol, before.to_owned()),
-            (Loss::Protocol(what), _) => {
-                (OutcomeKind::WorkerProtocol, format!("its worker {what}"))
-            }
-            (Loss::Timeout, _) => {
-                let timeout = spec.timeout.unwrap_or_default();
-                let text = format!("its worker did not answer within {timeout:?}");
-                (OutcomeKind::Timeout, text)
-            }
-            (Loss::TooLarge(size), _) => {
-                report.output_bytes = *size;
-                let most = spec.max_output_bytes;
-                let text = format!(
-                    "its worker sent {size} bytes or more in one line; an output may have {most}"
-                );
-                (OutcomeKind::OutputTooLarge, text)
-            }
-            (Loss::Stopped, _) => {
-                (OutcomeKind::Cancelled, "the module is being taken down".to_owned())
-            }
-        };
-        report.stdio_tail = self.stderr;
-        report
-    }
+    let stdio_tail = talk.take_stderr();
+    let pid = Some(talk.attached.pid());
+    RunReport { pid, stdio_tail, ..settled(report, reply) }
 }

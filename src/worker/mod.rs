@@ -2,9 +2,10 @@
 //!
 //! A [`WorkerPool`] belongs to one command of one instance. It keeps a fixed number of its
 //! processes, started with `MESOS_COMMAND_WORKER=1` and no arguments, and talks JSON lines with
-//! them over pipes (`protocol`). One task per worker owns the process and its pipes (`life`,
-//! `talk`); the pool is a queue in front of them (`pool`). Blocking callers, which synchronous hooks
-//! are, borrow an idle worker and talk to it themselves (`direct`).
+//! them over pipes (`protocol`). Whoever makes a call writes it to an idle worker; the answer is heard
+//! by the caller, if it blocks, as synchronous hooks do (`lent`), else by a thread for that (`line`).
+//! One task per worker owns the process and its pipes and does all that is not the usual case
+//! (`life`, `talk`, `ended`). The pool is a queue in front of the workers (`pool`, `seat`, `job`).
 //!
 //! ```text
 //! submit -> an idle worker, else the queue (first come, first served), else (no worker is up)
@@ -23,10 +24,16 @@
 //! they do to the plain runs.
 
 mod direct;
+mod ended;
 mod identity;
+mod job;
+mod lent;
 mod life;
+mod line;
+mod loss;
 mod pool;
 mod protocol;
+mod seat;
 mod talk;
 
 pub use pool::{WorkerLog, WorkerPool, WorkerSettings};

@@ -1,22 +1,25 @@
 //! The queue in front of the workers of a command.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::watch;
 
 use crate::event::{Lane, OutcomeKind};
 use crate::metrics::{KillSignal, ModuleMetrics, WorkerMetrics};
 use crate::process::{
-    CancelToken, CommandSpec, DeadlineFrom, Done, LaneQueue, Request, RunReport, Runner,
-    answer_blocking, answer_later, cancelled, sleep_until, unix_seconds, waited_since,
+    CancelToken, CommandSpec, Done, LaneQueue, Queue, Request, RunReport, Runner, answer_blocking,
+    answer_later,
 };
 
-use super::direct::{Direct, Failure, Time};
+use super::direct::Direct;
 use super::identity::identify;
-use super::life::{blank, keep, settled, text};
+use super::job::{Job, Returned};
+use super::lent::Lent;
+use super::life::keep;
+use super::line::Line;
+use super::seat::{Access, Held, Seat};
 
 /// Pause between two looks at the command's file.
 const LOOK_AT_FILE: Duration = Duration::from_secs(1);
@@ -57,7 +60,7 @@ impl std::fmt::Debug for WorkerPool {
     }
 }
 
-/// What the pool and the tasks of its workers share.
+/// What the pool, the tasks of its workers and those who have a worker share.
 pub(super) struct Shared {
     pub(super) runner: Arc<Runner>,
     pub(super) settings: WorkerSettings,
@@ -68,175 +71,12 @@ pub(super) struct Shared {
 }
 
 #[derive(Default)]
-struct State {
-    waiting: VecDeque<Arc<Waiting>>,
+pub(super) struct State {
+    pub(super) waiting: Queue<Job>,
     /// The one that was busy last is at the end and taken first: its memory is warm.
-    idle: Vec<Arc<Seat>>,
+    pub(super) idle: Vec<Arc<Seat>>,
     up: usize,
     stopped: bool,
-}
-
-/// The place of one worker, where a request is left for it.
-#[derive(Default)]
-pub(super) struct Seat {
-    /// Written under the lock of the pool's state, together with the list of the idle.
-    job: Mutex<Option<Job>>,
-    /// As the job.
-    loan: Mutex<Loan>,
-    pub(super) called: Notify,
-}
-
-/// Whether a blocking caller has the worker.
-#[derive(Default)]
-struct Loan {
-    /// For pools whose workers are lent.
-    direct: Option<Arc<Direct>>,
-    lent: bool,
-    /// The worker's task wants it back.
-    wanted: bool,
-    /// What the caller gave back is lost, with this request.
-    failed: Option<(Failure, Job, Duration)>,
-}
-
-/// A worker in the hands of a blocking caller.
-struct Lent {
-    pool: Arc<Shared>,
-    seat: Arc<Seat>,
-    direct: Arc<Direct>,
-}
-
-impl Lent {
-    /// Makes the call, on this thread.
-    fn converse(self, request: Request) -> Result<RunReport, Box<Unfinished>> {
-        let spec = &self.pool.settings.spec;
-        let now = Instant::now();
-        let queued = now.saturating_duration_since(request.submitted);
-        let deadline = request.deadline(now);
-        let until = deadline.and_then(|deadline| unix_seconds(deadline, now));
-        let input = match text(&request.input) {
-            Ok(input) => input,
-            Err(message) => {
-                let report = blank(OutcomeKind::SpawnError, &request, queued);
-                return Ok(RunReport { message, ..report });
-            }
-        };
-        let event = spec.event.label();
-        request.started();
-        let time = Time { now, deadline, until: until.as_deref() };
-        match self.direct.exchange(event, time, &input) {
-            Ok(reply) => {
-                let report = settled(blank(OutcomeKind::Ok, &request, queued), reply);
-                Ok(RunReport { pid: Some(self.direct.pid), ..report })
-            }
-            Err(failure) => {
-                drop(input);
-                Err(Box::new(Unfinished { lent: self, failure, request, queued }))
-            }
-        }
-    }
-}
-
-/// A request with which a lent worker was lost.
-struct Unfinished {
-    lent: Lent,
-    failure: Failure,
-    request: Request,
-    queued: Duration,
-}
-
-impl Unfinished {
-    /// Leaves worker and request to the worker's task, which answers it.
-    fn leave(self, done: Done) {
-        let Unfinished { lent, failure, request, queued } = self;
-        let job = Job { request, cancel: None, done };
-        lent.seat.loan.lock().failed = Some((failure, job, queued));
-    }
-}
-
-impl Drop for Lent {
-    /// Gives the worker back.
-    fn drop(&mut self) {
-        let mut state = self.pool.state.lock();
-        let mut loan = self.seat.loan.lock();
-        loan.lent = false;
-        let call = std::mem::take(&mut loan.wanted) || loan.failed.is_some();
-        drop(loan);
-        let call = call || {
-            let job = state.next();
-            let some = job.is_some();
-            *self.seat.job.lock() = job;
-            some
-        };
-        if call {
-            drop(state);
-            self.seat.called.notify_one();
-        } else {
-            state.idle.push(self.seat.clone());
-        }
-    }
-}
-
-impl State {
-    /// The request that has waited longest.
-    fn next(&mut self) -> Option<Job> {
-        while let Some(waiting) = self.waiting.pop_front() {
-            if let Some(job) = waiting.take() {
-                return Some(job);
-            }
-        }
-        None
-    }
-}
-
-/// A request on its way.
-pub(super) struct Job {
-    pub(super) request: Request,
-    pub(super) cancel: Option<CancelToken>,
-    pub(super) done: Done,
-}
-
-/// A request in the queue. Its job is gone once somebody has taken it.
-struct Waiting {
-    job: Mutex<Option<Job>>,
-    taken: Notify,
-    cancel: Option<CancelToken>,
-    deadline: Option<Instant>,
-}
-
-impl Job {
-    /// Answers a request that no worker has seen.
-    fn withdraw(mut self, outcome: OutcomeKind, message: &str) {
-        let timings = waited_since(self.request.submitted);
-        let report = RunReport::without_process(outcome, message, timings);
-        self.done.answer(RunReport { by_worker: true, ..report });
-    }
-}
-
-impl Waiting {
-    fn take(&self) -> Option<Job> {
-        let job = self.job.lock().take();
-        if job.is_some() {
-            self.taken.notify_one();
-        }
-        job
-    }
-}
-
-/// Withdraws a waiting request at its deadline or when its caller says so.
-async fn guard(waiting: Arc<Waiting>) {
-    let (outcome, message) = tokio::select! {
-        biased;
-        () = waiting.taken.notified() => return,
-        () = sleep_until(waiting.deadline) => {
-            (OutcomeKind::Timeout, "no worker was free for it in time")
-        }
-        () = cancelled(waiting.cancel.as_ref()) => {
-            (OutcomeKind::Cancelled, "the call was withdrawn: it was still waiting for a worker")
-        }
-    };
-    if let Some(job) = waiting.take() {
-        job.withdraw(outcome, message);
-    }
 }
 
 impl WorkerPool {
@@ -267,12 +107,13 @@ impl WorkerPool {
 
     /// How many requests wait for a worker.
     pub fn queued(&self) -> usize {
-        self.shared.state.lock().waiting.iter().filter(|one| one.job.lock().is_some()).count()
+        self.shared.state.lock().waiting.len()
     }
 
     /// Gives a request to a worker, or runs the command while none is up, and calls `done` once
-    /// with the report: on the runtime's thread, which it must not block, or, when the answer is
-    /// known at once, on the calling thread before this returns. Does not block.
+    /// with the report: on a thread of the runner, which may be the runtime's, so that it must not
+    /// block, or, when the answer is known at once, on the calling thread before this returns. Does
+    /// not block.
     pub fn submit(
         &self,
         request: Request,
@@ -310,10 +151,10 @@ impl Drop for WorkerPool {
         let waiting = {
             let mut state = self.shared.state.lock();
             state.stopped = true;
-            std::mem::take(&mut state.waiting)
+            state.waiting.drain()
         };
         self.shared.stop.cancel();
-        for job in waiting.iter().filter_map(|waiting| waiting.take()) {
+        for job in waiting {
             job.withdraw(OutcomeKind::Cancelled, "the module is being taken down");
         }
     }
@@ -329,8 +170,13 @@ impl Shared {
         self.settings.metrics.kill(KillSignal::Kill);
     }
 
+    /// The list of the idle and the queue.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
     /// Finds somebody for a request.
-    pub(super) fn dispatch(self: &Arc<Self>, job: Job) {
+    fn dispatch(self: &Arc<Self>, job: Job) {
         if job.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
             return job
                 .withdraw(OutcomeKind::Cancelled, "the call was withdrawn before it started");
@@ -345,40 +191,40 @@ impl Shared {
             return self.run_plainly(job);
         }
         if let Some(seat) = state.idle.pop() {
-            *seat.job.lock() = Some(job);
+            let held = Held::take(self, &seat);
             drop(state);
-            return seat.called.notify_one();
+            return match seat.line() {
+                Some(line) => line.say(held, job),
+                None => held.leave(Returned::Unseen(job)),
+            };
         }
         self.enqueue(state, job);
     }
 
-    fn enqueue(self: &Arc<Self>, mut state: parking_lot::MutexGuard<'_, State>, job: Job) {
-        if let Some(limit) = self.settings.queue_limit
-            && state.waiting.len() >= limit
-        {
-            state.waiting.retain(|waiting| waiting.job.lock().is_some());
-            if state.waiting.len() >= limit {
-                drop(state);
-                return job.withdraw(OutcomeKind::Overload, "too many calls are waiting already");
-            }
+    fn enqueue(self: &Arc<Self>, mut state: MutexGuard<'_, State>, job: Job) {
+        if self.settings.queue_limit.is_some_and(|limit| state.waiting.len() >= limit) {
+            drop(state);
+            return job.withdraw(OutcomeKind::Overload, "too many calls are waiting already");
         }
-        let deadline = match job.request.deadline_from {
-            DeadlineFrom::Submission => job.request.deadline(job.request.submitted),
-            DeadlineFrom::Start => None,
-        };
-        let cancel = job.cancel.clone();
-        let guarded = deadline.is_some() || cancel.is_some();
-        let waiting = Arc::new(Waiting {
-            job: Mutex::new(Some(job)),
-            taken: Notify::new(),
-            cancel,
-            deadline,
-        });
-        state.waiting.push_back(waiting.clone());
+        let look = state.waiting.push(job);
         drop(state);
-        if guarded {
-            self.runner.handle().spawn(guard(waiting));
-        }
+        self.look_at_queue(look);
+    }
+
+    /// Has the runtime withdraw at `at` what must not wait any longer.
+    fn look_at_queue(self: &Arc<Self>, at: Option<Instant>) {
+        let Some(at) = at else { return };
+        let pool = Arc::downgrade(self);
+        let look = move || {
+            // Without a pool nothing waits.
+            let Some(pool) = pool.upgrade() else { return };
+            let (out, next) = pool.lock().waiting.overdue(Instant::now());
+            pool.look_at_queue(next);
+            for (job, given) in out {
+                job.give_up(given);
+            }
+        };
+        self.runner.alarms().at(at, Box::new(look));
     }
 
     fn run_plainly(&self, job: Job) {
@@ -387,62 +233,62 @@ impl Shared {
         self.runner.submit(request, lane, cancel, move |report| done.answer(report));
     }
 
-    /// A worker has become ready: it is counted, and gets its first request if one waits.
-    pub(super) fn join(&self, seat: &Arc<Seat>, direct: Option<Direct>) -> Option<Job> {
-        seat.loan.lock().direct = direct.map(Arc::new);
+    /// A worker has become ready: it is counted, and callers reach it from now on.
+    pub(super) fn join(&self, seat: &Arc<Seat>, access: Access) {
+        seat.set_access(access);
         self.state.lock().up += 1;
         self.metrics().up_inc();
-        self.next(seat)
     }
 
-    /// The next request for a worker that is free; without one it is idle from now on.
-    pub(super) fn next(&self, seat: &Arc<Seat>) -> Option<Job> {
-        let mut state = self.state.lock();
-        let job = state.next();
-        if job.is_none() {
-            state.idle.push(seat.clone());
+    /// The request that has waited longest.
+    pub(super) fn next_waiting(&self) -> Option<Job> {
+        self.state.lock().waiting.pop()
+    }
+
+    /// For the task of a worker that is free: its next request, if it is the task's to make.
+    /// Without one the worker is idle, or has its next request already.
+    pub(super) fn next(self: &Arc<Self>, seat: &Arc<Seat>) -> Option<Job> {
+        let line = seat.line();
+        if let Some(line) = &line {
+            line.release();
         }
-        job
+        let mut state = self.state.lock();
+        match (state.waiting.pop(), line) {
+            (None, _) => {
+                state.idle.push(seat.clone());
+                None
+            }
+            (Some(job), None) => Some(job),
+            (Some(job), Some(line)) => {
+                let held = Held::take(self, seat);
+                drop(state);
+                line.say(held, job);
+                None
+            }
+        }
     }
 
-    /// Whether idle workers are lent to blocking callers: those of hooks, because they block.
-    pub(super) fn lends(&self) -> bool {
-        self.settings.spec.event.row().lane == Lane::Hook
+    /// How callers shall reach a worker. Those of hooks block.
+    pub(super) fn open_access(&self, seat: &Arc<Seat>, direct: Direct) -> Access {
+        if self.settings.spec.event.row().lane == Lane::Hook {
+            return Access::Lent(Arc::new(direct));
+        }
+        Line::open(&self.runner, seat, direct).map_or(Access::Task, Access::Heard)
     }
 
     /// An idle worker for a blocking caller.
     fn lend(self: &Arc<Self>) -> Option<Lent> {
         let mut state = self.state.lock();
-        let seat = state.idle.last()?.clone();
-        let direct = {
-            let mut loan = seat.loan.lock();
-            let direct = loan.direct.clone()?;
-            loan.lent = true;
-            direct
-        };
-        state.idle.pop();
-        drop(state);
-        Some(Lent { pool: self.clone(), seat, direct })
+        let Access::Lent(direct) = state.idle.last()?.access() else { return None };
+        let seat = state.idle.pop()?;
+        Some(Lent { held: Held::take(self, &seat), direct })
     }
 
-    /// Takes an idle worker out of the list, before it is ended; false when it is lent: then its
-    /// task is called when it comes back.
+    /// Takes an idle worker out of the list; false when somebody has it: then its task is called
+    /// when it comes back.
     pub(super) fn recall(&self, seat: &Arc<Seat>) -> bool {
-        let mut state = self.state.lock();
-        state.idle.retain(|idle| !Arc::ptr_eq(idle, seat));
-        let mut loan = seat.loan.lock();
-        loan.wanted = loan.lent;
-        !loan.lent
-    }
-
-    /// What a blocking caller had to leave undone.
-    pub(super) fn failed(&self, seat: &Seat) -> Option<(Failure, Job, Duration)> {
-        seat.loan.lock().failed.take()
-    }
-
-    /// The request that was left for an idle worker, which then is busy.
-    pub(super) fn called(&self, seat: &Seat) -> Option<Job> {
-        seat.job.lock().take()
+        self.state.lock().idle.retain(|idle| !Arc::ptr_eq(idle, seat));
+        seat.is_free()
     }
 
     /// A worker is no longer usable. A request that was just left for it goes elsewhere, and when
@@ -452,18 +298,21 @@ impl Shared {
         let mut state = self.state.lock();
         state.up -= 1;
         state.idle.retain(|idle| !Arc::ptr_eq(idle, seat));
-        let left = seat.job.lock().take();
-        // Its copy of the pipe would keep the worker from seeing the end of its input.
-        seat.loan.lock().direct = None;
         let none_up = state.up == 0 && !state.stopped;
-        let stranded = if none_up { std::mem::take(&mut state.waiting) } else { VecDeque::new() };
+        let stranded = if none_up { state.waiting.drain() } else { Vec::new() };
+        let left = match seat.take() {
+            Some(Returned::Unseen(job)) => Some(job),
+            _ => None,
+        };
         drop(state);
+        // Its copy of the pipe would keep the worker from seeing the end of its input.
+        seat.set_access(Access::Task);
         self.metrics().up_dec();
         // These are older than those that wait.
         for job in job.into_iter().chain(left) {
             self.dispatch(job);
         }
-        for job in stranded.iter().filter_map(|waiting| waiting.take()) {
+        for job in stranded {
             self.run_plainly(job);
         }
     }

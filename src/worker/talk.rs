@@ -9,6 +9,7 @@ use tokio::net::unix::pipe;
 
 use crate::process::{Attached, CancelToken, cancelled, sleep_until};
 
+use super::loss::{Broken, Loss, check_size, complete};
 use super::protocol::{ENVELOPE, GREETING, Reply, read_answer, read_ready, request, shown};
 
 /// Read at a time.
@@ -21,21 +22,6 @@ const TAIL: usize = 4096;
 const STDERR_CHUNKS: usize = 16;
 /// How long a worker may live on after it closed a pipe and still count as having ended.
 pub(super) const CLOSING: Duration = Duration::from_millis(100);
-
-/// Why a worker cannot be used any more.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Loss {
-    /// It ended by itself.
-    Ended,
-    /// It broke the protocol; continues "the worker …".
-    Protocol(String),
-    /// It did not answer by the deadline.
-    Timeout,
-    /// It sent a longer line than is accepted; what was seen of it.
-    TooLarge(u64),
-    /// The pool is being dropped and it did not answer within the grace period.
-    Stopped,
-}
 
 /// When an exchange ends without an answer.
 pub(super) struct Limits<'a> {
@@ -91,28 +77,43 @@ impl Talk {
     pub(super) async fn handshake(&mut self, limits: Limits<'_>) -> Result<(), Loss> {
         self.line.clear();
         self.line.extend_from_slice(GREETING);
+        self.written = 0;
         let line = self.converse(limits, || {}).await?;
         read_ready(&line).map_err(Loss::Protocol)
     }
 
-    /// Sends a request and waits for its answer. `cancelled` is called when the caller withdraws
-    /// it; its answer is waited for all the same, because the worker is busy with it until then.
-    pub(super) async fn exchange(
+    /// Takes up a request, which [`answer`](Talk::answer) then sends; gives its number.
+    pub(super) fn begin(&mut self, event: &str, deadline: Option<&str>, input: &[u8]) -> u64 {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
+        request(&mut self.line, id, event, deadline, input);
+        self.written = 0;
+        id
+    }
+
+    /// Takes up a request that somebody else has sent, who has `heard` the beginning of the answer.
+    pub(super) fn take_up(&mut self, heard: Vec<u8>) {
+        self.heard = heard;
+        // Written, whatever it was.
+        self.line.clear();
+        self.line.push(b'\n');
+        self.written = self.line.len();
+    }
+
+    /// Sends what is left of the request `id` and waits for its answer. `cancelled` is called when
+    /// the caller withdraws it; its answer is waited for all the same, because the worker is busy
+    /// with it until then.
+    pub(super) async fn answer(
         &mut self,
-        event: &str,
-        deadline: Option<&str>,
-        input: &[u8],
+        id: u64,
         limits: Limits<'_>,
         cancelled: impl FnMut(),
     ) -> Result<Reply, Loss> {
-        let id = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
-        request(&mut self.line, id, event, deadline, input);
         let line = self.converse(limits, cancelled).await?;
         let reply = read_answer(&line, id).map_err(Loss::Protocol)?;
         check_size(reply, self.max_output)
     }
 
-    /// Writes the line and reads one back.
+    /// Writes what is left of the line and reads one back.
     async fn converse(
         &mut self,
         limits: Limits<'_>,
@@ -120,7 +121,6 @@ impl Talk {
     ) -> Result<Vec<u8>, Loss> {
         let Limits { mut deadline, stop, mut cancel, grace } = limits;
         let (mut stop_seen, mut stop_ends) = (false, false);
-        self.written = 0;
         loop {
             self.write().await?;
             let writes = self.written < self.line.len();
@@ -148,7 +148,7 @@ impl Talk {
                 }
                 Turn::Ended => {
                     // What it said last may still be in the pipe.
-                    return match self.hear().await {
+                    return match self.hear_last().await {
                         Ok(Some(line)) => Ok(line),
                         Ok(None) => Err(Loss::Ended),
                         Err(loss) => Err(loss),
@@ -194,21 +194,10 @@ impl Talk {
         loop {
             let Some(stdout) = self.attached.stdout.pipe() else { return Err(unheard()) };
             match stdout.try_read(&mut self.chunk[..]) {
-                Ok(0) => return Err(self.closed("stdout").await),
                 Ok(count) => {
-                    let from = self.heard.len();
-                    self.heard.extend_from_slice(&self.chunk[..count]);
-                    let all_written = self.written == self.line.len();
-                    let line = complete(&mut self.heard, from, all_written, self.max_output)?;
-                    if line.is_some() {
-                        if self.line.capacity() > KEPT {
-                            self.line = Vec::new();
-                            self.written = 0;
-                        }
+                    let line = self.heard(count).await?;
+                    if line.is_some() || count < CHUNK {
                         return Ok(line);
-                    }
-                    if count < CHUNK {
-                        return Ok(None);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -218,11 +207,52 @@ impl Talk {
         }
     }
 
+    /// As [`hear`](Talk::hear), for the last time: also what the runtime has not been told of yet.
+    async fn hear_last(&mut self) -> Result<Option<Vec<u8>>, Loss> {
+        loop {
+            let Some(stdout) = self.attached.stdout.pipe() else { return Err(unheard()) };
+            match nix::unistd::read(stdout, &mut self.chunk[..]) {
+                Ok(count) => {
+                    let line = self.heard(count).await?;
+                    if line.is_some() {
+                        return Ok(line);
+                    }
+                }
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Takes what was read into the chunk.
+    async fn heard(&mut self, count: usize) -> Result<Option<Vec<u8>>, Loss> {
+        if count == 0 {
+            return Err(self.closed("stdout").await);
+        }
+        let from = self.heard.len();
+        self.heard.extend_from_slice(&self.chunk[..count]);
+        let all_written = self.written == self.line.len();
+        let line = complete(&mut self.heard, from, all_written, self.max_output)?;
+        if line.is_some() && self.line.capacity() > KEPT {
+            self.line = Vec::new();
+            self.written = 0;
+        }
+        Ok(line)
+    }
+
     /// What a closed pipe means: mostly that it is about to end.
     async fn closed(&self, name: &str) -> Loss {
         match tokio::time::timeout(CLOSING, self.attached.ended()).await {
             Ok(()) => Loss::Ended,
             Err(_) => Loss::Protocol(format!("closed its {name}")),
+        }
+    }
+
+    /// What stopped somebody else.
+    pub(super) async fn loss(&self, broken: Broken) -> Loss {
+        match broken {
+            Broken::Closed(name) => self.closed(name).await,
+            Broken::Lost(loss) => loss,
         }
     }
 
@@ -308,47 +338,6 @@ impl Talk {
     /// The end of what it wrote to stderr since the last time.
     pub(super) fn take_stderr(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.stderr)
-    }
-}
-
-/// Takes the line out of what was heard, if it is complete (what is before `from` has no line's
-/// end), and nothing follows it.
-pub(super) fn complete(
-    heard: &mut Vec<u8>,
-    from: usize,
-    all_written: bool,
-    max_output: usize,
-) -> Result<Option<Vec<u8>>, Loss> {
-    let longest = max_output.saturating_add(ENVELOPE);
-    let Some(end) = memchr::memchr(b'\n', &heard[from..]).map(|at| from + at) else {
-        let length = heard.len();
-        return if length > longest { Err(Loss::TooLarge(length as u64)) } else { Ok(None) };
-    };
-    if !all_written {
-        let said = shown(heard);
-        return Err(Loss::Protocol(format!("said {said} before it had read its request")));
-    }
-    if end > longest {
-        return Err(Loss::TooLarge(end as u64));
-    }
-    if heard.len() > end + 1 {
-        let said = shown(&heard[end + 1..]);
-        return Err(Loss::Protocol(format!(
-            "said {said} after its answer; did it print to stdout?"
-        )));
-    }
-    let mut line = std::mem::take(heard);
-    line.truncate(end);
-    Ok(Some(line))
-}
-
-/// Refuses an output that is too large.
-pub(super) fn check_size(reply: Reply, max_output: usize) -> Result<Reply, Loss> {
-    match &reply {
-        Reply::Output(output) if output.len() > max_output => {
-            Err(Loss::TooLarge(output.len() as u64))
-        }
-        _ => Ok(reply),
     }
 }
 

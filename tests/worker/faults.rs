@@ -1,10 +1,12 @@
 //! One fault after the other: what the call gets, that the next ones work, that nothing is left.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use mesos_command::event::{Event, OutcomeKind};
 
-use super::support::{Choice, Rig, has_ended, wait_for};
+use super::support::{Choice, PATIENCE, Rig, has_ended, wait_for};
 
 /// A fault at the second request: outcome, part of the message, reason of the restart.
 const TABLE: &[(&str, OutcomeKind, &str, &str)] = &[
@@ -228,5 +230,49 @@ fn a_worker_gets_what_the_contract_says() {
     assert!(!environment.contains("MESOS_COMMAND_DEADLINE="), "it would be of one call");
     let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     assert_eq!(fds, 3, "nothing but the pipes");
+    rig.finish();
+}
+
+#[test]
+fn each_of_many_requests_is_answered_once_although_workers_end() {
+    let rig = Rig::ready("exit=50", Choice { workers: 3, ..Choice::default() });
+    let answered: Vec<AtomicUsize> = (0..4000).map(|_| AtomicUsize::new(0)).collect();
+    let answered = Arc::new(answered);
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for part in 0..4 {
+            let (answered, sender, rig) = (answered.clone(), sender.clone(), &rig);
+            scope.spawn(move || {
+                for number in part * 1000..(part + 1) * 1000 {
+                    let (answered, sender) = (answered.clone(), sender.clone());
+                    let request = rig.request(&number.to_string());
+                    rig.pool().submit(request, None, move |report| {
+                        answered[number].fetch_add(1, Ordering::SeqCst);
+                        sender.send((number, report)).unwrap();
+                    });
+                    // Sometimes workers are idle, sometimes requests wait.
+                    if number % 100 == 0 {
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                }
+            });
+        }
+    });
+    let mut failed = 0;
+    for _ in 0..4000 {
+        let (number, report) = receiver.recv_timeout(PATIENCE).unwrap();
+        match report.outcome {
+            OutcomeKind::Ok if report.by_worker => {
+                let output: serde_json::Value = serde_json::from_slice(&report.output).unwrap();
+                assert_eq!(output["input"], number, "an answer for another request");
+            }
+            OutcomeKind::Ok => {}
+            OutcomeKind::Exit => failed += 1,
+            _ => panic!("{report:?}"),
+        }
+    }
+    assert!(answered.iter().all(|count| count.load(Ordering::SeqCst) == 1));
+    // Each worker takes one request with it.
+    assert!((1..=4000 / 50).contains(&failed), "{failed}");
     rig.finish();
 }
