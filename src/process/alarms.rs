@@ -1,5 +1,4 @@
-//! What the runtime does a little later: taking over runs that are not so quick, and removing
-//! files.
+//! What the runtime does a little later: looking at runs that are not so quick, and removing files.
 //!
 //! Most commands end within a few milliseconds, so the runtime is not woken for every run: it looks
 //! once when the first of them should have ended, and skips those that have.
@@ -35,7 +34,7 @@ struct Alarm {
 }
 
 enum Due {
-    HandOver(Arc<Quick>),
+    Look(Arc<Quick>),
     Job(Box<dyn FnOnce() + Send>),
 }
 
@@ -43,9 +42,9 @@ enum Due {
 const LATER: Duration = Duration::from_millis(5);
 
 impl Alarms {
-    /// Has `run` handed over at `at`, unless it has ended by then.
-    pub(super) fn hand_over(&self, at: Instant, run: Arc<Quick>) {
-        self.set(Alarm { at, due: Due::HandOver(run) });
+    /// Has `run` looked at at `at`, unless it has ended by then.
+    pub(super) fn look(&self, at: Instant, run: Arc<Quick>) {
+        self.set(Alarm { at, due: Due::Look(run) });
     }
 
     /// Has `job` done on the runtime within milliseconds.
@@ -80,12 +79,12 @@ impl Alarms {
             let (due, next) = self.due(Instant::now());
             for due in due {
                 let done = catch_unwind(AssertUnwindSafe(|| match due {
-                    Due::HandOver(run) => run.hand_over(),
+                    Due::Look(run) => run.look(),
                     Due::Job(job) => job(),
                 }));
                 if done.is_err() {
                     // The deadlines of all runs depend on this task: it goes on.
-                    tracing::error!("a panic was caught where runs are handed over");
+                    tracing::error!("a panic was caught where runs are looked at");
                 }
             }
             tokio::select! {
@@ -100,7 +99,7 @@ impl Alarms {
         let mut state = self.state.lock();
         let mut due = Vec::new();
         while let Some(Reverse(first)) = state.heap.peek() {
-            let is_over = matches!(&first.due, Due::HandOver(run) if run.is_over());
+            let is_over = matches!(&first.due, Due::Look(run) if run.is_over());
             if !is_over && first.at > now {
                 break;
             }

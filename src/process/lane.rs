@@ -1,107 +1,121 @@
 //! Lanes: how many runs of an instance go on at a time, first come first served.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use parking_lot::Mutex;
+
+use super::queue::Queue;
+use super::run::Run;
+use super::runner::Shared;
 
 /// A number of permits and a queue for them.
-#[derive(Debug)]
 pub struct LaneQueue {
-    permits: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    state: Mutex<State>,
     queue_limit: Option<usize>,
 }
+
+struct State {
+    free: usize,
+    /// Empty while a permit is free.
+    waiting: Queue<Run>,
+}
+
+/// Lets a run go on. When it is dropped, the run that has waited longest is started.
+pub(super) struct Permit(Arc<LaneQueue>);
 
 /// What a submission gets.
 pub(super) enum Admission {
     /// It may start.
-    Now(OwnedSemaphorePermit),
-    /// It has a place in the queue.
-    Later(Place),
+    Now(Run),
+    /// It waits, and will be started.
+    Later,
     /// The queue is full.
-    Full,
+    Full(Run),
 }
 
-type Acquire = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+thread_local! {
+    /// Whether this thread is starting a run that waited.
+    static STARTS: Cell<bool> = const { Cell::new(false) };
+}
 
-/// A place in the queue of a lane; given up when dropped.
-pub(super) struct Place {
-    lane: Arc<LaneQueue>,
-    acquire: Acquire,
+impl std::fmt::Debug for LaneQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LaneQueue").field("queued", &self.queued()).finish_non_exhaustive()
+    }
 }
 
 impl LaneQueue {
     /// A lane in which at most `parallel` runs (at least one) go on at a time, and at most
     /// `queue_limit` wait; `None`: any number.
     pub fn new(parallel: usize, queue_limit: Option<usize>) -> Arc<LaneQueue> {
-        let parallel = parallel.clamp(1, Semaphore::MAX_PERMITS);
-        Arc::new(LaneQueue {
-            permits: Arc::new(Semaphore::new(parallel)),
-            waiting: AtomicUsize::new(0),
-            queue_limit,
-        })
+        let state = State { free: parallel.max(1), waiting: Queue::default() };
+        Arc::new(LaneQueue { state: Mutex::new(state), queue_limit })
     }
 
     /// How many runs wait.
     pub fn queued(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.state.lock().waiting.len()
     }
 
-    pub(super) fn admit(self: &Arc<LaneQueue>) -> Admission {
-        let mut acquire: Acquire = Box::pin(self.permits.clone().acquire_owned());
-        // Polled here and now, so that the order of the queue is the order of submission.
-        let mut context = Context::from_waker(Waker::noop());
-        if let Poll::Ready(Ok(permit)) = acquire.as_mut().poll(&mut context) {
-            return Admission::Now(permit);
+    pub(super) fn admit(self: &Arc<LaneQueue>, mut run: Run) -> Admission {
+        let mut state = self.state.lock();
+        if let Some(left) = state.free.checked_sub(1) {
+            state.free = left;
+            drop(state);
+            run.permit = Some(Permit(self.clone()));
+            return Admission::Now(run);
         }
-        let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let place = Place { lane: self.clone(), acquire };
-        match self.queue_limit {
-            Some(limit) if ahead >= limit => Admission::Full,
-            _ => Admission::Later(place),
+        if self.queue_limit.is_some_and(|limit| state.waiting.len() >= limit) {
+            return Admission::Full(run);
         }
+        let shared = run.shared.clone();
+        let look = state.waiting.push(run);
+        drop(state);
+        self.look_at_queue(shared, look);
+        Admission::Later
     }
-}
 
-impl Place {
-    /// Waits for the permit; `None` if the lane was closed, which nobody does.
-    pub(super) async fn permit(&mut self) -> Option<OwnedSemaphorePermit> {
-        self.acquire.as_mut().await.ok()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.lane.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_queue_is_bounded_and_in_order() {
-        let lane = LaneQueue::new(1, Some(2));
-        let Admission::Now(first) = lane.admit() else { panic!("a free permit") };
-        let Admission::Later(mut second) = lane.admit() else { panic!("room") };
-        let Admission::Later(mut third) = lane.admit() else { panic!("room") };
-        assert!(matches!(lane.admit(), Admission::Full));
-        assert_eq!(lane.queued(), 2);
-        drop(first);
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(third.acquire.as_mut().poll(&mut context).is_pending());
-        let Poll::Ready(Ok(permit)) = second.acquire.as_mut().poll(&mut context) else {
-            panic!("it is the second's turn")
+    /// Has the runtime withdraw at `at` what must not wait any longer.
+    fn look_at_queue(self: &Arc<LaneQueue>, shared: Arc<Shared>, at: Option<Instant>) {
+        let Some(at) = at else { return };
+        let (lane, own) = (Arc::downgrade(self), shared.clone());
+        let look = move || {
+            // Nothing waits in a lane that is gone.
+            let Some(lane) = lane.upgrade() else { return };
+            let (out, next) = lane.state.lock().waiting.overdue(Instant::now());
+            lane.look_at_queue(own, next);
+            for (run, given) in out {
+                run.give_up(given);
+            }
         };
-        assert!(matches!(lane.admit(), Admission::Full), "its place is still taken");
-        drop(second);
-        assert!(matches!(lane.admit(), Admission::Later(_)));
-        drop(permit);
-        assert!(third.acquire.as_mut().poll(&mut context).is_ready());
+        shared.alarms.at(at, Box::new(look));
+    }
+
+    /// Gives a permit to the run that has waited longest, or to whoever comes next.
+    fn hand_on(self: &Arc<LaneQueue>) -> Option<Run> {
+        let mut state = self.state.lock();
+        let Some(mut run) = state.waiting.pop() else {
+            state.free += 1;
+            return None;
+        };
+        drop(state);
+        run.permit = Some(Permit(self.clone()));
+        Some(run)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some(run) = self.0.hand_on() else { return };
+        if STARTS.replace(true) {
+            // The start of another run failed: not on its stack, which could be the thousandth.
+            let completers = run.shared.completers.clone();
+            return completers.run(Box::new(move || run.start()));
+        }
+        // It does not panic: a callback's panic ends in its `Done`.
+        run.start();
+        STARTS.set(false);
     }
 }

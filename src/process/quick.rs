@@ -2,7 +2,9 @@
 //!
 //! Most commands end within a few milliseconds. Until then a run needs nobody who looks after its
 //! deadline: the thread that the kernel wakes at the leader's end (a completer, or the caller, if
-//! it waits anyway) ends the run. What takes longer is handed over to the runtime.
+//! it waits anyway) ends the run. One that takes longer, as all do when many start at once, is
+//! looked at now and then; when it goes on for long or something is to be done about it, it is
+//! handed over to the runtime.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -18,11 +20,22 @@ use super::run::Ready;
 use super::start::begin;
 use super::supervise::{Cleaning, Running};
 
-/// How long a call may take without the runtime.
+/// How long a call may take without being looked at.
 const QUICK: Duration = Duration::from_millis(10);
+/// Pauses between the looks at a run until it is handed over.
+const LOOKS: [Duration; 3] =
+    [Duration::from_millis(20), Duration::from_millis(30), Duration::from_millis(40)];
 
 /// A run in its first moments that a completer waits for. Whoever takes the run goes on with it.
-pub(super) struct Quick(Mutex<Option<(Running, Watch)>>);
+pub(super) struct Quick(Mutex<Option<Place>>);
+
+/// The place of a run.
+struct Place {
+    running: Running,
+    watch: Watch,
+    /// How often it was looked at.
+    looks: usize,
+}
 
 impl Quick {
     /// Starts a prepared run.
@@ -38,30 +51,43 @@ impl Quick {
             .pidfd()
             .map(|pidfd| shared.completers.watch(pidfd.as_fd(), Box::new(move || own.ended())));
         match watch {
-            Some(Ok(watch)) => *place = Some((running, watch)),
+            Some(Ok(watch)) => *place = Some(Place { running, watch, looks: 0 }),
             // The kernel has no pidfds, or no room left for another.
             _ => return running.go_on_behind(),
         }
         drop(place);
-        shared.alarms.hand_over(until, quick);
+        shared.alarms.look(until, quick);
     }
 
     /// The leader has ended; on a completer.
     fn ended(&self) {
         let taken = self.0.lock().take();
-        if let Some((running, _)) = taken {
+        if let Some(Place { running, .. }) = taken {
             running.end(Cleaning::Here);
         }
     }
 
-    /// Whether nothing is left to be handed over.
+    /// Whether there is nothing left to look at.
     pub(super) fn is_over(&self) -> bool {
         self.0.lock().is_none()
     }
 
-    /// Gives the run to the runtime, unless it is over.
-    pub(super) fn hand_over(&self) {
-        let Some((running, watch)) = self.0.lock().take() else { return };
+    /// Looks at the run, unless it is over; hands it over if something is to be done.
+    pub(super) fn look(self: Arc<Self>) {
+        let mut place = self.0.lock();
+        let Some(Place { running, looks, .. }) = &mut *place else { return };
+        if running.is_fine()
+            && let Some(pause) = LOOKS.get(*looks)
+        {
+            *looks += 1;
+            let next = Instant::now() + *pause;
+            let next = running.deadline.map_or(next, |deadline| deadline.min(next));
+            let shared = running.run.shared.clone();
+            drop(place);
+            return shared.alarms.look(next, self);
+        }
+        let Some(Place { running, watch, .. }) = place.take() else { return };
+        drop(place);
         if let Some(pidfd) = running.supervision.pidfd() {
             // Its job, if it is about to be done, finds nothing any more.
             running.run.shared.completers.unwatch(pidfd.as_fd(), &watch);
@@ -82,7 +108,7 @@ pub(super) fn see_through(ready: Ready) {
     }
 }
 
-/// When the runtime takes over what begins now.
+/// When what begins now is looked at first.
 pub(crate) fn quick_until(deadline: Option<Instant>) -> Instant {
     let until = Instant::now() + QUICK;
     deadline.map_or(until, |deadline| deadline.min(until))

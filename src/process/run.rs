@@ -3,19 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::event::OutcomeKind;
 use crate::metrics::FailureReason;
 use crate::sys::Plan;
 
-use super::cancel::cancelled;
 use super::done::Done;
-use super::lane::Place;
+use super::lane::Permit;
+use super::queue::{Given, Waits};
 use super::quick::Quick;
 use super::report::{Cause, timeout_message};
 use super::runner::{Shared, waited_since};
-use super::start::{Files, prepare, sleep_until};
+use super::start::{Files, prepare};
 use super::{CancelToken, DeadlineFrom, Request, RunReport, Timings};
 
 /// A submission.
@@ -23,7 +21,7 @@ pub(super) struct Run {
     pub(super) shared: Arc<Shared>,
     pub(super) request: Request,
     pub(super) cancel: Option<CancelToken>,
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) permit: Option<Permit>,
     pub(super) done: Done,
 }
 
@@ -38,6 +36,26 @@ pub(super) struct Ready {
 }
 
 impl Run {
+    /// Starts a run that waited in its lane.
+    pub(super) fn start(self) {
+        // It may have waited too long, or was withdrawn, and nobody has looked since.
+        if let Some(given) = self.given(Instant::now()) {
+            return self.give_up(given);
+        }
+        if let Some(ready) = self.prepare() {
+            Quick::start(ready);
+        }
+    }
+
+    /// Answers a run that has waited in its lane for too long.
+    pub(super) fn give_up(self, given: Given) {
+        let cause = match given {
+            Given::Up => Cause::Timeout,
+            Given::Back => Cause::Cancelled,
+        };
+        self.withdrawn(cause, "it was still waiting in its lane");
+    }
+
     /// Makes the files; `None` when that failed and was answered. On the calling thread, so that
     /// several of them share the work.
     pub(super) fn prepare(mut self) -> Option<Ready> {
@@ -80,22 +98,15 @@ impl Run {
     }
 }
 
-/// Waits for a permit of the lane, then starts the run.
-pub(super) async fn wait_for_lane(mut run: Run, mut place: Place) {
-    let deadline = match run.request.deadline_from {
-        DeadlineFrom::Submission => run.request.deadline(run.request.submitted),
-        DeadlineFrom::Start => None,
-    };
-    let place_text = "it was still waiting in its lane";
-    let permit = tokio::select! {
-        biased;
-        permit = place.permit() => permit,
-        () = sleep_until(deadline) => return run.withdrawn(Cause::Timeout, place_text),
-        () = cancelled(run.cancel.as_ref()) => return run.withdrawn(Cause::Cancelled, place_text),
-    };
-    drop(place);
-    run.permit = permit;
-    if let Some(ready) = run.prepare() {
-        Quick::start(ready);
+impl Waits for Run {
+    fn deadline(&self) -> Option<Instant> {
+        match self.request.deadline_from {
+            DeadlineFrom::Submission => self.request.deadline(self.request.submitted),
+            DeadlineFrom::Start => None,
+        }
+    }
+
+    fn cancel(&self) -> Option<&CancelToken> {
+        self.cancel.as_ref()
     }
 }

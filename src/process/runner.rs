@@ -21,7 +21,7 @@ use super::done::Done;
 use super::lane::Admission;
 use super::quick::{Quick, see_through};
 use super::report::{Cause, timeout_message};
-use super::run::{Ready, Run, wait_for_lane};
+use super::run::{Ready, Run};
 use super::{CancelToken, Completers, LaneQueue, Request, RunReport, Timings};
 
 /// Threads that wait for ends of commands: two, so that a continuation that dawdles does not hold up
@@ -176,26 +176,22 @@ impl Runner {
         done: impl FnOnce(RunReport) + Send + 'static,
     ) -> Option<Ready> {
         let done = Done::new(done);
-        let mut run = Run { shared: self.shared.clone(), request, cancel, permit: None, done };
+        let run = Run { shared: self.shared.clone(), request, cancel, permit: None, done };
         if run.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
             run.withdrawn(Cause::Cancelled, "it had not started");
             return None;
         }
-        match lane.map(LaneQueue::admit) {
-            None => {}
-            Some(Admission::Now(permit)) => run.permit = Some(permit),
-            Some(Admission::Later(place)) => {
-                self.shared.runtime.spawn(wait_for_lane(run, place));
-                return None;
-            }
-            Some(Admission::Full) => {
+        let Some(lane) = lane else { return run.prepare() };
+        match lane.admit(run) {
+            Admission::Now(run) => run.prepare(),
+            Admission::Later => None,
+            Admission::Full(run) => {
                 let timings = waited_since(run.request.submitted);
                 let message = "too many calls are waiting already".to_owned();
                 run.answer_unstarted(OutcomeKind::Overload, message, timings);
-                return None;
+                None
             }
         }
-        run.prepare()
     }
 
     /// Starts a run and completes with its report, on any executor. Dropping the future does not

@@ -15,7 +15,7 @@ use super::run::{Ready, Run};
 use super::runner::Shared;
 use super::start::{Files, failed, sleep_until};
 use super::tree::Tree;
-use super::{Background, Kills, Request, Timings, group};
+use super::{Background, CancelToken, Kills, Request, Timings, group};
 
 /// Pauses between two looks at the sizes of output and captured text: short at first and while
 /// they grow.
@@ -56,6 +56,13 @@ pub(super) async fn watch_over(running: Running) {
 }
 
 impl Running {
+    /// Whether nothing is to be done about it now.
+    pub(super) fn is_fine(&mut self) -> bool {
+        let withdrawn = self.run.cancel.as_ref().is_some_and(CancelToken::is_cancelled);
+        let too_long = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        !withdrawn && !too_long && !self.supervision.look_at_sizes(&self.run.request)
+    }
+
     /// Goes on with it on the runtime.
     pub(super) fn go_on_behind(self) {
         let runtime = self.run.shared.runtime.clone();
