@@ -29,8 +29,8 @@ pub struct Options {
     /// From one burst to the next [default: what --rate and --burst amount to]
     #[arg(long, value_parser = duration)]
     pub every: Option<Duration>,
-    /// Starts of the usage command by this program itself, half of them before and half after,
-    /// to compare with the calls that had to wait for a run
+    /// Starts of the usage command by this program itself, spread over the load, to compare with
+    /// the calls that had to wait for a run
     #[arg(long, default_value_t = 0)]
     pub bare: u32,
     /// How long to wait for outstanding answers at the end

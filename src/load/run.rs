@@ -36,22 +36,19 @@ struct Shared {
 
 /// Plays the load that `options` describe and waits for outstanding answers.
 ///
-/// `bare` is started as often as the options say, half of it before the load and half after.
+/// `bare` is started as often as the options say, spread over the load, so that it meets the same
+/// conditions: back to back, or while nothing else happens, a command takes half the time.
 ///
 /// # Errors
 /// When the options contradict each other, or the bare command cannot be started.
 pub fn run(options: &Options, target: &dyn Target, bare: Option<&Bare>) -> Result<Report, String> {
     let schedule = options.schedule()?;
-    let mut bare_times = histogram();
-    let half = options.bare.div_ceil(2);
-    run_bare(bare, half, &mut bare_times)?;
-
     let recorder = Recorder::new();
     let before = Counters::read(&target.metrics());
     let sample = Sample::take(Duration::ZERO);
     let mut looker = Looker::new(options, &schedule, sample);
     let shared = Shared { start: Instant::now(), made: AtomicU64::new(0) };
-    let behind = std::thread::scope(|scope| {
+    let (behind, bare_times) = std::thread::scope(|scope| {
         let caller = std::thread::Builder::new().name("load-caller".to_owned());
         let caller = caller
             .spawn_scoped(scope, || {
@@ -59,6 +56,7 @@ pub fn run(options: &Options, target: &dyn Target, bare: Option<&Bare>) -> Resul
                 make_calls(&schedule, containers, target, &recorder, &shared)
             })
             .map_err(|error| format!("no thread can be started: {error}"))?;
+        let starter = scope.spawn(|| start_bare(options, bare, shared.start));
         while !caller.is_finished() {
             let next = shared.start + TICK * (looker.ticks + 1);
             while Instant::now() < next && !caller.is_finished() {
@@ -66,7 +64,9 @@ pub fn run(options: &Options, target: &dyn Target, bare: Option<&Bare>) -> Resul
             }
             looker.look(&recorder, &shared);
         }
-        caller.join().map_err(|_| "the calling thread panicked".to_owned())
+        let behind = caller.join().map_err(|_| "the calling thread panicked".to_owned())?;
+        let bare = starter.join().map_err(|_| "the starting thread panicked".to_owned())?;
+        Ok::<_, String>((behind, bare?))
     })?;
     let made = shared.made.load(Ordering::Acquire);
     let deadline = Instant::now() + options.drain;
@@ -76,7 +76,6 @@ pub fn run(options: &Options, target: &dyn Target, bare: Option<&Bare>) -> Resul
     // The last refreshes behind stale answers may be under way; they are nobody's answer.
     let took = shared.start.elapsed();
     let counters = Counters::read(&target.metrics()).since(&before);
-    run_bare(bare, options.bare - half, &mut bare_times)?;
     let end = Sample::take(shared.start.elapsed());
     Ok(Report {
         options: options.clone(),
@@ -94,13 +93,22 @@ pub fn run(options: &Options, target: &dyn Target, bare: Option<&Bare>) -> Resul
     })
 }
 
-fn run_bare(bare: Option<&Bare>, times: u32, into: &mut Histogram<u64>) -> Result<(), String> {
-    let Some(bare) = bare else { return Ok(()) };
-    for _ in 0..times {
+/// Starts the bare command at even distances between the warm-up and the end.
+fn start_bare(
+    options: &Options,
+    bare: Option<&Bare>,
+    start: Instant,
+) -> Result<Histogram<u64>, String> {
+    let mut times = histogram();
+    let Some(bare) = bare else { return Ok(times) };
+    for number in 0..options.bare {
+        let part = (f64::from(number) + 0.5) / f64::from(options.bare);
+        let due = start + options.warm_up + options.duration.mul_f64(part);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let took = bare.run().map_err(|error| format!("the bare command: {error}"))?;
-        record(into, took);
+        record(&mut times, took);
     }
-    Ok(())
+    Ok(times)
 }
 
 /// Makes all calls; returns how far behind its schedule each was begun.

@@ -137,16 +137,9 @@ pub(super) async fn execute(
             Ok((spawned, start)) => {
                 let mut child = Child::new(spawned).listen();
                 while !start.is_over() {
-                    tokio::select! {
-                        () = tokio::time::sleep(LOOK) => {}
-                        () = sleep_until(deadline) => {
-                            reap_behind(child, start);
-                            return Err("it was not executed in time".to_owned());
-                        }
-                        () = cancel.cancelled() => {
-                            reap_behind(child, start);
-                            return Err("it was withdrawn while it was being started".to_owned());
-                        }
+                    if let Err(message) = rest(LOOK, deadline, cancel).await {
+                        reap_behind(child, start);
+                        return Err(message);
                     }
                 }
                 let Some(failure) = start.failure() else { return Ok((child, start.duration())) };
@@ -157,10 +150,24 @@ pub(super) async fn execute(
             }
         };
         match pause(failure, attempt) {
-            Some(pause) => tokio::time::sleep(pause).await,
+            Some(pause) => rest(pause, deadline, cancel).await?,
             None => return Err(explain(request, failure)),
         }
         attempt += 1;
+    }
+}
+
+/// Waits for `pause`, unless the start is not wanted any more.
+async fn rest(
+    pause: Duration,
+    deadline: Option<Instant>,
+    cancel: &CancelToken,
+) -> Result<(), String> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err("it was withdrawn while it was being started".to_owned()),
+        () = sleep_until(deadline) => Err("it was not executed in time".to_owned()),
+        () = tokio::time::sleep(pause) => Ok(()),
     }
 }
 
