@@ -2,7 +2,7 @@
 //!
 //! A worker's answer takes some microseconds, and each switch to another thread takes about as
 //! many. So whoever makes a call talks to an idle worker over copies of its pipes' descriptors, and
-//! waits for the answer itself (`lent`) or lets a completer hear it (`line`).
+//! waits for the answer itself (`lent`) or lets another thread hear it (`line`).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;

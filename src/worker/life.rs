@@ -183,6 +183,10 @@ async fn idle(
                 }
             }
             () = pool.stop.cancelled() => break Ending::Stopped,
+            () = sleep_until(printed), if printed.is_some() => {
+                printed = None;
+                log_stderr(pool, talk);
+            }
             stir = talk.stirs() => match stir {
                 // Not at once: if the worker is about to be lost, it says why.
                 Stir::Stderr => {
@@ -191,10 +195,6 @@ async fn idle(
                 Stir::Loss(loss) => break Ending::Idle(loss, None),
             },
             _ = changes.changed() => break Ending::Changed,
-            () = sleep_until(printed), if printed.is_some() => {
-                printed = None;
-                log_stderr(pool, talk);
-            }
         }
     };
     match (take_back(pool, seat).await, ending) {

@@ -1,10 +1,10 @@
-//! The line to a worker that a completer hears.
+//! The line to a worker, for calls that nobody waits for.
 //!
-//! Whoever makes a call writes the request to an idle worker. The completer that the kernel wakes
-//! when the worker says something reads the answer, writes the next request if one waits, and hands
-//! the answer over. It hears what an idle worker says, too, which must not say anything. What takes
-//! longer than some milliseconds and all that is not the usual case (a worker that is lost, an
-//! error, a cancellation) is left to the worker's task.
+//! Whoever makes a call writes the request to an idle worker. A thread that the kernel wakes when
+//! the worker says something (`Runner::ears`) reads the answer, writes the next request if one
+//! waits, and hands the answer over. It hears an idle worker, too, which has nothing to say. What
+//! takes longer than some milliseconds and all that is not the usual case (a worker that is lost,
+//! an error, a cancellation) is left to the worker's task.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -229,7 +229,7 @@ impl Line {
         }
     }
 
-    /// The worker has said something, or closed its stdout; on a completer.
+    /// The worker has said something, or closed its stdout; on the thread that hears.
     fn hear(self: &Arc<Line>) {
         let mut state = self.state.lock();
         match std::mem::replace(&mut state.voice, Voice::Nobody) {

@@ -1,6 +1,6 @@
 //! The place of one worker, and who has the worker in it.
 //!
-//! A worker is idle, or somebody has it: its task, a caller, or the completer that hears it.
+//! A worker is idle, or somebody has it: its task, a caller, or the thread that hears it.
 //! Whoever is not the task holds a [`Held`], which gives the worker back; what is not the usual
 //! case is left to the task (`Returned`).
 //!
@@ -45,7 +45,7 @@ pub(super) enum Access {
     Task,
     /// A blocking caller talks to it.
     Lent(Arc<Direct>),
-    /// A caller writes, and a completer hears the answer.
+    /// A caller writes, and another thread hears the answer.
     Heard(Arc<Line>),
 }
 
@@ -60,7 +60,7 @@ impl Seat {
         self.desk.lock().access.clone()
     }
 
-    /// The line, if a completer hears the worker.
+    /// The line, if there is one.
     pub(super) fn line(&self) -> Option<Arc<Line>> {
         match &self.desk.lock().access {
             Access::Heard(line) => Some(line.clone()),
