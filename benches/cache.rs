@@ -1,7 +1,7 @@
 //! What a usage call costs that the cache answers, and one that it does not.
 //!
 //! All through [`Isolator::call`]: the map of containers, the cache's decision, the metrics and the
-//! handing over of the answer. The hit must stay within 1.5 times from 10 to 10,000 containers.
+//! handing over of the answer. How a hit's time grows with the number of containers: `scale.rs`.
 //!
 //! Hits are measured in processor time of the calling thread: a hit never waits for anything, and
 //! the processor time does not count what a busy machine does in between. What waits for a run is

@@ -81,7 +81,7 @@ fn slot() -> (Arc<Slot<u32>>, Policy, Instant) {
     let config =
         CacheConfig { ttl: hour, stale_ttl: hour * 3, stale_while_revalidate: Duration::ZERO };
     let (slot, policy, now) = (Arc::new(Slot::new(7)), Policy::from(config), Instant::now());
-    if let Lookup::Lead(flight) = slot.lookup(policy, now, 1) {
+    if let Lookup::Lead(flight) = Slot::lookup(&slot, policy, now, 1) {
         flight.finish(Ok(Some(Arc::from([7u8; 80]))), now);
     }
     assert!(slot.has_value());
@@ -90,8 +90,10 @@ fn slot() -> (Arc<Slot<u32>>, Policy, Instant) {
 
 #[library_benchmark]
 #[bench::fresh(setup = slot)]
-fn slot_decision((slot, policy, now): (Arc<Slot<u32>>, Policy, Instant)) -> Lookup<u32> {
-    slot.lookup(black_box(policy), black_box(now), 2)
+fn slot_decision(
+    (slot, policy, now): (Arc<Slot<u32>>, Policy, Instant),
+) -> Lookup<u32, Arc<Slot<u32>>> {
+    Slot::lookup(&slot, black_box(policy), black_box(now), 2)
 }
 
 /// Kept for ever: the last of its messages would take the whole schema down inside a benchmark.

@@ -2,21 +2,29 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 /// Nesting deeper than this is no container ID of Mesos.
 const MAX_DEPTH: usize = 64;
-/// The longest name of a file (`NAME_MAX`, limits.h).
 /// Ends the name of a context file that is being written.
 pub const TEMPORARY_SUFFIX: &str = ".mcmd~";
+/// The longest name of a file (`NAME_MAX`, limits.h).
 const MAX_FILE_NAME: usize = 255;
 
-/// A container's ID in both of its forms.
+/// A serialised `mesos.ContainerID`: of one that is not nested (a UUID's text, 38 bytes) without
+/// memory of its own.
+pub type Wire = SmallVec<[u8; 40]>;
+
+/// A container's ID in both of its forms. The serialised one comes last, because what is read
+/// with it comes next where IDs are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct ContainerId {
-    /// The serialised `mesos.ContainerID`. The host serialises fields in their order, so equal IDs
-    /// are equal bytes; maps are keyed by it because a lookup then needs no allocation.
-    pub wire: Arc<[u8]>,
     /// `parent.child`, as Mesos prints it and as the original named its files.
     pub text: Arc<str>,
+    /// The serialised `mesos.ContainerID`. The host serialises fields in their order, so equal IDs
+    /// are equal bytes; contexts are found by it because a lookup then needs no allocation.
+    pub wire: Wire,
 }
 
 impl ContainerId {
@@ -172,7 +180,7 @@ pub(crate) mod tests {
     #[test]
     fn only_harmless_ids_name_files() {
         let names_file =
-            |text: &str| ContainerId { wire: Arc::from([]), text: text.into() }.is_file_name();
+            |text: &str| ContainerId { wire: Wire::new(), text: text.into() }.is_file_name();
         assert!(names_file("3f1c.b"));
         for text in ["", ".", "..", "a/b", "a\0b", &"x".repeat(255)] {
             assert!(!names_file(text), "{text:?}");

@@ -74,7 +74,7 @@ fn deliver(seen: &Mutex<Seen>, delivery: Delivery<u32>) {
     seen.answered.extend(delivery.waiters);
 }
 
-fn lead(fate: Fate, flight: Flight<u32>, now: Instant, seen: &Arc<Mutex<Seen>>) {
+fn lead(fate: Fate, flight: Flight<u32, Arc<Slot<u32>>>, now: Instant, seen: &Arc<Mutex<Seen>>) {
     let abandoned = seen.clone();
     let flight = flight.on_abandoned(move |delivery| deliver(&abandoned, delivery));
     thread::yield_now();
@@ -97,7 +97,7 @@ fn lead(fate: Fate, flight: Flight<u32>, now: Instant, seen: &Arc<Mutex<Seen>>) 
 
 fn caller(fate: Fate, caller: u32, slot: &Arc<Slot<u32>>, now: Instant, seen: &Arc<Mutex<Seen>>) {
     for call in 0..CALLS {
-        match slot.lookup(policy(), now, caller * CALLS + call) {
+        match Slot::lookup(slot, policy(), now, caller * CALLS + call) {
             Lookup::Joined => {}
             Lookup::Answer { waiter, refresh, .. } => {
                 assert!(refresh.is_none(), "the value is fresh, the failure recent");

@@ -13,36 +13,25 @@ use crate::call::{Command, Parts};
 use crate::event::{Event, OutcomeKind};
 use crate::metrics::FailureReason;
 use crate::process::Input;
-use crate::usage::Flight;
+use crate::usage::Slot;
 
 use super::Inner;
-use super::context::{Context, Waiter};
+use super::context::{Sampled, Sampling};
 use super::sampling::deliver;
 
 /// The subject of a batch in log lines.
 const SUBJECT: &str = "batch";
 
-/// A container whose usage the run is to give.
-struct Passenger {
-    context: Arc<Context>,
-    flight: Flight<Waiter>,
-}
-
 impl Inner {
     /// Starts the run that ends the first container's flight, and those of all that are due.
-    pub(super) fn refresh_batch(
-        self: &Arc<Self>,
-        command: &Arc<Command>,
-        context: Arc<Context>,
-        flight: Flight<Waiter>,
-    ) {
-        let passengers = self.board(Passenger { context, flight });
+    pub(super) fn refresh_batch(self: &Arc<Self>, command: &Arc<Command>, first: Sampling) {
+        let flights = self.board(first);
         let mut input = b"{\"containers\":[".to_vec();
-        for (index, passenger) in passengers.iter().enumerate() {
+        for (index, flight) in flights.iter().enumerate() {
             if index > 0 {
                 input.push(b',');
             }
-            input.extend_from_slice(&passenger.context.input);
+            input.extend_from_slice(&flight.holder().context.input);
         }
         input.extend_from_slice(b"]}");
         let request = command.request(Input::Text(input.into()), None, SUBJECT);
@@ -56,29 +45,23 @@ impl Inner {
                 Ok(())
             });
             let outcome = concluded.outcome();
-            inner.alight(&command, passengers, &mut parts, outcome);
+            inner.alight(&command, flights, &mut parts, outcome);
         });
     }
 
-    /// The first container and all others that are due.
-    fn board(&self, first: Passenger) -> Vec<Passenger> {
+    /// The first container's flight and those of all others that are due.
+    fn board(&self, first: Sampling) -> Vec<Sampling> {
         let policy = self.policy.together();
         let until = Instant::now() + policy.ttl() / 2;
-        let mut passengers = vec![first];
-        for entry in &self.contexts {
-            let context = entry.value();
-            if context.skipped {
+        let mut flights = vec![first];
+        for entry in self.contexts.iter() {
+            if entry.0.skipped {
                 continue;
             }
-            if let Some(flight) = context.usage.refresh_if_due(policy, until) {
-                passengers.push(Passenger { context: context.clone(), flight });
-            }
+            let usage = Sampled { context: entry.0.clone(), event: Event::Usage };
+            flights.extend(Slot::refresh_if_due(&usage, policy, until));
         }
-        let guard = |passenger: Passenger| {
-            let flight = self.guarded(Event::Usage, passenger.flight);
-            Passenger { flight, ..passenger }
-        };
-        passengers.into_iter().map(guard).collect()
+        flights.into_iter().map(|flight| self.guarded(flight)).collect()
     }
 
     /// Ends all flights. A container that the answer leaves out, or gets wrong, is served its last
@@ -86,13 +69,13 @@ impl Inner {
     fn alight(
         &self,
         command: &Command,
-        passengers: Vec<Passenger>,
+        flights: Vec<Sampling>,
         parts: &mut Parts,
         outcome: OutcomeKind,
     ) {
         let now = Instant::now();
-        for Passenger { context, flight } in passengers {
-            let id = &context.id.text;
+        for flight in flights {
+            let id = &flight.holder().context.id.text;
             let result = match (outcome, parts.remove(&**id)) {
                 (OutcomeKind::Ok, Some(Ok(bytes))) => Ok(Some(bytes.into())),
                 (OutcomeKind::Ok, Some(Err(failure))) => {

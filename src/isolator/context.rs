@@ -1,14 +1,17 @@
 //! What the module knows of a container.
 
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::call::Completion;
-use crate::container::ContainerId;
+use crate::container::{ContainerId, Wire};
+use crate::event::Event;
 use crate::io::SealedInput;
 use crate::process::{CancelToken, Input};
-use crate::usage::Slot;
+use crate::usage::{Flight, Slot};
 
 use super::gate::Gate;
 
@@ -25,10 +28,16 @@ impl std::fmt::Debug for Waiter {
 }
 
 /// A container between prepare (or recover) and cleanup.
+///
+/// What a hit reads lies together and in this order: the key, the slot's lock, its value. With
+/// thousands of containers a hit is waits for memory, and these 96 bytes are two cache lines of it.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Context {
     /// Its identity.
     pub(crate) id: ContainerId,
+    /// The cached usage.
+    usage: Slot<Waiter>,
     /// The input of prepare, usage, status, watch and cleanup, rendered once:
     /// `{"container_config":…,"container_id":…}`.
     pub(crate) input: Arc<[u8]>,
@@ -38,10 +47,8 @@ pub(crate) struct Context {
     sealed: OnceLock<Option<Kept>>,
     /// Whether it is left out (`skip_debug_containers`): no command runs for it.
     pub(crate) skipped: bool,
-    /// The cached usage.
-    pub(crate) usage: Arc<Slot<Waiter>>,
     /// The cached status.
-    pub(crate) status: Arc<Slot<Waiter>>,
+    status: Slot<Waiter>,
     /// Withdraws the watch and sampling runs.
     pub(crate) cancel: CancelToken,
     /// Whom cleanup waits for.
@@ -66,11 +73,16 @@ impl Context {
             config: CONFIG.len()..CONFIG.len() + config_json.len(),
             sealed: OnceLock::new(),
             skipped,
-            usage: Arc::new(Slot::new(seed)),
-            status: Arc::new(Slot::new(seed.rotate_left(16))),
+            usage: Slot::new(seed),
+            status: Slot::new(seed.rotate_left(16)),
             cancel: CancelToken::new(),
             gate: Arc::new(Gate::default()),
         }
+    }
+
+    /// The cached value of usage, or else of status.
+    pub(crate) fn slot(&self, event: Event) -> &Slot<Waiter> {
+        if event == Event::Usage { &self.usage } else { &self.status }
     }
 
     /// The JSON text of the container's config.
@@ -92,6 +104,52 @@ impl Context {
         }
     }
 }
+
+/// A context as a member of the set that finds it by its container's serialised ID.
+#[derive(Debug)]
+pub(crate) struct Known(pub(crate) Arc<Context>);
+
+impl Known {
+    fn wire(&self) -> &Wire {
+        &self.0.id.wire
+    }
+}
+
+impl Borrow<[u8]> for Known {
+    fn borrow(&self) -> &[u8] {
+        self.wire()
+    }
+}
+
+impl Hash for Known {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        self.wire().hash(state);
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Known) -> bool {
+        self.wire() == other.wire()
+    }
+}
+
+impl Eq for Known {}
+
+/// The value of usage or status that a flight is to bring.
+#[derive(Clone, Debug)]
+pub(crate) struct Sampled {
+    pub(crate) context: Arc<Context>,
+    pub(crate) event: Event,
+}
+
+impl AsRef<Slot<Waiter>> for Sampled {
+    fn as_ref(&self) -> &Slot<Waiter> {
+        self.context.slot(self.event)
+    }
+}
+
+/// A run under way for one container's usage or status.
+pub(crate) type Sampling = Flight<Waiter, Sampled>;
 
 /// How many more inputs may be kept as memfds: each takes one of the agent's file descriptors for
 /// as long as its container lives.
@@ -130,7 +188,7 @@ mod tests {
     use super::*;
 
     fn context() -> Context {
-        let id = ContainerId { wire: Arc::from([]), text: "c".into() };
+        let id = ContainerId { wire: Wire::new(), text: "c".into() };
         Context::new(id, br#"{"value":"c"}"#, br#"{"directory":"/x"}"#, false)
     }
 

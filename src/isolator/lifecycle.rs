@@ -3,19 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use dashmap::Entry;
-
 use crate::call::completion::complete;
 use crate::call::{
     Answer, CallFailure, Command, Completion, Container, InputValue, call_ended, check_launch_info,
 };
-use crate::container::{ContainerId, bytes_field};
+use crate::container::{ContainerId, Wire, bytes_field};
 use crate::event::{Event, OutcomeKind};
 use crate::process::Input;
 use crate::schema::FieldValue;
 
 use super::Inner;
-use super::context::Context;
+use super::context::{Context, Known};
 
 /// The original's words for a container that is prepared twice.
 const ALREADY_INITIALIZED: &str = "mesos-command-module already initialized for container";
@@ -127,7 +125,7 @@ impl Inner {
     /// cleanup command; forgets the context, on disk once the command has ended, so that an agent
     /// that dies meanwhile runs it again.
     pub(super) fn cleanup(self: &Arc<Self>, id: ContainerId, done: Completion) {
-        let Some((_, context)) = self.contexts.remove(&*id.wire) else {
+        let Some(Known(context)) = self.contexts.remove(&*id.wire) else {
             tracing::debug!("cleanup of container {}, which is not known", id.text);
             self.forget_file(&id);
             self.answered_without_run(Event::Cleanup);
@@ -172,7 +170,7 @@ impl Inner {
             tracing::info!("removed '{name}', the context of a container that Mesos does not know");
         }
         let Some(command) = self.commands.get(Event::Recover) else { return done(Answer::Nothing) };
-        let nobody = ContainerId { wire: Arc::from([]), text: "".into() };
+        let nobody = ContainerId { wire: Wire::new(), text: "".into() };
         let input = command.render(values, None).map(Arc::from);
         let launch = Launch { command, id: &nobody, input };
         self.submit_launch(launch, Box::new(|_| Ok(())), |answer| complete(done, answer));
@@ -228,14 +226,12 @@ impl Inner {
 
     /// Adds a context; `false` when the container is known already.
     fn remember(&self, context: &Arc<Context>) -> bool {
-        match self.contexts.entry(context.id.wire.clone()) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(entry) => {
-                entry.insert(context.clone());
-                self.commands.metrics.containers_add(1);
-                true
-            }
+        // What is known stays as it is.
+        let new = self.contexts.insert(Known(context.clone()));
+        if new {
+            self.commands.metrics.containers_add(1);
         }
+        new
     }
 
     /// Counts a call that is answered although its command is not run, if there is one.

@@ -18,7 +18,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use dashmap::DashMap;
+use dashmap::DashSet;
 
 use crate::call::{Answer, Commands, Completion, InputValue};
 use crate::config::{Config, ConfigError};
@@ -27,7 +27,7 @@ use crate::schema::{self, MessageType};
 use crate::usage::{Pacer, Policy};
 
 use crate::container::ContainerId;
-use context::{Context, Places};
+use context::{Context, Known, Places};
 use store::Store;
 
 /// Sampling inputs that an instance keeps as memfds.
@@ -44,7 +44,7 @@ pub struct Isolator {
 struct Inner {
     commands: Commands,
     /// By the serialised ID.
-    contexts: DashMap<Arc<[u8]>, Arc<Context>>,
+    contexts: DashSet<Known>,
     store: Store,
     policy: Policy,
     pacer: Pacer,
@@ -73,7 +73,7 @@ impl Isolator {
         let config = &commands.config;
         Ok(Isolator {
             inner: Arc::new(Inner {
-                contexts: DashMap::new(),
+                contexts: DashSet::new(),
                 store: Store::new(&config.state_dir, &config.module_name),
                 policy: Policy::from(config.cache),
                 pacer: Pacer::new(config.cache.ttl, config.cache.stale_while_revalidate),
@@ -174,7 +174,7 @@ impl Inner {
 
     /// The context of a container, if it is known.
     fn context(&self, wire: &[u8]) -> Option<Arc<Context>> {
-        self.contexts.get(wire).map(|entry| entry.value().clone())
+        self.contexts.get(wire).map(|known| known.0.clone())
     }
 }
 

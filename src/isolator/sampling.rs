@@ -12,18 +12,18 @@ use crate::call::{Answer, Command, Completion};
 use crate::event::{Event, OutcomeKind};
 use crate::metrics::{CacheResult, FailureReason, ModuleMetrics};
 use crate::process::{Input, IoMode};
-use crate::usage::{Closed, Delivery, Flight, Lookup, Served, Slot};
+use crate::usage::{Closed, Delivery, Lookup, Served, Slot};
 
 use super::Inner;
-use super::context::{Context, Waiter};
+use super::context::{Context, Sampled, Sampling, Waiter};
 
 impl Inner {
     /// A fresh value, counted as an answered call.
     pub(super) fn cached(&self, event: Event, wire: &[u8]) -> Option<Arc<[u8]>> {
         let now = Instant::now();
         let value = {
-            let context = self.contexts.get(wire)?;
-            slot(&context, event).fresh(now)?
+            let known = self.contexts.get(wire)?;
+            known.0.slot(event).fresh(now)?
         };
         let metrics = &self.commands.metrics;
         if event == Event::Usage {
@@ -60,20 +60,21 @@ impl Inner {
         };
         let now = Instant::now();
         let policy = if batch.is_some() { self.policy.together() } else { self.policy };
-        match slot(&context, event).lookup(policy, now, Waiter { done, since: now }) {
+        let sampled = Sampled { context, event };
+        match Slot::lookup(&sampled, policy, now, Waiter { done, since: now }) {
             Lookup::Answer { value, outcome, stale, waiter, refresh } => {
                 let result = if stale { CacheResult::Stale } else { CacheResult::Hit };
                 cached(result);
                 metrics.event(event).call(outcome, None);
                 (waiter.done)(answer(value));
                 if let Some(flight) = refresh {
-                    self.refresh_behind(command, context, flight);
+                    self.refresh_behind(command, flight);
                 }
             }
             Lookup::Joined => cached(CacheResult::Joined),
             Lookup::Lead(flight) => {
                 cached(CacheResult::Miss);
-                self.refresh(command, &context, flight);
+                self.refresh(command, flight);
             }
         }
     }
@@ -83,7 +84,8 @@ impl Inner {
         let Some(context) = self.context(wire) else { return false };
         let now = Instant::now();
         let waiter = Waiter { done: Box::new(drop), since: now };
-        match context.usage.lookup(self.policy, now, waiter) {
+        let sampled = Sampled { context, event: Event::Usage };
+        match Slot::lookup(&sampled, self.policy, now, waiter) {
             Lookup::Lead(flight) => {
                 let mut delivery = flight.finish(Ok(Some(value.into())), now);
                 // No call of Mesos's that would be counted.
@@ -92,18 +94,13 @@ impl Inner {
             }
             _ => return false,
         }
-        context.usage.has_value()
+        sampled.as_ref().has_value()
     }
 
     /// Starts a run that nobody waits for: on the runtime, because making its files takes some ten
     /// times as long as the answer took, and an agent asks for all its containers in one go; and
     /// when it is its turn.
-    fn refresh_behind(
-        self: &Arc<Self>,
-        command: &Arc<Command>,
-        context: Arc<Context>,
-        flight: Flight<Waiter>,
-    ) {
+    fn refresh_behind(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
         let (inner, command) = (self.clone(), command.clone());
         let now = Instant::now();
         let start = match command.row.event {
@@ -115,32 +112,22 @@ impl Inner {
             if start > now {
                 tokio::time::sleep_until(start.into()).await;
             }
-            inner.refresh(&command, &context, flight);
+            inner.refresh(&command, flight);
         });
     }
 
     /// Starts the run that ends `flight`.
-    fn refresh(
-        self: &Arc<Self>,
-        command: &Arc<Command>,
-        context: &Arc<Context>,
-        flight: Flight<Waiter>,
-    ) {
+    fn refresh(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
         if command.row.event == Event::UsageBatch {
-            self.refresh_batch(command, context.clone(), flight);
+            self.refresh_batch(command, flight);
         } else {
-            self.refresh_one(command, context, flight);
+            self.refresh_one(command, flight);
         }
     }
 
-    fn refresh_one(
-        self: &Arc<Self>,
-        command: &Arc<Command>,
-        context: &Arc<Context>,
-        flight: Flight<Waiter>,
-    ) {
-        let event = command.row.event;
-        let flight = self.guarded(event, flight);
+    fn refresh_one(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
+        let flight = self.guarded(flight);
+        let Sampled { context, event } = flight.holder().clone();
         let Some(pass) = context.gate.enter() else {
             let cancelled = flight.finish(Err(OutcomeKind::Cancelled), Instant::now());
             return deliver(&self.commands.metrics, event, cancelled);
@@ -169,7 +156,7 @@ impl Inner {
     /// Ends the cache of a container that goes away; whoever waits gets an empty answer.
     pub(super) fn close_slots(&self, context: &Context) {
         for event in [Event::Usage, Event::Status] {
-            let Closed { had_value, waiters } = slot(context, event).close();
+            let Closed { had_value, waiters } = context.slot(event).close();
             if event == Event::Usage && had_value {
                 self.commands.metrics.cache_entries_add(-1);
             }
@@ -184,14 +171,10 @@ impl Inner {
 
     /// A flight that answers and counts everybody even when it is dropped without a result, by a
     /// panic.
-    pub(super) fn guarded(&self, event: Event, flight: Flight<Waiter>) -> Flight<Waiter> {
-        let metrics = self.commands.metrics.clone();
+    pub(super) fn guarded(&self, flight: Sampling) -> Sampling {
+        let (metrics, event) = (self.commands.metrics.clone(), flight.holder().event);
         flight.on_abandoned(move |delivery| deliver(&metrics, event, delivery))
     }
-}
-
-fn slot(context: &Context, event: Event) -> &Arc<Slot<Waiter>> {
-    if event == Event::Usage { &context.usage } else { &context.status }
 }
 
 fn answer(value: Served) -> Answer {

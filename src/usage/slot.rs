@@ -21,6 +21,12 @@
 //! ([`Flight::finish`]), or it is dropped: a panic or an abandoned run. In all four cases exactly
 //! one [`Delivery`] with all waiters comes into being. A slot that was closed meanwhile (its
 //! container is being cleaned up) keeps nothing of a late result.
+//!
+//! # Where slots lie
+//!
+//! A slot is part of its container's context, next to the key that finds it, because with thousands
+//! of containers a hit is waits for memory more than anything else. A flight therefore holds not
+//! the slot but whoever has it, the holder: anything that gives the slot as [`AsRef`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,11 +80,13 @@ impl From<CacheConfig> for Policy {
 /// The bytes that a caller is served; `None`: an empty value.
 pub type Served = Option<Arc<[u8]>>;
 
+// In the order in which a hit reads it, here and in `State`.
 #[derive(Debug)]
+#[repr(C)]
 struct Good {
+    fresh_until: Instant,
     bytes: Arc<[u8]>,
     since: Instant,
-    fresh_until: Instant,
 }
 
 #[derive(Debug)]
@@ -88,6 +96,7 @@ struct Failed {
 }
 
 #[derive(Debug)]
+#[repr(C)]
 struct State<W> {
     good: Option<Good>,
     failed: Option<Failed>,
@@ -106,7 +115,7 @@ pub struct Slot<W> {
 
 /// What a caller is to do.
 #[derive(Debug)]
-pub enum Lookup<W> {
+pub enum Lookup<W, H: AsRef<Slot<W>>> {
     /// Answer with this now.
     Answer {
         /// The value.
@@ -118,12 +127,12 @@ pub enum Lookup<W> {
         /// Who asked.
         waiter: W,
         /// Set for one caller when the value is to be refreshed behind: it leads that flight.
-        refresh: Option<Flight<W>>,
+        refresh: Option<Flight<W, H>>,
     },
     /// Nothing: the flight under way will deliver.
     Joined,
     /// Start a run and end the flight with its result; the caller waits in it.
-    Lead(Flight<W>),
+    Lead(Flight<W, H>),
 }
 
 /// The result of a flight and those who wait for it.
@@ -152,8 +161,8 @@ pub struct Closed<W> {
 
 /// The duty to end a flight. Dropping it ends it as `status_lost`, through the hook given to
 /// [`Slot::lookup`]'s caller by [`Flight::on_abandoned`].
-pub struct Flight<W> {
-    slot: Arc<Slot<W>>,
+pub struct Flight<W, H: AsRef<Slot<W>>> {
+    holder: H,
     policy: Policy,
     /// The leader, when the flight is its own only (no cache, so nobody joins).
     alone: Vec<W>,
@@ -163,7 +172,7 @@ pub struct Flight<W> {
 
 type Abandoned<W> = Box<dyn FnOnce(Delivery<W>) + Send>;
 
-impl<W> std::fmt::Debug for Flight<W> {
+impl<W, H: AsRef<Slot<W>>> std::fmt::Debug for Flight<W, H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Flight").field("finished", &self.finished).finish_non_exhaustive()
     }
@@ -183,9 +192,13 @@ impl<W> Slot<W> {
         state.good.as_ref().filter(|good| now < good.fresh_until).map(|good| good.bytes.clone())
     }
 
-    /// Decides what a caller that comes at `now` is to do.
-    pub fn lookup(self: &Arc<Self>, policy: Policy, now: Instant, waiter: W) -> Lookup<W> {
-        let mut state = self.state.lock();
+    /// Decides what a caller that comes at `now` is to do with the holder's value.
+    pub fn lookup<H>(holder: &H, policy: Policy, now: Instant, waiter: W) -> Lookup<W, H>
+    where
+        H: AsRef<Slot<W>> + Clone,
+    {
+        let flight = |alone| Flight::new(holder.clone(), policy, alone);
+        let mut state = holder.as_ref().state.lock();
         if state.closed {
             return Lookup::Answer {
                 value: None,
@@ -197,7 +210,7 @@ impl<W> Slot<W> {
         }
         if policy.ttl.is_zero() {
             drop(state);
-            return Lookup::Lead(self.flight(policy, vec![waiter]));
+            return Lookup::Lead(flight(vec![waiter]));
         }
         if let Some(good) = &state.good {
             let fresh = now < good.fresh_until;
@@ -207,7 +220,7 @@ impl<W> Slot<W> {
                 let idle = state.waiting.is_none() && state.failed(now).is_none();
                 let refresh = (revalidate && idle).then(|| {
                     state.waiting = Some(Vec::new());
-                    self.flight(policy, Vec::new())
+                    flight(Vec::new())
                 });
                 let outcome = OutcomeKind::Ok;
                 return Lookup::Answer { value, outcome, stale: !fresh, waiter, refresh };
@@ -223,19 +236,22 @@ impl<W> Slot<W> {
             return Lookup::Answer { value, outcome, stale, waiter, refresh: None };
         }
         state.waiting = Some(vec![waiter]);
-        Lookup::Lead(self.flight(policy, Vec::new()))
+        Lookup::Lead(flight(Vec::new()))
     }
 
     /// A flight without waiters that refreshes the value together with others', if none is under
     /// way and the value (or failure) is no longer good at `until`.
-    pub fn refresh_if_due(self: &Arc<Self>, policy: Policy, until: Instant) -> Option<Flight<W>> {
-        let mut state = self.state.lock();
+    pub fn refresh_if_due<H>(holder: &H, policy: Policy, until: Instant) -> Option<Flight<W, H>>
+    where
+        H: AsRef<Slot<W>> + Clone,
+    {
+        let mut state = holder.as_ref().state.lock();
         let fresh = state.good.as_ref().is_some_and(|good| until < good.fresh_until);
         if state.closed || state.waiting.is_some() || fresh || state.failed(until).is_some() {
             return None;
         }
         state.waiting = Some(Vec::new());
-        Some(self.flight(policy, Vec::new()))
+        Some(Flight::new(holder.clone(), policy, Vec::new()))
     }
 
     /// Whether a good value is kept.
@@ -250,10 +266,6 @@ impl<W> Slot<W> {
         state.failed = None;
         let had_value = state.good.take().is_some();
         Closed { had_value, waiters: state.waiting.take().unwrap_or_default() }
-    }
-
-    fn flight(self: &Arc<Self>, policy: Policy, alone: Vec<W>) -> Flight<W> {
-        Flight { slot: self.clone(), policy, alone, finished: false, abandoned: None }
     }
 
     /// Stores a result and takes the waiters.
@@ -318,9 +330,18 @@ impl<W> State<W> {
     }
 }
 
-impl<W> Flight<W> {
+impl<W, H: AsRef<Slot<W>>> Flight<W, H> {
+    fn new(holder: H, policy: Policy, alone: Vec<W>) -> Flight<W, H> {
+        Flight { holder, policy, alone, finished: false, abandoned: None }
+    }
+
+    /// Whose value the flight is to bring.
+    pub fn holder(&self) -> &H {
+        &self.holder
+    }
+
     /// Sets what happens with the delivery when the flight is dropped unfinished.
-    pub fn on_abandoned(mut self, deliver: impl FnOnce(Delivery<W>) + Send + 'static) -> Flight<W> {
+    pub fn on_abandoned(mut self, deliver: impl FnOnce(Delivery<W>) + Send + 'static) -> Self {
         self.abandoned = Some(Box::new(deliver));
         self
     }
@@ -329,18 +350,18 @@ impl<W> Flight<W> {
     pub fn finish(mut self, result: Result<Served, OutcomeKind>, now: Instant) -> Delivery<W> {
         self.finished = true;
         let alone = std::mem::take(&mut self.alone);
-        self.slot.land(self.policy, result, now, alone)
+        self.holder.as_ref().land(self.policy, result, now, alone)
     }
 }
 
-impl<W> Drop for Flight<W> {
+impl<W, H: AsRef<Slot<W>>> Drop for Flight<W, H> {
     fn drop(&mut self) {
         if self.finished {
             return;
         }
         let alone = std::mem::take(&mut self.alone);
         let lost = Err(OutcomeKind::StatusLost);
-        let delivery = self.slot.land(self.policy, lost, Instant::now(), alone);
+        let delivery = self.holder.as_ref().land(self.policy, lost, Instant::now(), alone);
         if let Some(deliver) = self.abandoned.take() {
             deliver(delivery);
         }

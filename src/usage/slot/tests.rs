@@ -23,7 +23,10 @@ fn value(text: &str) -> Served {
     Some(Arc::from(text.as_bytes()))
 }
 
-fn lead(lookup: Lookup<u32>) -> Flight<u32> {
+/// Who has the slot.
+type Holder = Arc<Slot<u32>>;
+
+fn lead(lookup: Lookup<u32, Holder>) -> Flight<u32, Holder> {
     match lookup {
         Lookup::Lead(flight) => flight,
         other => panic!("expected to lead, got {other:?}"),
@@ -31,7 +34,7 @@ fn lead(lookup: Lookup<u32>) -> Flight<u32> {
 }
 
 /// Value, outcome, staleness and whether a refresh is asked for.
-fn answer(lookup: Lookup<u32>) -> (Served, OutcomeKind, bool, Option<Flight<u32>>) {
+fn answer(lookup: Lookup<u32, Holder>) -> (Served, OutcomeKind, bool, Option<Flight<u32, Holder>>) {
     match lookup {
         Lookup::Answer { value, outcome, stale, refresh, .. } => (value, outcome, stale, refresh),
         other => panic!("expected an answer, got {other:?}"),
@@ -41,13 +44,13 @@ fn answer(lookup: Lookup<u32>) -> (Served, OutcomeKind, bool, Option<Flight<u32>
 #[test]
 fn a_miss_leads_others_join_and_all_are_delivered() {
     let (slot, now) = (slot(), Instant::now());
-    let flight = lead(slot.lookup(policy(), now, 1));
-    assert!(matches!(slot.lookup(policy(), now, 2), Lookup::Joined));
-    assert!(matches!(slot.lookup(policy(), now, 3), Lookup::Joined));
+    let flight = lead(Slot::lookup(&slot, policy(), now, 1));
+    assert!(matches!(Slot::lookup(&slot, policy(), now, 2), Lookup::Joined));
+    assert!(matches!(Slot::lookup(&slot, policy(), now, 3), Lookup::Joined));
     let delivery = flight.finish(Ok(value("a")), now);
     assert_eq!((delivery.value, delivery.outcome), (value("a"), OutcomeKind::Ok));
     assert_eq!(delivery.waiters, [1, 2, 3]);
-    let (served, outcome, stale, refresh) = answer(slot.lookup(policy(), now, 4));
+    let (served, outcome, stale, refresh) = answer(Slot::lookup(&slot, policy(), now, 4));
     assert_eq!((served, outcome, stale), (value("a"), OutcomeKind::Ok, false));
     assert!(refresh.is_none());
 }
@@ -56,12 +59,12 @@ fn a_miss_leads_others_join_and_all_are_delivered() {
 fn a_value_is_fresh_for_nine_tenths_to_all_of_its_ttl() {
     for seed in 0..200 {
         let (slot, now) = (Arc::new(Slot::new(seed)), Instant::now());
-        lead(slot.lookup(policy(), now, 1)).finish(Ok(value("a")), now);
+        lead(Slot::lookup(&slot, policy(), now, 1)).finish(Ok(value("a")), now);
         let now = now + TTL;
-        lead(slot.lookup(policy(), now, 2)).finish(Ok(value("b")), now);
+        lead(Slot::lookup(&slot, policy(), now, 2)).finish(Ok(value("b")), now);
         let early = now + TTL * 9 / 10 - Duration::from_millis(1);
-        assert!(answer(slot.lookup(policy(), early, 3)).3.is_none(), "seed {seed}");
-        drop(lead(slot.lookup(policy(), now + TTL, 4)));
+        assert!(answer(Slot::lookup(&slot, policy(), early, 3)).3.is_none(), "seed {seed}");
+        drop(lead(Slot::lookup(&slot, policy(), now + TTL, 4)));
     }
 }
 
@@ -71,7 +74,7 @@ fn first_values_of_the_same_moment_drift_apart_at_once() {
     let mut due = [0; 10];
     for seed in 0..1000 {
         let slot = Arc::new(Slot::new(seed));
-        lead(slot.lookup(policy(), now, 1)).finish(Ok(value("a")), now);
+        lead(Slot::lookup(&slot, policy(), now, 1)).finish(Ok(value("a")), now);
         let is_fresh = |tenth: &u32| slot.fresh(now + TTL * *tenth / 10).is_some();
         due[(0..10).take_while(is_fresh).count() - 1] += 1;
     }
@@ -82,15 +85,17 @@ fn first_values_of_the_same_moment_drift_apart_at_once() {
 #[test]
 fn a_failure_serves_the_last_good_value_until_it_is_too_old() {
     let (slot, start) = (slot(), Instant::now());
-    lead(slot.lookup(policy(), start, 1)).finish(Ok(value("old")), start);
+    lead(Slot::lookup(&slot, policy(), start, 1)).finish(Ok(value("old")), start);
     let later = start + TTL * 2;
-    let delivery = lead(slot.lookup(policy(), later, 2)).finish(Err(OutcomeKind::Exit), later);
+    let delivery =
+        lead(Slot::lookup(&slot, policy(), later, 2)).finish(Err(OutcomeKind::Exit), later);
     assert_eq!((delivery.value, delivery.outcome), (value("old"), OutcomeKind::Exit));
     assert!(delivery.stale);
-    let (served, outcome, stale, _) = answer(slot.lookup(policy(), later, 3));
+    let (served, outcome, stale, _) = answer(Slot::lookup(&slot, policy(), later, 3));
     assert_eq!((served, outcome, stale), (value("old"), OutcomeKind::Exit, true));
     let end = start + TTL * 3;
-    let delivery = lead(slot.lookup(policy(), end, 4)).finish(Err(OutcomeKind::Timeout), end);
+    let delivery =
+        lead(Slot::lookup(&slot, policy(), end, 4)).finish(Err(OutcomeKind::Timeout), end);
     assert_eq!((delivery.value, delivery.outcome), (None, OutcomeKind::Timeout));
     assert!(!delivery.stale);
 }
@@ -98,40 +103,40 @@ fn a_failure_serves_the_last_good_value_until_it_is_too_old() {
 #[test]
 fn a_failure_is_not_retried_within_its_own_life() {
     let (slot, now) = (slot(), Instant::now());
-    lead(slot.lookup(policy(), now, 1)).finish(Err(OutcomeKind::Exit), now);
+    lead(Slot::lookup(&slot, policy(), now, 1)).finish(Err(OutcomeKind::Exit), now);
     let soon = now + TTL * 9 / 10 - Duration::from_millis(1);
-    let (served, outcome, ..) = answer(slot.lookup(policy(), soon, 2));
+    let (served, outcome, ..) = answer(Slot::lookup(&slot, policy(), soon, 2));
     assert_eq!((served, outcome), (None, OutcomeKind::Exit));
-    drop(lead(slot.lookup(policy(), now + TTL, 3)));
+    drop(lead(Slot::lookup(&slot, policy(), now + TTL, 3)));
     // A long TTL does not make failures live long.
     let long = Policy { ttl: Duration::from_secs(600), ..policy() };
     let slot = Arc::new(Slot::new(3));
-    lead(slot.lookup(long, now, 1)).finish(Err(OutcomeKind::Exit), now);
-    drop(lead(slot.lookup(long, now + MAX_FAILURE_LIFE, 2)));
+    lead(Slot::lookup(&slot, long, now, 1)).finish(Err(OutcomeKind::Exit), now);
+    drop(lead(Slot::lookup(&slot, long, now + MAX_FAILURE_LIFE, 2)));
 }
 
 #[test]
 fn while_revalidating_the_old_value_is_answered_and_one_caller_refreshes() {
     let policy = Policy { stale_while_revalidate: TTL * 2, ..policy() };
     let (slot, start) = (slot(), Instant::now());
-    lead(slot.lookup(policy, start, 1)).finish(Ok(value("old")), start);
+    lead(Slot::lookup(&slot, policy, start, 1)).finish(Ok(value("old")), start);
     let later = start + TTL * 2;
-    let (served, _, stale, refresh) = answer(slot.lookup(policy, later, 2));
+    let (served, _, stale, refresh) = answer(Slot::lookup(&slot, policy, later, 2));
     assert_eq!((served, stale), (value("old"), true));
     let flight = refresh.expect("the first one refreshes");
-    assert!(answer(slot.lookup(policy, later, 3)).3.is_none(), "only one refreshes");
+    assert!(answer(Slot::lookup(&slot, policy, later, 3)).3.is_none(), "only one refreshes");
     let delivery = flight.finish(Ok(value("new")), later);
     assert!(delivery.waiters.is_empty(), "nobody waited");
-    assert_eq!(answer(slot.lookup(policy, later, 4)).0, value("new"));
+    assert_eq!(answer(Slot::lookup(&slot, policy, later, 4)).0, value("new"));
 }
 
 #[test]
 fn callers_past_revalidation_join_the_refresh() {
     let policy = Policy { stale_while_revalidate: TTL, ..policy() };
     let (slot, start) = (slot(), Instant::now());
-    lead(slot.lookup(policy, start, 1)).finish(Ok(value("old")), start);
-    let refresh = answer(slot.lookup(policy, start + TTL, 2)).3.expect("refreshes");
-    assert!(matches!(slot.lookup(policy, start + TTL * 5, 3), Lookup::Joined));
+    lead(Slot::lookup(&slot, policy, start, 1)).finish(Ok(value("old")), start);
+    let refresh = answer(Slot::lookup(&slot, policy, start + TTL, 2)).3.expect("refreshes");
+    assert!(matches!(Slot::lookup(&slot, policy, start + TTL * 5, 3), Lookup::Joined));
     assert_eq!(refresh.finish(Ok(value("new")), start + TTL * 5).waiters, [3]);
 }
 
@@ -139,15 +144,15 @@ fn callers_past_revalidation_join_the_refresh() {
 fn an_abandoned_leader_delivers_to_all_and_the_next_caller_may_lead() {
     let (slot, now) = (slot(), Instant::now());
     static DELIVERED: Mutex<Vec<(u32, OutcomeKind)>> = Mutex::new(Vec::new());
-    let flight = lead(slot.lookup(policy(), now, 1)).on_abandoned(|delivery| {
+    let flight = lead(Slot::lookup(&slot, policy(), now, 1)).on_abandoned(|delivery| {
         let outcome = delivery.outcome;
         DELIVERED.lock().extend(delivery.waiters.into_iter().map(|waiter| (waiter, outcome)));
     });
-    assert!(matches!(slot.lookup(policy(), now, 2), Lookup::Joined));
+    assert!(matches!(Slot::lookup(&slot, policy(), now, 2), Lookup::Joined));
     drop(flight);
     let lost = OutcomeKind::StatusLost;
     assert_eq!(*DELIVERED.lock(), [(1, lost), (2, lost)]);
-    drop(lead(slot.lookup(policy(), Instant::now() + TTL, 3)));
+    drop(lead(Slot::lookup(&slot, policy(), Instant::now() + TTL, 3)));
 }
 
 #[test]
@@ -155,30 +160,33 @@ fn values_refreshed_together_expire_together_and_only_what_is_due_is_refreshed()
     let (slot, now) = (slot(), Instant::now());
     let together = policy().together();
     let half = TTL / 2;
-    let flight = slot.refresh_if_due(together, now + half).expect("there is no value yet");
-    assert!(slot.refresh_if_due(together, now + half).is_none(), "one at a time");
-    assert!(matches!(slot.lookup(together, now, 1), Lookup::Joined));
+    let flight = Slot::refresh_if_due(&slot, together, now + half).expect("there is no value yet");
+    assert!(Slot::refresh_if_due(&slot, together, now + half).is_none(), "one at a time");
+    assert!(matches!(Slot::lookup(&slot, together, now, 1), Lookup::Joined));
     assert_eq!(flight.finish(Ok(value("a")), now).waiters, [1]);
     let last = now + TTL - Duration::from_nanos(1);
-    assert_eq!(answer(slot.lookup(together, last, 2)).0, value("a"), "no jitter");
-    assert!(slot.refresh_if_due(together, now + half).is_none(), "good beyond that instant");
-    assert!(slot.refresh_if_due(together, last + half).is_some());
+    assert_eq!(answer(Slot::lookup(&slot, together, last, 2)).0, value("a"), "no jitter");
+    assert!(
+        Slot::refresh_if_due(&slot, together, now + half).is_none(),
+        "good beyond that instant"
+    );
+    assert!(Slot::refresh_if_due(&slot, together, last + half).is_some());
     slot.close();
-    assert!(slot.refresh_if_due(together, now + TTL * 9).is_none());
+    assert!(Slot::refresh_if_due(&slot, together, now + TTL * 9).is_none());
 }
 
 #[test]
 fn a_value_enters_once_however_often_it_is_replaced_or_grows_too_old() {
     let (slot, start) = (slot(), Instant::now());
     let off = Policy { ttl: Duration::ZERO, ..policy() };
-    let both = [1, 2].map(|waiter| lead(slot.lookup(off, start, waiter)));
+    let both = [1, 2].map(|waiter| lead(Slot::lookup(&slot, off, start, waiter)));
     let entered = both.map(|flight| flight.finish(Ok(value("a")), start).entered);
     assert_eq!(entered, [true, false], "of flights side by side only one");
     let late = start + TTL * 9;
-    let failed = lead(slot.lookup(policy(), late, 3)).finish(Err(OutcomeKind::Exit), late);
+    let failed = lead(Slot::lookup(&slot, policy(), late, 3)).finish(Err(OutcomeKind::Exit), late);
     assert_eq!((failed.value, failed.entered), (None, false), "too old to serve");
     let later = late + TTL;
-    assert!(!lead(slot.lookup(policy(), later, 4)).finish(Ok(value("b")), later).entered);
+    assert!(!lead(Slot::lookup(&slot, policy(), later, 4)).finish(Ok(value("b")), later).entered);
     assert!(slot.close().had_value);
     assert!(!slot.close().had_value);
 }
@@ -186,12 +194,12 @@ fn a_value_enters_once_however_often_it_is_replaced_or_grows_too_old() {
 #[test]
 fn a_closed_slot_drops_late_results_and_answers_empty() {
     let (slot, now) = (slot(), Instant::now());
-    let flight = lead(slot.lookup(policy(), now, 1));
+    let flight = lead(Slot::lookup(&slot, policy(), now, 1));
     let closed = slot.close();
     assert_eq!((closed.waiters, closed.had_value), (vec![1], false));
     let delivery = flight.finish(Ok(value("late")), now);
     assert!(delivery.waiters.is_empty() && delivery.value.is_none());
-    let (served, outcome, ..) = answer(slot.lookup(policy(), now, 2));
+    let (served, outcome, ..) = answer(Slot::lookup(&slot, policy(), now, 2));
     assert_eq!((served, outcome), (None, OutcomeKind::Cancelled));
     assert!(!slot.has_value());
 }
@@ -200,8 +208,8 @@ fn a_closed_slot_drops_late_results_and_answers_empty() {
 fn without_a_ttl_every_caller_leads_its_own_flight() {
     let policy = Policy { ttl: Duration::ZERO, stale_ttl: Duration::ZERO, ..policy() };
     let (slot, now) = (slot(), Instant::now());
-    let first = lead(slot.lookup(policy, now, 1));
-    let second = lead(slot.lookup(policy, now, 2));
+    let first = lead(Slot::lookup(&slot, policy, now, 1));
+    let second = lead(Slot::lookup(&slot, policy, now, 2));
     assert_eq!(second.finish(Ok(value("b")), now).waiters, [2]);
     let delivery = first.finish(Err(OutcomeKind::Exit), now);
     assert_eq!((delivery.waiters, delivery.value), (vec![1], None));
@@ -219,7 +227,7 @@ fn a_thousand_simultaneous_misses_make_one_flight() {
             scope.spawn(move || {
                 barrier.wait();
                 for call in 0..125 {
-                    match slot.lookup(policy(), Instant::now(), thread * 125 + call) {
+                    match Slot::lookup(&slot, policy(), Instant::now(), thread * 125 + call) {
                         Lookup::Lead(flight) => {
                             leaders.fetch_add(1, Ordering::Relaxed);
                             std::thread::yield_now();
