@@ -194,9 +194,12 @@ def big(table):
     """Spawning from a large host next to a small one; whole hosts alternate."""
     program = host(table)
     few = ("--at-once", "1", "--rounds", "9", "--calls", "20")
-    times = {name: [] for name in ["small", *BIG]}
-    for _ in range(5):
-        for name, arguments in [("small", []), *BIG.items()]:
+    hosts = [("small", []), *BIG.items()]
+    times = {name: [] for name, _ in hosts}
+    for turn in range(15):
+        # Another one first each time, as within a run.
+        first = turn % len(hosts)
+        for name, arguments in hosts[first:] + hosts[:first]:
             found = ratio(table, program, *few, *arguments)
             times[name].append(found["one call, p50"]["own"])
     for name in BIG:
