@@ -70,7 +70,7 @@ class Table:
 
 def spawn(table):
     row = re.compile(r"^(\S.*?)\s+(\d+)\s+(\d+)\s+([\d.]+)\s+([\d.]+)$", re.M)
-    for name, p50, _, p50_x, p99_x in row.findall(table.bench("spawn", "11", "60")):
+    for name, p50, _, p50_x, p99_x in row.findall(table.bench("spawn", "31", "60")):
         if name.startswith("bare"):
             table.add("spawn: bare posix_spawn p50", float(p50), "us")
         else:
