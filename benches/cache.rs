@@ -7,6 +7,11 @@
 //! the processor time does not count what a busy machine does in between. What waits for a run is
 //! measured by the clock.
 
+#[path = "common/hits.rs"]
+mod hits;
+#[path = "common/ids.rs"]
+mod ids;
+
 use std::cell::Cell;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -16,34 +21,26 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, criterion_group, criterion_main};
-use mesos_command::call::{Answer, InputValue};
+use mesos_command::call::InputValue;
 use mesos_command::event::Event;
 use mesos_command::isolator::Isolator;
-use nix::time::{ClockId, clock_gettime};
 
-/// An answer of the usual size: what eight fields of ResourceStatistics take.
-const VALUE: [u8; 80] = [7; 80];
-const CONFIG: &[u8] = br#"{"command_info":{"value":"x"},"directory":"/var/lib/mesos/sandbox"}"#;
+use hits::{create, hit, introduce, processor_time, seed};
+use ids::id;
 
 /// Processor time of the measuring thread.
 struct ThreadTime;
-
-impl ThreadTime {
-    fn now() -> Duration {
-        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("the clock exists").into()
-    }
-}
 
 impl Measurement for ThreadTime {
     type Intermediate = Duration;
     type Value = Duration;
 
     fn start(&self) -> Duration {
-        ThreadTime::now()
+        processor_time()
     }
 
     fn end(&self, start: Duration) -> Duration {
-        ThreadTime::now() - start
+        processor_time() - start
     }
 
     fn add(&self, one: &Duration, other: &Duration) -> Duration {
@@ -64,12 +61,6 @@ impl Measurement for ThreadTime {
     }
 }
 
-/// The serialised ID with a value as long as Mesos's own.
-fn id(number: usize) -> Vec<u8> {
-    let text = format!("{number:08x}-0000-4000-8000-000000000000");
-    [&[0x0a, text.len() as u8], text.as_bytes()].concat()
-}
-
 /// The path of a shell script.
 fn script(directory: &Path, text: &str) -> String {
     let script = directory.join("script");
@@ -81,36 +72,6 @@ fn script(directory: &Path, text: &str) -> String {
 fn isolator(directory: &Path, ttl: &str) -> Isolator {
     let trivial = script(directory, "printf '{}' >\"$2\"");
     create(directory, ttl, ("isolator_usage_command", &trivial))
-}
-
-fn create(directory: &Path, ttl: &str, command: (&str, &str)) -> Isolator {
-    let directory = directory.display().to_string();
-    let parameters = [
-        ("module_name", "bench"),
-        ("state_dir", &directory),
-        ("isolator_usage_cache_ttl", ttl),
-        command,
-    ];
-    let parameters = parameters.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    Isolator::create(&parameters).expect("the parameters are right")
-}
-
-fn introduce(isolator: &Isolator, id: &[u8]) {
-    isolator.introduce(id, CONFIG).expect("the container is well-formed");
-}
-
-/// One call, answered during it.
-fn hit(isolator: &Isolator, id: &[u8], answers: &'static AtomicU64) {
-    let values = [InputValue::Absent, InputValue::Message(id)];
-    isolator.call(
-        Event::Usage,
-        &values,
-        Box::new(move |answer| {
-            if matches!(answer, Answer::Message(_)) {
-                answers.fetch_add(1, Ordering::Relaxed);
-            }
-        }),
-    );
 }
 
 /// Calls for these containers, all at once, until all are answered.
@@ -134,8 +95,7 @@ fn hits(criterion: &mut Criterion<ThreadTime>) {
         let isolator = isolator(directory.path(), "1hrs");
         let ids: Vec<_> = (0..containers).map(id).collect();
         for id in &ids {
-            introduce(&isolator, id);
-            assert!(isolator.seed_usage(id, &VALUE));
+            seed(&isolator, id);
         }
         let (next, calls) = (Cell::new(0), Cell::new(0));
         let round = || {

@@ -8,6 +8,9 @@
 
 #![expect(missing_docs, reason = "gungraun makes public modules of benchmarks")]
 
+#[path = "common/ids.rs"]
+mod ids;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +24,8 @@ use mesos_command::metrics::{CacheResult, ModuleMetrics};
 use mesos_command::schema::{MessageType, Schema};
 use mesos_command::usage::{Lookup, Policy, Slot};
 
+use ids::id;
+
 const USAGE: &[u8] = br#"{"cpus_limit":2.1,"cpus_user_time_secs":31.5,
 "cpus_system_time_secs":4.25,"mem_limit_bytes":2147483648,"mem_rss_bytes":734003200,
 "net_snmp_statistics":{"tcp_stats":{"CurrEstab":5}}}"#;
@@ -29,12 +34,7 @@ const CONTAINER_CONFIG: &[u8] = br#"{"directory":"/var/lib/mesos/slaves/1-S0/run
 {"name":"OWNER","value":"a-team"},{"name":"PORT","value":"31000"}]}},"resources":[
 {"name":"cpus","type":"SCALAR","scalar":{"value":0.1}},
 {"name":"mem","type":"SCALAR","scalar":{"value":64}}]}"#;
-const CONTAINERS: u8 = 100;
-
-fn id(number: u8) -> Vec<u8> {
-    let text = format!("{number:08x}-0000-4000-8000-000000000000");
-    [&[0x0a, text.len() as u8], text.as_bytes()].concat()
-}
+const CONTAINERS: usize = 100;
 
 fn parameters() -> Vec<(String, String)> {
     [

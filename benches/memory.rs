@@ -5,6 +5,9 @@
 //! ten thousand runs would take long and leave nothing else. Resident memory includes shared
 //! memory and memfds; page tables are added from /proc/self/status.
 
+#[path = "common/ids.rs"]
+mod ids;
+
 use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 
@@ -12,6 +15,8 @@ use mesos_command::call::{Answer, InputValue};
 use mesos_command::event::Event;
 use mesos_command::isolator::Isolator;
 use serde_json::json;
+
+use ids::id;
 
 /// Containers whose usage is run: more than inputs are kept as memfds.
 const RUN: usize = 200;
@@ -62,11 +67,6 @@ fn main() {
         "{}",
         json!({"bytes_per_container": beyond, "descriptors": fds_after.saturating_sub(fds_before)})
     );
-}
-
-fn id(number: usize) -> Vec<u8> {
-    let text = format!("{number:08x}-0000-4000-8000-000000000000");
-    [&[0x0a, text.len() as u8], text.as_bytes()].concat()
 }
 
 /// Makes a container known; returns the size of its configuration text.

@@ -10,15 +10,22 @@
 //!
 //! Usage: `cargo bench --bench scale [-- rounds]`. Times are processor time of the calling thread.
 
+#[path = "common/hits.rs"]
+mod hits;
+#[path = "common/ids.rs"]
+mod ids;
+#[path = "common/median.rs"]
+mod median;
+
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use mesos_command::call::{Answer, InputValue};
-use mesos_command::event::Event;
 use mesos_command::isolator::Isolator;
-use nix::time::{ClockId, clock_gettime};
 
-const CONFIG: &[u8] = br#"{"command_info":{"value":"x"},"directory":"/var/lib/mesos/sandbox"}"#;
+use hits::{create, hit, processor_time, seed};
+use ids::id;
+use median::median;
+
 const SIZES: [u32; 4] = [10, 100, 1_000, 10_000];
 /// Hits in a slice that are timed, a multiple of all sizes.
 const HITS: usize = 20_000;
@@ -43,20 +50,19 @@ fn main() {
         sides.push(Side { name: "as introduced", isolator, order: seventh, rounds: Vec::new() });
         sides.push(Side { name: "random", isolator, order: shuffled(size), rounds: Vec::new() });
     }
-    let (mut id, count) = (serialised(0), sides.len());
+    let (mut id, count) = (id(0), sides.len());
     let mut calls = 0;
     for round in 0..rounds {
         for index in 0..count {
             let side = &mut sides[(index + round) % count];
             // What the side before it displaced comes back first.
-            let passes = HITS.max(side.order.len()) / side.order.len();
-            hits(side, &mut id, passes);
+            let passes = HITS / side.order.len();
+            ask(side, &mut id, passes);
             let start = processor_time();
-            hits(side, &mut id, passes);
+            ask(side, &mut id, passes);
             let took = processor_time() - start;
-            let hits = passes * side.order.len();
-            calls += 2 * hits as u64;
-            side.rounds.push(took.as_nanos() as f64 / hits as f64);
+            calls += 2 * HITS as u64;
+            side.rounds.push(took.as_nanos() as f64 / HITS as f64);
         }
     }
     assert_eq!(ANSWERED.load(Ordering::Relaxed), calls, "a call was not answered at once");
@@ -64,20 +70,11 @@ fn main() {
 }
 
 /// Calls for all containers of the side, `passes` times.
-fn hits(side: &Side<'_>, id: &mut [u8], passes: usize) {
+fn ask(side: &Side<'_>, id: &mut [u8], passes: usize) {
     for _ in 0..passes {
         for &number in &side.order {
             write_number(id, number);
-            let values = [InputValue::Absent, InputValue::Message(id)];
-            side.isolator.call(
-                Event::Usage,
-                &values,
-                Box::new(|answer| {
-                    if matches!(answer, Answer::Message(_)) {
-                        ANSWERED.fetch_add(1, Ordering::Relaxed);
-                    }
-                }),
-            );
+            hit(side.isolator, id, &ANSWERED);
         }
     }
 }
@@ -93,36 +90,14 @@ fn report(sides: &[Side<'_>], rounds: usize) {
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// An isolator that has a value of this many containers.
 fn isolator(containers: u32) -> Isolator {
-    let parameters = [
-        ("module_name", "bench"),
-        ("state_dir", "/nonexistent"),
-        ("isolator_usage_cache_ttl", "1hrs"),
-        ("isolator_usage_command", "/bin/true"),
-    ];
-    let parameters = parameters.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let isolator = Isolator::create(&parameters).expect("the parameters are right");
-    for number in 0..containers {
-        let id = serialised(number);
-        isolator.introduce(&id, CONFIG).expect("the container is well-formed");
-        // As long as eight fields of ResourceStatistics.
-        assert!(isolator.seed_usage(&id, &[7; 80]));
+    let command = ("isolator_usage_command", "/bin/true");
+    let isolator = create(Path::new("/nonexistent"), "1hrs", command);
+    for number in 0..containers as usize {
+        seed(&isolator, &id(number));
     }
     isolator
-}
-
-/// The serialised ID with a value as long as Mesos's own.
-fn serialised(number: u32) -> Vec<u8> {
-    let mut id = b"\x0a\x24________-0000-4000-8000-000000000000".to_vec();
-    write_number(&mut id, number);
-    id
 }
 
 /// Makes it the ID of another container: IDs of the agent's calls are in the nearest cache, which
@@ -145,8 +120,4 @@ fn shuffled(count: u32) -> Vec<u32> {
         order.swap(last, (seed % (last as u64 + 1)) as usize);
     }
     order
-}
-
-fn processor_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("the clock exists").into()
 }

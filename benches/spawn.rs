@@ -9,6 +9,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "the bare side is to be bare")]
 
+#[path = "common/median.rs"]
+mod median;
+
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -22,6 +25,8 @@ use mesos_command::process::{
 };
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::wait::{WaitStatus, waitpid};
+
+use median::median;
 
 const SCRIPT: &str = "#!/bin/sh\nprintf '{}' >\"$2\"\n";
 const INPUT: &[u8] = br#"{"container_id":{"value":"5a2f1c3e-0d7b-4a55-9d0e-2f6b8c1d7e90"}}"#;
@@ -112,14 +117,11 @@ fn report(sides: &[Side], rounds: usize, calls: usize) {
     println!("{:<20} {:>9} {:>9} {:>7} {:>7}", "", "p50 us", "p99 us", "p50 x", "p99 x");
     for side in sides {
         let pick = |which: usize, relative: bool| {
-            let mut values: Vec<f64> = side
-                .rounds
-                .iter()
-                .zip(&sides[0].rounds)
-                .map(|(own, bare)| if relative { own[which] / bare[which] } else { own[which] })
-                .collect();
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
+            let rounds = side.rounds.iter().zip(&sides[0].rounds);
+            let figure = |(own, bare): (&[f64; 2], &[f64; 2])| {
+                if relative { own[which] / bare[which] } else { own[which] }
+            };
+            median(rounds.map(figure))
         };
         println!(
             "{:<20} {:>9.0} {:>9.0} {:>7.3} {:>7.3}",

@@ -10,6 +10,9 @@
 //! each wakes another (70 µs). Usage: `cargo bench --bench worker [-- rounds]`; `spread` instead of
 //! a number leaves the processors to the scheduler.
 
+#[path = "common/median.rs"]
+mod median;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio as StdStdio};
@@ -23,6 +26,8 @@ use mesos_command::process::{
     Background, CommandLine, CommandSpec, Input, IoMode, Request, RunReport, Runner, Stdio,
 };
 use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
+
+use median::median;
 
 /// Calls of a slice; each side has one slice per turn.
 const SLICE: usize = 50;
@@ -134,12 +139,6 @@ fn report(title: &str, sides: &[Side]) {
             median(relative)
         );
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn compile(directory: &Path) -> PathBuf {
