@@ -82,3 +82,13 @@ fn what_is_missed_is_a_problem_and_contradictions_are_refused() {
     let text = String::from_utf8_lossy(&done.stderr);
     assert!(text.contains("no isolator in the modules file has a command for usage"), "{text}");
 }
+
+#[test]
+fn a_bare_command_that_fails_is_refused_before_the_load() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let done = load(directory.path(), "#!/nonexistent/interpreter\n", &["--bare", "3"]);
+    let text = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{text}");
+    assert!(text.contains("the bare command: "), "{text}");
+    assert!(!text.contains("calls"), "progress of a load: {text}");
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -43,20 +44,21 @@ struct Shared {
 /// When the options contradict each other, or the bare command cannot be started.
 pub fn run(options: &Options, target: &dyn Target, bare: Option<&Bare>) -> Result<Report, String> {
     let schedule = options.schedule()?;
+    // Once before, uncounted: a command that cannot be started is said now and not at the end.
+    if let Some(bare) = bare {
+        run_bare(bare)?;
+    }
     let recorder = Recorder::new();
     let before = Counters::read(&target.metrics());
     let sample = Sample::take(Duration::ZERO);
     let mut looker = Looker::new(options, &schedule, sample);
     let shared = Shared { start: Instant::now(), made: AtomicU64::new(0) };
     let (behind, bare_times) = std::thread::scope(|scope| {
-        let caller = std::thread::Builder::new().name("load-caller".to_owned());
-        let caller = caller
-            .spawn_scoped(scope, || {
-                let containers = options.containers as usize;
-                make_calls(&schedule, containers, target, &recorder, &shared)
-            })
-            .map_err(|error| format!("no thread can be started: {error}"))?;
-        let starter = scope.spawn(|| start_bare(options, bare, shared.start));
+        let caller = spawn(scope, "load-caller", || {
+            let containers = options.containers as usize;
+            make_calls(&schedule, containers, target, &recorder, &shared)
+        })?;
+        let starter = spawn(scope, "load-bare", || start_bare(options, bare, shared.start))?;
         while !caller.is_finished() {
             let next = shared.start + TICK * (looker.ticks + 1);
             while Instant::now() < next && !caller.is_finished() {
@@ -93,6 +95,20 @@ pub fn run(options: &Options, target: &dyn Target, bare: Option<&Bare>) -> Resul
     })
 }
 
+/// Starts a thread of the load.
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, String> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn_scoped(scope, work).map_err(|error| format!("no thread can be started: {error}"))
+}
+
+fn run_bare(bare: &Bare) -> Result<Duration, String> {
+    bare.run().map_err(|error| format!("the bare command: {error}"))
+}
+
 /// Starts the bare command at even distances between the warm-up and the end.
 fn start_bare(
     options: &Options,
@@ -105,8 +121,7 @@ fn start_bare(
         let part = (f64::from(number) + 0.5) / f64::from(options.bare);
         let due = start + options.warm_up + options.duration.mul_f64(part);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let took = bare.run().map_err(|error| format!("the bare command: {error}"))?;
-        record(&mut times, took);
+        record(&mut times, run_bare(bare)?);
     }
     Ok(times)
 }
