@@ -1,0 +1,13 @@
+//! What the tests share: waiting, skipping, processes of their own, a busy machine.
+//!
+//! The rules are in `tests/README.md`. Nothing here knows the product.
+
+mod lateness;
+mod own_process;
+mod skip;
+mod wait;
+
+pub use lateness::{Lateness, in_time};
+pub use own_process::{own_process, own_process_with};
+pub use skip::{is_allowed, note, skip, skip_offline};
+pub use wait::{PATIENCE, dropped_unanswered, until, wait_for};
