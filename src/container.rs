@@ -6,8 +6,9 @@ use smallvec::SmallVec;
 
 /// Nesting deeper than this is no container ID of Mesos.
 const MAX_DEPTH: usize = 64;
-/// Ends the name of a context file that is being written.
-pub const TEMPORARY_SUFFIX: &str = ".mcmd~";
+/// Begins the name of a context file that is being written. Not of a fixed part of the ID: with
+/// anything added to it, a long ID would no longer fit into a file name.
+pub const TEMPORARY_PREFIX: &str = ".mcmd~";
 /// The longest name of a file (`NAME_MAX`, limits.h).
 const MAX_FILE_NAME: usize = 255;
 
@@ -53,7 +54,8 @@ impl ContainerId {
         !text.is_empty()
             && text != "."
             && text != ".."
-            && text.len() <= MAX_FILE_NAME - TEMPORARY_SUFFIX.len()
+            && text.len() <= MAX_FILE_NAME
+            && !text.starts_with(TEMPORARY_PREFIX)
             && !text.contains(['/', '\0'])
     }
 
@@ -182,7 +184,8 @@ pub(crate) mod tests {
         let names_file =
             |text: &str| ContainerId { wire: Wire::new(), text: text.into() }.is_file_name();
         assert!(names_file("3f1c.b"));
-        for text in ["", ".", "..", "a/b", "a\0b", &"x".repeat(255)] {
+        assert!(names_file(&"x".repeat(255)), "as long as a file name may be");
+        for text in ["", ".", "..", "a/b", "a\0b", ".mcmd~1-1", &"x".repeat(256)] {
             assert!(!names_file(text), "{text:?}");
         }
     }

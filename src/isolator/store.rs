@@ -7,26 +7,32 @@
 //! machine's restart its containers are gone as well.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use crate::container::{ContainerId, TEMPORARY_SUFFIX};
+use crate::container::{ContainerId, TEMPORARY_PREFIX};
 
 /// A context larger than this is none of ours: it is not read.
 const MAX_CONTEXT_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Names of temporary files that are tried before a write is given up.
+const MOST_NAMES_TRIED: u32 = 16;
+
 /// The context files of one module instance.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Store {
     directory: PathBuf,
+    /// Temporary files that were made.
+    written: AtomicU64,
 }
 
 impl Store {
     /// The store of the instance `module_name`; touches nothing yet.
     pub fn new(state_dir: &Path, module_name: &str) -> Store {
-        Store { directory: state_dir.join(module_name) }
+        Store { directory: state_dir.join(module_name), written: AtomicU64::new(0) }
     }
 
     /// Where the context of `id` is kept.
@@ -40,17 +46,14 @@ impl Store {
     /// When a directory or file cannot be written, or the ID is no file name.
     pub fn write(&self, id: &ContainerId, json: &[u8]) -> io::Result<()> {
         check(id)?;
-        let temporary = self.directory.join(format!("{}{TEMPORARY_SUFFIX}", id.text));
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        let mut file = match options.open(&temporary) {
+        let (temporary, mut file) = match self.temporary() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // The original made its directories with the agent's umask; 0755 is what that
                 // usually gives, and other tools may list them.
                 fs::DirBuilder::new().recursive(true).mode(0o755).create(&self.directory)?;
-                options.open(&temporary)?
+                self.temporary()?
             }
-            opened => opened?,
+            made => made?,
         };
         let written = file.write_all(json).and_then(|()| fs::rename(&temporary, self.path(id)));
         if written.is_err() {
@@ -59,24 +62,39 @@ impl Store {
         written
     }
 
+    /// A new file of a name of ours, for writing. What is there already, whoever planted it, is
+    /// neither opened nor removed: the next number is taken.
+    fn temporary(&self) -> io::Result<(PathBuf, fs::File)> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let mut attempts = 0;
+        loop {
+            let number = self.written.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id());
+            let path = self.directory.join(name);
+            match options.open(&path) {
+                Ok(file) => return Ok((path, file)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    attempts += 1;
+                    if attempts == MOST_NAMES_TRIED {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Reads a context; `None` when there is none.
     ///
     /// # Errors
     /// When it cannot be read, is no regular file or unreasonably large.
     pub fn read(&self, id: &ContainerId) -> io::Result<Option<Vec<u8>>> {
         check(id)?;
-        let path = self.path(id);
-        match fs::symlink_metadata(&path) {
+        match read_regular(&self.path(id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-            Ok(metadata) if !metadata.is_file() => {
-                Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file"))
-            }
-            Ok(metadata) if metadata.len() > MAX_CONTEXT_BYTES => {
-                let error = format!("it has {} bytes, more than any context", metadata.len());
-                Err(io::Error::new(io::ErrorKind::InvalidData, error))
-            }
-            Ok(_) => fs::read(&path).map(Some),
+            read => read.map(Some),
         }
     }
 
@@ -115,6 +133,25 @@ impl Store {
     }
 }
 
+/// The content of a regular file that is no link, of at most [`MAX_CONTEXT_BYTES`]. Opened first
+/// and looked at then, so that nothing can be put in its place between the two.
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file"));
+    }
+    let mut content = Vec::new();
+    file.take(MAX_CONTEXT_BYTES + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_CONTEXT_BYTES {
+        let error = format!("it has {} bytes, more than any context", metadata.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+    }
+    Ok(content)
+}
+
 fn check(id: &ContainerId) -> io::Result<()> {
     if id.is_file_name() {
         return Ok(());
@@ -126,6 +163,7 @@ fn check(id: &ContainerId) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::Wire;
     use crate::container::tests::wire;
     use std::os::unix::fs::PermissionsExt;
 
@@ -160,8 +198,54 @@ mod tests {
         assert!(store.read(&id(&["directory"])).is_err());
         assert!(store.read(&id(&["link"])).is_err());
         assert!(store.write(&id(&["../escape"]), b"{}").is_err());
-        std::os::unix::fs::symlink("/etc/passwd", root.path().join("m/x.mcmd~")).expect("linked");
-        assert!(store.write(&id(&["x"]), b"{}").is_err(), "a planted link is not written through");
+        assert!(store.write(&id(&[".mcmd~1-1"]), b"{}").is_err(), "a name of ours");
+    }
+
+    #[test]
+    fn what_is_planted_at_a_temporary_name_is_left_alone() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let store = Store::new(root.path(), "m");
+        fs::create_dir_all(root.path().join("m")).expect("made");
+        let planted = |number| root.path().join(format!("m/.mcmd~{}-{number}", std::process::id()));
+        std::os::unix::fs::symlink(root.path().join("stolen"), planted(0)).expect("linked");
+        nix::unistd::mkfifo(&planted(1), nix::sys::stat::Mode::S_IRWXU).expect("made");
+        fs::write(planted(2), "theirs").expect("written");
+        fs::create_dir(planted(3)).expect("made");
+        store.write(&id(&["x"]), b"{}").expect("written under the next number");
+        assert_eq!(store.read(&id(&["x"])).expect("readable").as_deref(), Some(&b"{}"[..]));
+        assert!(!root.path().join("stolen").exists(), "a planted link is not written through");
+        assert_eq!(fs::read(planted(2)).expect("there"), b"theirs");
+        // More than a write tries: it fails and says why, it does not hang.
+        for number in 5..=5 + u64::from(MOST_NAMES_TRIED) {
+            fs::write(planted(number), "theirs").expect("written");
+        }
+        let error = store.write(&id(&["y"]), b"{}").expect_err("no name is free");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn long_names_are_kept() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let store = Store::new(root.path(), "m");
+        for length in 249..=255 {
+            let long = ContainerId { wire: Wire::new(), text: "n".repeat(length).into() };
+            store.write(&long, b"{\"n\":1}").expect("written");
+            let read = store.read(&long).expect("readable");
+            assert_eq!(read.as_deref(), Some(&b"{\"n\":1}"[..]), "{length}");
+            store.remove(&long).expect("removed");
+        }
+        let longer = ContainerId { wire: Wire::new(), text: "n".repeat(256).into() };
+        assert!(store.write(&longer, b"{}").is_err(), "no file can have such a name");
+    }
+
+    #[test]
+    fn a_fifo_in_the_place_of_a_context_does_not_hold_the_reader() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let store = Store::new(root.path(), "m");
+        fs::create_dir_all(root.path().join("m")).expect("made");
+        let path = root.path().join("m/x");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("made");
+        assert!(store.read(&id(&["x"])).is_err());
     }
 
     #[test]
