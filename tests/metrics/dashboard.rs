@@ -8,7 +8,7 @@ use mesos_command::metrics::catalogue::METRICS;
 use serde_json::Value;
 
 use crate::promql::check;
-use crate::support::{both, have, repository, run, skip};
+use crate::support::{both, have, repository, run, skip_offline};
 
 /// One query of a panel.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ fn the_dashboard_is_valid_by_grafanas_schema_and_the_check_has_teeth() {
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder);
         let installed = run(&mut npm, None);
         if !installed.status.success() {
-            return skip(TEST, &format!("npm ci: {}", both(&installed)));
+            return skip_offline(TEST, &format!("npm ci: {}", both(&installed)));
         }
     }
     let checked =

@@ -5,12 +5,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use mesos_command::metrics::MetricsAddress;
-
-/// How long a test waits for what must happen at some time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) use test_support::{PATIENCE, own_process, skip_offline, until, wait_for};
 
 /// An answer over HTTP.
 #[derive(Debug)]
@@ -56,18 +53,6 @@ pub(crate) fn scrape(address: &MetricsAddress) -> Answer {
     wait_for(&format!("metrics at {address}"), || request(address, "GET", "/metrics"))
 }
 
-/// Waits until `look` finds something.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// A loopback address that was free a moment ago.
 pub(crate) fn free_address() -> MetricsAddress {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -86,28 +71,10 @@ pub(crate) fn have(tool: &str, test: &str) -> bool {
     match Command::new(tool).arg("--version").output() {
         Ok(_) => true,
         Err(error) => {
-            skip(test, &format!("{tool} cannot be executed: {error}"));
+            skip_offline(test, &format!("{tool} cannot be executed: {error}"));
             false
         }
     }
-}
-
-/// Reports `test` as skipped if `ALLOW_OFFLINE=1`, else fails it.
-pub(crate) fn skip(test: &str, reason: &str) {
-    assert!(
-        std::env::var_os("ALLOW_OFFLINE").is_some_and(|value| value == "1"),
-        "{test}: {reason} (ALLOW_OFFLINE=1 skips this test)"
-    );
-    // Written past the test harness, which hides the output of tests that pass.
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
-}
-
-/// Runs the test `name` in a process of its own: this test binary again, told so by `variable`.
-pub(crate) fn in_own_process(name: &str, variable: &str) -> Output {
-    let mut again = Command::new(std::env::current_exe().expect("known"));
-    let output = run(again.args(["--exact", name, "--nocapture"]).env(variable, "1"), None);
-    assert!(output.status.success(), "{}", both(&output));
-    output
 }
 
 /// Runs a tool to its end, optionally with input.

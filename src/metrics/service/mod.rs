@@ -163,7 +163,7 @@ fn block_signals() {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use test_support::until;
 
     use super::*;
     use crate::event::{Event, ModuleKind};
@@ -175,11 +175,7 @@ mod tests {
         let _service = Service::start(registry).expect("a thread");
         for round in 0..2 {
             module.event(Event::Usage).spawn(Duration::from_millis(1));
-            let start = Instant::now();
-            while registry.staged() > 0 {
-                assert!(start.elapsed() < 6 * UPKEEP_INTERVAL, "no upkeep in round {round}");
-                std::thread::sleep(Duration::from_millis(20));
-            }
+            until(&format!("the upkeep of round {round}"), || registry.staged() == 0);
         }
     }
 

@@ -3,11 +3,13 @@
 //! The rules are in `tests/README.md`. Nothing here knows the product.
 
 mod lateness;
+mod log;
 mod own_process;
 mod skip;
 mod wait;
 
 pub use lateness::{Lateness, in_time};
+pub use log::{collect_log, logged};
 pub use own_process::{own_process, own_process_with};
 pub use skip::{is_allowed, note, skip, skip_offline};
 pub use wait::{PATIENCE, dropped_unanswered, until, wait_for};
