@@ -61,7 +61,7 @@ impl Command {
             | Output::List { carrier: name, .. }
             | Output::ByContainer(name) => Some(find(name)?),
         };
-        let sampling = row.lane == Lane::Sampling;
+        let sampling = row.lane.samples();
         let spec = CommandSpec {
             event,
             module: config.module_name.clone(),
@@ -72,7 +72,7 @@ impl Command {
             max_output_bytes: config.max_output_bytes,
             io: match (config.io, row.lane) {
                 (IoChoice::Memfd, _) => IoMode::Memfd,
-                (IoChoice::Auto, Lane::Sampling | Lane::Watch) => IoMode::MemfdInput,
+                (IoChoice::Auto, Lane::Sampling | Lane::Status | Lane::Watch) => IoMode::MemfdInput,
                 (IoChoice::Auto | IoChoice::File, _) => IoMode::Files,
             },
             stdio: config.stdio,
@@ -191,10 +191,10 @@ impl Command {
             };
             tracing::info!("{prefix}Calling command \"{}\" with input {shown}", self.text);
         }
-        let deadline_from = match self.row.event {
-            // A cleanup that waited behind slow launches still gets its whole time.
-            Event::Cleanup => DeadlineFrom::Start,
-            _ => DeadlineFrom::Submission,
+        let deadline_from = if self.row.lane.counts_from_start() {
+            DeadlineFrom::Start
+        } else {
+            DeadlineFrom::Submission
         };
         let request = Request::new(self.spec.clone(), input);
         Request { container_id: container, deadline_from, ..request }

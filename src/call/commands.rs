@@ -5,14 +5,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use crate::config::{Config, ConfigError, EnvironmentChoice, Warning};
-use crate::event::{Event, Lane, ModuleKind};
+use crate::event::{Event, ModuleKind};
 use crate::metrics::{self, ModuleMetrics};
-use crate::process::{CancelToken, LaneQueue, OnStart, Request, RunReport, Runner};
+use crate::process::{CancelToken, OnStart, Request, RunReport, Runner};
 
 use crate::schema;
 use crate::worker::{WorkerPool, WorkerSettings};
 
 use super::in_flight::InFlight;
+use super::lanes::{Lanes, queue_limit};
 use super::{Command, completion};
 
 /// Variables that `environment=clean` passes on; those of sudo's `env_reset` that a daemon has,
@@ -20,10 +21,6 @@ use super::{Command, completion};
 const CLEAN: [&str; 9] = ["HOME", "LANG", "LOGNAME", "MAIL", "PATH", "SHELL", "TERM", "TZ", "USER"];
 /// `PATH` of a clean environment when the agent has none.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Sampling commands that may wait for a place; more are answered `overload` at once. Mesos asks
-/// for all containers in one burst, so this is far above the containers of an agent.
-const SAMPLING_QUEUE: usize = 16_384;
 
 /// The configuration of an instance, its commands and its metrics.
 #[derive(Debug)]
@@ -34,8 +31,7 @@ pub struct Commands {
     pub runner: Arc<Runner>,
     /// The instance's metrics.
     pub metrics: Arc<ModuleMetrics>,
-    launch_lane: Arc<LaneQueue>,
-    sampling_lane: Arc<LaneQueue>,
+    lanes: Lanes,
     events: [Option<Arc<Command>>; Event::ALL.len()],
     /// Of the events in worker mode.
     pools: [Option<WorkerPool>; Event::ALL.len()],
@@ -71,8 +67,7 @@ impl Commands {
         }
         let environment: Arc<[OsString]> = environment(config.environment).into();
         let schema = schema::current();
-        let launch_lane = LaneQueue::new(config.lifecycle_parallel, None);
-        let sampling_lane = LaneQueue::new(config.max_parallel, Some(SAMPLING_QUEUE));
+        let lanes = Lanes::new(&config);
         let mut events = [const { None }; Event::ALL.len()];
         let mut pools = [const { None }; Event::ALL.len()];
         for (event, command) in &config.events {
@@ -101,14 +96,14 @@ impl Commands {
             let settings = WorkerSettings {
                 spec: command.spec.clone(),
                 workers,
-                lane: lane_of(*event, &launch_lane, &sampling_lane).cloned(),
-                queue_limit: (event.row().lane == Lane::Sampling).then_some(SAMPLING_QUEUE),
+                lane: lanes.of(*event).cloned(),
+                queue_limit: queue_limit(event.row().lane),
                 metrics: metrics.clone(),
                 log: command.clone(),
             };
             pools[*event as usize] = Some(WorkerPool::start(runner.clone(), settings));
         }
-        Ok(Commands { config, runner, metrics, launch_lane, sampling_lane, events, pools })
+        Ok(Commands { config, runner, metrics, lanes, events, pools })
     }
 
     /// Gives a request to a worker of its event, or runs the command in its event's lane, and
@@ -127,7 +122,7 @@ impl Commands {
         match self.workers(request.spec.event) {
             Some(pool) => pool.submit(request, cancel, done),
             None => {
-                let lane = self.lane(request.spec.event);
+                let lane = self.lanes.of(request.spec.event);
                 self.runner.submit(request, lane, cancel, done);
             }
         }
@@ -139,7 +134,7 @@ impl Commands {
         match self.workers(request.spec.event) {
             Some(pool) => pool.run(request, cancel).await,
             None => {
-                let lane = self.lane(request.spec.event);
+                let lane = self.lanes.of(request.spec.event);
                 self.runner.run(request, lane, cancel).await
             }
         }
@@ -152,7 +147,7 @@ impl Commands {
         match self.workers(request.spec.event) {
             Some(pool) => pool.run_blocking(request),
             None => {
-                let lane = self.lane(request.spec.event);
+                let lane = self.lanes.of(request.spec.event);
                 self.runner.run_blocking(request, lane, None)
             }
         }
@@ -166,10 +161,6 @@ impl Commands {
         (Request { on_start, ..request }, in_flight)
     }
 
-    fn lane(&self, event: Event) -> Option<&Arc<LaneQueue>> {
-        lane_of(event, &self.launch_lane, &self.sampling_lane)
-    }
-
     /// The workers of `event`, if it is in worker mode.
     pub fn workers(&self, event: Event) -> Option<&WorkerPool> {
         self.pools[event as usize].as_ref()
@@ -178,18 +169,6 @@ impl Commands {
     /// The command of `event`, if one is configured.
     pub fn get(&self, event: Event) -> Option<&Arc<Command>> {
         self.events[event as usize].as_ref()
-    }
-}
-
-fn lane_of<'a>(
-    event: Event,
-    launch: &'a Arc<LaneQueue>,
-    sampling: &'a Arc<LaneQueue>,
-) -> Option<&'a Arc<LaneQueue>> {
-    match event.row().lane {
-        Lane::Launch => Some(launch),
-        Lane::Sampling => Some(sampling),
-        Lane::Hook | Lane::Watch => None,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod completion;
 mod conclude;
 mod failure;
 mod in_flight;
+mod lanes;
 mod launch_info;
 mod log;
 mod subject;

@@ -59,7 +59,16 @@ pub const KEYS: &[Key] = &[
         "0",
         "within this time after expiry the old value is answered at once and refreshed behind",
     ),
-    isolator("max_parallel", "64", "sampling commands (usage, status) at a time; 1 to 1024"),
+    isolator(
+        "max_parallel",
+        "64",
+        "usage commands at a time, and a quarter as many status commands; 1 to 1024",
+    ),
+    isolator(
+        "watch_parallel",
+        "16",
+        "watch commands at a time, one after the other beyond that; 1 to 1024",
+    ),
     isolator(
         "lifecycle_parallel",
         "1",
@@ -112,7 +121,11 @@ pub const KEYS: &[Key] = &[
 /// Suffixes of the per-event keys.
 pub const EVENT_KEYS: &[Key] = &[
     both("_command", "none", "the command: one path; the watch command may be shell text"),
-    both("_timeout", "by event", "time from submission to the deadline; a duration above 0"),
+    both(
+        "_timeout",
+        "by event",
+        "time to the deadline: from the start of the command for prepare, isolate, update, recover, cleanup, watch and hooks that run behind, else from the call; a duration above 0",
+    ),
     both("_failure", "by event", "what Mesos is told when a call fails: `fail` or `ignore`"),
     both(
         "_mode",

@@ -30,6 +30,8 @@ pub const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(1);
 pub const DEFAULT_STALE_FACTOR: u32 = 3;
 /// Default of `max_parallel`.
 pub const DEFAULT_MAX_PARALLEL: usize = 64;
+/// Default of `watch_parallel`.
+pub const DEFAULT_WATCH_PARALLEL: usize = 16;
 /// Default of `lifecycle_parallel`.
 pub const DEFAULT_LIFECYCLE_PARALLEL: usize = 1;
 /// Default of `max_output_bytes`.
@@ -111,6 +113,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// Sampling commands at a time.
     pub max_parallel: usize,
+    /// Watch commands at a time.
+    pub watch_parallel: usize,
     /// Launch-path commands at a time.
     pub lifecycle_parallel: usize,
     /// Largest accepted output, in bytes.

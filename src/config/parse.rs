@@ -8,9 +8,9 @@ use super::value::{self, DURATION_FORMS};
 use super::{
     CacheConfig, CommandProblem, Config, ConfigError, DEFAULT_CACHE_TTL, DEFAULT_KILL_GRACE,
     DEFAULT_LIFECYCLE_PARALLEL, DEFAULT_MAX_OUTPUT_BYTES, DEFAULT_MAX_PARALLEL,
-    DEFAULT_STALE_FACTOR, DEFAULT_STATE_DIR, DEFAULT_WATCH_INTERVAL, DEFAULT_WORKERS,
-    EnvironmentChoice, EventConfig, IoChoice, MOST_WORKERS, Warning, command_line, inspect_command,
-    is_shell_script, keys,
+    DEFAULT_STALE_FACTOR, DEFAULT_STATE_DIR, DEFAULT_WATCH_INTERVAL, DEFAULT_WATCH_PARALLEL,
+    DEFAULT_WORKERS, EnvironmentChoice, EventConfig, IoChoice, MOST_WORKERS, Warning, command_line,
+    inspect_command, is_shell_script, keys,
 };
 use crate::event::{Event, FailureAnswer, ModuleKind};
 use crate::metrics::{MetricsAddress, TextfileError, TextfilePath};
@@ -48,6 +48,7 @@ pub(super) fn parse(
         watch_interval: reader.watch_interval()?,
         cache: reader.cache()?,
         max_parallel: reader.count("max_parallel", DEFAULT_MAX_PARALLEL)?,
+        watch_parallel: reader.count("watch_parallel", DEFAULT_WATCH_PARALLEL)?,
         lifecycle_parallel: reader.count("lifecycle_parallel", DEFAULT_LIFECYCLE_PARALLEL)?,
         max_output_bytes: reader.read(
             "max_output_bytes",

@@ -138,14 +138,34 @@ pub enum FailureAnswer {
 /// Which queue a command waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Hooks: never queued behind anything.
+    /// Hooks that are waited for: never queued behind anything.
     Hook,
+    /// Hooks that run behind: the caller was answered at once. 16 at a time per instance.
+    Behind,
     /// prepare, isolate, update, recover, cleanup: `lifecycle_parallel` at a time per instance.
     Launch,
-    /// usage, status, batch: `max_parallel` at a time per instance, else `overload`.
+    /// usage and its batch: `max_parallel` at a time per instance.
     Sampling,
-    /// watch loops: not queued.
+    /// status: a quarter as many as usage, of its own, so that slow usage commands hold up no
+    /// status update.
+    Status,
+    /// watch: `watch_parallel` at a time per instance.
     Watch,
+}
+
+impl Lane {
+    /// Whether its commands sample a value (usage, status): they read their input only, and are
+    /// answered from a cache.
+    pub const fn samples(self) -> bool {
+        matches!(self, Lane::Sampling | Lane::Status)
+    }
+
+    /// Whether the timeout of its commands counts from their start: waiting for one's turn never
+    /// fails a launch (the original counted so), and delays nobody where nobody waits. The callers
+    /// of the others wait, so that for them it counts from the call.
+    pub const fn counts_from_start(self) -> bool {
+        matches!(self, Lane::Launch | Lane::Watch | Lane::Behind)
+    }
 }
 
 /// Everything that is specific to one event.
@@ -174,12 +194,10 @@ pub struct Row {
     pub failure: FailureAnswer,
     /// Whether `<prefix>_failure` may choose between fail and ignore.
     pub failure_configurable: bool,
-    /// Deadline from submission (cleanup: from its start). `None`: no deadline.
+    /// Time to the deadline, from what [`Lane::counts_from_start`] says. `None`: no deadline.
     pub timeout: Option<Duration>,
     /// Which queue it waits in.
     pub lane: Lane,
-    /// Whether the command runs behind: the caller is answered at once.
-    pub behind: bool,
     /// Whether the original C++ modules had it.
     pub in_original: bool,
 }

@@ -54,7 +54,6 @@ const HOOK: Row = Row {
     failure_configurable: true,
     timeout: AGENT_HOOK_TIMEOUT,
     lane: Lane::Hook,
-    behind: false,
     in_original: false,
 };
 
@@ -97,7 +96,7 @@ pub(super) static ROWS: [Row; 20] = [
         caller: "master actor, which does not wait (the command runs behind)",
         inputs: &[SLAVE_INFO],
         timeout: MASTER_HOOK_TIMEOUT,
-        behind: true,
+        lane: Lane::Behind,
         ..HOOK
     },
     Row {
@@ -266,7 +265,7 @@ pub(super) static ROWS: [Row; 20] = [
         output: Output::Message("mesos.ContainerStatus"),
         failure: FailureAnswer::LastGood,
         failure_configurable: false,
-        lane: Lane::Sampling,
+        lane: Lane::Status,
         ..ISOLATOR
     },
     Row {

@@ -13,7 +13,7 @@ use crate::call::{
     Answer, CallFailure, Command, Commands, Completion, InputValue, call_ended, subject,
 };
 use crate::config::{Config, ConfigError};
-use crate::event::{Event, ModuleKind, OutcomeKind};
+use crate::event::{Event, Lane, ModuleKind, OutcomeKind};
 use crate::metrics::FailureReason;
 use crate::process::{Input, Request, RunReport};
 
@@ -66,7 +66,7 @@ impl Hook {
             Ok(accepted) => accepted,
             Err(answer) => return answer,
         };
-        if event.row().behind {
+        if event.row().lane == Lane::Behind {
             self.commands.submit(request, None, move |report| drop(call.end(report)));
             return Answer::Nothing;
         }

@@ -71,7 +71,7 @@ pub struct CommandSpec {
     pub command: CommandLine,
     /// `KEY=value` entries of the environment, snapshot when the instance was created.
     pub environment: Arc<[OsString]>,
-    /// Time from submission to the deadline; `None`: no deadline.
+    /// Time to the deadline, from what the request's [`DeadlineFrom`] says; `None`: no deadline.
     pub timeout: Option<Duration>,
     /// Time between TERM and KILL; zero: KILL at once.
     pub kill_grace: Duration,
@@ -118,7 +118,7 @@ impl Input {
 pub enum DeadlineFrom {
     /// Submission: the time in a queue counts.
     Submission,
-    /// The moment at which the lane lets the run start (cleanup).
+    /// The moment at which the lane lets the run start, or a worker takes the request up.
     Start,
 }
 

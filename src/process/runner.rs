@@ -22,7 +22,7 @@ use super::lane::Admission;
 use super::quick::{Quick, see_through};
 use super::report::{Cause, timeout_message};
 use super::run::{Ready, Run};
-use super::{CancelToken, Completers, LaneQueue, Request, RunReport, Timings};
+use super::{CancelToken, Completers, DeadlineFrom, LaneQueue, Request, RunReport, Timings};
 
 /// Threads that wait for ends of commands: two, so that a continuation that dawdles does not hold up
 /// every other answer.
@@ -247,9 +247,11 @@ pub(crate) fn answer_blocking(
 ) -> RunReport {
     let submitted = request.submitted;
     let spec = request.spec.clone();
-    // The supervision keeps the promise; this is for the case that it cannot run at all.
+    // The supervision keeps the promise; this is for the case that it cannot run at all. Nothing
+    // is known of when a run begins that waits for its turn.
+    let timeout = spec.timeout.filter(|_| request.deadline_from == DeadlineFrom::Submission);
     let patience =
-        spec.timeout.and_then(|t| t.checked_add(spec.kill_grace)?.checked_add(BLOCKING_SLACK));
+        timeout.and_then(|t| t.checked_add(spec.kill_grace)?.checked_add(BLOCKING_SLACK));
     let (sender, receiver) = mpsc::sync_channel(1);
     submit(
         request,

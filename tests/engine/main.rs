@@ -9,6 +9,7 @@ mod batch;
 mod cache;
 mod cleanup;
 mod gauges;
+mod lanes;
 mod logs;
 mod sums;
 mod support;

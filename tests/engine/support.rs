@@ -56,6 +56,18 @@ impl Bench {
         let id = id(container);
         let values: Vec<InputValue<'_>> = match event {
             Event::Prepare => vec![InputValue::Message(CONFIG), InputValue::Message(&id)],
+            Event::Isolate => {
+                vec![InputValue::Absent, InputValue::Message(&id), InputValue::Integer(1)]
+            }
+            Event::Update => vec![
+                InputValue::Absent,
+                InputValue::Message(&id),
+                InputValue::Absent,
+                InputValue::Messages(Vec::new()),
+            ],
+            Event::Recover => {
+                vec![InputValue::Messages(Vec::new()), InputValue::Messages(Vec::new())]
+            }
             _ => vec![InputValue::Absent, InputValue::Message(&id)],
         };
         let (sender, receiver) = mpsc::channel();

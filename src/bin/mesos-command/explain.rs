@@ -76,7 +76,13 @@ fn parameters() {
 fn one(row: &Row) {
     println!("{} ({}::{})", row.prefix, row.kind.label(), row.method);
     println!("called by: {}", row.caller);
-    println!("timeout: {}; when it fails: {}", timeout(row), keys::failure_default(row.event));
+    let from = match (row.timeout, row.lane.counts_from_start()) {
+        (None, _) => "",
+        (Some(_), true) => " from the start of the command, however long that waited for its turn",
+        (Some(_), false) => " from the call, with the time in which it waits for its turn",
+    };
+    println!("timeout: {}{from}", timeout(row));
+    println!("when it fails: {}", keys::failure_default(row.event));
     println!("input keys:");
     for key in row.inputs {
         let kind = match key.kind {
