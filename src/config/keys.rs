@@ -40,7 +40,7 @@ pub const KEYS: &[Key] = &[
         alias: Some("isolator_watch_interval"),
         ..isolator(
             "isolator_watch_frequence",
-            "30",
+            "30s",
             "pause between two runs of the watch command; a duration above 0",
         )
     },
@@ -75,7 +75,7 @@ pub const KEYS: &[Key] = &[
         "launch-path commands (prepare, isolate, update, cleanup, recover) at a time; 1 to 1024",
     ),
     both("max_output_bytes", "1MiB", "largest accepted output file; 1 to 1GiB"),
-    both("kill_grace", "1", "time between TERM and KILL at the deadline; 0 kills at once"),
+    both("kill_grace", "1s", "time between TERM and KILL at the deadline; 0 kills at once"),
     both(
         "stdio",
         "capture",
@@ -97,7 +97,11 @@ pub const KEYS: &[Key] = &[
         "/var/run/mesos/isolators/command",
         "where container contexts are kept, as `<state_dir>/<module_name>/<container>`",
     ),
-    both("temp_dir", "/run, else /dev/shm", "where the private directory of each call is made"),
+    both(
+        "temp_dir",
+        "automatic",
+        "where the private directory of each call is made: /run, else /dev/shm",
+    ),
     isolator("nested", "true", "whether nested containers are handled"),
     isolator("standalone", "false", "whether standalone containers are handled"),
     isolator(
@@ -133,6 +137,11 @@ pub const EVENT_KEYS: &[Key] = &[
         "`spawn` runs the command for each call; `worker` keeps processes of it that answer JSON lines (examples/workers)",
     ),
     both("_workers", "1", "processes in worker mode; 1 to 64"),
+    both(
+        "_fallback",
+        "spawn",
+        "while no worker is up: `spawn` runs the command for the call; `fail` waits up to 1s for a worker, then the call fails (for programs that answer only as a worker)",
+    ),
 ];
 
 /// Whether `key` is a parameter of some module kind, and of which.
@@ -171,6 +180,8 @@ pub fn all(kind: ModuleKind) -> Vec<String> {
 ///
 /// A bare event prefix means its command: the original's own example file has that mistake.
 pub fn nearest(kind: ModuleKind, key: &str) -> Option<String> {
+    // Blanks around a key are no part of what was meant.
+    let key = key.trim();
     if Event::from_prefix(key).is_some() {
         return Some(format!("{key}_command"));
     }
@@ -215,13 +226,16 @@ pub fn events_markdown() -> String {
         String::from("| `<event>` | timeout | when it fails | called by |\n|---|---|---|---|\n");
     for event in Event::ALL {
         let row = event.row();
-        let timeout = row
-            .timeout
-            .map_or_else(|| "none".to_owned(), |timeout| format!("{} s", timeout.as_secs()));
+        let timeout = timeout_default(event).unwrap_or_else(|| "none".to_owned());
         let failure = failure_default(event);
         text += &format!("| `{}` | {timeout} | {failure} | {} |\n", row.prefix, row.caller);
     }
     text
+}
+
+/// The default of `<event>_timeout` as text; `None` where there is no timeout.
+pub fn timeout_default(event: Event) -> Option<String> {
+    event.row().timeout.map(|timeout| format!("{}s", timeout.as_secs()))
 }
 
 /// The default of `<event>_failure` as text.
@@ -262,6 +276,7 @@ mod tests {
         let near = |key| nearest(ModuleKind::Isolator, key);
         assert_eq!(near("isolator_usage_comand").as_deref(), Some("isolator_usage_command"));
         assert_eq!(near("isolator_prepare").as_deref(), Some("isolator_prepare_command"));
+        assert_eq!(near("   stdio   ").as_deref(), Some("stdio"));
         assert_eq!(near("colour"), None);
     }
 }

@@ -70,6 +70,15 @@ pub enum EnvironmentChoice {
     Clean,
 }
 
+/// What becomes of calls while no worker of their event is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// The command is run for the call, as without worker mode.
+    Spawn,
+    /// The call waits for a worker for a moment, and then fails.
+    Fail,
+}
+
 /// What is configured for one event.
 #[derive(Clone, Debug)]
 pub struct EventConfig {
@@ -83,6 +92,8 @@ pub struct EventConfig {
     pub failure: FailureAnswer,
     /// How many persistent processes answer the calls; `None`: each call starts the command.
     pub workers: Option<usize>,
+    /// What calls do while no worker is up; without workers it means nothing.
+    pub fallback: Fallback,
 }
 
 /// The usage and status cache.
@@ -159,6 +170,8 @@ pub enum Warning {
     },
     /// A value that was read in a way its author may not have meant.
     DoubtfulValue(String),
+    /// Something that works, but that its author may want otherwise.
+    Advice(String),
     /// A command that could not run now.
     Command {
         /// The key.
@@ -177,7 +190,7 @@ impl std::fmt::Display for Warning {
             Warning::UnknownKey { key, nearest: None } => {
                 write!(f, "parameter '{key}' is not known and ignored")
             }
-            Warning::DoubtfulValue(text) => f.write_str(text),
+            Warning::DoubtfulValue(text) | Warning::Advice(text) => f.write_str(text),
             Warning::Command { key, problem } => write!(f, "parameter '{key}': {problem}"),
         }
     }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::value::{self, DURATION_FORMS};
+use super::value::{self, DURATION_FORMS, ORIGINAL_DURATION_FORMS};
 use super::{
     CacheConfig, CommandProblem, Config, ConfigError, DEFAULT_CACHE_TTL, DEFAULT_KILL_GRACE,
     DEFAULT_LIFECYCLE_PARALLEL, DEFAULT_MAX_OUTPUT_BYTES, DEFAULT_MAX_PARALLEL,
     DEFAULT_STALE_FACTOR, DEFAULT_STATE_DIR, DEFAULT_WATCH_INTERVAL, DEFAULT_WATCH_PARALLEL,
-    DEFAULT_WORKERS, EnvironmentChoice, EventConfig, IoChoice, MOST_WORKERS, Warning, command_line,
-    inspect_command, is_shell_script, keys,
+    DEFAULT_WORKERS, EnvironmentChoice, EventConfig, Fallback, IoChoice, MOST_WORKERS, Warning,
+    command_line, inspect_command, is_shell_script, keys,
 };
 use crate::event::{Event, FailureAnswer, ModuleKind};
 use crate::metrics::{MetricsAddress, TextfileError, TextfilePath};
@@ -29,6 +29,21 @@ enum Zero {
     Accepted,
 }
 
+/// How a duration is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    /// As the original modules read it, because they have the key.
+    OfOriginal,
+    /// It means what is written.
+    New,
+}
+
+impl Key {
+    const fn of(event: Event) -> Key {
+        if event.row().in_original { Key::OfOriginal } else { Key::New }
+    }
+}
+
 pub(super) fn parse(
     kind: ModuleKind,
     parameters: &[(String, String)],
@@ -43,7 +58,7 @@ pub(super) fn parse(
     let config = Config {
         kind,
         module_name: module_name.into(),
-        debug: reader.get("debug") == Some("true"),
+        debug: reader.debug(),
         events: reader.events(kind, strict_permissions)?,
         watch_interval: reader.watch_interval()?,
         cache: reader.cache()?,
@@ -55,7 +70,7 @@ pub(super) fn parse(
             DEFAULT_MAX_OUTPUT_BYTES,
             value::bytes,
         )?,
-        kill_grace: reader.duration("kill_grace", DEFAULT_KILL_GRACE, Zero::Accepted)?,
+        kill_grace: reader.duration(Key::New, "kill_grace", DEFAULT_KILL_GRACE, Zero::Accepted)?,
         stdio: reader.choice(
             "stdio",
             Stdio::Capture,
@@ -127,7 +142,8 @@ impl Reader<'_> {
         self.read(key, default, |text| value::choice(text, choices))
     }
 
-    fn path(&self, key: &str) -> Result<Option<PathBuf>, ConfigError> {
+    fn path(&mut self, key: &str) -> Result<Option<PathBuf>, ConfigError> {
+        self.doubt_blanks(key);
         self.read(key, None, |text| {
             if text.starts_with('/') {
                 Ok(Some(PathBuf::from(text)))
@@ -139,28 +155,51 @@ impl Reader<'_> {
 
     fn duration(
         &mut self,
+        kind: Key,
         key: &str,
         default: Duration,
         zero: Zero,
     ) -> Result<Duration, ConfigError> {
         let Some(text) = self.get(key) else { return Ok(default) };
-        let read = value::duration(text).map_err(|accepted| refused(key, text, &accepted))?;
-        if read.value.is_zero() && zero == Zero::Refused {
-            return Err(refused(
-                key,
-                text,
-                &format!("it must be above 0; accepted are {DURATION_FORMS}"),
-            ));
+        let forms = if kind == Key::New { DURATION_FORMS } else { ORIGINAL_DURATION_FORMS };
+        let read = match kind {
+            Key::New => value::duration(text).map(|value| (value, false)),
+            Key::OfOriginal => {
+                value::original_duration(text).map(|read| (read.value, read.ignored_tail))
+            }
+        };
+        let (value, ignored_tail) = read.map_err(|accepted| refused(key, text, &accepted))?;
+        if value.is_zero() && zero == Zero::Refused {
+            let accepted = format!("it must be above 0; accepted are {forms}");
+            return Err(refused(key, text, &accepted));
         }
-        if read.ignored_tail {
-            let doubt = format!(
-                "parameter '{key}' has the value '{text}', which is read as {} seconds; \
-                 accepted are {DURATION_FORMS}",
-                read.value.as_secs()
+        if ignored_tail {
+            let seconds = value.as_secs();
+            let accepted = format!(
+                "which is read as {seconds} seconds, as the original modules read it; accepted are {forms}"
             );
-            self.warnings.push(Warning::DoubtfulValue(doubt));
+            self.doubt(key, &accepted);
         }
-        Ok(read.value)
+        Ok(value)
+    }
+
+    /// Notes a value that was read in a way its author may not have meant.
+    fn doubt(&mut self, key: &str, what: &str) {
+        let value = self.get(key).unwrap_or_default();
+        let doubt = format!("parameter '{key}' has the value '{value}', {what}");
+        self.warnings.push(Warning::DoubtfulValue(doubt));
+    }
+
+    /// Exactly `true`, as for the original.
+    fn debug(&mut self) -> bool {
+        let text = self.get("debug").unwrap_or("false");
+        if value::boolean(text).is_err() || text.trim() != text {
+            self.doubt(
+                "debug",
+                "which is read as false, as the original modules read it; accepted are true and false",
+            );
+        }
+        self.get("debug") == Some("true")
     }
 
     fn unknown_keys(&mut self, kind: ModuleKind) {
@@ -173,8 +212,8 @@ impl Reader<'_> {
         }));
     }
 
-    fn module_name(&self) -> Result<String, ConfigError> {
-        let name = self.get("module_name").ok_or_else(|| {
+    fn module_name(&mut self) -> Result<String, ConfigError> {
+        let name = self.get("module_name").map(str::to_owned).ok_or_else(|| {
             ConfigError(
                 "parameter 'module_name' is missing: it names the instance's state directory and \
                  metrics, for example 'accounting'"
@@ -185,29 +224,67 @@ impl Reader<'_> {
         if name.contains('/') || name == "." || name.contains("..") || name.contains('\0') {
             return Err(refused(
                 "module_name",
-                name,
+                &name,
                 "accepted are names without '/' and '..', because it is a directory's name",
             ));
         }
-        Ok(name.to_owned())
+        self.doubt_blanks("module_name");
+        Ok(name)
+    }
+
+    /// Blanks at an end of a name are part of it, but few people mean them.
+    fn doubt_blanks(&mut self, key: &str) {
+        if self.get(key).is_some_and(|text| text.trim() != text) {
+            self.doubt(key, "whose blank at the end is part of the name");
+        }
     }
 
     fn watch_interval(&mut self) -> Result<Duration, ConfigError> {
-        let alias = "isolator_watch_interval";
-        let key = if self.get(alias).is_some() { alias } else { "isolator_watch_frequence" };
-        self.duration(key, DEFAULT_WATCH_INTERVAL, Zero::Refused)
+        let (alias, original) = ("isolator_watch_interval", "isolator_watch_frequence");
+        let (kind, key) = match self.get(alias) {
+            Some(_) => (Key::New, alias),
+            None => (Key::OfOriginal, original),
+        };
+        if self.get(alias).is_some() && self.get(original).is_some() {
+            self.doubt(original, &format!("which has no effect beside '{alias}'"));
+        }
+        let interval = self.duration(kind, key, DEFAULT_WATCH_INTERVAL, Zero::Refused);
+        self.unless_unused(key, Event::Watch, interval, DEFAULT_WATCH_INTERVAL)
+    }
+
+    /// `read`, but a value that cannot be used is only a warning where the event has no command:
+    /// the original ran with it.
+    fn unless_unused<T>(
+        &mut self,
+        key: &str,
+        event: Event,
+        read: Result<T, ConfigError>,
+        unused: T,
+    ) -> Result<T, ConfigError> {
+        let command = format!("{}_command", event.row().prefix);
+        match read {
+            Err(ConfigError(error)) if self.get(&command).is_none() => {
+                let doubt = format!("{error}. '{key}' has no effect without '{command}'");
+                self.warnings.push(Warning::DoubtfulValue(doubt));
+                Ok(unused)
+            }
+            read => read,
+        }
     }
 
     fn cache(&mut self) -> Result<CacheConfig, ConfigError> {
-        let ttl = self.duration("isolator_usage_cache_ttl", DEFAULT_CACHE_TTL, Zero::Accepted)?;
+        let ttl =
+            self.duration(Key::New, "isolator_usage_cache_ttl", DEFAULT_CACHE_TTL, Zero::Accepted)?;
         let cache = CacheConfig {
             ttl,
             stale_ttl: self.duration(
+                Key::New,
                 "isolator_usage_stale_ttl",
                 ttl.saturating_mul(DEFAULT_STALE_FACTOR),
                 Zero::Accepted,
             )?,
             stale_while_revalidate: self.duration(
+                Key::New,
                 "isolator_usage_stale_while_revalidate",
                 Duration::ZERO,
                 Zero::Accepted,
@@ -252,6 +329,7 @@ impl Reader<'_> {
             let timeout = self.timeout(event)?;
             let failure = self.failure(event)?;
             let workers = self.workers(event)?;
+            let fallback = self.fallback(event, workers.is_some())?;
             let key = format!("{}_command", event.row().prefix);
             let Some(text) = self.get(&key).map(str::to_owned) else { continue };
             if text.contains('\0') {
@@ -262,19 +340,21 @@ impl Reader<'_> {
             if workers.is_some() {
                 self.doubt_shell_worker(&key, &command);
             }
-            events.insert(event, EventConfig { command, text, timeout, failure, workers });
+            let event_config = EventConfig { command, text, timeout, failure, workers, fallback };
+            events.insert(event, event_config);
         }
         Ok(events)
     }
 
     fn timeout(&mut self, event: Event) -> Result<Option<Duration>, ConfigError> {
         let key = format!("{}_timeout", event.row().prefix);
-        match (self.get(&key).is_some(), event.row().timeout) {
-            (false, default) => Ok(default),
-            (true, default) => {
-                self.duration(&key, default.unwrap_or_default(), Zero::Refused).map(Some)
-            }
+        let default = event.row().timeout;
+        if self.get(&key).is_none() {
+            return Ok(default);
         }
+        let unset = default.unwrap_or_default();
+        let timeout = self.duration(Key::of(event), &key, unset, Zero::Refused).map(Some);
+        self.unless_unused(&key, event, timeout, default)
     }
 
     fn failure(&mut self, event: Event) -> Result<FailureAnswer, ConfigError> {
@@ -297,11 +377,28 @@ impl Reader<'_> {
             self.read(&key, DEFAULT_WORKERS, |text| value::count(text, 1, MOST_WORKERS))?;
         let mode = format!("{prefix}_mode");
         let is_worker = self.choice(&mode, false, &[("spawn", false), ("worker", true)])?;
-        if !is_worker && self.get(&key).is_some() {
-            let doubt = format!("parameter '{key}' has no effect without '{mode}' = 'worker'");
-            self.warnings.push(Warning::DoubtfulValue(doubt));
+        if !is_worker {
+            self.doubt_without_workers(&key, &mode);
         }
         Ok(is_worker.then_some(workers))
+    }
+
+    /// What calls do while no worker is up.
+    fn fallback(&mut self, event: Event, is_worker: bool) -> Result<Fallback, ConfigError> {
+        let prefix = event.row().prefix;
+        let key = format!("{prefix}_fallback");
+        let choices = [("spawn", Fallback::Spawn), ("fail", Fallback::Fail)];
+        let fallback = self.choice(&key, Fallback::Spawn, &choices)?;
+        if !is_worker {
+            self.doubt_without_workers(&key, &format!("{prefix}_mode"));
+        }
+        Ok(fallback)
+    }
+
+    fn doubt_without_workers(&mut self, key: &str, mode: &str) {
+        if self.get(key).is_some() {
+            self.doubt(key, &format!("which has no effect without '{mode}' = 'worker'"));
+        }
     }
 
     /// A shell reads a line byte by byte, one system call each: for a request of 2 KiB that takes
@@ -313,7 +410,7 @@ impl Reader<'_> {
                 "parameter '{key}' names a shell script, which gains nothing from worker mode: \
                  reading a request costs a shell as much as starting anew"
             );
-            self.warnings.push(Warning::DoubtfulValue(doubt));
+            self.warnings.push(Warning::Advice(doubt));
         }
     }
 
@@ -336,16 +433,21 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
+mod meanings;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse_isolator(parameters: &[(&str, &str)]) -> Result<(Config, Vec<Warning>), ConfigError> {
+    pub(super) fn parse_isolator(
+        parameters: &[(&str, &str)],
+    ) -> Result<(Config, Vec<Warning>), ConfigError> {
         let mut all = vec![("module_name".to_owned(), "test".to_owned())];
         all.extend(parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         Config::parse(ModuleKind::Isolator, &all)
     }
 
-    fn error(parameters: &[(&str, &str)]) -> String {
+    pub(super) fn error(parameters: &[(&str, &str)]) -> String {
         parse_isolator(parameters).expect_err("refused").to_string()
     }
 
@@ -378,7 +480,12 @@ mod tests {
             ("debug", "yes"),
         ])
         .expect("accepted");
-        assert_eq!(warnings, []);
+        let texts: Vec<String> = warnings.iter().map(Warning::to_string).collect();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(
+            texts[0].contains("'debug' has the value 'yes', which is read as false"),
+            "{texts:?}"
+        );
         assert!(!config.debug, "only exactly true turns debug on");
         assert_eq!(config.watch_interval, Duration::from_secs(5));
         let prepare = &config.events[&Event::Prepare];
@@ -390,12 +497,17 @@ mod tests {
     #[test]
     fn refusals_name_key_value_and_what_is_accepted() {
         assert_eq!(
-            error(&[("isolator_usage_timeout", "soon")]),
+            error(&[("isolator_usage_command", "/bin/true"), ("isolator_usage_timeout", "soon")]),
             format!(
-                "parameter 'isolator_usage_timeout' has the value 'soon': accepted are {DURATION_FORMS}"
+                "parameter 'isolator_usage_timeout' has the value 'soon': accepted are {ORIGINAL_DURATION_FORMS}"
             )
         );
-        assert!(error(&[("isolator_usage_timeout", "0")]).contains("must be above 0"));
+        assert_eq!(
+            error(&[("kill_grace", "soon")]),
+            format!("parameter 'kill_grace' has the value 'soon': accepted are {DURATION_FORMS}")
+        );
+        let zero = [("isolator_usage_command", "/bin/true"), ("isolator_usage_timeout", "0")];
+        assert!(error(&zero).contains("must be above 0"));
         assert!(error(&[("stdio", "files")]).ends_with("accepted are capture, inherit, null"));
         assert!(error(&[("max_parallel", "0")]).contains("from 1 to 1024"));
         assert!(error(&[("state_dir", "run")]).contains("absolute"));
@@ -433,10 +545,12 @@ mod tests {
             ("isolator_usage_command", "/bin/true"),
             ("isolator_usage_mode", "worker"),
             ("isolator_usage_workers", "4"),
+            ("isolator_usage_fallback", "fail"),
             ("isolator_status_command", "/bin/true"),
             ("isolator_status_mode", "worker"),
             ("isolator_prepare_command", "/bin/true"),
             ("isolator_prepare_workers", "2"),
+            ("isolator_prepare_fallback", "fail"),
         ])
         .expect("accepted");
         let workers = |event| config.events[&event].workers;
@@ -444,12 +558,20 @@ mod tests {
         assert_eq!(workers(Event::Status), Some(DEFAULT_WORKERS));
         assert_eq!(workers(Event::Prepare), None);
         let texts: Vec<String> = warnings.iter().map(Warning::to_string).collect();
-        assert_eq!(texts.len(), 1, "{texts:?}");
-        assert!(texts[0].contains("'isolator_prepare_workers' has no effect"), "{texts:?}");
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        for (text, key) in texts.iter().zip(["workers", "fallback"]) {
+            let without = "which has no effect without 'isolator_prepare_mode' = 'worker'";
+            assert!(text.contains(&format!("'isolator_prepare_{key}'")), "{texts:?}");
+            assert!(text.ends_with(without), "{texts:?}");
+        }
+        let fallback = |event| config.events[&event].fallback;
+        assert_eq!(fallback(Event::Usage), Fallback::Fail);
+        assert_eq!(fallback(Event::Status), Fallback::Spawn);
         assert!(error(&[("isolator_usage_workers", "65")]).contains("from 1 to 64"));
         assert!(
             error(&[("isolator_usage_mode", "thread")]).ends_with("accepted are spawn, worker")
         );
+        assert!(error(&[("isolator_usage_fallback", "no")]).ends_with("accepted are spawn, fail"));
     }
 
     #[test]

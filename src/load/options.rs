@@ -15,10 +15,10 @@ pub struct Options {
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub containers: u32,
     /// How long calls are made and measured
-    #[arg(long, default_value = "60s", value_parser = duration)]
+    #[arg(long, default_value = "60s", value_parser = value::duration)]
     pub duration: Duration,
     /// How long calls are made before that, counted but not measured
-    #[arg(long, default_value = "2s", value_parser = duration)]
+    #[arg(long, default_value = "2s", value_parser = value::duration)]
     pub warm_up: Duration,
     /// Whether calls are due one by one or in bursts
     #[arg(long, value_enum, default_value_t = Pattern::Even)]
@@ -27,17 +27,17 @@ pub struct Options {
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub burst: u32,
     /// From one burst to the next [default: what --rate and --burst amount to]
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_parser = value::duration)]
     pub every: Option<Duration>,
     /// Starts of the usage command by this program itself, spread over the load, to compare with
     /// the calls that had to wait for a run
     #[arg(long, default_value_t = 0)]
     pub bare: u32,
     /// How long to wait for outstanding answers at the end
-    #[arg(long, default_value = "60s", value_parser = duration)]
+    #[arg(long, default_value = "60s", value_parser = value::duration)]
     pub drain: Duration,
     /// Fail when the 99th percentile of all calls is above this
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_parser = value::duration)]
     pub p99_at_most: Option<Duration>,
     /// Draw latencies into this SVG file
     #[arg(long)]
@@ -127,20 +127,6 @@ impl Schedule {
     }
 }
 
-/// Reads Mesos's forms, and `90s`, `10m`, `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let short = [("s", "secs"), ("m", "mins"), ("h", "hrs")];
-    let long = short.iter().find_map(|(short, long)| {
-        let number = text.strip_suffix(short)?;
-        number.ends_with(|c: char| c.is_ascii_digit()).then(|| format!("{number}{long}"))
-    });
-    match value::duration(long.as_deref().unwrap_or(text)) {
-        Ok(read) if read.ignored_tail => Err(format!("accepted are {}", value::DURATION_FORMS)),
-        Ok(read) => Ok(read.value),
-        Err(accepted) => Err(accepted),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +145,7 @@ mod tests {
 
     #[test]
     fn durations_have_short_and_long_units() {
+        let duration = value::duration;
         let ms = Duration::from_millis;
         assert_eq!(duration("90s"), Ok(ms(90_000)));
         assert_eq!(duration("10m"), Ok(ms(600_000)));

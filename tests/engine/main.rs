@@ -11,5 +11,6 @@ mod cleanup;
 mod gauges;
 mod lanes;
 mod logs;
+mod shipped;
 mod sums;
 mod support;

@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             }
             Ok((config, warnings)) => {
                 for warning in &warnings {
-                    let error = !matches!(warning, Warning::DoubtfulValue(_));
+                    let error = !matches!(warning, Warning::Advice(_));
                     problems += usize::from(error);
                     println!("{}: {symbol}: {warning}", if error { "error" } else { "warning" });
                 }

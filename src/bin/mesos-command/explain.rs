@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
 }
 
 fn timeout(row: &Row) -> String {
-    row.timeout.map_or_else(|| "none".to_owned(), |timeout| format!("{}s", timeout.as_secs()))
+    keys::timeout_default(row.event).unwrap_or_else(|| "none".to_owned())
 }
 
 fn events() {

@@ -1,0 +1,129 @@
+//! What the values of parameters mean: those of ours as written, those of the original as it read
+//! them.
+
+use std::time::Duration;
+
+use super::tests::{error, parse_isolator};
+use crate::config::{Config, Warning, keys};
+use crate::event::Event;
+
+fn doubts(parameters: &[(&str, &str)]) -> Vec<String> {
+    let (_, warnings) = parse_isolator(parameters).expect("accepted");
+    let doubtful = |warning: &Warning| matches!(warning, Warning::DoubtfulValue(_));
+    assert!(warnings.iter().all(doubtful), "{warnings:?}");
+    warnings.iter().map(Warning::to_string).collect()
+}
+
+#[test]
+fn every_key_of_ours_means_what_is_written() {
+    let (config, warnings) = parse_isolator(&[
+        ("isolator_usage_cache_ttl", "0.5s"),
+        ("isolator_usage_stale_ttl", "5m"),
+        ("isolator_usage_stale_while_revalidate", "1.5"),
+        ("kill_grace", "0.5"),
+        ("isolator_status_command", "/bin/true"),
+        ("isolator_status_timeout", "2m"),
+        ("isolator_watch_interval", "1h"),
+        ("max_parallel", " 8 "),
+        ("nested", " false"),
+    ])
+    .expect("accepted");
+    assert_eq!(warnings, []);
+    assert_eq!(config.cache.ttl, Duration::from_millis(500));
+    assert_eq!(config.cache.stale_ttl, Duration::from_secs(300));
+    assert_eq!(config.cache.stale_while_revalidate, Duration::from_millis(1500));
+    assert_eq!(config.kill_grace, Duration::from_millis(500));
+    assert_eq!(config.events[&Event::Status].timeout, Some(Duration::from_secs(120)));
+    assert_eq!(config.watch_interval, Duration::from_secs(3600));
+    assert_eq!((config.max_parallel, config.nested), (8, false));
+    for (key, value) in [
+        ("isolator_usage_cache_ttl", "1 second"),
+        ("isolator_usage_stale_ttl", "5min"),
+        ("kill_grace", "0,5"),
+        ("isolator_status_timeout", "30 s"),
+        ("isolator_watch_interval", "30;"),
+        ("max_parallel", "64x"),
+        ("max_output_bytes", "1M"),
+        ("max_output_bytes", "10k"),
+        ("nested", "True"),
+        ("standalone", "1"),
+        ("strict_permissions", "yes"),
+    ] {
+        let text = error(&[
+            ("isolator_status_command", "/bin/true"),
+            ("isolator_watch_command", "/bin/true"),
+            (key, value),
+        ]);
+        let begin = format!("parameter '{key}' has the value '{value}': accepted are ");
+        assert!(text.starts_with(&begin), "{text}");
+    }
+}
+
+#[test]
+fn the_originals_keys_are_read_as_it_read_them_and_doubted() {
+    let texts = doubts(&[
+        ("isolator_prepare_timeout", "5m"),
+        ("isolator_watch_frequence", "7 s"),
+        ("isolator_cleanup_timeout", "30s"),
+        ("debug", "True"),
+        ("state_dir", "/run/x "),
+    ]);
+    assert_eq!(texts.len(), 4, "{texts:?}");
+    assert!(texts[0].contains("'debug' has the value 'True', which is read as false"));
+    assert!(texts[1].contains("'5m', which is read as 5 seconds, as the original"));
+    assert!(texts[2].contains("'7 s', which is read as 7 seconds, as the original"));
+    assert!(texts[3].contains("'/run/x ', whose blank at the end"), "{texts:?}");
+    let both = [("isolator_watch_frequence", "5"), ("isolator_watch_interval", "6")];
+    assert!(doubts(&both)[0].contains("no effect beside 'isolator_watch_interval'"));
+}
+
+#[test]
+fn an_unusable_timeout_without_a_command_is_a_doubt() {
+    for (key, value) in [
+        ("isolator_prepare_timeout", "0"),
+        ("isolator_prepare_timeout", "soon"),
+        ("isolator_status_timeout", "+10"),
+        ("isolator_watch_frequence", "0"),
+    ] {
+        let texts = doubts(&[(key, value)]);
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].contains(&format!("'{key}' has no effect without")), "{texts:?}");
+        let command = match key {
+            "isolator_prepare_timeout" => "isolator_prepare_command",
+            "isolator_status_timeout" => "isolator_status_command",
+            _ => "isolator_watch_command",
+        };
+        error(&[(command, "/bin/true"), (key, value)]);
+    }
+}
+
+#[test]
+fn printed_defaults_are_spellings_that_are_accepted() {
+    let (default, _) = parse_isolator(&[]).expect("accepted");
+    let words = ["required", "none", "by event", "automatic", "3 × TTL"];
+    for key in keys::KEYS.iter().filter(|key| !words.contains(&key.default)) {
+        let (config, warnings) = parse_isolator(&[(key.name, key.default)]).expect(key.name);
+        assert_eq!(warnings, [], "{}", key.name);
+        assert_eq!(format!("{config:?}"), format!("{default:?}"), "{}", key.name);
+    }
+    for key in keys::EVENT_KEYS.iter().filter(|key| !words.contains(&key.default)) {
+        let name = format!("isolator_usage{}", key.name);
+        let mode = ("isolator_usage_mode", "worker");
+        let mut parameters = vec![("isolator_usage_command", "/bin/true")];
+        parameters.extend((key.name != "_mode").then_some(mode));
+        parameters.push((&name, key.default));
+        let (_, warnings) = parse_isolator(&parameters).expect(&name);
+        assert_eq!(warnings, [], "{name}");
+    }
+    for event in Event::ALL {
+        let Some(timeout) = keys::timeout_default(event) else { continue };
+        let prefix = event.row().prefix;
+        let name = ("module_name".to_owned(), "test".to_owned());
+        let command = (format!("{prefix}_command"), "/bin/true".to_owned());
+        let timeout = (format!("{prefix}_timeout"), timeout);
+        let (config, warnings) =
+            Config::parse(event.row().kind, &[name, command, timeout]).expect(prefix);
+        assert_eq!(warnings, [], "{prefix}");
+        assert_eq!(config.events[&event].timeout, event.row().timeout);
+    }
+}

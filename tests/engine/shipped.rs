@@ -1,0 +1,163 @@
+//! Every configuration that is shipped or shown is one that `mesos-command check` has nothing to say
+//! about, but for the commands, which stand elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use mesos_command::config::{Config, Warning, keys, modules_file};
+use mesos_command::event::ModuleKind;
+
+/// Those that are wrong on purpose, or not examples of ours.
+const WRONG: [&str; 3] = ["bad-parameter.modules.json", "no-name.modules.json", "DIFFERENCES.md"];
+
+fn files(directory: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && !path.is_symlink() {
+            if name != "target" && name != "node_modules" && !name.starts_with('.') {
+                files(&path, ending, found);
+            }
+        } else if name.ends_with(ending) && !WRONG.contains(&name) {
+            found.push(path);
+        }
+    }
+}
+
+fn shipped(ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(Path::new(env!("CARGO_MANIFEST_DIR")), ending, &mut found);
+    assert!(!found.is_empty());
+    found
+}
+
+/// What is wrong with parameters, apart from where the commands are.
+fn problems(kind: ModuleKind, parameters: &[(String, String)]) -> Vec<String> {
+    match Config::parse(kind, parameters) {
+        Err(error) => vec![error.to_string()],
+        Ok((_, warnings)) => warnings
+            .iter()
+            .filter(|warning| !matches!(warning, Warning::Command { .. }))
+            .map(Warning::to_string)
+            .collect(),
+    }
+}
+
+#[test]
+fn modules_files_are_clean() {
+    let mut modules = 0;
+    for path in shipped("modules.json") {
+        for entry in modules_file::read(&path).unwrap() {
+            // Tests fill in a directory of theirs.
+            let parameters: Vec<_> = entry
+                .parameters
+                .iter()
+                .map(|(key, value)| (key.clone(), value.replace("${SCRATCH}", "/run")))
+                .collect();
+            let problems = problems(entry.kind, &parameters);
+            assert!(problems.is_empty(), "{} in {}: {problems:?}", entry.symbol, path.display());
+            modules += 1;
+        }
+    }
+    assert!(modules >= 4, "{modules}");
+}
+
+/// The `key=value` in backquotes and the `{"key": …, "value": …}` of a text.
+fn shown(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for quoted in text.split('`').skip(1).step_by(2) {
+        if let Some((key, value)) = quoted.split_once('=') {
+            found.push((key.replace("<event>", "isolator_usage"), value.to_owned()));
+        }
+    }
+    for object in text.split('{').skip(1) {
+        let object = format!("{{{}}}", object.split('}').next().unwrap());
+        if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(&object)
+            && let (Some(key), Some(value)) = (object.get("key"), object.get("value"))
+        {
+            found.push((key.as_str().unwrap().to_owned(), value.as_str().unwrap().to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn parameters_in_the_pages_are_clean() {
+    let mut checked = 0;
+    for path in shipped(".md") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (key, value) in shown(&text) {
+            // Something else with an equals sign, or a place for a value.
+            let Some(kind) = keys::find(&key) else {
+                assert!(
+                    !text.contains(&format!("\"key\": \"{key}\"")),
+                    "{}: {key}",
+                    path.display()
+                );
+                continue;
+            };
+            if value.contains(['<', '…']) || value.is_empty() {
+                continue;
+            }
+            let mut parameters = vec![("module_name".to_owned(), "shown".to_owned())];
+            if let Some(event) = key.strip_suffix("_workers").or(key.strip_suffix("_fallback")) {
+                parameters.push((format!("{event}_mode"), "worker".to_owned()));
+            }
+            parameters.push((key.clone(), value.clone()));
+            let problems = problems(kind.unwrap_or(ModuleKind::Isolator), &parameters);
+            assert!(problems.is_empty(), "{}: {key}={value}: {problems:?}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked >= 10, "{checked}");
+}
+
+/// Timeouts and other defaults that the tables show are spellings that are accepted.
+#[test]
+fn defaults_in_the_readme_are_accepted() {
+    let readme = include_str!("../../README.md");
+    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+    let mut checked = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let key = cells[1].split('`').nth(1).unwrap();
+        let (key, value) = match keys::find(key) {
+            Some(_) => (key.to_owned(), cells[2]),
+            None => (format!("{key}_timeout"), cells[2]),
+        };
+        let Some(kind) = keys::find(&key) else { continue };
+        if ["required", "none", "by event", "automatic", "3 × TTL"].contains(&value) {
+            continue;
+        }
+        let parameters = [
+            ("module_name".to_owned(), "shown".to_owned()),
+            (key.clone(), value.trim_matches('`').to_owned()),
+        ];
+        let problems = problems(kind.unwrap_or(ModuleKind::Isolator), &parameters);
+        assert!(problems.is_empty(), "{key}: {value}: {problems:?}");
+        checked += 1;
+    }
+    assert!(checked >= 30, "{checked}");
+}
+
+/// What `mesos-command check` says of an isolator with these parameters, and its exit status.
+fn check(parameters: &str) -> (String, Option<i32>) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("modules.json");
+    let text = format!(
+        r#"{{"libraries":[{{"modules":[{{"name":"com_criteo_mesos_CommandIsolator",
+        "parameters":[{{"key":"module_name","value":"x"}},{parameters}]}}]}}]}}"#
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mesos-command"));
+    let output = command.arg("check").arg(&file).output().unwrap();
+    (String::from_utf8(output.stdout).unwrap(), output.status.code())
+}
+
+#[test]
+fn a_doubtful_value_is_a_problem_for_check() {
+    let (text, status) = check(r#"{"key":"isolator_usage_cache_ttl","value":"0.5s"}"#);
+    assert_eq!(status, Some(0), "{text}");
+    let (text, status) = check(r#"{"key":"isolator_watch_frequence","value":"5m"}"#);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("'5m', which is read as 5 seconds"), "{text}");
+}
