@@ -16,6 +16,6 @@ mod sealed;
 pub(crate) use base::Staging;
 pub(crate) use call::CallIo;
 pub(crate) use capture::Capture;
-pub(crate) use output::{OutputProblem, describe_kind};
+pub(crate) use output::{OutputProblem, kind_name};
 pub(crate) use parked::{Parking, RunMark};
 pub use sealed::SealedInput;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag};
@@ -91,7 +91,8 @@ pub(super) fn read_head(file: &File, limit: u64) -> Vec<u8> {
     bytes
 }
 
-fn kind_name(mode: u32) -> &'static str {
+/// What kind of file a mode is of, in words.
+pub(crate) fn kind_name(mode: u32) -> &'static str {
     match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
         SFlag::S_IFDIR => "a directory",
         SFlag::S_IFLNK => "a symbolic link",
@@ -99,20 +100,5 @@ fn kind_name(mode: u32) -> &'static str {
         SFlag::S_IFSOCK => "a socket",
         SFlag::S_IFCHR | SFlag::S_IFBLK => "a device",
         _ => "something else",
-    }
-}
-
-/// What a path is, in words, for error messages about commands.
-pub(crate) fn describe_kind(kind: std::fs::FileType) -> &'static str {
-    if kind.is_dir() {
-        "a directory"
-    } else if kind.is_fifo() {
-        "a FIFO"
-    } else if kind.is_socket() {
-        "a socket"
-    } else if kind.is_char_device() || kind.is_block_device() {
-        "a device"
-    } else {
-        "not a regular file"
     }
 }

@@ -126,7 +126,8 @@ impl Runner {
         let plan = worker_plan(spec, [its(its_stdin), its(its_stdout), its_stderr])?;
         let request = Request::new(spec.clone(), Input::Text(Arc::from([])));
         let deadline = Instant::now().checked_add(timeout);
-        let (child, spawn) = execute(&request, plan, deadline, cancel).await?;
+        let errands = &self.shared.explanations;
+        let (child, spawn) = execute(&request, plan, deadline, cancel, errands).await?;
         let (stdin, stdout) = (Some(stdin), Ear::Open(stdout));
         Ok(Attached { child, ended: false, stdin, stdout, stderr, spawn })
     }

@@ -1,25 +1,33 @@
 //! Why a command could not be started, in words that say what would be right.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::io::Read;
+use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 use crate::metrics::FailureReason;
-use crate::sys::{SpawnFailure, Step};
+use crate::sys::{Errand, SpawnFailure, Step};
 
+use super::errand::{Errands, NoResult};
 use super::plan::{command_name, lookup};
 use super::{CommandLine, Request};
 
 /// How much of a script the kernel reads for its first line.
-const SHEBANG_BYTES: u64 = 256;
+const SHEBANG_BYTES: usize = 256;
+/// How long an explanation may take, within the deadline and beyond it.
+const PATIENCE: Duration = Duration::from_secs(1);
+const LATE_PATIENCE: Duration = Duration::from_millis(50);
 
-/// Explains a failure to start.
-pub(super) fn explain(request: &Request, failure: SpawnFailure) -> String {
+/// Explains a failure to start. On the runtime; takes a second at most, and hardly longer than
+/// `deadline`.
+pub(super) async fn explain(
+    request: &Request,
+    failure: SpawnFailure,
+    errands: &Errands,
+    deadline: Option<Instant>,
+) -> String {
     let name = command_name(request).to_string_lossy();
     match failure {
         SpawnFailure::Clone(errno) => {
@@ -41,7 +49,12 @@ pub(super) fn explain(request: &Request, failure: SpawnFailure) -> String {
             format!("cannot open stdout and stderr of command '{name}': {}", text(errno))
         }
         SpawnFailure::Child(Step::Execute, errno) => match &request.spec.command {
-            CommandLine::Path(path) => explain_exec(path, request, errno),
+            CommandLine::Path(path) => {
+                let now = Instant::now();
+                let last = deadline.unwrap_or(now + PATIENCE).max(now + LATE_PATIENCE);
+                let look = Look { errands, until: last.min(now + PATIENCE) };
+                explain_exec(path, request, errno, &look).await
+            }
             CommandLine::Shell(_) => format!("cannot execute /bin/sh: {}", text(errno)),
         },
     }
@@ -65,17 +78,25 @@ fn text(errno: Errno) -> String {
     format!("{} ({errno:?})", errno.desc())
 }
 
-fn explain_exec(command: &OsStr, request: &Request, errno: Errno) -> String {
+/// Looks at the command as little as explains the failure. The path is the operator's, on a file
+/// system that may be dying, so children look ([`Errands`]); what they do not see in time is not
+/// explained.
+async fn explain_exec(command: &OsStr, request: &Request, errno: Errno, look: &Look<'_>) -> String {
     let name = command.to_string_lossy();
     if command.is_empty() {
         return "the command is empty: give the path of a program".to_owned();
     }
+    let unexplained = |why: NoResult| {
+        format!("cannot execute command '{name}': {}; why cannot be seen: {why}", text(errno))
+    };
     let candidates = lookup(command, &request.spec.environment);
-    let existing = candidates
-        .iter()
-        .map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
-        .find(|path| path.symlink_metadata().is_ok());
-    let Some(path) = existing else {
+    let candidates: Vec<CString> =
+        candidates.into_iter().filter_map(|path| CString::new(path).ok()).collect();
+    let found = match look.existing(candidates).await {
+        Ok(found) => found,
+        Err(why) => return unexplained(why),
+    };
+    let Some(found) = found else {
         if !command.as_bytes().contains(&b'/') {
             return format!("command '{name}' is in no directory of PATH; give its path");
         }
@@ -84,75 +105,127 @@ fn explain_exec(command: &OsStr, request: &Request, errno: Errno) -> String {
             errno => format!("cannot execute command '{name}': {}", text(errno)),
         };
     };
-    let what = diagnose(&path, errno);
-    format!("command '{}' {what}", path.display())
-}
-
-/// What is wrong with an existing file.
-fn diagnose(path: &Path, errno: Errno) -> String {
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
-            return "is a symbolic link to something that does not exist".to_owned();
-        }
-        Err(error) => return format!("cannot be looked at: {error}"),
-    };
-    if !metadata.is_file() {
-        let kind = crate::io::describe_kind(metadata.file_type());
-        return format!("is {kind}: it must be an executable file");
-    }
-    let mode = metadata.permissions().mode() & 0o7777;
-    match errno {
-        Errno::ETXTBSY => "is being written (ETXTBSY): replace it by rename".to_owned(),
-        Errno::E2BIG => {
-            "cannot be executed: environment and arguments are too large (E2BIG)".into()
-        }
-        _ if mode & 0o111 == 0 => format!("is not executable (mode {mode:04o}); chmod +x it"),
-        Errno::ENOENT | Errno::EACCES | Errno::ELOOP | Errno::ENOTDIR => {
-            diagnose_interpreter(path, mode, errno)
-        }
-        errno => format!("cannot be executed: {}", text(errno)),
+    match look.diagnose(&found, errno).await {
+        Ok(what) => format!("command '{}' {what}", found.path.to_string_lossy()),
+        Err(why) => unexplained(why),
     }
 }
 
-fn diagnose_interpreter(path: &Path, mode: u32, errno: Errno) -> String {
-    let Some(interpreter) = interpreter(path) else {
-        return match errno {
-            Errno::ENOENT => {
-                "cannot be executed: its dynamic loader does not exist (ENOENT)".into()
+/// Looks at files that belong to operators.
+struct Look<'a> {
+    errands: &'a Errands,
+    until: Instant,
+}
+
+/// A file of which at least the name exists.
+struct Found {
+    path: CString,
+    /// What the name leads to.
+    target: Result<libc::stat, Errno>,
+}
+
+impl Look<'_> {
+    async fn run(&self, errand: Errand) -> Result<Errand, NoResult> {
+        self.errands.run(errand, self.until.saturating_duration_since(Instant::now())).await
+    }
+
+    /// The first of the candidates that exists.
+    async fn existing(&self, candidates: Vec<CString>) -> Result<Option<Found>, NoResult> {
+        let mut errand = Errand::default();
+        let looks: Vec<_> = candidates
+            .into_iter()
+            .map(|path| (errand.look(&path, false), errand.look(&path, true), path))
+            .collect();
+        let errand = self.run(errand).await?;
+        let found = looks.into_iter().find(|(name, _, _)| errand.stat(*name).is_ok());
+        Ok(found.map(|(_, target, path)| Found { path, target: errand.stat(target) }))
+    }
+
+    /// What is wrong with an existing file.
+    async fn diagnose(&self, found: &Found, errno: Errno) -> Result<String, NoResult> {
+        let stat = match found.target {
+            Ok(stat) => stat,
+            Err(Errno::ENOENT) => {
+                return Ok("is a symbolic link to something that does not exist".to_owned());
             }
-            Errno::EACCES => format!(
-                "cannot be executed (EACCES, mode {mode:04o}): the agent's user may not execute \
-                 it, or its file system is mounted noexec"
-            ),
-            errno => format!("cannot be executed: {}", text(errno)),
+            Err(errno) => return Ok(format!("cannot be looked at: {}", text(errno))),
         };
-    };
-    let shown = interpreter.display();
-    match fs::metadata(&interpreter) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let carriage = if interpreter.as_os_str().as_bytes().ends_with(b"\r") {
-                " (its lines end in CR LF; they must end in LF)"
-            } else {
-                ""
-            };
-            format!("cannot be executed: its interpreter '{shown}' does not exist{carriage}")
+        if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+            let kind = crate::io::kind_name(stat.st_mode);
+            return Ok(format!("is {kind}: it must be an executable file"));
         }
-        Err(error) => format!("cannot be executed: its interpreter '{shown}': {error}"),
-        Ok(found) if found.permissions().mode() & 0o111 == 0 => {
-            format!("cannot be executed: its interpreter '{shown}' is not executable")
+        let mode = stat.st_mode & 0o7777;
+        match errno {
+            Errno::ETXTBSY => Ok("is being written (ETXTBSY): replace it by rename".to_owned()),
+            Errno::E2BIG => {
+                Ok("cannot be executed: environment and arguments are too large (E2BIG)".into())
+            }
+            _ if mode & 0o111 == 0 => {
+                Ok(format!("is not executable (mode {mode:04o}); chmod +x it"))
+            }
+            Errno::ENOENT | Errno::EACCES | Errno::ELOOP | Errno::ENOTDIR => {
+                self.diagnose_interpreter(&found.path, mode, errno).await
+            }
+            errno => Ok(format!("cannot be executed: {}", text(errno))),
         }
-        Ok(_) => format!("cannot be executed: {}", text(errno)),
+    }
+
+    async fn diagnose_interpreter(
+        &self,
+        path: &CString,
+        mode: u32,
+        errno: Errno,
+    ) -> Result<String, NoResult> {
+        let Some(interpreter) = self.interpreter(path).await? else {
+            return Ok(match errno {
+                Errno::ENOENT => {
+                    "cannot be executed: its dynamic loader does not exist (ENOENT)".into()
+                }
+                Errno::EACCES => format!(
+                    "cannot be executed (EACCES, mode {mode:04o}): the agent's user may not \
+                     execute it, or its file system is mounted noexec"
+                ),
+                errno => format!("cannot be executed: {}", text(errno)),
+            });
+        };
+        let shown = interpreter.to_string_lossy();
+        let mut errand = Errand::default();
+        let target = errand.look(&interpreter, true);
+        let errand = self.run(errand).await?;
+        Ok(match errand.stat(target) {
+            Err(Errno::ENOENT) => {
+                let carriage = if interpreter.as_bytes().ends_with(b"\r") {
+                    " (its lines end in CR LF; they must end in LF)"
+                } else {
+                    ""
+                };
+                format!("cannot be executed: its interpreter '{shown}' does not exist{carriage}")
+            }
+            Err(errno) => {
+                format!("cannot be executed: its interpreter '{shown}': {}", text(errno))
+            }
+            Ok(found) if found.st_mode & 0o111 == 0 => {
+                format!("cannot be executed: its interpreter '{shown}' is not executable")
+            }
+            Ok(_) => format!("cannot be executed: {}", text(errno)),
+        })
+    }
+
+    /// The program in the first line of a script.
+    async fn interpreter(&self, path: &CString) -> Result<Option<CString>, NoResult> {
+        let mut errand = Errand::default();
+        let file = errand.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0);
+        let head = errand.read(file, SHEBANG_BYTES);
+        let errand = self.run(errand).await?;
+        Ok(interpreter(errand.bytes(head)))
     }
 }
 
-/// The program in the first line of a script.
-fn interpreter(path: &Path) -> Option<PathBuf> {
-    let mut head = Vec::new();
-    fs::File::open(path).ok()?.take(SHEBANG_BYTES).read_to_end(&mut head).ok()?;
+/// The program in the first line that `head` begins with.
+fn interpreter(head: &[u8]) -> Option<CString> {
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let word = line.split(|byte| *byte == b' ' || *byte == b'\t').find(|word| !word.is_empty())?;
-    Some(PathBuf::from(OsStr::from_bytes(word)))
+    CString::new(word).ok()
 }
 
 #[cfg(test)]

@@ -41,7 +41,13 @@ pub(super) fn plan(
         }
     };
     let environment = run_environment(request, deadline)?;
-    Ok(Plan { candidates, arguments, environment, stdio: [stdin, stdout, stderr] })
+    Ok(Plan {
+        candidates,
+        arguments,
+        environment,
+        stdio: [stdin, stdout, stderr],
+        ..Plan::default()
+    })
 }
 
 /// Plans a persistent worker: the command without arguments, between these descriptors.
@@ -64,7 +70,13 @@ pub(super) fn worker_plan(spec: &CommandSpec, stdio: [Source; 3]) -> Result<Plan
         }
     }
     let values = [Some(spec.event.label()), Some(&*spec.module), None, None, Some("1")];
-    Ok(Plan { candidates, arguments, environment: environment(spec, values)?, stdio })
+    Ok(Plan {
+        candidates,
+        arguments,
+        environment: environment(spec, values)?,
+        stdio,
+        ..Plan::default()
+    })
 }
 
 fn command(request: &Request, paths: [&[u8]; 3]) -> Result<(StringTable, StringTable), Refusal> {

@@ -18,6 +18,7 @@ use crate::sys;
 
 use super::alarms::Alarms;
 use super::done::Done;
+use super::errand::Errands;
 use super::lane::Admission;
 use super::quick::{Quick, see_through};
 use super::report::{Cause, timeout_message};
@@ -27,6 +28,8 @@ use super::{CancelToken, Completers, DeadlineFrom, LaneQueue, Request, RunReport
 /// Threads that wait for ends of commands: two, so that a continuation that dawdles does not hold up
 /// every other answer.
 const COMPLETERS: usize = 2;
+/// Looks at commands that could not be started, at a time.
+const EXPLANATIONS: usize = 8;
 /// How much longer than its timeout and grace a blocking run may take before it is given up.
 const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
 
@@ -48,6 +51,8 @@ pub(super) struct Shared {
     ears: Mutex<Option<Arc<Completers>>>,
     pub(super) alarms: Alarms,
     pub(super) parking: Parking,
+    /// Looks at commands that could not be started.
+    pub(super) explanations: Errands,
     stagings: Mutex<HashMap<Option<PathBuf>, Arc<Staging>>>,
     pub(super) sweeping: std::sync::atomic::AtomicBool,
 }
@@ -100,6 +105,7 @@ impl Runner {
             ears: Mutex::default(),
             alarms: Alarms::default(),
             parking: Parking::default(),
+            explanations: Errands::new(EXPLANATIONS),
             stagings: Mutex::default(),
             sweeping: std::sync::atomic::AtomicBool::new(false),
         });

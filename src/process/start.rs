@@ -10,6 +10,7 @@ use crate::sys::{self, NoProcess, Plan, SpawnFailure, Step};
 
 use super::cancel::cancelled;
 use super::child::Child;
+use super::errand::Errands;
 use super::explain::{explain, reason};
 use super::plan::plan;
 use super::report::Cause;
@@ -81,14 +82,21 @@ pub(super) fn failed(ready: Ready, failure: SpawnFailure) {
             runtime.spawn(again(Ready { attempt: ready.attempt + 1, ..ready }, pause));
         }
         None => {
-            let Run { request, permit, mut done, .. } = ready.run;
-            drop(permit);
-            let timings = waited_since(request.submitted);
-            let kind = OutcomeKind::SpawnError;
-            let report = RunReport::without_process(kind, explain(&request, failure), timings);
-            done.answer(RunReport { reason: Some(reason(failure)), ..report });
+            let runtime = ready.run.shared.runtime.clone();
+            runtime.spawn(answer_failed(ready, failure));
         }
     }
+}
+
+/// Answers a run that cannot be started, with the reason as far as it can be seen.
+async fn answer_failed(ready: Ready, failure: SpawnFailure) {
+    let Ready { run, files, deadline, .. } = ready;
+    let Run { shared, request, permit, mut done, .. } = run;
+    drop((files, permit));
+    let timings = waited_since(request.submitted);
+    let message = explain(&request, failure, &shared.explanations, deadline).await;
+    let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
+    done.answer(RunReport { reason: Some(reason(failure)), ..report });
 }
 
 async fn again(ready: Ready, pause: Duration) {
@@ -126,6 +134,7 @@ pub(super) async fn execute(
     mut plan: Plan,
     deadline: Option<Instant>,
     cancel: &CancelToken,
+    errands: &Errands,
 ) -> Result<(Child, Duration), String> {
     let mut attempt = 0;
     loop {
@@ -151,7 +160,7 @@ pub(super) async fn execute(
         };
         match pause(failure, attempt) {
             Some(pause) => rest(pause, deadline, cancel).await?,
-            None => return Err(explain(request, failure)),
+            None => return Err(explain(request, failure, errands, deadline).await),
         }
         attempt += 1;
     }

@@ -10,6 +10,7 @@
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
+use super::errand::{self, RawCall};
 use super::mask::KERNEL_SET_BYTES;
 use super::raw::call;
 
@@ -68,6 +69,10 @@ pub(super) struct ChildPlan {
     pub(super) envp: *const *const c_char,
     /// The three standard descriptors.
     pub(super) stdio: [RawSource; 3],
+    /// What the child does instead of executing a program, if the count is not 0.
+    pub(super) calls: *const RawCall,
+    /// How many calls.
+    pub(super) call_count: usize,
     /// Whether the descriptor table is still the host's own (CLONE_FILES).
     pub(super) shares_files: bool,
     /// Whether the kernel has close_range.
@@ -109,6 +114,9 @@ fn run(plan: &ChildPlan) -> Result<Never, (Step, c_int)> {
     // SAFETY: no memory is involved. It cannot fail for a child that has not executed yet.
     let _ = unsafe { call(libc::SYS_setpgid, [0, 0]) };
     reset_dispositions();
+    if plan.call_count != 0 {
+        run_errand(plan);
+    }
     install(plan.stdio[0], 0).map_err(|errno| (Step::Stdin, errno))?;
     install(plan.stdio[1], 1).map_err(|errno| (Step::Output, errno))?;
     install(plan.stdio[2], 2).map_err(|errno| (Step::Output, errno))?;
@@ -123,6 +131,23 @@ fn run(plan: &ChildPlan) -> Result<Never, (Step, c_int)> {
     };
     plan.executes.store(now(), Ordering::SeqCst);
     Err((Step::Execute, execute(plan)))
+}
+
+/// Makes the calls of an errand, and ends the child.
+fn run_errand(plan: &ChildPlan) -> ! {
+    if !plan.shares_files {
+        close_from_3(plan.has_close_range);
+    }
+    // The child looks like the host in lists of processes: this tells what it is.
+    let name = c"mcmd-errand".as_ptr().expose_provenance();
+    // SAFETY: sets the name of this process alone.
+    let _ = unsafe { call(libc::SYS_prctl, [libc::PR_SET_NAME as usize, name]) };
+    // SAFETY: the parent keeps the calls until the child has left.
+    unsafe { errand::perform(plan.calls, plan.call_count) };
+    loop {
+        // SAFETY: ends this process without running anything of the host.
+        let _ = unsafe { call(libc::SYS_exit_group, [0]) };
+    }
 }
 
 /// Nanoseconds of the monotonic clock.

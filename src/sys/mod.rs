@@ -11,6 +11,7 @@
 
 mod child;
 mod clone;
+mod errand;
 mod features;
 mod files;
 mod mask;
@@ -19,6 +20,7 @@ mod procfs;
 mod raw;
 mod spawn;
 
+pub(crate) use errand::Errand;
 pub(crate) use features::features;
 pub(crate) use files::{above_stdio, has_no_writer};
 pub(crate) use mask::{block_all_signals, with_signals_blocked, write_without_sigpipe};

@@ -14,6 +14,7 @@ use nix::errno::Errno;
 pub(crate) use super::child::Step;
 use super::child::{ChildPlan, RawSource};
 use super::clone::{Marks, Stack, clone_child};
+use super::errand::Errand;
 use super::features::features;
 use super::files::above_stdio;
 use super::mask::{drop_sigchld_if_ours, with_signals_blocked};
@@ -92,6 +93,8 @@ pub(crate) struct Plan {
     pub(crate) environment: StringTable,
     /// stdin, stdout, stderr.
     pub(crate) stdio: [Source; 3],
+    /// What the child does instead of all that, unless it is empty.
+    pub(crate) errand: Errand,
 }
 
 /// A started child.
@@ -240,7 +243,10 @@ impl Memory {
         let mut shell_argv = vec![c"/bin/sh".as_ptr(), std::ptr::null()];
         shell_argv.extend(plan.arguments.pointers(1));
         let [stdin, stdout, stderr] = &plan.stdio;
+        let (calls, call_count) = plan.errand.raw();
         let child = ChildPlan {
+            calls,
+            call_count,
             executes: AtomicU64::new(0),
             failed_step: AtomicI32::new(0),
             failed_errno: AtomicI32::new(0),

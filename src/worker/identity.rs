@@ -1,33 +1,43 @@
 //! Noticing that the command's file was replaced.
 
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::ffi::CString;
+use std::time::Duration;
 
-use crate::process::{CommandLine, CommandSpec, lookup};
+use crate::process::{CommandLine, CommandSpec, Errands, lookup};
+use crate::sys::Errand;
+
+/// How long a look may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What tells one content of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
     inode: u64,
-    size: u64,
+    size: i64,
     modified: (i64, i64),
 }
 
-/// The identity of the file that the command would execute now; `None` for shell text and while
-/// there is no such file. Blocks: the file may be on a network file system.
-pub(super) fn identify(spec: &CommandSpec) -> Option<Identity> {
+/// The identity of the file that the command would execute now; `None` for shell text, while there
+/// is no such file, and when its file system does not answer. A child looks: the file may be on a
+/// network file system, where a thread of ours could hang for ever.
+pub(super) async fn identify(spec: &CommandSpec, errands: &Errands) -> Option<Identity> {
     let CommandLine::Path(path) = &spec.command else { return None };
-    lookup(path, &spec.environment)
-        .iter()
-        .map(|candidate| PathBuf::from(std::ffi::OsStr::from_bytes(candidate)))
-        .filter_map(|candidate| std::fs::metadata(candidate).ok())
-        .find(std::fs::Metadata::is_file)
-        .map(|metadata| Identity {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+    let mut errand = Errand::default();
+    let looks: Vec<_> = lookup(path, &spec.environment)
+        .into_iter()
+        .filter_map(|candidate| CString::new(candidate).ok())
+        .map(|candidate| errand.look(&candidate, true))
+        .collect();
+    let errand = errands.run(errand, PATIENCE).await.ok()?;
+    looks
+        .into_iter()
+        .filter_map(|look| errand.stat(look).ok())
+        .find(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
+        .map(|stat| Identity {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: stat.st_size,
+            modified: (stat.st_mtime, stat.st_mtime_nsec),
         })
 }

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use crate::event::{Lane, OutcomeKind};
 use crate::metrics::{KillSignal, ModuleMetrics, WorkerMetrics};
 use crate::process::{
-    CancelToken, CommandSpec, Done, LaneQueue, Queue, Request, RunReport, Runner, answer_blocking,
-    answer_later,
+    CancelToken, CommandSpec, Done, Errands, LaneQueue, Queue, Request, RunReport, Runner,
+    answer_blocking, answer_later,
 };
 
 use super::direct::Direct;
@@ -321,11 +321,9 @@ impl Shared {
 /// Looks at the command's file and tells the workers when it has changed.
 async fn watch_file(pool: Arc<Shared>) {
     let spec = pool.settings.spec.clone();
-    // On the runtime's thread for blocking work: a dead network file system stops only this.
-    let look = || {
-        let spec = spec.clone();
-        async move { tokio::task::spawn_blocking(move || identify(&spec)).await.ok().flatten() }
-    };
+    // One that hangs is waited for: then nothing is known of the file.
+    let errands = Errands::new(1);
+    let look = || identify(&spec, &errands);
     let mut known = look().await;
     loop {
         tokio::select! {
