@@ -9,6 +9,7 @@ use crate::process::{Background, CommandSpec, DeadlineFrom, Input, IoMode, Reque
 use crate::schema::{self, MessageType, Schema};
 
 use super::log::{self, Limiter};
+use super::observer::Observing;
 use super::{Answer, CallFailure, InputValue};
 
 /// The command of one event of one instance, with all that is constant about its calls.
@@ -27,6 +28,7 @@ pub struct Command {
     pub(super) metrics: Arc<ModuleMetrics>,
     pub(super) failures: Limiter,
     pub(super) notes: Limiter,
+    pub(super) observing: Observing,
 }
 
 impl Command {
@@ -94,6 +96,7 @@ impl Command {
             metrics,
             failures: Limiter::new(),
             notes: Limiter::new(),
+            observing: Observing::default(),
         })
     }
 

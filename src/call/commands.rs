@@ -14,7 +14,7 @@ use crate::worker::{WorkerPool, WorkerSettings};
 
 use super::in_flight::InFlight;
 use super::lanes::{Lanes, queue_limit};
-use super::{Command, completion};
+use super::{Command, Observer, completion};
 
 /// Variables that `environment=clean` passes on; those of sudo's `env_reset` that a daemon has,
 /// the locale and the time zone.
@@ -164,6 +164,13 @@ impl Commands {
     /// The workers of `event`, if it is in worker mode.
     pub fn workers(&self, event: Event) -> Option<&WorkerPool> {
         self.pools[event as usize].as_ref()
+    }
+
+    /// Shows each later run to `observer`; only the first call has an effect.
+    pub fn observe(&self, observer: &Observer) {
+        for command in self.events.iter().flatten() {
+            command.observing.set(observer.clone());
+        }
     }
 
     /// The command of `event`, if one is configured.

@@ -11,7 +11,7 @@ use crate::process::RunReport;
 use crate::schema::{MessageType, Parsed};
 use crate::worker::WorkerLog;
 
-use super::{CallFailure, Command, log};
+use super::{CallFailure, Command, Observed, log};
 
 /// What is logged of captured stdout and stderr, in bytes.
 const LOGGED_TAIL: usize = 1024;
@@ -57,6 +57,7 @@ impl Command {
         let concluded = Concluded { result };
         self.count(&report, &concluded);
         self.log(&report, &concluded, subject);
+        self.observed(Some(&report), &concluded.result, subject);
         concluded
     }
 
@@ -64,7 +65,19 @@ impl Command {
     pub fn conclude_unstarted(&self, failure: CallFailure, subject: &str) -> CallFailure {
         self.metrics().failure(failure.reason);
         self.log_failure(&failure.message, subject);
+        let result = Err(failure.clone());
+        self.observed(None, &result, subject);
         failure
+    }
+
+    fn observed(
+        &self,
+        report: Option<&RunReport>,
+        result: &Result<Option<Vec<u8>>, CallFailure>,
+        subject: &str,
+    ) {
+        let (event, command) = (self.row.event, self.text.as_str());
+        self.observing.tell(&Observed { event, command, subject, report, result });
     }
 
     fn read(&self, output: &[u8], subject: &str) -> Result<Option<Vec<u8>>, CallFailure> {

@@ -13,6 +13,7 @@ mod in_flight;
 mod lanes;
 mod launch_info;
 mod log;
+mod observer;
 mod subject;
 mod value;
 
@@ -21,5 +22,6 @@ pub use commands::Commands;
 pub use conclude::{Concluded, Parts, call_ended};
 pub use failure::CallFailure;
 pub(crate) use launch_info::{Container, check as check_launch_info};
+pub use observer::{Observed, Observer};
 pub(crate) use subject::subject;
 pub use value::{Answer, Completion, InputValue};

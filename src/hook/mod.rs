@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::call::completion::complete;
 use crate::call::{
-    Answer, CallFailure, Command, Commands, Completion, InputValue, call_ended, subject,
+    Answer, CallFailure, Command, Commands, Completion, InputValue, Observer, call_ended, subject,
 };
 use crate::config::{Config, ConfigError};
 use crate::event::{Event, Lane, ModuleKind, OutcomeKind};
@@ -51,6 +51,11 @@ impl Hook {
     /// The instance's parameters.
     pub fn config(&self) -> &Config {
         &self.commands.config
+    }
+
+    /// Shows each later run to `observer`; only the first call has an effect.
+    pub fn observe(&self, observer: &Observer) {
+        self.commands.observe(observer);
     }
 
     /// Whether a command is configured for `event`: if not, the adapter need not serialise

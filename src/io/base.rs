@@ -99,7 +99,9 @@ impl Staging {
     }
 }
 
-fn automatic_parents() -> Vec<PathBuf> {
+/// Where a private directory is made when nobody says where: `/run` and `/dev/shm` if they are in
+/// memory, then the temporary directory.
+pub fn automatic_parents() -> Vec<PathBuf> {
     let memory = ["/run", "/dev/shm"].into_iter().map(PathBuf::from);
     let is_tmpfs =
         |path: &PathBuf| statfs(path.as_path()).is_ok_and(|f| f.filesystem_type() == TMPFS_MAGIC);

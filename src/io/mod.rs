@@ -14,6 +14,7 @@ mod parked;
 mod sealed;
 
 pub(crate) use base::Staging;
+pub use base::automatic_parents;
 pub(crate) use call::CallIo;
 pub(crate) use capture::Capture;
 pub(crate) use output::{OutputProblem, kind_name};

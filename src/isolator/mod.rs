@@ -2,12 +2,14 @@
 //!
 //! * [`store`]: contexts on disk; `context`: contexts in memory.
 //! * `lifecycle`: prepare, isolate, update, recover and cleanup, one after the other per instance.
+//! * `by_hand`: what the command line tool asks for and Mesos never does.
 //! * `sampling`: usage and status, from the cache; `batch`: one run for many containers. `watch`: the watch loops.
 //!
 //! No method blocks: a run is submitted and its answer handed over by a completion thread. No lock
 //! and no map guard is held while anything outside is called.
 
 mod batch;
+mod by_hand;
 mod context;
 mod gate;
 mod lifecycle;
@@ -105,15 +107,6 @@ impl Isolator {
     /// How many containers the instance knows.
     pub fn containers(&self) -> usize {
         self.inner.contexts.len()
-    }
-
-    /// Makes a container known as recovery does, without Mesos and without any file: for the
-    /// command line tool. `wire` is its serialised ID, `config` the JSON of its config.
-    ///
-    /// # Errors
-    /// When either is malformed.
-    pub fn introduce(&self, wire: &[u8], config: &[u8]) -> Result<(), String> {
-        self.inner.introduce(wire, config)
     }
 
     /// The fresh value of usage or status of the container with this serialised ID, if there is

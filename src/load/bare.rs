@@ -3,11 +3,13 @@
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawnp};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
+use nix::sys::signal::SigSet;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 /// Tells the directories of one process apart.
@@ -22,17 +24,19 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// For `command`, whose input is `input`.
+    /// For `command`, whose input is `input`. Its files are in a new directory in `parent`, or in
+    /// memory if possible.
     ///
     /// # Errors
     /// When the directory or its files cannot be made, or the path has a NUL byte.
-    pub fn new(command: &Path, input: &[u8]) -> std::io::Result<Bare> {
+    pub fn new(command: &Path, input: &[u8], parent: Option<&Path>) -> std::io::Result<Bare> {
         // In memory, where the product's own files are too.
-        let parent = Some(Path::new("/dev/shm")).filter(|path| path.is_dir());
+        let memory = Path::new("/dev/shm");
+        let parent = parent.or_else(|| memory.is_dir().then_some(memory));
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = parent.join(format!("mesos-command-bare.{}.{number}", std::process::id()));
-        std::fs::create_dir(&directory)?;
+        std::fs::DirBuilder::new().mode(0o700).create(&directory)?;
         let file = |name: &str| CString::new(directory.join(name).as_os_str().as_bytes());
         let argv = [
             CString::new(command.as_os_str().as_bytes())?,
@@ -58,7 +62,10 @@ impl Bare {
     pub fn run(&self) -> std::io::Result<Duration> {
         let start = Instant::now();
         let actions = PosixSpawnFileActions::init()?;
-        let attributes = PosixSpawnAttr::init()?;
+        let mut attributes = PosixSpawnAttr::init()?;
+        // As the product's commands: this program may have blocked what is to end them.
+        attributes.set_sigmask(&SigSet::empty())?;
+        attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
         let pid =
             posix_spawnp(&self.argv[0], &actions, &attributes, &self.argv, &self.environment)?;
         match waitid(Id::Pid(pid), WaitPidFlag::WEXITED)? {
@@ -81,12 +88,12 @@ mod tests {
 
     #[test]
     fn a_command_is_run_and_its_failure_is_told() {
-        let bare = Bare::new(Path::new("true"), b"{}").expect("files");
+        let bare = Bare::new(Path::new("true"), b"{}", None).expect("files");
         assert!(bare.run().expect("it ends well") > Duration::ZERO);
         let directory = bare.directory.clone();
         assert!(directory.join("output").exists());
         drop(bare);
         assert!(!directory.exists());
-        assert!(Bare::new(Path::new("false"), b"{}").expect("files").run().is_err());
+        assert!(Bare::new(Path::new("false"), b"{}", None).expect("files").run().is_err());
     }
 }

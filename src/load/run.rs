@@ -277,7 +277,7 @@ mod tests {
         let (late, replies) = std::sync::mpsc::channel::<Reply>();
         let answering = std::thread::spawn(move || replies.into_iter().for_each(Reply::answered));
         let fake = Fake { registry: Registry::new(), lose, uncounted, late };
-        let bare = Bare::new(std::path::Path::new("true"), b"{}").expect("files");
+        let bare = Bare::new(std::path::Path::new("true"), b"{}", None).expect("files");
         let report = run(&options, &fake, Some(&bare)).expect("it runs");
         drop(fake);
         answering.join().expect("no panic");

@@ -1,6 +1,7 @@
 //! A submission on its way to a process.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::event::OutcomeKind;
@@ -63,6 +64,10 @@ impl Run {
         let deadline = self.request.deadline(now);
         if deadline.is_some_and(|deadline| deadline <= now) {
             self.withdrawn(Cause::Timeout, "no time was left when it could start");
+            return None;
+        }
+        if self.shared.closed.load(Ordering::Relaxed) {
+            self.withdrawn(Cause::Cancelled, "the program is about to end");
             return None;
         }
         match prepare(&self.shared, &self.request, deadline) {

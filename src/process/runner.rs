@@ -55,6 +55,8 @@ pub(super) struct Shared {
     pub(super) explanations: Errands,
     stagings: Mutex<HashMap<Option<PathBuf>, Arc<Staging>>>,
     pub(super) sweeping: std::sync::atomic::AtomicBool,
+    /// Nothing is started any more.
+    pub(super) closed: std::sync::atomic::AtomicBool,
 }
 
 impl std::fmt::Debug for Shared {
@@ -108,6 +110,7 @@ impl Runner {
             explanations: Errands::new(EXPLANATIONS),
             stagings: Mutex::default(),
             sweeping: std::sync::atomic::AtomicBool::new(false),
+            closed: std::sync::atomic::AtomicBool::new(false),
         });
         let own = shared.clone();
         runtime.spawn(async move { own.alarms.serve().await });
@@ -144,6 +147,13 @@ impl Runner {
         let started = Completers::start("mcmd-ear", 1)?;
         *ears = Some(started.clone());
         Ok(started)
+    }
+
+    /// Starts no command any more: what is submitted later, or still waits in a lane, is answered
+    /// as cancelled. For good; for a program that is about to end. Those that run go on: see
+    /// [`end_descendants`](super::end_descendants).
+    pub fn close(&self) {
+        self.shared.closed.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Makes the private directory below `temp_dir` now, so that a place that cannot be used is

@@ -27,7 +27,7 @@ pub(crate) use mask::{block_all_signals, with_signals_blocked, write_without_sig
 pub(crate) use pidfd::{
     ExitStatus, PidFd, WaitTarget, exit_info, kill, kill_group, poll_by_runtime, wait,
 };
-pub(crate) use procfs::{children, process_stat, processes, read_small};
+pub(crate) use procfs::{ProcessStat, children, process_stat, processes, read_small};
 pub(crate) use spawn::{
     NoProcess, Plan, Source, SpawnFailure, Spawned, Start, Step, StringTable, spawn,
 };

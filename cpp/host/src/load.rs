@@ -95,7 +95,7 @@ impl Host {
         });
         let input = json!({"container_config": self.config(), "container_id": {"value": "load-0"}});
         command
-            .map(|path| Ok(Bare::new(Path::new(path), input.to_string().as_bytes())?))
+            .map(|path| Ok(Bare::new(Path::new(path), input.to_string().as_bytes(), None)?))
             .transpose()
     }
 }

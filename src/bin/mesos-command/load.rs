@@ -9,14 +9,21 @@ use mesos_command::config::modules_file;
 use mesos_command::event::{Event, ModuleKind};
 use mesos_command::isolator::Isolator;
 use mesos_command::load::{self, Bare, Options, Reply, Target};
-use mesos_command::process::CommandLine;
+use mesos_command::process::{CommandLine, end_descendants};
 use mesos_command::{metrics, schema};
 use serde_json::json;
 
-use crate::call::{TemporaryState, name_of};
+use crate::call::name_of;
 use crate::input::message;
+use crate::interrupt;
+use crate::private::{Private, Told};
 
 #[derive(clap::Args)]
+#[command(
+    after_help = "Nothing of an agent's is used: contexts and the directories of calls are private to the tool and \
+                  go with it, metrics are neither served nor written. Ctrl-C and TERM end the commands that run \
+                  with their trees."
+)]
 pub(crate) struct Arguments {
     /// The modules file that `--modules` of the agent names
     #[arg(long)]
@@ -25,6 +32,8 @@ pub(crate) struct Arguments {
     /// the first with a command for usage]
     #[arg(long)]
     module: Option<String>,
+    #[command(flatten)]
+    told: Told,
     #[command(flatten)]
     options: Options,
 }
@@ -40,6 +49,9 @@ struct Engine {
 
 impl Target for Engine {
     fn call(&self, container: usize, reply: Reply) {
+        if interrupt::requested() {
+            return reply.answered();
+        }
         let values = [InputValue::Absent, InputValue::Message(&self.ids[container])];
         self.isolator.call(Event::Usage, &values, Box::new(move |_| reply.answered()));
     }
@@ -61,15 +73,19 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             && wanted.is_none_or(|name| entry.symbol == *name || name_of(entry) == Some(name))
             && has_usage(&entry.parameters)
     });
-    let Some(mut entry) = entry else {
+    let Some(entry) = entry else {
         bail!("no isolator in the modules file has a command for usage")
     };
-    let state = TemporaryState::new()?;
-    entry.parameters.push(("state_dir".to_owned(), state.0.to_string_lossy().into_owned()));
-    let engine = Engine::new(&entry.parameters, arguments.options.containers)?;
-    let bare = engine.bare(arguments.options.bare)?;
+    interrupt::install()?;
+    let private = Private::new()?;
+    let parameters = private.parameters(&entry, &arguments.told);
+    let engine = Engine::new(&parameters, arguments.options.containers)?;
+    interrupt::allow_grace(engine.isolator.config().kill_grace);
+    let bare = engine.bare(arguments.options.bare, private.path())?;
     let report = load::run(&arguments.options, &engine, bare.as_ref())
         .map_err(|problem| anyhow!(problem))?;
+    drop(engine);
+    end_descendants(interrupt::grace());
     Ok(report.finish()?)
 }
 
@@ -88,13 +104,13 @@ impl Engine {
     }
 
     /// The usage command, to be started bare.
-    fn bare(&self, times: u32) -> anyhow::Result<Option<Bare>> {
+    fn bare(&self, times: u32, parent: &Path) -> anyhow::Result<Option<Bare>> {
         let usage = self.isolator.config().events.get(&Event::Usage);
         Ok(match usage.map(|usage| &usage.command) {
             Some(CommandLine::Path(path)) if times > 0 => {
                 let input =
                     json!({"container_config": config(0), "container_id": {"value": name(0)}});
-                Some(Bare::new(Path::new(path), input.to_string().as_bytes())?)
+                Some(Bare::new(Path::new(path), input.to_string().as_bytes(), Some(parent))?)
             }
             _ => None,
         })

@@ -6,7 +6,9 @@ mod check;
 mod explain;
 mod input;
 mod inspect;
+mod interrupt;
 mod load;
+mod private;
 mod table;
 
 use std::process::ExitCode;
@@ -26,7 +28,7 @@ const UNUSABLE: u8 = 2;
     version,
     about = "Checks, explains and runs a configuration of the Mesos command modules, without an agent",
     after_help = "Exit status: 0 all is well; 1 the configuration has problems or a call failed; \
-                  2 the command line or a file could not be used.\n\
+                  2 the command line or a file could not be used. After Ctrl-C or TERM the signal itself.\n\
                   Log lines go to stderr; RUST_LOG=debug shows more of them."
 )]
 struct Arguments {

@@ -1,0 +1,159 @@
+//! The tool's own place: what an instance that the tool creates uses instead of the agent's.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use mesos_command::config::modules_file::ModuleEntry;
+
+use crate::interrupt;
+
+/// Name of the private directory; agents look for `mesos-command.<pid>…` and leave it alone.
+const NAME: &str = "mesos-command-tool.XXXXXX";
+
+/// What the tool does with a parameter that names something of the agent's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Instead {
+    /// A directory of this name in the private one takes its place.
+    Private(&'static str),
+    /// It is left out, unless the metrics are asked for by name.
+    Metrics,
+    /// It is left out.
+    Nothing,
+}
+
+/// The parameters by which an instance would write, serve or lock what belongs to an agent.
+const OWNED: [(&str, Instead); 8] = [
+    ("state_dir", Instead::Private("state")),
+    ("temp_dir", Instead::Private("calls")),
+    ("metrics_address", Instead::Metrics),
+    ("metrics_textfile", Instead::Metrics),
+    ("control_socket", Instead::Nothing),
+    ("status_page", Instead::Nothing),
+    ("call_log", Instead::Nothing),
+    ("keep_failures", Instead::Nothing),
+];
+
+/// What may be used of the agent's because the command line names it.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Told {
+    /// Serve `metrics_address` and write `metrics_textfile` as the modules file says; otherwise
+    /// neither is touched, because an agent may be using them
+    #[arg(long)]
+    pub(crate) with_metrics: bool,
+    /// Keep contexts in this directory and leave them there; otherwise they are kept in a private
+    /// directory that goes away with the tool. Never name a running agent's: its contexts would be
+    /// written and removed
+    #[arg(long)]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// A new directory that only this user may enter, removed at the end, also after a signal.
+pub(crate) struct Private(PathBuf);
+
+impl Private {
+    /// Makes it where an agent would make its own: in memory if possible.
+    ///
+    /// # Errors
+    /// When there is no place where it can be made.
+    pub(crate) fn new() -> anyhow::Result<Private> {
+        let mut failures = Vec::new();
+        for parent in mesos_command::io::automatic_parents() {
+            match nix::unistd::mkdtemp(&parent.join(NAME)) {
+                Err(error) => failures.push(format!("{}: {error}", parent.display())),
+                Ok(path) => {
+                    interrupt::remove_at_end(&path);
+                    let private = Private(path);
+                    for name in OWNED.iter().filter_map(|(_, instead)| match instead {
+                        Instead::Private(name) => Some(name),
+                        _ => None,
+                    }) {
+                        let directory = private.0.join(name);
+                        std::fs::create_dir(&directory)
+                            .with_context(|| format!("'{}' cannot be made", directory.display()))?;
+                    }
+                    return Ok(private);
+                }
+            }
+        }
+        bail!("no private directory can be made: {}", failures.join("; "))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The parameters of an entry with what belongs to the agent replaced or left out.
+    pub(crate) fn parameters(&self, entry: &ModuleEntry, told: &Told) -> Vec<(String, String)> {
+        let kept = |key: &str| match OWNED.iter().find(|(owned, _)| *owned == key) {
+            None => true,
+            Some((_, instead)) => *instead == Instead::Metrics && told.with_metrics,
+        };
+        let mut parameters: Vec<_> =
+            entry.parameters.iter().filter(|(key, _)| kept(key)).cloned().collect();
+        for (key, instead) in OWNED {
+            if let Instead::Private(name) = instead {
+                let given = told.state_dir.as_ref().filter(|_| key == "state_dir");
+                let given = given.map(|path| std::path::absolute(path).unwrap_or(path.clone()));
+                let directory = given.unwrap_or_else(|| self.0.join(name));
+                parameters.push((key.to_owned(), directory.to_string_lossy().into_owned()));
+            }
+        }
+        parameters
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        interrupt::remove_now(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mesos_command::config::keys;
+    use mesos_command::event::ModuleKind;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A parameter that names a file, a directory, a socket or an address is the agent's.
+    #[test]
+    fn every_parameter_that_names_a_place_is_in_the_table() {
+        const PLACES: [&str; 7] =
+            ["_dir", "_address", "_textfile", "_socket", "_log", "_file", "_path"];
+        for key in keys::KEYS {
+            if PLACES.iter().any(|place| key.name.ends_with(place)) {
+                assert!(OWNED.iter().any(|(owned, _)| *owned == key.name), "{}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_the_agent_is_replaced_or_left_out() {
+        let private = Private::new().expect("a directory");
+        let mode = std::fs::metadata(private.path()).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        let given = [
+            ("module_name", "m"),
+            ("state_dir", "/var/run/mesos"),
+            ("temp_dir", "/run"),
+            ("metrics_address", "0.0.0.0:9464"),
+            ("metrics_textfile", "/var/lib/x.prom"),
+        ];
+        let given = given.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+        let entry =
+            ModuleEntry { symbol: String::new(), kind: ModuleKind::Hook, parameters: given };
+        let keys = |parameters: &[(String, String)]| -> Vec<String> {
+            parameters.iter().map(|(key, _)| key.clone()).collect()
+        };
+        let own = private.parameters(&entry, &Told::default());
+        assert_eq!(keys(&own), ["module_name", "state_dir", "temp_dir"]);
+        assert!(own[1..].iter().all(|(_, path)| Path::new(path).starts_with(private.path())));
+        let told = Told { with_metrics: true, state_dir: Some("/x".into()) };
+        let own = private.parameters(&entry, &told);
+        assert!(keys(&own).contains(&"metrics_address".to_owned()));
+        assert!(own.contains(&("state_dir".to_owned(), "/x".to_owned())));
+        let path = private.path().to_owned();
+        drop(private);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,95 @@
+//! Ending everything that was started here: for a program that hosts the engine and is told to
+//! stop, such as the command line tool. An agent never does this: its commands may outlive it.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::sys::{self, ProcessStat, process_stat};
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How long a process may take to vanish after KILL before it is given up: it hangs in the kernel.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Ends all processes that descend from this one, and those that are in the process groups of
+/// commands whose leaders were still there: TERM, after `grace` KILL, as at a deadline. Returns how
+/// many outlived even that. Blocks; meant for the last moments of a program, since commands that
+/// are started meanwhile are ended too.
+///
+/// A process that made itself a session of its own and whose parent has ended is not found.
+pub fn end_descendants(grace: Duration) -> usize {
+    let kill_at = Instant::now() + grace;
+    let mut family = Family::default();
+    // As at a deadline, TERM is for those that are there now: what a command starts to clean up
+    // after itself is to be let.
+    let mut asked = false;
+    loop {
+        let left = family.look();
+        let now = Instant::now();
+        if left.is_empty() || now >= kill_at + PATIENCE {
+            return left.len();
+        }
+        for (pid, start) in left {
+            if now >= kill_at {
+                send(pid, start, libc::SIGKILL);
+            } else if !asked {
+                send(pid, start, libc::SIGTERM);
+                // One that is stopped would not hear it.
+                send(pid, start, libc::SIGCONT);
+            }
+        }
+        asked = true;
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// By number, if it is still the process that was found: nobody but us reaps our children, and the
+/// numbers of others do not come round within a look.
+fn send(pid: i32, start: u64, signal: i32) {
+    if process_stat(pid).is_some_and(|stat| stat.start == start) {
+        // It may have ended meanwhile.
+        let _ = sys::kill(pid, signal);
+    }
+}
+
+/// Who was found so far.
+#[derive(Default)]
+struct Family {
+    /// Processes by number and start: they stay members when their parents end.
+    members: HashSet<(i32, u64)>,
+    /// Process groups of commands.
+    groups: HashSet<i32>,
+}
+
+impl Family {
+    /// The members that are alive now.
+    fn look(&mut self) -> Vec<(i32, u64)> {
+        let all: HashMap<i32, ProcessStat> = sys::processes()
+            .into_iter()
+            .filter_map(|pid| process_stat(pid).map(|stat| (pid, stat)))
+            .filter(|(_, stat)| stat.state != b'Z')
+            .collect();
+        let own = i32::try_from(std::process::id()).unwrap_or_default();
+        let own_group = all.get(&own).map_or(0, |stat| stat.group);
+        // Until a look adds nobody, because the list is in no useful order.
+        loop {
+            let before = self.members.len();
+            for (pid, stat) in all.iter().filter(|(pid, _)| **pid != own) {
+                let parent = all.get(&stat.parent);
+                let child = stat.parent == own
+                    || parent.is_some_and(|p| self.members.contains(&(stat.parent, p.start)));
+                if child || self.groups.contains(&stat.group) {
+                    self.members.insert((*pid, stat.start));
+                    if stat.group == *pid && stat.group != own_group {
+                        self.groups.insert(stat.group);
+                    }
+                }
+            }
+            if self.members.len() == before {
+                break;
+            }
+        }
+        let alive = |member: &&(i32, u64)| all.get(&member.0).is_some_and(|s| s.start == member.1);
+        self.members.iter().filter(alive).copied().collect()
+    }
+}

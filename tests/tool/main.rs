@@ -1,0 +1,7 @@
+//! The command line tool as an operator uses it: the built program, its exit status, its words, and
+//! what it leaves alone.
+
+mod call;
+mod interrupt;
+mod own;
+mod support;
