@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use mesos_command::call::{Answer, Observed, Observer};
 use mesos_command::config::Config;
 use mesos_command::config::modules_file::ModuleEntry;
-use mesos_command::event::{Event, InputKind, ModuleKind};
+use mesos_command::event::{Event, InputKind, Lane, ModuleKind};
 use mesos_command::hook::Hook;
 use mesos_command::isolator::Isolator;
 use serde_json::{Map, Value};
@@ -146,7 +146,7 @@ impl<'a> Session<'a> {
         let answer = hook.call(event, &values.borrow());
         let mut runs = self.take_runs();
         // One that runs behind is answered at once; what becomes of it is worth seeing all the same.
-        while event.row().behind && runs.is_empty() {
+        while event.row().lane == Lane::Behind && runs.is_empty() {
             std::thread::sleep(Duration::from_millis(5));
             runs = self.take_runs();
         }
