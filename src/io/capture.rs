@@ -195,7 +195,7 @@ mod tests {
     fn after_closing_an_escaped_writer_cannot_fill_memory() {
         let capture = Capture::new().unwrap();
         if !capture.sealable {
-            return;
+            return test_support::skip("a closed capture", "memfds cannot be sealed");
         }
         let mut out = writer(&capture);
         assert!(!capture.is_abandoned());
@@ -206,9 +206,12 @@ mod tests {
     #[test]
     fn it_is_known_when_nobody_else_has_it_open() {
         let capture = Capture::new().unwrap();
-        if capture.path.is_some() {
-            drop(writer(&capture));
-            assert!(capture.is_abandoned());
+        if capture.path.is_none() {
+            return test_support::skip("an abandoned capture", "memfds cannot be opened by path");
         }
+        let own = writer(&capture);
+        assert!(!capture.is_abandoned());
+        drop(own);
+        assert!(capture.is_abandoned());
     }
 }

@@ -120,7 +120,9 @@ mod tests {
         let input = SealedInput::new(b"{\"a\":1}").unwrap();
         assert_eq!(input.to_bytes().unwrap(), b"{\"a\":1}");
         assert_eq!(input.len(), 7);
-        let Some(path) = input.path() else { return };
+        let Some(path) = input.path() else {
+            return test_support::skip("a sealed input", "memfds cannot be opened by path");
+        };
         let path = path.to_str().unwrap();
         assert_eq!(std::fs::read(path).unwrap(), b"{\"a\":1}");
         let writer = std::fs::OpenOptions::new().write(true).open(path);

@@ -92,12 +92,23 @@ mod tests {
 
     #[test]
     fn this_process_has_something() {
-        let before = Sample::take(Duration::ZERO);
-        assert!(before.rss > 100_000 && before.threads > 0);
-        let file = std::fs::File::open("/dev/null").expect("it opens");
-        // Other tests open and close files at the same time, but not all of them.
-        assert!(before.fds > 2, "{}", before.fds);
-        drop(file);
+        let none = Sample::take(Duration::ZERO);
+        let files: Vec<_> =
+            (0..200).map(|_| std::fs::File::open("/dev/null").expect("it opens")).collect();
+        let block = vec![1u8; 100 << 20];
+        let held = std::sync::Mutex::new(());
+        let more = std::thread::scope(|scope| {
+            let _guard = held.lock();
+            for _ in 0..100 {
+                scope.spawn(|| drop(held.lock()));
+            }
+            Sample::take(Duration::ZERO)
+        });
+        drop((files, std::hint::black_box(block)));
+        // Other tests of this program come and go meanwhile, but not that many.
+        assert!(more.fds >= none.fds + 100, "{} after {}", more.fds, none.fds);
+        assert!(more.threads >= none.threads + 50, "{} after {}", more.threads, none.threads);
+        assert!(more.rss >= none.rss + (50 << 20), "{} after {}", more.rss, none.rss);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Every test holds a lock and ends with an oracle: no child, zombie, descriptor, thread or call
 //! directory may be left, and the disposition of SIGCHLD must be what it was. Tests that change
 //! the host process itself run in a process of their own (`modes`). What the machine cannot do is
-//! printed as skipped, with the reason.
+//! skipped by the rule in tests/README.md.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "the tests are the host, and a bad one at that")]

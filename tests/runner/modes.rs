@@ -2,14 +2,15 @@
 
 #![expect(unsafe_code, reason = "the host itself is changed: filters, signals, descriptors")]
 
-use std::process::Command;
+use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
 use mesos_command::event::OutcomeKind::{self, Exit, Ok, SpawnError, StatusLost, Timeout};
 use mesos_command::process::IoMode;
+use test_support::{in_time, own_process_with, skip};
 
 use crate::inherit::{assert_clean, inherited};
-use crate::support::{command, probe, runner, script, serial};
+use crate::support::{children, command, eventually, probe, runner, script, serial};
 
 const MODE: &str = "RUNNER_TEST_MODE";
 const LIST: &str = "RUNNER_TEST_FAIL";
@@ -17,19 +18,7 @@ const LIST: &str = "RUNNER_TEST_FAIL";
 /// Runs `mode` in a process of its own.
 fn in_own_process(mode: &str, syscalls: &str) {
     let _oracle = serial();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["modes::in_subprocess", "--exact", "--ignored", "--nocapture"])
-        .args(["--test-threads", "1"])
-        .env(MODE, mode)
-        .env(LIST, syscalls)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    for line in text.lines().filter(|line| line.contains("SKIPPED")) {
-        println!("{line}");
-    }
-    assert!(output.status.success(), "{mode} {syscalls}: {}\n{text}", output.status);
+    let _ = own_process_with("modes::in_subprocess", &[(MODE, mode), (LIST, syscalls)]);
 }
 
 #[test]
@@ -45,7 +34,7 @@ fn in_subprocess() {
         Result::Ok("hung") => hung_exec(),
         Result::Ok("descriptors") => no_descriptors_left(),
         Result::Ok("umask") => umask(),
-        other => println!("SKIPPED: started without a mode: {other:?}"),
+        other => panic!("started without a mode: {other:?}"),
     }
 }
 
@@ -104,8 +93,7 @@ fn refuse(list: &str) {
 
 fn refused(list: &str) {
     if !cfg!(target_arch = "x86_64") {
-        println!("SKIPPED: the system call numbers of the test are those of x86_64");
-        return;
+        return skip("refused system calls", "the test knows the numbers of x86_64 alone");
     }
     // The C library itself cannot start a thread when clone3 gives EPERM.
     if list.starts_with("late") {
@@ -163,7 +151,8 @@ fn sigchld_ignored() {
         let lost = report.outcome == StatusLost;
         assert!(lost || report.outcome == outcome, "{steps}: {report:?}");
         if lost {
-            println!("SKIPPED: this kernel does not tell the status of a collected child");
+            let reason = "this kernel does not tell the status of a collected child";
+            skip("a host that ignores SIGCHLD", reason);
         }
     }
     assert_eq!(probe("sleep:60000").timeout(100).run().outcome, Timeout);
@@ -363,24 +352,27 @@ fn hung_exec() {
     std::fs::copy("/bin/true", &program).unwrap();
     let Some(_guard) = hang(&program) else { return };
     let _oracle = serial();
-    let (sender, receiver) = std::sync::mpsc::channel();
-    for _ in 0..3 {
-        let sender = sender.clone();
-        let request = command(&program).timeout(1500).request();
-        runner().submit(request, None, None, move |report| {
-            let _ = sender.send(report);
-        });
-    }
-    drop(sender);
-    std::thread::sleep(Duration::from_millis(50));
-    // The starts hang now, and others still run.
-    let start = Instant::now();
-    assert_eq!(probe("output:{}").run().outcome, Ok);
-    assert!(start.elapsed() < Duration::from_millis(1300), "{:?}", start.elapsed());
-    for report in receiver {
-        assert_eq!(report.outcome, Timeout, "{report:?}");
-        assert!(report.timings.total < Duration::from_secs(4), "{report:?}");
-    }
+    const TIMEOUT: u64 = 3000;
+    let promised = Duration::from_millis(TIMEOUT + 200 + 100);
+    in_time("starts that hang", promised, || {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        for _ in 0..3 {
+            let sender = sender.clone();
+            let request = command(&program).timeout(TIMEOUT).request();
+            runner().submit(request, None, None, move |report| {
+                let _ = sender.send(report);
+            });
+        }
+        drop(sender);
+        eventually("the starts hang", || children().len() == 3);
+        assert_eq!(probe("output:{}").run().outcome, Ok);
+        let early = receiver.try_recv().expect_err("others still run meanwhile");
+        assert_eq!(early, TryRecvError::Empty);
+        let reports: Vec<_> = receiver.iter().collect();
+        assert_eq!(reports.len(), 3);
+        assert!(reports.iter().all(|report| report.outcome == Timeout), "{reports:?}");
+        reports.iter().map(|report| report.timings.total).max().unwrap()
+    });
 }
 
 /// Makes executions of a file wait for an answer that nobody gives.
@@ -395,7 +387,8 @@ fn hang(path: &std::path::Path) -> Option<std::os::fd::OwnedFd> {
             libc::O_RDONLY as libc::c_uint,
         );
         if fd < 0 {
-            println!("SKIPPED hung execve: fanotify_init: {}", std::io::Error::last_os_error());
+            let error = std::io::Error::last_os_error();
+            skip("an execve that hangs", &format!("fanotify_init: {error}"));
             return None;
         }
         let owner = std::os::fd::OwnedFd::from_raw_fd(fd);
@@ -407,7 +400,8 @@ fn hang(path: &std::path::Path) -> Option<std::os::fd::OwnedFd> {
             name.as_ptr(),
         );
         if marked != 0 {
-            println!("SKIPPED hung execve: fanotify_mark: {}", std::io::Error::last_os_error());
+            let error = std::io::Error::last_os_error();
+            skip("an execve that hangs", &format!("fanotify_mark: {error}"));
             return None;
         }
         Some(owner)

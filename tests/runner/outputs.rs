@@ -1,12 +1,14 @@
 //! Input, output, captured text and what is left behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mesos_command::event::{Event, OutcomeKind};
 use mesos_command::io::SealedInput;
 use mesos_command::process::{Input, IoMode, Stdio};
 
-use crate::support::{command, eventually, probe, runner, script, serial, serial_after};
+use crate::support::{
+    command, descriptors, eventually, probe, runner, script, serial, serial_after,
+};
 
 #[test]
 fn the_input_is_the_first_argument_and_stdin_too() {
@@ -136,8 +138,12 @@ fn a_late_daemon_in_its_own_session_does_not_hit_reused_numbers() {
     let case = probe("output:good;daemon:LATE").env("PROBE_LATE", &late);
     let report = case.with(|spec| spec.io = IoMode::Memfd).run();
     assert_eq!((report.outcome, &*report.output), (OutcomeKind::Ok, b"good".as_slice()));
-    // Time for a sweep that would free the numbers.
-    std::thread::sleep(Duration::from_millis(300));
+    // The sweeps come 50 ms after the end, and then every second: each has to find the daemon.
+    let end = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < end {
+        assert!(descriptors().iter().any(|fd| fd.contains("memfd:")), "the numbers were freed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let files: Vec<_> = (0..20).map(|_| tempfile::NamedTempFile::new().unwrap()).collect();
     files.iter().for_each(|file| std::fs::write(file.path(), "precious").unwrap());
     std::fs::write(&go, "").unwrap();

@@ -114,18 +114,30 @@ fn a_file_that_is_being_written_is_tried_again_and_then_named() {
     let writer = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
     let report = command(&path).run();
     if report.outcome == OutcomeKind::Ok {
-        println!("SKIPPED: this kernel executes files that are open for writing");
-        return;
+        let reason = "this kernel executes files that are open for writing";
+        return test_support::skip("a file that is being written", reason);
     }
     assert_eq!(report.outcome, OutcomeKind::SpawnError);
     assert!(report.message.contains("being written"), "{}", report.message);
 
-    let closing = std::thread::spawn(move || {
-        std::thread::sleep(std::time::Duration::from_millis(12));
-        let _ = (&writer).flush();
-        drop(writer);
-    });
-    let report = command(&path).run();
-    closing.join().unwrap();
-    assert_eq!(report.output, b"ok", "{report:?}");
+    // The last attempt to execute it comes after 50 ms; a busy machine may close it later than
+    // that, so a few rounds are played.
+    let mut writer = Some(writer);
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let mut open = writer.take().unwrap_or_else(|| {
+            std::fs::OpenOptions::new().append(true).open(&path).expect("the script")
+        });
+        let closing = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(12));
+            let _ = open.flush();
+        });
+        let report = command(&path).run();
+        closing.join().unwrap();
+        if report.output == b"ok" {
+            return;
+        }
+        seen.push(report);
+    }
+    panic!("never tried again: {seen:?}");
 }

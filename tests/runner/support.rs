@@ -11,6 +11,7 @@ use mesos_command::process::{
     Background, CancelToken, CommandLine, CommandSpec, Input, IoMode, Request, RunReport, Runner,
     Stdio,
 };
+pub(crate) use test_support::{PATIENCE, until as eventually};
 
 /// What may be said about a run, with the defaults of most tests.
 #[derive(Clone)]
@@ -148,7 +149,7 @@ impl Snapshot {
 impl Oracle {
     /// Checks now instead of at the end.
     pub(crate) fn check(&self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             reap_orphans();
             let now = Snapshot::take();
@@ -189,7 +190,7 @@ pub(crate) fn children() -> BTreeSet<i32> {
     found
 }
 
-fn descriptors() -> BTreeSet<String> {
+pub(crate) fn descriptors() -> BTreeSet<String> {
     let entries = std::fs::read_dir("/proc/self/fd").expect("/proc");
     entries
         .flatten()
@@ -236,15 +237,6 @@ fn sigchld() -> String {
         u64::from_str_radix(mask.trim(), 16).unwrap_or(0) >> (libc::SIGCHLD - 1) & 1
     };
     format!("ignored {} caught {}", bit("SigIgn:"), bit("SigCgt:"))
-}
-
-/// Waits until a condition holds.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < deadline, "still not: {what}");
-        std::thread::sleep(Duration::from_millis(3));
-    }
 }
 
 /// Whether a process runs (a zombie does not).
