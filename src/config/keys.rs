@@ -95,7 +95,7 @@ pub const KEYS: &[Key] = &[
     isolator(
         "state_dir",
         "/var/run/mesos/isolators/command",
-        "where container contexts are kept, as `<state_dir>/<module_name>/<container>`",
+        "where container contexts are kept, as `<state_dir>/<module_name>/<container>`; agents may share it",
     ),
     both(
         "temp_dir",

@@ -1,4 +1,4 @@
-//! prepare, isolate, update, recover and cleanup.
+//! prepare, isolate, update and cleanup; what `recovery` has in common with them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use crate::call::completion::complete;
 use crate::call::{
     Answer, CallFailure, Command, Completion, Container, InputValue, call_ended, check_launch_info,
 };
-use crate::container::{ContainerId, Wire, bytes_field};
+use crate::container::ContainerId;
 use crate::event::{Event, OutcomeKind};
 use crate::process::Input;
 use crate::schema::FieldValue;
@@ -19,17 +19,15 @@ use super::context::{Context, Known};
 const ALREADY_INITIALIZED: &str = "mesos-command-module already initialized for container";
 /// `ContainerClass.DEBUG` (Mesos 1.11.0 `include/mesos/slave/containerizer.proto`).
 const DEBUG_CLASS: u64 = 2;
-/// Field `container_id` of `mesos.slave.ContainerState` (the same file).
-const STATE_CONTAINER_ID: u32 = 2;
 
 /// Looks at a well-formed answer and may refuse it.
-type Check = Box<dyn FnOnce(&[u8]) -> Result<(), CallFailure> + Send>;
+pub(super) type Check = Box<dyn FnOnce(&[u8]) -> Result<(), CallFailure> + Send>;
 
 /// A launch-path call on its way.
-struct Launch<'a> {
-    command: &'a Arc<Command>,
-    id: &'a ContainerId,
-    input: Result<Arc<[u8]>, CallFailure>,
+pub(super) struct Launch<'a> {
+    pub(super) command: &'a Arc<Command>,
+    pub(super) id: &'a ContainerId,
+    pub(super) input: Result<Arc<[u8]>, CallFailure>,
 }
 
 impl Inner {
@@ -84,7 +82,7 @@ impl Inner {
         let kind = self.launch_info_type.clone();
         let check = Box::new(move |bytes: &[u8]| check_launch_info(&kind, bytes, container));
         let launch = Launch { command, id: &id, input: Ok(context.input.clone()) };
-        self.submit_launch(launch, check, |answer| complete(done, answer));
+        self.submit_launch(launch, check, |answer, _| complete(done, answer));
     }
 
     /// Whether a serialised config is of a container of class DEBUG.
@@ -118,7 +116,7 @@ impl Inner {
         let config = context.as_ref().map(|context| context.config());
         let input = command.render(values, config).map(Arc::from);
         let launch = Launch { command, id, input };
-        self.submit_launch(launch, Box::new(|_| Ok(())), |answer| complete(done, answer));
+        self.submit_launch(launch, Box::new(|_| Ok(())), |answer, _| complete(done, answer));
     }
 
     /// Withdraws the container's watch and sampling runs, and when they have ended runs the
@@ -144,36 +142,11 @@ impl Inner {
             let input = Ok(context.input.clone());
             let launch = Launch { command: &command, id: &id, input };
             let (keeper, id) = (inner.clone(), id.clone());
-            inner.submit_launch(launch, Box::new(|_| Ok(())), move |answer| {
+            inner.submit_launch(launch, Box::new(|_| Ok(())), move |answer, _| {
                 keeper.forget_file(&id);
                 complete(done, answer);
             });
         });
-    }
-
-    /// Restores the contexts of live containers and of orphans (whose cleanup is about to be
-    /// called), removes the files of containers that nobody knows, then runs the command.
-    pub(super) fn recover(self: &Arc<Self>, values: &[InputValue<'_>], done: Completion) {
-        let messages = |index: usize| match values.get(index) {
-            Some(InputValue::Messages(messages)) => messages.as_slice(),
-            _ => &[],
-        };
-        let orphans = messages(0).iter().filter_map(|wire| ContainerId::from_wire(wire));
-        let states = messages(1).iter().filter_map(|state| bytes_field(state, STATE_CONTAINER_ID));
-        let ids: Vec<ContainerId> =
-            states.filter_map(ContainerId::from_wire).chain(orphans).collect();
-        for id in &ids {
-            self.restore(id);
-        }
-        let known = |name: &str| ids.iter().any(|id| *id.text == *name);
-        for name in self.store.collect(self.created, known) {
-            tracing::info!("removed '{name}', the context of a container that Mesos does not know");
-        }
-        let Some(command) = self.commands.get(Event::Recover) else { return done(Answer::Nothing) };
-        let nobody = ContainerId { wire: Wire::new(), text: "".into() };
-        let input = command.render(values, None).map(Arc::from);
-        let launch = Launch { command, id: &nobody, input };
-        self.submit_launch(launch, Box::new(|_| Ok(())), |answer| complete(done, answer));
     }
 
     /// Makes a container known whose config is `json`, as recovery from a context file does.
@@ -189,7 +162,7 @@ impl Inner {
 
     /// The context that `json` describes. Through the message and back: a file of the original's
     /// is checked, and commands get the same spelling from either.
-    fn context_of(&self, id: &ContainerId, json: &[u8]) -> Result<Context, String> {
+    pub(super) fn context_of(&self, id: &ContainerId, json: &[u8]) -> Result<Context, String> {
         let parsed = self.config_type.read_json(json).map_err(|error| error.to_string())?;
         let mut text = Vec::with_capacity(json.len());
         self.config_type.write_json(&parsed.bytes, &mut text).map_err(|error| error.to_string())?;
@@ -202,30 +175,8 @@ impl Inner {
         Ok(Context::new(id.clone(), &id_json, json, skipped))
     }
 
-    /// Reads one context from disk. What cannot be read is logged and the container goes on
-    /// without: recovery must not fail.
-    fn restore(&self, id: &ContainerId) {
-        let path = self.store.path(id);
-        let unusable = |why: &dyn std::fmt::Display| {
-            tracing::warn!(
-                "container {} is recovered without its context '{}': {why}",
-                id.text,
-                path.display()
-            );
-        };
-        let text = match self.store.read(id) {
-            Ok(Some(text)) => text,
-            Ok(None) => return unusable(&"there is no such file"),
-            Err(error) => return unusable(&error),
-        };
-        match self.context_of(id, &text) {
-            Ok(context) => drop(self.remember(&Arc::new(context))),
-            Err(error) => unusable(&error),
-        }
-    }
-
     /// Adds a context; `false` when the container is known already.
-    fn remember(&self, context: &Arc<Context>) -> bool {
+    pub(super) fn remember(&self, context: &Arc<Context>) -> bool {
         // What is known stays as it is.
         let new = self.contexts.insert(Known(context.clone()));
         if new {
@@ -248,12 +199,13 @@ impl Inner {
         }
     }
 
-    /// Submits a launch-path command; `then` gets the answer by the event's failure column.
-    fn submit_launch(
+    /// Submits a launch-path command; `then` gets the answer by the event's failure column, and how
+    /// the call ended.
+    pub(super) fn submit_launch(
         self: &Arc<Self>,
         launch: Launch<'_>,
         check: Check,
-        then: impl FnOnce(Answer) + Send + 'static,
+        then: impl FnOnce(Answer, OutcomeKind) + Send + 'static,
     ) {
         let Launch { command, id, input } = launch;
         let submitted = Instant::now();
@@ -261,8 +213,10 @@ impl Inner {
         let input = match input {
             Ok(input) => input,
             Err(failure) => {
-                call_ended(command, failure.outcome, submitted);
-                return then(command.answer(Err(command.conclude_unstarted(failure, &about))));
+                let outcome = failure.outcome;
+                call_ended(command, outcome, submitted);
+                let failure = command.conclude_unstarted(failure, &about);
+                return then(command.answer(Err(failure)), outcome);
             }
         };
         let container = (!id.text.is_empty()).then(|| id.text.clone());
@@ -270,8 +224,9 @@ impl Inner {
         let command = command.clone();
         self.commands.submit(request, None, move |report| {
             let concluded = command.conclude(report, &about, check);
-            call_ended(&command, concluded.outcome(), submitted);
-            then(command.answer(concluded.result));
+            let outcome = concluded.outcome();
+            call_ended(&command, outcome, submitted);
+            then(command.answer(concluded.result), outcome);
         });
     }
 }

@@ -1,7 +1,8 @@
 //! An isolator instance: contexts of containers, and what each method does with its command.
 //!
 //! * [`store`]: contexts on disk; `context`: contexts in memory.
-//! * `lifecycle`: prepare, isolate, update, recover and cleanup, one after the other per instance.
+//! * `lifecycle`: prepare, isolate, update and cleanup; `recovery`: recover. Their commands run one after
+//!   the other per instance.
 //! * `by_hand`: what the command line tool asks for and Mesos never does.
 //! * `sampling`: usage and status, from the cache; `batch`: one run for many containers. `watch`: the watch loops.
 //!
@@ -13,6 +14,7 @@ mod by_hand;
 mod context;
 mod gate;
 mod lifecycle;
+mod recovery;
 mod sampling;
 pub mod store;
 mod watch;
@@ -73,10 +75,18 @@ impl Isolator {
             return Err(ConfigError("the event table has no output for prepare".to_owned()));
         };
         let config = &commands.config;
+        let store = Store::new(&config.state_dir, &config.module_name);
+        if store.is_shared() {
+            tracing::warn!(
+                "isolator module '{}': another isolator of this agent has the same module_name and \
+                 state_dir: they share contexts and metrics; give each a name of its own",
+                config.module_name
+            );
+        }
         Ok(Isolator {
             inner: Arc::new(Inner {
                 contexts: DashSet::new(),
-                store: Store::new(&config.state_dir, &config.module_name),
+                store,
                 policy: Policy::from(config.cache),
                 pacer: Pacer::new(config.cache.ttl, config.cache.stale_while_revalidate),
                 kept_inputs: Places::new(KEPT_INPUTS),

@@ -5,15 +5,25 @@
 //! replace files atomically and create them with mode 0600, since environment variables in them
 //! may be secrets. Nothing is synced to disk: the directory is on a tmpfs by default, and after a
 //! machine's restart its containers are gone as well.
+//!
+//! The directory may be shared, with other agents too; [`directory`] says how. Files that nobody
+//! asked for go only when no other process has the directory, and only those that are certainly
+//! contexts of this agent ([`owner`]).
+
+mod directory;
+mod owner;
 
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use crate::container::{ContainerId, TEMPORARY_PREFIX};
+use directory::{Directory, Share};
+pub(super) use owner::WorkDirectories;
+use owner::is_container_name;
 
 /// A context larger than this is none of ours: it is not read.
 const MAX_CONTEXT_BYTES: u64 = 16 * 1024 * 1024;
@@ -21,23 +31,54 @@ const MAX_CONTEXT_BYTES: u64 = 16 * 1024 * 1024;
 /// Names of temporary files that are tried before a write is given up.
 const MOST_NAMES_TRIED: u32 = 16;
 
+/// Files that are looked at when lost contexts are searched for, and lost contexts that one start
+/// deals with; the next start goes on.
+const MOST_ENTRIES: usize = 100_000;
+const MOST_LOST: usize = 1_000;
+
 /// The context files of one module instance.
 #[derive(Debug)]
 pub struct Store {
-    directory: PathBuf,
-    /// Temporary files that were made.
-    written: AtomicU64,
+    share: Share,
+}
+
+/// A context of this agent whose container is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// The container, and the file's name.
+    pub(super) name: String,
+    /// The JSON text of its config, as Mesos's own messages are written.
+    pub(super) config: Vec<u8>,
 }
 
 impl Store {
-    /// The store of the instance `module_name`; touches nothing yet.
+    /// The store of the instance `module_name`; makes nothing yet.
     pub fn new(state_dir: &Path, module_name: &str) -> Store {
-        Store { directory: state_dir.join(module_name), written: AtomicU64::new(0) }
+        Store { share: Share::of(state_dir.join(module_name)) }
+    }
+
+    fn directory(&self) -> &Directory {
+        &self.share.directory
+    }
+
+    /// Whether another instance of this process keeps its contexts in the same directory.
+    pub(super) fn is_shared(&self) -> bool {
+        self.share.is_shared()
+    }
+
+    /// Where the contexts are kept.
+    pub(super) fn place(&self) -> &Path {
+        &self.directory().path
     }
 
     /// Where the context of `id` is kept.
     pub fn path(&self, id: &ContainerId) -> PathBuf {
-        self.directory.join(&*id.text)
+        self.place().join(&*id.text)
+    }
+
+    /// The instance has the context of `id` from now on until [`remove`](Store::remove).
+    pub(super) fn claim(&self, id: &ContainerId) {
+        self.share.claim(&id.text);
     }
 
     /// Writes a context, replacing an older one in one step.
@@ -46,11 +87,13 @@ impl Store {
     /// When a directory or file cannot be written, or the ID is no file name.
     pub fn write(&self, id: &ContainerId, json: &[u8]) -> io::Result<()> {
         check(id)?;
+        self.claim(id);
         let (temporary, mut file) = match self.temporary() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // The original made its directories with the agent's umask; 0755 is what that
                 // usually gives, and other tools may list them.
-                fs::DirBuilder::new().recursive(true).mode(0o755).create(&self.directory)?;
+                fs::DirBuilder::new().recursive(true).mode(0o755).create(self.place())?;
+                self.directory().hold();
                 self.temporary()?
             }
             made => made?,
@@ -70,9 +113,9 @@ impl Store {
         options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let mut attempts = 0;
         loop {
-            let number = self.written.fetch_add(1, Ordering::Relaxed);
+            let number = self.directory().written.fetch_add(1, Ordering::Relaxed);
             let name = format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id());
-            let path = self.directory.join(name);
+            let path = self.place().join(name);
             match options.open(&path) {
                 Ok(file) => return Ok((path, file)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -98,39 +141,81 @@ impl Store {
         }
     }
 
-    /// Removes a context; that there is none is no error.
+    /// Removes a context, unless another instance of this process still has it; that there is none
+    /// is no error.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(&self, id: &ContainerId) -> io::Result<()> {
         check(id)?;
+        if !self.share.release(&id.text) {
+            return Ok(());
+        }
         match fs::remove_file(self.path(id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }
     }
 
-    /// Removes the context files whose container `is_known` does not know, and half-written ones;
-    /// returns their names. Files changed after `before` are left: another agent on the machine
-    /// may use the same directory.
-    pub fn collect(&self, before: SystemTime, is_known: impl Fn(&str) -> bool) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(&self.directory) else { return Vec::new() };
-        let mut removed = Vec::new();
-        for entry in entries.flatten() {
+    /// The contexts whose container `is_known` does not know, that are older than `before`, and of
+    /// which `ours` makes something, because they are certainly this agent's. None at all while
+    /// another process has the directory. Half-written files of dead processes are removed.
+    pub(super) fn lost(
+        &self,
+        before: SystemTime,
+        is_known: impl Fn(&str) -> bool,
+        ours: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    ) -> Vec<Lost> {
+        let search = || self.search(before, is_known, ours);
+        self.directory().if_alone(search).unwrap_or_default()
+    }
+
+    fn search(
+        &self,
+        before: SystemTime,
+        is_known: impl Fn(&str) -> bool,
+        ours: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    ) -> Vec<Lost> {
+        let Ok(entries) = fs::read_dir(self.place()) else { return Vec::new() };
+        let mut lost = Vec::new();
+        for entry in entries.take(MOST_ENTRIES).flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let Ok(metadata) = entry.metadata() else { continue };
-            let old = metadata.modified().is_ok_and(|modified| modified < before);
-            if metadata.is_file()
-                && old
-                && !is_known(&name)
-                && fs::remove_file(entry.path()).is_ok()
-            {
-                removed.push(name);
+            let temporary = is_temporary(&name);
+            let candidate = temporary || is_container_name(&name) && !is_known(&name);
+            if !candidate || self.directory().is_held(&name) || !is_old_file(&entry, before) {
+                continue;
+            }
+            if temporary {
+                let _ = fs::remove_file(entry.path());
+            } else if let Some(config) = read_regular(&entry.path()).ok().and_then(|t| ours(&t)) {
+                lost.push(Lost { name, config });
+                if lost.len() == MOST_LOST {
+                    break;
+                }
             }
         }
-        removed.sort_unstable();
-        removed
+        lost.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        lost
     }
+
+    /// Removes what [`lost`](Store::lost) found.
+    pub(super) fn discard(&self, lost: &[Lost]) {
+        for context in lost.iter().filter(|context| !self.directory().is_held(&context.name)) {
+            let _ = fs::remove_file(self.place().join(&context.name));
+        }
+    }
+}
+
+/// Whether a file has a name that [`Store::write`] gives its temporary files.
+fn is_temporary(name: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let rest = name.strip_prefix(TEMPORARY_PREFIX);
+    rest.and_then(|rest| rest.split_once('-')).is_some_and(|(a, b)| number(a) && number(b))
+}
+
+fn is_old_file(entry: &fs::DirEntry, before: SystemTime) -> bool {
+    let Ok(metadata) = entry.metadata() else { return false };
+    metadata.is_file() && metadata.modified().is_ok_and(|modified| modified < before)
 }
 
 /// The content of a regular file that is no link, of at most [`MAX_CONTEXT_BYTES`]. Opened first
@@ -248,17 +333,79 @@ mod tests {
         assert!(store.read(&id(&["x"])).is_err());
     }
 
+    const UUID: &str = "0b1f8a3c-3b7d-4d7e-9d0c-0123456789ab";
+
+    /// Takes what mentions `ours` for a context of this agent.
+    fn ours(text: &[u8]) -> Option<Vec<u8>> {
+        text.windows(4).any(|part| part == b"ours").then(|| text.to_vec())
+    }
+
+    fn names(lost: &[Lost]) -> Vec<&str> {
+        lost.iter().map(|context| context.name.as_str()).collect()
+    }
+
+    fn later() -> SystemTime {
+        SystemTime::now() + std::time::Duration::from_secs(1)
+    }
+
     #[test]
-    fn files_of_unknown_containers_are_collected() {
+    fn only_old_contexts_of_our_own_unknown_containers_are_lost() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let directory = root.path().join("m");
+        fs::create_dir(&directory).expect("made");
+        let child = format!("{UUID}.child");
+        let write =
+            |name: &str, text: &str| fs::write(directory.join(name), text).expect("written");
+        write(UUID, "ours");
+        write(&child, "ours");
+        write("notes.txt", "ours");
+        write(&UUID.replace('0', "1"), "theirs");
+        write(".mcmd~12-3", "half");
+        write(".mcmd~12-x", "half");
+        let all = || fs::read_dir(&directory).expect("listed").count();
+        let store = Store::new(root.path(), "m");
+        assert_eq!(store.lost(SystemTime::UNIX_EPOCH, |_| false, ours), []);
+        assert_eq!(all(), 6);
+        let lost = store.lost(later(), |name| name == UUID, ours);
+        assert_eq!(names(&lost), [&child]);
+        assert_eq!(lost[0].config, b"ours");
+        assert_eq!(all(), 5, "only the half-written one went");
+        store.discard(&lost);
+        assert!(!directory.join(&child).exists());
+        store.claim(&id(&[UUID]));
+        assert_eq!(store.lost(later(), |_| false, ours), [], "an instance has it");
+        assert_eq!(all(), 4);
+    }
+
+    #[test]
+    fn nothing_is_lost_while_another_process_has_the_directory() {
         let root = tempfile::tempdir().expect("tempdir");
         let store = Store::new(root.path(), "m");
-        for name in ["known", "lost", "half"] {
-            store.write(&id(&[name]), b"{}").expect("written");
-        }
-        let now = SystemTime::now() + std::time::Duration::from_secs(1);
-        let earlier = SystemTime::UNIX_EPOCH;
-        assert_eq!(store.collect(earlier, |_| false), Vec::<String>::new());
-        assert_eq!(store.collect(now, |name| name == "known"), ["half", "lost"]);
-        assert!(store.read(&id(&["known"])).expect("readable").is_some());
+        store.write(&id(&[UUID]), b"ours").expect("written");
+        // What a restarted agent sees.
+        drop(store);
+        let store = Store::new(root.path(), "m");
+        let directory = fs::File::open(root.path().join("m")).expect("there");
+        let other = nix::fcntl::Flock::lock(directory, nix::fcntl::FlockArg::LockSharedNonblock);
+        assert!(other.is_ok());
+        assert_eq!(store.lost(later(), |_| false, ours), []);
+        drop(other);
+        assert_eq!(names(&store.lost(later(), |_| false, ours)), [UUID]);
+    }
+
+    #[test]
+    fn the_last_of_two_instances_removes_the_file() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let (one, two) = (Store::new(root.path(), "m"), Store::new(root.path(), "m"));
+        assert!(one.is_shared());
+        let container = id(&["c"]);
+        one.write(&container, b"{}").expect("written");
+        two.write(&container, b"{}").expect("written");
+        one.remove(&container).expect("released");
+        assert!(two.read(&container).expect("readable").is_some());
+        one.remove(&container).expect("released twice");
+        assert!(two.read(&container).expect("readable").is_some());
+        two.remove(&container).expect("removed");
+        assert!(two.read(&container).expect("readable").is_none());
     }
 }

@@ -12,5 +12,6 @@ mod gauges;
 mod lanes;
 mod logs;
 mod shipped;
+mod state_dir;
 mod sums;
 mod support;

@@ -1,7 +1,7 @@
 //! An isolator with commands in a directory of its own.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -31,9 +31,7 @@ impl Bench {
         for (event, body) in scripts {
             let path = directory.path().join(event);
             let runs = directory.path().join(format!("{event}.runs"));
-            let text = format!("#!/bin/sh\necho run >>{}\n{body}\n", runs.display());
-            std::fs::write(&path, text).unwrap();
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+            write_script(&path, &format!("echo run >>{}\n{body}", runs.display()));
             parameters.push((format!("{event}_command"), path.display().to_string()));
         }
         parameters.extend(more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
@@ -101,9 +99,19 @@ pub(crate) const CONFIG: &[u8] = &[0x1a, 2, b'/', b'x', 0x5a, 0];
 
 /// The serialised ID of a container without a parent.
 pub(crate) fn id(container: &str) -> Vec<u8> {
-    let mut id = vec![0x0a, u8::try_from(container.len()).unwrap()];
-    id.extend(container.as_bytes());
-    id
+    field(1, container.as_bytes())
+}
+
+/// Field `number` (below 16) with a length-delimited value of less than 128 bytes.
+pub(crate) fn field(number: u8, value: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(value.len()).ok().filter(|length| *length < 128).unwrap();
+    [&[number << 3 | 2, length], value].concat()
+}
+
+/// A shell script at `path`.
+pub(crate) fn write_script(path: &Path, body: &str) {
+    std::fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
 }
 
 pub(crate) fn usage_text(answer: &Answer) -> String {

@@ -89,6 +89,8 @@ class Suite:
         refusals.run(self, REAL / self.release / "libmesos.so")
         self.inspection()
         if self.release == RELEASES[-1]:
+            self.play("shared-state", [sys.executable, HERE / "shared_state.py", self.host,
+                                       self.release])
             self.play("descriptors", ["sh", HERE / "descriptors.sh", self.host, self.release,
                                       "1.8.1"])
         self.cluster()

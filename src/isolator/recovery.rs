@@ -1,0 +1,181 @@
+//! recover: what a restarted agent's containers need, and what became of those that are gone.
+//!
+//! A context outlives its container when the agent died before Mesos had noted the container, or
+//! when the machine was restarted and the directory is on a disk. What the container's commands
+//! left behind (addresses, firewall rules) is known from nothing else, so the recover command is
+//! given such contexts, under the key `lost`, before they are removed.
+
+use std::sync::Arc;
+
+use crate::call::completion::complete;
+use crate::call::{Answer, Completion, InputValue};
+use crate::container::{ContainerId, Wire, bytes_field};
+use crate::event::{Event, OutcomeKind};
+use crate::schema::{FieldValue, write_json_string};
+
+use super::Inner;
+use super::lifecycle::Launch;
+use super::store::{Lost, WorkDirectories};
+
+/// Field `container_id` of `mesos.slave.ContainerState` (Mesos 1.11.0
+/// `include/mesos/slave/containerizer.proto`).
+const STATE_CONTAINER_ID: u32 = 2;
+/// Field `directory` of the same.
+const STATE_DIRECTORY: u32 = 4;
+
+impl Inner {
+    /// Restores the contexts of live containers and of orphans (whose cleanup is about to be
+    /// called), then runs the command, which gets the contexts of containers that are gone; those
+    /// are removed when it has succeeded, or at once when there is none.
+    pub(super) fn recover(self: &Arc<Self>, values: &[InputValue<'_>], done: Completion) {
+        let messages = |index: usize| match values.get(index) {
+            Some(InputValue::Messages(messages)) => messages.as_slice(),
+            _ => &[],
+        };
+        let (orphans, states) = (messages(0), messages(1));
+        let live = states.iter().filter_map(|state| bytes_field(state, STATE_CONTAINER_ID));
+        let ids: Vec<ContainerId> =
+            live.chain(orphans.iter().copied()).filter_map(ContainerId::from_wire).collect();
+        for id in &ids {
+            self.restore(id);
+        }
+        let lost = self.lost(states, &ids);
+        let Some(command) = self.commands.get(Event::Recover) else {
+            self.discard(&lost);
+            return done(Answer::Nothing);
+        };
+        let nobody = ContainerId { wire: Wire::new(), text: "".into() };
+        let input = command.render(values, None).map(|input| with_lost(input, &lost).into());
+        let launch = Launch { command, id: &nobody, input };
+        let inner = self.clone();
+        self.submit_launch(launch, Box::new(|_| Ok(())), move |answer, outcome| {
+            // A command that failed gets them once more at the next start.
+            if outcome == OutcomeKind::Ok {
+                inner.discard(&lost);
+            }
+            complete(done, answer);
+        });
+    }
+
+    /// Reads one context from disk. What cannot be read is logged and the container goes on
+    /// without: recovery must not fail.
+    fn restore(&self, id: &ContainerId) {
+        let path = self.store.path(id);
+        let unusable = |why: &dyn std::fmt::Display| {
+            tracing::warn!(
+                "container {} is recovered without its context '{}': {why}",
+                id.text,
+                path.display()
+            );
+        };
+        self.store.claim(id);
+        let text = match self.store.read(id) {
+            Ok(Some(text)) => text,
+            Ok(None) => return unusable(&"there is no such file"),
+            Err(error) => return unusable(&error),
+        };
+        match self.context_of(id, &text) {
+            Ok(context) => drop(self.remember(&Arc::new(context))),
+            Err(error) => unusable(&error),
+        }
+    }
+
+    /// The contexts of this agent's containers that Mesos does not know.
+    fn lost(&self, states: &[&[u8]], known: &[ContainerId]) -> Vec<Lost> {
+        let mut own = WorkDirectories::of_this_process();
+        for directory in states.iter().filter_map(|state| bytes_field(state, STATE_DIRECTORY)) {
+            own.learn(directory);
+        }
+        let known: std::collections::HashSet<&str> = known.iter().map(|id| &*id.text).collect();
+        self.store.lost(self.created, |name| known.contains(name), |text| self.if_ours(&own, text))
+    }
+
+    /// The JSON of a context file, if it is one of the agent with these work directories.
+    fn if_ours(&self, own: &WorkDirectories, text: &[u8]) -> Option<Vec<u8>> {
+        let parsed = self.config_type.read_json(text).ok().filter(|read| read.losses.is_empty())?;
+        let directory = self.config_type.find_field(&parsed.bytes, "directory").ok()?;
+        let Some(FieldValue::Bytes(sandbox)) = directory.last() else { return None };
+        if !own.have(sandbox) {
+            return None;
+        }
+        let mut config = Vec::with_capacity(text.len());
+        self.config_type.write_json(&parsed.bytes, &mut config).ok()?;
+        Some(config)
+    }
+
+    fn discard(&self, lost: &[Lost]) {
+        if lost.is_empty() {
+            return;
+        }
+        let shown: Vec<&str> = lost.iter().take(5).map(|context| context.name.as_str()).collect();
+        let more = if lost.len() > shown.len() { ", …" } else { "" };
+        tracing::info!(
+            "removed {} contexts of containers that Mesos does not know from '{}': {}{more}",
+            lost.len(),
+            self.store.place().display(),
+            shown.join(", ")
+        );
+        self.store.discard(lost);
+    }
+}
+
+/// Adds the key `lost` to the input object of recover, which has others and is sorted: it comes
+/// first. Without lost contexts the input stays as it is.
+fn with_lost(input: Vec<u8>, lost: &[Lost]) -> Vec<u8> {
+    if lost.is_empty() {
+        return input;
+    }
+    let mut out = b"{\"lost\":[".to_vec();
+    for (index, context) in lost.iter().enumerate() {
+        out.extend_from_slice(if index > 0 { b",{" } else { b"{" });
+        out.extend_from_slice(b"\"container_config\":");
+        out.extend_from_slice(&context.config);
+        out.extend_from_slice(b",\"container_id\":");
+        write_container_id(&context.name, &mut out);
+        out.push(b'}');
+    }
+    out.push(b']');
+    if input != b"{}" {
+        out.push(b',');
+    }
+    out.extend_from_slice(input.get(1..).unwrap_or(b"}"));
+    out
+}
+
+/// `parent.child` as the JSON of a `mesos.ContainerID`.
+fn write_container_id(name: &str, out: &mut Vec<u8>) {
+    out.push(b'{');
+    let child = match name.rsplit_once('.') {
+        Some((parent, child)) => {
+            out.extend_from_slice(b"\"parent\":");
+            write_container_id(parent, out);
+            out.push(b',');
+            child
+        }
+        None => name,
+    };
+    out.extend_from_slice(b"\"value\":");
+    write_json_string(child.as_bytes(), out);
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_contexts_come_first_in_the_input() {
+        let lost = |name: &str| Lost { name: name.to_owned(), config: b"{\"a\":1}".to_vec() };
+        let text = |input: &str, lost: &[Lost]| {
+            String::from_utf8(with_lost(input.as_bytes().to_vec(), lost)).expect("UTF-8")
+        };
+        assert_eq!(text("{\"states\":[]}", &[]), "{\"states\":[]}");
+        assert_eq!(
+            text("{\"states\":[]}", &[lost("u.c"), lost("v")]),
+            "{\"lost\":[{\"container_config\":{\"a\":1},\"container_id\":{\"parent\":{\"value\":\"u\"},\
+             \"value\":\"c\"}},{\"container_config\":{\"a\":1},\"container_id\":{\"value\":\"v\"}}],\
+             \"states\":[]}"
+        );
+        assert!(text("{}", &[lost("v")]).ends_with("}]}"));
+    }
+}

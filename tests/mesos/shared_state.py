@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Two agents on one machine that keep their contexts in one directory, ended and started in turn.
+
+Each is a process with a real libmesos. Whichever starts first, and whether the other one runs or
+not: every cleanup command gets its container's context, and nobody's file goes but the contexts
+of an agent's own containers that its Mesos no longer knows.
+"""
+
+import argparse
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PATIENCE = 60  # seconds
+CLEANUP = """#!/bin/sh
+cp "$1" "{root}/cleaned.$MESOS_CONTAINER_ID"
+"""
+PREPARE = """#!/bin/sh
+: >"{root}/prepared.$MESOS_CONTAINER_ID"
+"""
+
+
+def container(agent, number):
+    """An ID as Mesos makes them."""
+    return f"{agent * 8}-3b7d-4d7e-9d0c-{number:012d}"
+
+
+def wait_for(what, condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise SystemExit(f"{what} did not come about within {PATIENCE} s")
+        time.sleep(0.02)
+
+
+class Machine:
+    """The directory that both agents use."""
+
+    def __init__(self, host, release, root):
+        self.host, self.release, self.root = host, release, root
+        self.state = root / "state"
+        self.started = 0
+        for name, text in [("prepare", PREPARE), ("cleanup", CLEANUP)]:
+            path = root / name
+            path.write_text(text.format(root=root))
+            path.chmod(0o755)
+        pairs = {"module_name": "shared", "state_dir": str(self.state),
+                 "temp_dir": "${SCRATCH}/tmp", "isolator_prepare_command": str(root / "prepare"),
+                 "isolator_cleanup_command": str(root / "cleanup")}
+        self.modules = root / "modules.json"
+        self.modules.write_text(json.dumps({"libraries": [{"file": "${LIBRARY}", "modules": [
+            {"name": "com_criteo_mesos_CommandIsolator",
+             "parameters": [{"key": k, "value": v} for k, v in pairs.items()]}]}]}))
+
+    def context(self, agent, number):
+        return self.state / "shared" / container(agent, number)
+
+    def sandbox(self, agent, number):
+        return (f"{self.root}/work-{agent}/slaves/S/frameworks/F/executors/E/runs/"
+                f"{container(agent, number)}")
+
+    def start(self, agent, live=(), prepare=(), cleanup=(), stay=False):
+        """An agent's process. It recovers, then prepares, cleans up, and ends or stays."""
+        states = [{"container_id": {"value": container(agent, number)}, "pid": 1,
+                   "directory": self.sandbox(agent, number)} for number in live]
+        steps = [{"do": "call", "event": "isolator_recover",
+                  "inputs": {"states": states, "orphans": []}, "expect": {"answer": "nothing"}}]
+        for event, numbers in [("prepare", prepare), ("cleanup", cleanup)]:
+            steps += [{"do": "call", "event": f"isolator_{event}", "container": container(agent, n),
+                       "inputs": {"container_config": {"command_info": {"value": "x"},
+                                                       "directory": self.sandbox(agent, n)}}
+                       if event == "prepare" else {},
+                       "expect": {"answer": "nothing"}} for n in numbers]
+        if stay:
+            steps.append({"do": "sleep", "ms": PATIENCE * 10_000})
+        self.started += 1
+        scenario = self.root / f"{self.started}.scenario.json"
+        scenario.write_text(json.dumps({
+            "about": f"agent {agent}", "steps": steps,
+            "environment": {"MESOS_WORK_DIR": f"{self.root}/work-{agent}"}}))
+        log = self.root / f"{self.started}.log"
+        process = subprocess.Popen(
+            [self.host, "run", "--mesos", self.release, "--modules", self.modules,
+             "--scenario", scenario, "--log", log],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if stay:
+            for number in prepare:
+                name = f"prepared.{container(agent, number)}"
+                wait_for(name, lambda name=name: (self.root / name).exists()
+                         or process.poll() is not None)
+            if process.poll() is not None:
+                raise SystemExit(f"agent {agent} ended:\n{process.stdout.read()}")
+        return process
+
+    def play(self, agent, **more):
+        output, _ = (process := self.start(agent, **more)).communicate(timeout=PATIENCE)
+        if process.returncode:
+            raise SystemExit(f"agent {agent} {more}: exit status {process.returncode}\n{output}")
+
+
+def complaints(machine):
+    """Plays the agents' lives; what is wrong afterwards."""
+    wrong = []
+
+    def there(agent, numbers, when):
+        wrong.extend(f"{when} the context of {agent}{number} is gone" for number in numbers
+                     if not machine.context(agent, number).exists())
+
+    first = machine.start("a", prepare=[1, 2, 3], stay=True)
+    second = machine.start("b", prepare=[1, 2, 3], stay=True)
+    try:
+        stranger = machine.state / "shared" / "notes.txt"
+        stranger.write_text("not ours")
+        # a dies without a word and comes back, while b runs.
+        first.send_signal(signal.SIGKILL)
+        first.wait(PATIENCE)
+        machine.play("a", live=[1, 2])
+        there("a", [1, 2, 3], "beside a living agent")
+        there("b", [1, 2, 3], "after the other agent's start")
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.wait(PATIENCE)
+    # Now each alone. Mesos no longer knows the third container.
+    machine.play("a", live=[1, 2], cleanup=[1])
+    if machine.context("a", 3).exists():
+        wrong.append("alone, a does not remove the context of a container that is gone")
+    there("b", [1, 2, 3], "while b was down")
+    machine.play("b", live=[1, 2], cleanup=[1])
+    if machine.context("b", 3).exists():
+        wrong.append("alone, b does not remove the context of a container that is gone")
+    there("a", [2], "while a was down")
+    machine.play("a", live=[2], cleanup=[2])
+    machine.play("b", live=[2], cleanup=[2])
+    for agent in "ab":
+        for number in [1, 2]:
+            cleaned = machine.root / f"cleaned.{container(agent, number)}"
+            text = cleaned.read_text() if cleaned.exists() else "nothing"
+            if machine.sandbox(agent, number) not in text:
+                wrong.append(f"the cleanup of {agent}{number} got {text}")
+    left = sorted(path.name for path in stranger.parent.iterdir())
+    return wrong + ([] if left == ["notes.txt"] else [f"left are {left}"])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("host", type=pathlib.Path)
+    parser.add_argument("release")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mesos-shared-state-") as root:
+        machine = Machine(arguments.host, arguments.release, pathlib.Path(root))
+        wrong = complaints(machine)
+    print(*wrong or [f"{machine.started} agents, 4 cleanups with their contexts"], sep="\n")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
