@@ -209,6 +209,7 @@ fn pool(spec: &Arc<CommandSpec>) -> WorkerPool {
         workers: 1,
         lane: None,
         queue_limit: None,
+        quarantine: None,
         metrics: ModuleMetrics::new("bench", ModuleKind::Isolator),
         log: Arc::new(Loud),
     };

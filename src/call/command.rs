@@ -1,6 +1,7 @@
 //! The configured command of one event.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Config, ConfigError, EventConfig, IoChoice};
 use crate::event::{Event, FailureAnswer, InputKind, Lane, Output, Row};
@@ -11,6 +12,10 @@ use crate::schema::{self, MessageType, Schema};
 use super::log::{self, Limiter};
 use super::observer::Observing;
 use super::{Answer, CallFailure, InputValue};
+
+/// How long a cleanup command waits for its turn. Others end by their deadlines, so that its turn
+/// comes; but the destroy of its container waits for it, and that must not be for ever.
+const CLEANUP_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// The command of one event of one instance, with all that is constant about its calls.
 #[derive(Debug)]
@@ -200,7 +205,11 @@ impl Command {
             DeadlineFrom::Submission
         };
         let request = Request::new(self.spec.clone(), input);
-        Request { container_id: container, deadline_from, ..request }
+        let last_start = match self.row.event {
+            Event::Cleanup => request.submitted.checked_add(CLEANUP_PATIENCE),
+            _ => None,
+        };
+        Request { container_id: container, deadline_from, last_start, ..request }
     }
 
     /// What Mesos is told: the failure column applied to a result.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::config::{Config, ConfigError, EnvironmentChoice, Warning};
 use crate::event::{Event, ModuleKind};
 use crate::metrics::{self, ModuleMetrics};
-use crate::process::{CancelToken, OnStart, Request, RunReport, Runner};
+use crate::process::{CancelToken, OnStart, Quarantine, Request, RunReport, Runner};
 
 use crate::schema;
 use crate::worker::{WorkerPool, WorkerSettings};
@@ -22,6 +22,9 @@ const CLEAN: [&str; 9] = ["HOME", "LANG", "LOGNAME", "MAIL", "PATH", "SHELL", "T
 /// `PATH` of a clean environment when the agent has none.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Unkillable commands with which an instance starts no more.
+const QUARANTINE: usize = 64;
+
 /// The configuration of an instance, its commands and its metrics.
 #[derive(Debug)]
 pub struct Commands {
@@ -32,6 +35,7 @@ pub struct Commands {
     /// The instance's metrics.
     pub metrics: Arc<ModuleMetrics>,
     lanes: Lanes,
+    quarantine: Arc<Quarantine>,
     events: [Option<Arc<Command>>; Event::ALL.len()],
     /// Of the events in worker mode.
     pools: [Option<WorkerPool>; Event::ALL.len()],
@@ -68,6 +72,10 @@ impl Commands {
         let environment: Arc<[OsString]> = environment(config.environment).into();
         let schema = schema::current();
         let lanes = Lanes::new(&config);
+        let counted = metrics.clone();
+        let quarantine = Quarantine::new(QUARANTINE, move |event, enters| {
+            counted.quarantined(event, enters);
+        });
         let mut events = [const { None }; Event::ALL.len()];
         let mut pools = [const { None }; Event::ALL.len()];
         for (event, command) in &config.events {
@@ -98,12 +106,13 @@ impl Commands {
                 workers,
                 lane: lanes.of(*event).cloned(),
                 queue_limit: queue_limit(event.row().lane),
+                quarantine: Some(quarantine.clone()),
                 metrics: metrics.clone(),
                 log: command.clone(),
             };
             pools[*event as usize] = Some(WorkerPool::start(runner.clone(), settings));
         }
-        Ok(Commands { config, runner, metrics, lanes, events, pools })
+        Ok(Commands { config, runner, metrics, lanes, quarantine, events, pools })
     }
 
     /// Gives a request to a worker of its event, or runs the command in its event's lane, and
@@ -158,7 +167,8 @@ impl Commands {
         let in_flight = InFlight::new(self.metrics.clone(), request.spec.event);
         let started = in_flight.0.clone();
         let on_start = Some(OnStart::new(move || started.start()));
-        (Request { on_start, ..request }, in_flight)
+        let quarantine = Some(self.quarantine.clone());
+        (Request { on_start, quarantine, ..request }, in_flight)
     }
 
     /// The workers of `event`, if it is in worker mode.

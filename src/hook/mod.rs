@@ -123,7 +123,9 @@ impl Hook {
 
 impl Call {
     fn end(self, report: RunReport) -> Answer {
-        let timed_out = matches!(report.outcome, OutcomeKind::Timeout | OutcomeKind::Unkillable);
+        // A refusal comes at once and says nothing about the command.
+        let timed_out = matches!(report.outcome, OutcomeKind::Timeout | OutcomeKind::Unkillable)
+            && report.reason != Some(FailureReason::QuarantineFull);
         let concluded = self.command.conclude(report, &self.about, |_| Ok(()));
         self.breaker.ended(timed_out, Instant::now());
         call_ended(&self.command, concluded.outcome(), self.submitted);

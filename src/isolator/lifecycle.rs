@@ -30,6 +30,15 @@ pub(super) struct Launch<'a> {
     pub(super) input: Result<Arc<[u8]>, CallFailure>,
 }
 
+/// How a launch-path call ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) outcome: OutcomeKind,
+    /// Whether its command was tried: not so when it waited for too long, or when too many others
+    /// hang in the kernel.
+    pub(super) had_its_turn: bool,
+}
+
 impl Inner {
     /// Keeps the container's config, in memory and on disk, before its command runs and even
     /// without one: the later events and the next agent need it.
@@ -142,8 +151,11 @@ impl Inner {
             let input = Ok(context.input.clone());
             let launch = Launch { command: &command, id: &id, input };
             let (keeper, id) = (inner.clone(), id.clone());
-            inner.submit_launch(launch, Box::new(|_| Ok(())), move |answer, _| {
-                keeper.forget_file(&id);
+            inner.submit_launch(launch, Box::new(|_| Ok(())), move |answer, ended| {
+                // What was never tried is handed to the recover command of the next start.
+                if ended.had_its_turn {
+                    keeper.forget_file(&id);
+                }
                 complete(done, answer);
             });
         });
@@ -205,7 +217,7 @@ impl Inner {
         self: &Arc<Self>,
         launch: Launch<'_>,
         check: Check,
-        then: impl FnOnce(Answer, OutcomeKind) + Send + 'static,
+        then: impl FnOnce(Answer, Ended) + Send + 'static,
     ) {
         let Launch { command, id, input } = launch;
         let submitted = Instant::now();
@@ -216,17 +228,18 @@ impl Inner {
                 let outcome = failure.outcome;
                 call_ended(command, outcome, submitted);
                 let failure = command.conclude_unstarted(failure, &about);
-                return then(command.answer(Err(failure)), outcome);
+                return then(command.answer(Err(failure)), Ended { outcome, had_its_turn: true });
             }
         };
         let container = (!id.text.is_empty()).then(|| id.text.clone());
         let request = command.request(Input::Text(input), container, &about);
         let command = command.clone();
         self.commands.submit(request, None, move |report| {
+            let had_its_turn = !report.never_had_its_turn();
             let concluded = command.conclude(report, &about, check);
             let outcome = concluded.outcome();
             call_ended(&command, outcome, submitted);
-            then(command.answer(concluded.result), outcome);
+            then(command.answer(concluded.result), Ended { outcome, had_its_turn });
         });
     }
 }

@@ -48,9 +48,9 @@ impl Inner {
         let input = command.render(values, None).map(|input| with_lost(input, &lost).into());
         let launch = Launch { command, id: &nobody, input };
         let inner = self.clone();
-        self.submit_launch(launch, Box::new(|_| Ok(())), move |answer, outcome| {
+        self.submit_launch(launch, Box::new(|_| Ok(())), move |answer, ended| {
             // A command that failed gets them once more at the next start.
-            if outcome == OutcomeKind::Ok {
+            if ended.outcome == OutcomeKind::Ok {
                 inner.discard(&lost);
             }
             complete(done, answer);

@@ -195,8 +195,11 @@ pub const FAILURES: Metric = counter(
      call when it failed without running one.",
 );
 /// Commands that run now.
-pub const RUNNING: Metric =
-    gauge("mesos_command_running", BY_EVENT, "Commands and worker requests that run now.");
+pub const RUNNING: Metric = gauge(
+    "mesos_command_running",
+    BY_EVENT,
+    "Commands and worker requests that run now, those that hang in the kernel with them.",
+);
 /// Commands that wait now.
 pub const QUEUED: Metric =
     gauge("mesos_command_queued", MODULE, "Commands that wait for their start now.");
@@ -237,6 +240,12 @@ pub const WORKER_UP: Metric = gauge(
     BY_EVENT,
     "Persistent workers that are ready or busy now; while it is 0, commands are spawned.",
 );
+/// Commands that hang in the kernel.
+pub const QUARANTINED: Metric = gauge(
+    "mesos_command_quarantined",
+    MODULE,
+    "Commands and workers that outlived SIGKILL and hang in the kernel now.",
+);
 /// Containers known.
 pub const CONTAINERS: Metric =
     gauge("mesos_command_containers", MODULE, "Containers that the isolator has a context of now.");
@@ -270,7 +279,7 @@ pub const BUILD_INFO: Metric = Metric {
 };
 
 /// All metrics, in the order of the documentation.
-pub static METRICS: [Metric; 21] = [
+pub static METRICS: [Metric; 22] = [
     CALLS,
     CALL_DURATION,
     RUNS,
@@ -287,6 +296,7 @@ pub static METRICS: [Metric; 21] = [
     STRAYS,
     WORKER_RESTARTS,
     WORKER_UP,
+    QUARANTINED,
     CONTAINERS,
     OUTPUT_BYTES,
     LOSSY_OUTPUTS,

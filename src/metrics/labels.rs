@@ -81,6 +81,9 @@ label_set! {
         StatusLost => "status_lost",
         /// The command outlived SIGKILL.
         Unkillable => "unkillable",
+        /// Too many commands hang in the kernel, or this one does for this container: it was not
+        /// started.
+        QuarantineFull => "quarantine_full",
         /// The module knows nothing of the container (it was enabled later, or lost its state).
         NoContext => "no_context",
         /// A panic in the module, caught at the boundary.

@@ -6,7 +6,7 @@
 //! Which series exist from the start, as zeros, so that `rate()` and alerts see their first
 //! increment:
 //! * of an isolator: queue, cache (all results), containers;
-//! * of any instance: kills (both signals);
+//! * of any instance: kills (both signals), quarantined;
 //! * of an event, from its first use as [`ModuleMetrics::event`], which instances make for every
 //!   configured command when they are created: everything with an `event` label, `calls_total`
 //!   and `runs_total` for all outcomes and `failures_total` for all reasons;
@@ -31,6 +31,7 @@ pub struct ModuleMetrics {
     registrar: Arc<Registrar>,
     name: String,
     kills: [Counter; KillSignal::ALL.len()],
+    quarantined: Gauge,
     isolator: OnceLock<IsolatorMetrics>,
     events: [OnceLock<EventMetrics>; Event::ALL.len()],
 }
@@ -53,6 +54,7 @@ impl ModuleMetrics {
     pub(super) fn register(registrar: &Arc<Registrar>, name: &str) -> ModuleMetrics {
         ModuleMetrics {
             kills: KillSignal::ALL.map(|s| registrar.counter(&c::KILLS, &[name, s.label()])),
+            quarantined: registrar.gauge(&c::QUARANTINED, &[name]),
             registrar: Arc::clone(registrar),
             name: name.to_owned(),
             isolator: OnceLock::new(),
@@ -102,6 +104,18 @@ impl ModuleMetrics {
     /// Containers gained (positive) or lost their context.
     pub fn containers_add(&self, difference: i64) {
         self.register_isolator().containers.increment(difference as f64);
+    }
+
+    /// A command of `event` outlived SIGKILL (`true`), or ended after that. Meanwhile it is one of
+    /// those that run, although its call is answered.
+    pub fn quarantined(&self, event: Event, enters: bool) {
+        if enters {
+            self.quarantined.increment(1.0);
+            self.event(event).running_inc();
+        } else {
+            self.quarantined.decrement(1.0);
+            self.event(event).running_dec();
+        }
     }
 
     /// A signal was sent to a command's process group.

@@ -15,13 +15,14 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use tokio::net::unix::pipe;
 
+use crate::event::Event;
 use crate::sys::{self, ExitStatus, Source};
 
 use super::child::{Child, Exit};
 use super::plan::worker_plan;
 use super::start::execute;
 use super::tree::Tree;
-use super::{CancelToken, CommandSpec, Input, Request, Runner, Stdio};
+use super::{CancelToken, CommandSpec, Input, Quarantine, Request, Runner, Stdio};
 
 /// How long a killed leader is waited for by its owner; afterwards a task of its own does.
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
@@ -29,6 +30,7 @@ const KILL_PATIENCE: Duration = Duration::from_secs(1);
 /// A started program and our ends of its pipes.
 pub(crate) struct Attached {
     child: Child,
+    event: Event,
     ended: bool,
     /// Its stdin; `None` when it was closed to let the program end.
     pub(crate) stdin: Option<pipe::Sender>,
@@ -129,7 +131,7 @@ impl Runner {
         let errands = &self.shared.explanations;
         let (child, spawn) = execute(&request, plan, deadline, cancel, errands).await?;
         let (stdin, stdout) = (Some(stdin), Ear::Open(stdout));
-        Ok(Attached { child, ended: false, stdin, stdout, stderr, spawn })
+        Ok(Attached { child, event: spec.event, ended: false, stdin, stdout, stderr, spawn })
     }
 }
 
@@ -158,7 +160,12 @@ impl Attached {
     /// Ends it with all processes that belong to it, and reaps it: at once, or when it has not
     /// ended by itself within `grace` after its input was closed. The flag tells whether it had to
     /// be killed.
-    pub(crate) async fn end(mut self, grace: Duration) -> (End, bool) {
+    /// One that outlives that is counted in `quarantine`.
+    pub(crate) async fn end(
+        mut self,
+        grace: Duration,
+        quarantine: Option<&Arc<Quarantine>>,
+    ) -> (End, bool) {
         if !grace.is_zero() {
             self.stdin = None;
             self.stdout.open(true);
@@ -176,9 +183,11 @@ impl Attached {
         }
         self.ended = true;
         let Some(exit) = exit else {
+            let member = quarantine.map(|it| it.enter(self.event, None, self.child.pid()));
             tokio::spawn(async move {
                 self.child.ended().await;
                 self.child.reap();
+                drop(member);
             });
             return (End::Unkillable, killed);
         };

@@ -26,6 +26,7 @@ mod explain;
 mod group;
 mod lane;
 mod plan;
+mod quarantine;
 mod queue;
 mod quick;
 mod report;
@@ -45,6 +46,7 @@ pub(crate) use done::Done;
 pub(crate) use errand::Errands;
 pub use lane::LaneQueue;
 pub(crate) use plan::{lookup, unix_seconds};
+pub use quarantine::Quarantine;
 pub(crate) use queue::{Given, Queue, Waits};
 pub(crate) use quick::quick_until;
 pub use request::{

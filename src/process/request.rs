@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use crate::event::{Event, OutcomeKind};
 use crate::metrics::FailureReason;
 
+use super::Quarantine;
+
 /// What is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandLine {
@@ -152,8 +154,14 @@ pub struct Request {
     pub submitted: Instant,
     /// What the timeout counts from.
     pub deadline_from: DeadlineFrom,
+    /// The instant after which it is not started any more if it still waits for its turn, for one
+    /// whose deadline counts from its start; `None`: it waits for as long as it takes.
+    pub last_start: Option<Instant>,
     /// Who is told when it starts.
     pub on_start: Option<OnStart>,
+    /// Where it is counted if it outlives SIGKILL, and what keeps it from being started when too
+    /// many have.
+    pub quarantine: Option<Arc<Quarantine>>,
 }
 
 impl Request {
@@ -165,7 +173,9 @@ impl Request {
             container_id: None,
             submitted: Instant::now(),
             deadline_from: DeadlineFrom::Submission,
+            last_start: None,
             on_start: None,
+            quarantine: None,
         }
     }
 
@@ -173,6 +183,14 @@ impl Request {
     pub(crate) fn started(&self) {
         if let Some(OnStart(started)) = &self.on_start {
             started();
+        }
+    }
+
+    /// Until when it may wait for its turn; `None`: for as long as it takes.
+    pub(crate) fn waits_until(&self) -> Option<Instant> {
+        match self.deadline_from {
+            DeadlineFrom::Submission => self.deadline(self.submitted),
+            DeadlineFrom::Start => self.last_start,
         }
     }
 
@@ -242,6 +260,13 @@ pub struct RunReport {
 }
 
 impl RunReport {
+    /// Whether the command was not started although nothing is wrong with it: it waited too long, or
+    /// too many others hang in the kernel.
+    pub fn never_had_its_turn(&self) -> bool {
+        let waited = matches!(self.outcome, OutcomeKind::Timeout | OutcomeKind::Unkillable);
+        waited && self.pid.is_none()
+    }
+
     /// The report of a run without a process.
     pub(crate) fn without_process(
         outcome: OutcomeKind,

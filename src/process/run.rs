@@ -10,6 +10,7 @@ use crate::sys::Plan;
 
 use super::done::Done;
 use super::lane::Permit;
+use super::quarantine::Quarantined;
 use super::queue::{Given, Waits};
 use super::quick::Quick;
 use super::report::{Cause, timeout_message};
@@ -23,6 +24,8 @@ pub(super) struct Run {
     pub(super) request: Request,
     pub(super) cancel: Option<CancelToken>,
     pub(super) permit: Option<Permit>,
+    /// Set when its leader outlived SIGKILL.
+    pub(super) quarantined: Option<Quarantined>,
     pub(super) done: Done,
 }
 
@@ -60,6 +63,10 @@ impl Run {
     /// Makes the files; `None` when that failed and was answered. On the calling thread, so that
     /// several of them share the work.
     pub(super) fn prepare(mut self) -> Option<Ready> {
+        if let Some(refusal) = self.request.refusal() {
+            self.refuse(refusal);
+            return None;
+        }
         let now = Instant::now();
         let deadline = self.request.deadline(now);
         if deadline.is_some_and(|deadline| deadline <= now) {
@@ -86,6 +93,21 @@ impl Run {
         }
     }
 
+    /// The leader, `pid`, outlived SIGKILL.
+    pub(super) fn enter_quarantine(&mut self, pid: i32) {
+        let Some(quarantine) = &self.request.quarantine else { return };
+        let (event, container) = (self.request.spec.event, self.request.container_id.clone());
+        self.quarantined = Some(quarantine.enter(event, container, pid));
+    }
+
+    /// Answers a run that is not started because others hang in the kernel.
+    pub(super) fn refuse(mut self, message: String) {
+        let timings = waited_since(self.request.submitted);
+        self.permit = None;
+        let report = RunReport::without_process(OutcomeKind::Unkillable, message, timings);
+        self.done.answer(RunReport { reason: Some(FailureReason::QuarantineFull), ..report });
+    }
+
     /// Answers a run that has no process.
     pub(super) fn answer_unstarted(mut self, kind: OutcomeKind, message: String, timings: Timings) {
         self.permit = None;
@@ -95,6 +117,10 @@ impl Run {
     /// Answers a run that was not started because of `cause`; `place` says where it was.
     pub(super) fn withdrawn(self, cause: Cause, place: &str) {
         let message = match cause {
+            Cause::Timeout if self.request.deadline_from == DeadlineFrom::Start => {
+                let waited = self.request.submitted.elapsed();
+                format!("the command had not started after {waited:.0?}: {place}")
+            }
             Cause::Timeout => format!("{}: {place}", timeout_message(&self.request.spec)),
             _ => format!("the call was withdrawn: {place}"),
         };
@@ -105,10 +131,7 @@ impl Run {
 
 impl Waits for Run {
     fn deadline(&self) -> Option<Instant> {
-        match self.request.deadline_from {
-            DeadlineFrom::Submission => self.request.deadline(self.request.submitted),
-            DeadlineFrom::Start => None,
-        }
+        self.request.waits_until()
     }
 
     fn cancel(&self) -> Option<&CancelToken> {

@@ -192,12 +192,18 @@ impl Runner {
         done: impl FnOnce(RunReport) + Send + 'static,
     ) -> Option<Ready> {
         let done = Done::new(done);
-        let run = Run { shared: self.shared.clone(), request, cancel, permit: None, done };
+        let shared = self.shared.clone();
+        let run = Run { shared, request, cancel, permit: None, quarantined: None, done };
         if run.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
             run.withdrawn(Cause::Cancelled, "it had not started");
             return None;
         }
         let Some(lane) = lane else { return run.prepare() };
+        // Looked at again when its turn comes; those ahead of it may take their time.
+        if let Some(refusal) = run.request.refusal() {
+            run.refuse(refusal);
+            return None;
+        }
         match lane.admit(run) {
             Admission::Now(run) => run.prepare(),
             Admission::Later => None,

@@ -217,6 +217,9 @@ impl Supervision {
                 let mut report = unkillable(cause, Some(self.child.pid()), self.kills);
                 report.timings = self.timings;
                 report.timings.total = run.request.submitted.elapsed();
+                // In this order: the next one in the lane must see it.
+                run.enter_quarantine(self.child.pid());
+                run.permit = None;
                 run.done.answer(report);
                 Phase::GivenUp
             }

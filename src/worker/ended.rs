@@ -48,25 +48,25 @@ pub(super) async fn end(
     match ending {
         Ending::Stopped => {
             pool.leave(seat, None);
-            Ended::of(talk, grace).await.count_kill(pool);
+            Ended::of(pool, talk, grace).await.count_kill(pool);
             None
         }
         Ending::Changed => {
             pool.leave(seat, None);
-            Ended::of(talk, grace).await.count_kill(pool);
+            Ended::of(pool, talk, grace).await.count_kill(pool);
             let text = Some("ends because the command's file has changed".to_owned());
             Some(Lost { reason: WorkerRestart::CommandChanged, lived, text })
         }
         Ending::Idle(loss, job) => {
             pool.leave(seat, job);
-            let ended = Ended::of(talk, Duration::ZERO).await;
+            let ended = Ended::of(pool, talk, Duration::ZERO).await;
             ended.count_kill(pool);
             let text = Some(format!("{}{}", describe(&loss), ended.details()));
             Some(Lost { reason: reason(&loss), lived, text })
         }
         Ending::Busy(loss, mut job, queued) => {
             pool.leave(seat, None);
-            let ended = Ended::of(talk, Duration::ZERO).await;
+            let ended = Ended::of(pool, talk, Duration::ZERO).await;
             let text = if job.done.is_answered() {
                 // Its caller had withdrawn it, so no report tells what became of the worker.
                 ended.count_kill(pool);
@@ -113,10 +113,10 @@ pub(super) struct Ended {
 impl Ended {
     /// Ends it: at once, or when it has not ended by itself within `grace` after the end of its
     /// input.
-    pub(super) async fn of(mut talk: Talk, grace: Duration) -> Ended {
+    pub(super) async fn of(pool: &Shared, mut talk: Talk, grace: Duration) -> Ended {
         talk.hear_last_stderr();
         let (pid, stderr) = (talk.attached.pid(), talk.take_stderr());
-        let (end, killed) = talk.attached.end(grace).await;
+        let (end, killed) = talk.attached.end(grace, pool.settings.quarantine.as_ref()).await;
         Ended { pid, end, killed, stderr }
     }
 

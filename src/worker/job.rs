@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::event::OutcomeKind;
-use crate::process::{
-    CancelToken, DeadlineFrom, Done, Given, Request, RunReport, Timings, Waits, waited_since,
-};
+use crate::process::{CancelToken, Done, Given, Request, RunReport, Timings, Waits, waited_since};
 
 use super::loss::Failure;
 use super::protocol::Reply;
@@ -65,10 +63,7 @@ impl Job {
 
 impl Waits for Job {
     fn deadline(&self) -> Option<Instant> {
-        match self.request.deadline_from {
-            DeadlineFrom::Submission => self.request.deadline(self.request.submitted),
-            DeadlineFrom::Start => None,
-        }
+        self.request.waits_until()
     }
 
     fn cancel(&self) -> Option<&CancelToken> {

@@ -79,6 +79,11 @@ async fn live(pool: &Arc<Shared>, seat: &Arc<Seat>) -> Option<Lost> {
     let mut changes = pool.generation.subscribe();
     let began = Instant::now();
     let timeout = spec.timeout.unwrap_or(START);
+    let quarantine = pool.settings.quarantine.as_ref();
+    if let Some(refusal) = quarantine.and_then(|it| it.refusal(spec.event, None)) {
+        let text = Some(format!("cannot be started: {refusal}"));
+        return Some(Lost { reason: WorkerRestart::SpawnError, lived: Duration::ZERO, text });
+    }
     let attached = match pool.runner.attach(spec, timeout, &pool.stop).await {
         Ok(attached) => attached,
         Err(_) if pool.stop.is_cancelled() => return None,
@@ -100,7 +105,7 @@ async fn live(pool: &Arc<Shared>, seat: &Arc<Seat>) -> Option<Lost> {
             Loss::Timeout => format!("did not say {{\"ready\":1}} within {timeout:?}"),
             loss => describe(loss),
         };
-        let ended = Ended::of(talk, Duration::ZERO).await;
+        let ended = Ended::of(pool, talk, Duration::ZERO).await;
         ended.count_kill(pool);
         let text = Some(format!("is not ready: it {said}{}", ended.details()));
         let stopped = loss == Loss::Stopped;

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use crate::event::{Lane, OutcomeKind};
 use crate::metrics::{KillSignal, ModuleMetrics, WorkerMetrics};
 use crate::process::{
-    CancelToken, CommandSpec, Done, Errands, LaneQueue, Queue, Request, RunReport, Runner,
-    answer_blocking, answer_later,
+    CancelToken, CommandSpec, Done, Errands, LaneQueue, Quarantine, Queue, Request, RunReport,
+    Runner, answer_blocking, answer_later,
 };
 
 use super::direct::Direct;
@@ -42,6 +42,8 @@ pub struct WorkerSettings {
     pub lane: Option<Arc<LaneQueue>>,
     /// Requests that may wait; more are answered `overload`. `None`: any number.
     pub queue_limit: Option<usize>,
+    /// Where workers are counted that outlive SIGKILL, and what keeps more from being started.
+    pub quarantine: Option<Arc<Quarantine>>,
     /// The instance's metrics.
     pub metrics: Arc<ModuleMetrics>,
     /// Where to log.

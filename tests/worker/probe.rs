@@ -73,6 +73,7 @@ fn host(command: &str) {
         spec: Arc::new(spec),
         workers: 1,
         lane: None,
+        quarantine: None,
         queue_limit: None,
         metrics: ModuleMetrics::new("host", ModuleKind::Isolator),
         log: Arc::new(Silent),

@@ -139,6 +139,7 @@ impl Rig {
             workers: choice.workers,
             lane: Some(LaneQueue::new(4, None)),
             queue_limit: choice.queue_limit,
+            quarantine: None,
             metrics: ModuleMetrics::new(&module, ModuleKind::Isolator),
             log: log.clone(),
         };
