@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Config, ConfigError, EventConfig, IoChoice};
-use crate::event::{Event, FailureAnswer, InputKind, Lane, Output, Row};
+use crate::event::{Event, FailureAnswer, InputKind, Output, Row};
 use crate::metrics::{EventMetrics, ModuleMetrics};
 use crate::process::{Background, CommandSpec, DeadlineFrom, Input, IoMode, Request};
 use crate::schema::{self, MessageType, Schema};
@@ -77,10 +77,12 @@ impl Command {
             timeout: command.timeout,
             kill_grace: config.kill_grace,
             max_output_bytes: config.max_output_bytes,
-            io: match (config.io, row.lane) {
-                (IoChoice::Memfd, _) => IoMode::Memfd,
-                (IoChoice::Auto, Lane::Sampling | Lane::Status | Lane::Watch) => IoMode::MemfdInput,
-                (IoChoice::Auto | IoChoice::File, _) => IoMode::Files,
+            io: match config.io {
+                IoChoice::Memfd => IoMode::Memfd,
+                IoChoice::File => IoMode::Files,
+                // As the original's: files that the command may treat as its own.
+                IoChoice::Auto if row.in_original => IoMode::SharedStdin,
+                IoChoice::Auto => IoMode::MemfdInput,
             },
             stdio: config.stdio,
             temp_dir: config.temp_dir.as_deref().map(Arc::from),

@@ -84,7 +84,7 @@ pub const KEYS: &[Key] = &[
     both(
         "io",
         "auto",
-        "`auto` (files; a sealed memfd as input of sampling events), `file`, `memfd`",
+        "what INPUT, OUTPUT and ERROR are: `auto` (files; a sealed memfd as INPUT of events that the original does not have), `file` (files), `memfd` (memfds)",
     ),
     both("environment", "agent", "`agent` passes the agent's environment, `clean` an allow-list"),
     both(

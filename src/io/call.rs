@@ -25,6 +25,8 @@ use super::sealed::{SealedInput, descriptor_path, plain};
 pub(crate) struct CallIo {
     directory: Option<CallDirectory>,
     input: CString,
+    /// What the command's stdin is opened from, if not from `input`.
+    stdin: Option<CString>,
     /// Kept so that the number in the input's path stays what it is.
     sealed: Option<Arc<SealedInput>>,
     answers: Answers,
@@ -66,9 +68,9 @@ impl CallIo {
         input: &Input,
         mode: IoMode,
     ) -> io::Result<CallIo> {
-        let mode = if sys::features().memfd_paths { mode } else { IoMode::Files };
+        let mode = if sys::memfd_paths() { mode } else { IoMode::Files };
         let sealed = match (mode, input) {
-            (IoMode::Files, _) => None,
+            (IoMode::Files, _) | (IoMode::SharedStdin, Input::Text(_)) => None,
             (_, Input::Sealed(sealed)) => sealed.path().map(|_| sealed.clone()),
             (_, Input::Text(text)) => Some(Arc::new(SealedInput::new(text)?)),
         };
@@ -82,40 +84,53 @@ impl CallIo {
             return Ok(CallIo {
                 directory: None,
                 input: path.clone(),
+                stdin: None,
                 sealed: Some(sealed.clone()),
                 answers: Answers::Memfds { output, error },
             });
         }
-        CallIo::in_directory(staging, input, sealed)
+        CallIo::in_directory(staging, input, sealed, mode == IoMode::MemfdInput)
     }
 
+    /// `by_memfd`: the input's path is the memfd's.
     fn in_directory(
         staging: &Arc<Staging>,
         input: &Input,
         sealed: Option<Arc<SealedInput>>,
+        by_memfd: bool,
     ) -> io::Result<CallIo> {
+        let memfd = sealed.as_ref().and_then(|sealed| sealed.path().cloned());
+        let (input_path, stdin) = if by_memfd { (memfd, None) } else { (None, memfd) };
         let copied;
-        let bytes = match (input, &sealed) {
-            (_, Some(_)) => None,
-            (Input::Text(text), None) => Some(&**text),
-            (Input::Sealed(sealed), None) => {
-                copied = sealed.to_bytes()?;
-                Some(&*copied)
-            }
+        let bytes = match (&input_path, input) {
+            (Some(_), _) => None,
+            (None, Input::Text(text)) => Some(&**text),
+            (None, Input::Sealed(sealed)) => match sealed.text() {
+                Some(text) => Some(text),
+                None => {
+                    copied = sealed.to_bytes()?;
+                    Some(&*copied)
+                }
+            },
         };
         let directory = CallDirectory::create(staging, bytes)?;
         let (output, error) = (directory.path("output")?, directory.path("error")?);
-        let input = match sealed.as_ref().and_then(|sealed| sealed.path()) {
-            Some(path) => path.clone(),
+        let input = match input_path {
+            Some(path) => path,
             None => directory.path("input")?,
         };
         let answers = Answers::Files { output, error };
-        Ok(CallIo { directory: Some(directory), input, sealed, answers })
+        Ok(CallIo { directory: Some(directory), input, stdin, sealed, answers })
     }
 
     /// Path of the input.
     pub(crate) fn input(&self) -> &CStr {
         &self.input
+    }
+
+    /// What stdin is opened from: its own open file description of the same bytes.
+    pub(crate) fn stdin(&self) -> &CStr {
+        self.stdin.as_deref().unwrap_or(&self.input)
     }
 
     /// Path of the output.

@@ -44,7 +44,7 @@ impl Capture {
             (OwnedFd::from(unlinked_file()?), false)
         };
         let fd = sys::above_stdio(fd)?;
-        let path = if sealable && sys::features().memfd_paths {
+        let path = if sealable && sys::memfd_paths() {
             Some(descriptor_path(&fd)?)
         } else {
             // The child gets this very open file description, so its flags count.

@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_number_stays_reserved_while_a_marked_process_lives() {
-        if !sys::features().memfd_paths {
+        if !sys::memfd_paths() {
             return test_support::skip("reserved numbers", "memfds cannot be opened by path");
         }
         let parking = Parking::default();

@@ -19,6 +19,8 @@ use crate::sys;
 #[derive(Debug)]
 pub struct SealedInput {
     content: Content,
+    /// The same bytes, where its owner has them in memory anyway.
+    text: Option<Arc<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -33,8 +35,8 @@ impl SealedInput {
     /// # Errors
     /// When there is no descriptor or no memory left.
     pub fn new(bytes: &[u8]) -> io::Result<SealedInput> {
-        if !sys::features().memfd_paths {
-            return Ok(SealedInput { content: Content::Text(bytes.into()) });
+        if !sys::memfd_paths() {
+            return Ok(SealedInput { content: Content::Text(bytes.into()), text: None });
         }
         let memfd = MemfdOptions::default()
             .allow_sealing(true)
@@ -51,7 +53,17 @@ impl SealedInput {
             .map_err(plain)?;
         let file = File::from(sys::above_stdio(OwnedFd::from(memfd.into_file()))?);
         let path = descriptor_path(&file)?;
-        Ok(SealedInput { content: Content::Memfd { file, path, bytes: bytes.len() } })
+        let content = Content::Memfd { file, path, bytes: bytes.len() };
+        Ok(SealedInput { content, text: None })
+    }
+
+    /// As [`new`](SealedInput::new), of a text that its owner keeps: runs that get a file need not
+    /// read the memfd.
+    ///
+    /// # Errors
+    /// As [`new`](SealedInput::new).
+    pub(crate) fn of(text: Arc<[u8]>) -> io::Result<SealedInput> {
+        Ok(SealedInput { text: Some(text.clone()), ..SealedInput::new(&text)? })
     }
 
     /// Its length in bytes.
@@ -77,6 +89,14 @@ impl SealedInput {
         match &self.content {
             Content::Memfd { path, .. } => Some(path),
             Content::Text(_) => None,
+        }
+    }
+
+    /// The bytes, if they are in memory.
+    pub(super) fn text(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            Content::Memfd { .. } => self.text.as_deref(),
         }
     }
 

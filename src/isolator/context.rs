@@ -10,7 +10,7 @@ use crate::call::Completion;
 use crate::container::{ContainerId, Wire};
 use crate::event::Event;
 use crate::io::SealedInput;
-use crate::process::{CancelToken, Input};
+use crate::process::{CancelToken, Input, IoMode};
 use crate::usage::{Flight, Slot};
 
 use super::gate::Gate;
@@ -90,12 +90,15 @@ impl Context {
         &self.input[self.config.clone()]
     }
 
-    /// The input for a run that gets it as a memfd: a kept one when there is a place for it, else
-    /// the text, of which the run makes its own.
-    pub(crate) fn sealed_input(&self, places: &Arc<Places>) -> Input {
+    /// The input for a run with this `io`: with a kept memfd when that is of use and there is a
+    /// place for it, else the text.
+    pub(crate) fn input_for(&self, io: IoMode, places: &Arc<Places>) -> Input {
+        if io == IoMode::Files {
+            return Input::Text(self.input.clone());
+        }
         let kept = self.sealed.get_or_init(|| {
             let place = places.take()?;
-            let sealed = Arc::new(SealedInput::new(&self.input).ok()?);
+            let sealed = Arc::new(SealedInput::of(self.input.clone()).ok()?);
             Some(Kept { sealed, _place: place })
         });
         match kept {
@@ -203,11 +206,15 @@ mod tests {
     #[test]
     fn only_so_many_inputs_are_kept_and_places_come_back() {
         let places = Places::new(1);
-        let sealed = |context: &Context| matches!(context.sealed_input(&places), Input::Sealed(_));
+        let sealed = |context: &Context| {
+            matches!(context.input_for(IoMode::SharedStdin, &places), Input::Sealed(_))
+        };
         let (first, second) = (context(), context());
         assert!(sealed(&first) && sealed(&first), "kept for its later runs");
         assert!(!sealed(&second));
         drop(first);
-        assert!(sealed(&context()));
+        let third = context();
+        assert!(matches!(third.input_for(IoMode::Files, &places), Input::Text(_)));
+        assert!(sealed(&third));
     }
 }

@@ -11,7 +11,6 @@ use crate::call::completion::complete;
 use crate::call::{Answer, Command, Completion};
 use crate::event::{Event, OutcomeKind};
 use crate::metrics::{CacheResult, FailureReason, ModuleMetrics};
-use crate::process::{Input, IoMode};
 use crate::usage::{Closed, Delivery, Lookup, Served, Slot};
 
 use super::Inner;
@@ -133,10 +132,7 @@ impl Inner {
             return deliver(&self.commands.metrics, event, cancelled);
         };
         let about = context.id.text.clone();
-        let input = match command.spec.io {
-            IoMode::MemfdInput | IoMode::Memfd => context.sealed_input(&self.kept_inputs),
-            IoMode::Files => Input::Text(context.input.clone()),
-        };
+        let input = context.input_for(command.spec.io, &self.kept_inputs);
         let request = command.request(input, Some(about.clone()), &about);
         let (command, metrics) = (command.clone(), self.commands.metrics.clone());
         self.commands.submit(request, Some(context.cancel.clone()), move |report| {

@@ -16,7 +16,6 @@ use crate::call::{Answer, Command, Completion, call_ended};
 use crate::container::ContainerId;
 use crate::event::{Event, OutcomeKind};
 use crate::metrics::FailureReason;
-use crate::process::Input;
 
 use super::Inner;
 use super::context::Context;
@@ -50,7 +49,7 @@ async fn watch_loop(
     let id = &context.id;
     let interval = inner.commands.config.watch_interval;
     while let Some(pass) = context.gate.enter() {
-        let input = Input::Text(context.input.clone());
+        let input = context.input_for(command.spec.io, &inner.kept_inputs);
         let request = command.request(input, Some(id.text.clone()), &id.text);
         let report = inner.commands.run(request, Some(context.cancel.clone())).await;
         drop(pass);

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::io::{CallIo, Capture, RunMark};
 use crate::sys::{Plan, Source, StringTable, process_stat};
@@ -32,7 +32,7 @@ pub(super) fn plan(
 ) -> Result<Plan, Refusal> {
     let paths = [io.input().to_bytes(), io.output().to_bytes(), io.error().to_bytes()];
     let (candidates, arguments) = command(request, paths)?;
-    let stdin = Source::Open(io.input().to_owned(), libc::O_RDONLY);
+    let stdin = Source::Open(io.stdin().to_owned(), libc::O_RDONLY);
     let [stdout, stderr] = match (request.spec.stdio, capture) {
         (Stdio::Inherit, _) => [Source::Inherited, Source::Inherited],
         (Stdio::Capture, Some(capture)) => [capture.source(), Source::Stdout],
@@ -148,7 +148,7 @@ fn quote(path: &[u8]) -> Vec<u8> {
 }
 
 fn run_environment(request: &Request, deadline: Option<Instant>) -> Result<StringTable, Refusal> {
-    let until = deadline.and_then(|deadline| unix_seconds(deadline, Instant::now()));
+    let until = deadline.and_then(|deadline| whole_seconds(deadline, Instant::now()));
     let values = [
         Some(request.spec.event.label()),
         Some(&*request.spec.module),
@@ -183,11 +183,22 @@ fn environment(
     Ok(table)
 }
 
-/// The deadline on the wall clock, as Unix seconds with milliseconds, if it is `now`.
-pub(crate) fn unix_seconds(deadline: Instant, now: Instant) -> Option<String> {
+/// The deadline on the wall clock, if it is `now`: the time since 1970.
+fn since_epoch(deadline: Instant, now: Instant) -> Option<Duration> {
     let remaining = deadline.saturating_duration_since(now);
-    let at = SystemTime::now().checked_add(remaining)?.duration_since(UNIX_EPOCH).ok()?;
+    SystemTime::now().checked_add(remaining)?.duration_since(UNIX_EPOCH).ok()
+}
+
+/// The deadline for a worker's line: Unix seconds with milliseconds.
+pub(crate) fn unix_seconds(deadline: Instant, now: Instant) -> Option<String> {
+    let at = since_epoch(deadline, now)?;
     Some(format!("{}.{:03}", at.as_secs(), at.subsec_millis()))
+}
+
+/// The deadline for the environment: whole seconds, because shells calculate with nothing else,
+/// rounded down, so that a script that goes on while `date +%s` is less never goes on for too long.
+fn whole_seconds(deadline: Instant, now: Instant) -> Option<String> {
+    Some(since_epoch(deadline, now)?.as_secs().to_string())
 }
 
 /// What the descendants of a run have in their environment.

@@ -36,6 +36,8 @@ impl CommandLine {
 pub enum IoMode {
     /// Real files in a private directory.
     Files,
+    /// Real files, and stdin is the shared memfd of the same bytes where there is one.
+    SharedStdin,
     /// The input is a sealed memfd, output and error are files.
     MemfdInput,
     /// All three are memfds.

@@ -98,6 +98,7 @@ impl Runner {
 
     fn start() -> io::Result<Runner> {
         sys::features();
+        sys::memfd_paths();
         // In a host without standard descriptors ours must not take their place.
         let _guards = occupy_standard_descriptors()?;
         let runtime = start_runtime()?;

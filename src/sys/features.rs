@@ -2,19 +2,27 @@
 
 #![expect(unsafe_code, reason = "close_range is probed by a raw system call")]
 
+use std::ffi::CString;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+use super::errand::Errand;
+use super::pidfd::{WaitTarget, wait};
 use super::procfs::is_own_namespace;
+use super::spawn::{Plan, Spawned, spawn};
 
 /// Findings, made once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Features {
     /// close_range with CLOSE_RANGE_UNSHARE (Linux 5.9).
     pub(crate) close_range: bool,
-    /// Sealed memfds that can be opened again as `/proc/<our pid>/fd/N`.
-    pub(crate) memfd_paths: bool,
+    /// Sealed memfds that we can open again as `/proc/<our pid>/fd/N`. What commands can do is
+    /// said by [`memfd_paths`](super::memfd_paths).
+    pub(super) own_memfd_paths: bool,
     /// memfds at all.
     pub(crate) memfd: bool,
 }
@@ -23,8 +31,8 @@ pub(crate) struct Features {
 pub(crate) fn features() -> &'static Features {
     static FEATURES: OnceLock<Features> = OnceLock::new();
     FEATURES.get_or_init(|| {
-        let (memfd, memfd_paths) = probe_memfd();
-        Features { close_range: probe_close_range(), memfd_paths, memfd }
+        let (memfd, own_memfd_paths) = probe_memfd();
+        Features { close_range: probe_close_range(), own_memfd_paths, memfd }
     })
 }
 
@@ -52,6 +60,49 @@ fn probe_memfd() -> (bool, bool) {
         tracing::warn!(path, "/proc cannot be used for memfds: commands get files instead");
     }
     (true, usable)
+}
+
+/// Whether commands can open our memfds as `/proc/<our pid>/fd/N`; found out once, by a child.
+///
+/// They cannot when we are not dumpable (the host's program may not be read by its user, or has
+/// file capabilities, or changed its user): then our /proc entries belong to root.
+pub(crate) fn memfd_paths() -> bool {
+    static PATHS: OnceLock<bool> = OnceLock::new();
+    *PATHS.get_or_init(|| {
+        if !features().own_memfd_paths {
+            return false;
+        }
+        let refusal = match probe_from_child() {
+            Ok(()) => return true,
+            Err(errno) => errno,
+        };
+        tracing::warn!(
+            "commands may not open this process's descriptors ({refusal}; is it not dumpable?): \
+             they get files instead of memfds"
+        );
+        false
+    })
+}
+
+fn probe_from_child() -> Result<(), Errno> {
+    let options = memfd::MemfdOptions::default().allow_sealing(true);
+    let memfd = options.create("mesos-command").map_err(|_| Errno::ENOSYS)?;
+    let fd = memfd.as_file().as_raw_fd();
+    let path =
+        CString::new(format!("/proc/{}/fd/{fd}", std::process::id())).map_err(|_| Errno::EINVAL)?;
+    let mut errand = Errand::default();
+    // Not opened by the standard descriptors' numbers, which a host may have closed.
+    let opened = errand.open(&path, OFlag::O_RDWR, 0);
+    let plan = Plan { errand, ..Plan::default() };
+    let (Spawned { pid, pidfd }, start) = spawn(plan).map_err(|refused| refused.errno)?;
+    // It looks at /proc alone, so this takes no time.
+    let waited = wait(WaitTarget::of(pid, pidfd.as_ref()), libc::WEXITED);
+    while !start.is_over() {
+        // Its status was taken by the host.
+        std::thread::yield_now();
+    }
+    let Some(plan) = start.into_plan() else { return Err(waited.err().unwrap_or(Errno::ECHILD)) };
+    plan.errand.result(opened).map(drop)
 }
 
 /// Whether the path leads to the open file: in a /proc of another pid namespace it would lead to

@@ -21,7 +21,7 @@ mod raw;
 mod spawn;
 
 pub(crate) use errand::Errand;
-pub(crate) use features::features;
+pub(crate) use features::{features, memfd_paths};
 pub(crate) use files::{above_stdio, has_no_writer};
 pub(crate) use mask::{block_all_signals, with_signals_blocked, write_without_sigpipe};
 pub(crate) use pidfd::{

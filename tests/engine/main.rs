@@ -8,6 +8,7 @@
 mod batch;
 mod cache;
 mod cleanup;
+mod files;
 mod gauges;
 mod lanes;
 mod logs;

@@ -147,6 +147,8 @@ def scenario():
         {"do": "await", "name": "failing", "timeout_ms": 10, "expect": {"answer": "pending"}},
         {"do": "await", "name": "unknown", "timeout_ms": 10, "expect": {"answer": "pending"}},
         observed("event: isolator_watch of contract for exits-7"),
+        *[observed(f"files of isolator_{event}: its own")
+          for event in ["prepare", "isolate", "usage", "watch", "cleanup"]],
         call("isolator_cleanup", "unknown", {"answer": "nothing"}),
     ]
     steps += hook_steps()

@@ -11,6 +11,10 @@
     echo "user: $(id -u)"
     echo "variable: $CONTRACT_VARIABLE"
     echo "event: $MESOS_COMMAND_EVENT of $MESOS_COMMAND_MODULE for $MESOS_CONTAINER_ID"
+    # Its files are its own: it may resolve, copy, replace, edit and write beside them.
+    realpath -e "$1" >/dev/null && cp -a "$1" "$2.copy" && mv "$2.copy" "$1" &&
+        sed -i 's/^/ /' "$1" && [ "$(cat "$1")" != "$(cat "$2")" ] &&
+        echo "files of $MESOS_COMMAND_EVENT: its own"
 } >>"$OBSERVED"
 answers=${CONTRACT_ANSWER:-$MESOS_CONTAINER_ID}
 case $answers in

@@ -34,6 +34,7 @@ fn in_subprocess() {
         Result::Ok("hung") => hung_exec(),
         Result::Ok("descriptors") => no_descriptors_left(),
         Result::Ok("umask") => umask(),
+        Result::Ok("undumpable") => undumpable(),
         other => panic!("started without a mode: {other:?}"),
     }
 }
@@ -106,7 +107,7 @@ fn refused(list: &str) {
 /// The outcomes and promises that must be the same everywhere.
 fn the_usual() {
     let oracle = serial();
-    for io in [IoMode::Files, IoMode::MemfdInput, IoMode::Memfd] {
+    for io in [IoMode::Files, IoMode::SharedStdin, IoMode::MemfdInput, IoMode::Memfd] {
         let expect = |steps: &str, outcome: OutcomeKind| {
             let case = probe(steps).timeout(3000).with(|spec| spec.io = io);
             let case = case.env("PROBE_BG", "ignore:SIGTERM;sleep:60000");
@@ -337,6 +338,40 @@ fn umask() {
         "#!/bin/sh\nstat -c %a \"${1%/*}\" \"$1\" \"$2\" \"$3\" | tr '\\n' ' ' >\"$2\"\n",
     );
     assert_eq!(String::from_utf8(command(path).run().output).unwrap(), "700 600 600 600 ");
+}
+
+#[test]
+fn an_agent_that_is_not_dumpable_gives_files_instead_of_memfds() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("an agent that is not dumpable", "only root may become another user");
+    }
+    in_own_process("undumpable", "");
+}
+
+fn undumpable() {
+    let nobody = nix::unistd::Uid::from_raw(65534);
+    let group = nix::unistd::Gid::from_raw(65534);
+    nix::unistd::setgroups(&[]).unwrap();
+    nix::unistd::setresgid(group, group, group).unwrap();
+    nix::unistd::setresuid(nobody, nobody, nobody).unwrap();
+    nix::sys::prctl::set_dumpable(false).unwrap();
+    let own = format!("/proc/{}/fd", std::process::id());
+    let seen = std::process::Command::new("ls").arg(&own).output().unwrap();
+    if seen.status.success() {
+        return skip("an agent that is not dumpable", "a child may look at its descriptors");
+    }
+    for io in [IoMode::Files, IoMode::SharedStdin, IoMode::MemfdInput, IoMode::Memfd] {
+        let mut case = probe("copy-stdin").with(|spec| spec.io = io);
+        case.input = b"text".to_vec();
+        let report = case.run();
+        assert_eq!((report.outcome, &*report.output), (Ok, b"text".as_slice()), "{report:?}");
+        let mut case = probe("copy-input;stderr:why;exit:3").with(|spec| spec.io = io);
+        case.input = b"text".to_vec();
+        let report = case.run();
+        assert_eq!((report.outcome, &*report.stdio_tail), (Exit, b"why".as_slice()), "{report:?}");
+    }
+    let sealed = mesos_command::io::SealedInput::new(b"shared").unwrap();
+    assert!(!sealed.holds_descriptor());
 }
 
 // A program that hangs in execve.
