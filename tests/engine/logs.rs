@@ -1,55 +1,14 @@
 //! What operators find in the agent's log.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
-
 use mesos_command::call::Answer;
 use mesos_command::event::Event;
+use test_support::{collect_log, logged};
 
-use crate::support::Bench;
-
-/// Collects what all threads log; tests find their own lines by the name of their module or
-/// command.
-#[derive(Clone, Debug, Default)]
-struct Collector(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Collector {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The log of this process from the first call on.
-fn collector() -> &'static Collector {
-    static COLLECTOR: OnceLock<Collector> = OnceLock::new();
-    COLLECTOR.get_or_init(|| {
-        let collector = Collector::default();
-        let writer = collector.clone();
-        let log = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::set_global_default(log).unwrap();
-        collector
-    })
-}
-
-/// The lines that contain `part`.
-fn lines(part: &str) -> Vec<String> {
-    let text = String::from_utf8(collector().0.lock().unwrap().clone()).unwrap();
-    text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
-}
+use crate::support::{Bench, until};
 
 /// The lines about the commands of a bench, whose directory no other test has.
 fn lines_of(bench: &Bench) -> Vec<String> {
-    lines(&bench.directory.path().display().to_string())
+    logged(&bench.directory.path().display().to_string())
 }
 
 /// How many lines a line says were left out before it.
@@ -60,7 +19,7 @@ fn left_out(line: &str) -> u32 {
 
 #[test]
 fn a_failure_is_one_line_with_everything_that_is_known() {
-    collector();
+    collect_log();
     let script = "echo 'the reason' >\"$3\"; echo 'more of it' >>\"$3\"\n\
                   echo 'on stdout'; echo 'on stderr' >&2; exit 3";
     let bench = Bench::new("log-failure", &[("isolator_isolate", script)], &[]);
@@ -82,13 +41,13 @@ fn a_failure_is_one_line_with_everything_that_is_known() {
 
 #[test]
 fn a_failure_by_signal_or_deadline_names_it() {
-    collector();
+    collect_log();
     let ends = [
-        ("log-signal", "kill -SEGV $$", "exited via signal 11", "outcome signal, after "),
-        ("log-deadline", "sleep 60", "took too long to execute", "outcome timeout, after "),
+        ("log-signal", "60", "kill -SEGV $$", "exited via signal 11", "outcome signal, after "),
+        ("log-deadline", "500ms", "sleep 60", "took too long", "outcome timeout, after "),
     ];
-    for (module, script, words, outcome) in ends {
-        let timeout = [("isolator_isolate_timeout", "500ms")];
+    for (module, timeout, script, words, outcome) in ends {
+        let timeout = [("isolator_isolate_timeout", timeout)];
         let bench = Bench::new(module, &[("isolator_isolate", script)], &timeout);
         bench.call(Event::Prepare, "c1");
         bench.call(Event::Isolate, "c1");
@@ -100,24 +59,24 @@ fn a_failure_by_signal_or_deadline_names_it() {
 
 #[test]
 fn a_command_that_always_fails_does_not_fill_the_log_and_no_line_goes_missing() {
-    collector();
+    collect_log();
     let bench = Bench::new("log-limit", &[("isolator_isolate", "exit 1")], &[]);
     bench.call(Event::Prepare, "c1");
-    let (mut calls, mut written) = (0, Vec::<String>::new());
+    let mut calls = 0;
+    let mut fail = || {
+        bench.call(Event::Isolate, "c1");
+        calls += 1;
+        lines_of(&bench)
+    };
     // A few lines pass, then none for a while; on a slow machine some pass in between.
-    while calls < 30 {
-        bench.call(Event::Isolate, "c1");
-        calls += 1;
-    }
-    let at_once = lines_of(&bench).len();
+    let counts: Vec<_> = (0..30).map(|_| fail().len()).collect();
+    let at_once = counts[29];
     assert!((10..30).contains(&at_once), "{at_once} of 30");
-    std::thread::sleep(Duration::from_millis(6500));
-    while written.last().is_none_or(|line| left_out(line) == 0) {
-        bench.call(Event::Isolate, "c1");
-        calls += 1;
-        written = lines_of(&bench);
-        assert!(calls < 40, "no line tells how many were left out: {written:?}");
-    }
+    let mut written = Vec::new();
+    until("a line that tells how many were left out", || {
+        written = fail();
+        written.last().is_some_and(|line| left_out(line) > 0)
+    });
     let told = u32::try_from(written.len()).unwrap()
         + written.iter().map(|line| left_out(line)).sum::<u32>();
     assert_eq!(told, calls, "{written:?}");
@@ -125,7 +84,7 @@ fn a_command_that_always_fails_does_not_fill_the_log_and_no_line_goes_missing() 
 
 #[test]
 fn what_a_successful_command_prints_is_logged() {
-    collector();
+    collect_log();
     let bench = Bench::new("log-success", &[("isolator_isolate", "echo by the way >&2")], &[]);
     bench.call(Event::Prepare, "c1");
     assert_eq!(bench.call(Event::Isolate, "c1"), Answer::Nothing);
@@ -141,7 +100,7 @@ fn what_a_successful_command_prints_is_logged() {
 
 #[test]
 fn debug_logs_every_input_and_output() {
-    collector();
+    collect_log();
     let script = "printf '{\"mem_rss_bytes\":77}' >\"$2\"";
     let scripts = [("isolator_prepare", "printf '{}' >\"$2\""), ("isolator_usage", script)];
     let bench = Bench::new("log-debug", &scripts, &[("debug", "true")]);

@@ -2,8 +2,9 @@
 
 use mesos_command::call::Answer;
 use mesos_command::event::Event;
+use test_support::dropped_unanswered;
 
-use crate::support::{Bench, PATIENCE, until};
+use crate::support::{Bench, until};
 
 fn calls(bench: &Bench, event: &str, outcome: &str) -> u64 {
     let series = format!("event=\"{event}\",outcome=\"{outcome}\"");
@@ -20,7 +21,7 @@ fn a_watch_is_one_call_however_often_its_command_runs() {
     assert_eq!(bench.metric("mesos_command_calls_total", "isolator_watch"), 0, "it has not ended");
     bench.call(Event::Cleanup, "c");
     until("its end", || calls(&bench, "isolator_watch", "cancelled") == 1);
-    assert!(watching.recv_timeout(PATIENCE).is_err(), "dropped without an answer");
+    dropped_unanswered(&watching);
     assert_eq!(bench.metric("mesos_command_calls_total", "isolator_watch"), 1);
     assert!(bench.metric("mesos_command_runs_total", "isolator_watch") >= 3);
 }

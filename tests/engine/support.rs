@@ -3,7 +3,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
 use mesos_command::call::{Answer, InputValue};
 use mesos_command::event::Event;
@@ -11,8 +10,7 @@ use mesos_command::isolator::Isolator;
 use mesos_command::{metrics, schema};
 use tempfile::TempDir;
 
-/// Longer than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) use test_support::{PATIENCE, until};
 
 pub(crate) struct Bench {
     pub(crate) directory: TempDir,
@@ -120,13 +118,4 @@ pub(crate) fn usage_text(answer: &Answer) -> String {
     let kind = schema::current().message("mesos.ResourceStatistics").unwrap();
     kind.write_json(bytes, &mut json).unwrap();
     String::from_utf8(json).unwrap()
-}
-
-/// Waits until `condition` holds.
-pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < end, "{what} did not come about");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

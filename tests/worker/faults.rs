@@ -35,7 +35,7 @@ fn a_fault_fails_one_call_and_the_worker_is_replaced() {
 
 fn each_fault(event: Event) {
     for (fault, outcome, text, reason) in TABLE {
-        let timeout = if *fault == "partial" { 1 } else { 20 };
+        let timeout = if *fault == "partial" { 3 } else { 60 };
         let timeout = Some(Duration::from_secs(timeout));
         let choice = Choice { timeout, event, ..Choice::default() };
         let rig = Rig::ready(&format!("{fault}=2"), choice);
@@ -48,7 +48,7 @@ fn each_fault(event: Event) {
         assert!(report.message.contains(text), "{fault}: {report:?}");
         assert_eq!(report.pid, Some(pid), "{fault}");
         assert!(report.by_worker && report.output.is_empty(), "{fault}: {report:?}");
-        assert!(began.elapsed() < Duration::from_secs(15), "{fault}: a hang");
+        assert!(began.elapsed() < Duration::from_secs(30), "{fault}: a hang");
         // A plain run, or the replacement's first.
         let next = rig.good();
         assert_ne!(next["pid"], first["pid"], "{fault}: it is used again");
@@ -135,10 +135,10 @@ fn cat_is_no_worker() {
 
 #[test]
 fn a_worker_that_never_says_that_it_is_ready_does_not_hold_calls() {
-    let choice = Choice { timeout: Some(Duration::from_millis(1500)), ..Choice::default() };
+    let choice = Choice { timeout: Some(Duration::from_secs(3)), ..Choice::default() };
     let rig = Rig::start("mute", choice);
     assert_eq!(rig.good()["from"], "spawn");
-    rig.log.wait("did not say {\"ready\":1} within 1.5s");
+    rig.log.wait("did not say {\"ready\":1} within 3s");
     assert_eq!(rig.good()["from"], "spawn");
     rig.finish();
 }
@@ -159,7 +159,7 @@ fn a_command_that_cannot_be_started_fails_like_a_plain_run() {
 #[test]
 fn the_deadline_works_while_a_request_is_being_written() {
     let choice = Choice {
-        timeout: Some(Duration::from_secs(1)),
+        timeout: Some(Duration::from_secs(3)),
         max_output_bytes: 4 << 20,
         ..Choice::default()
     };
@@ -170,7 +170,7 @@ fn the_deadline_works_while_a_request_is_being_written() {
     let report = rig.pool().run_blocking(rig.request(&input));
     assert_eq!(report.outcome, OutcomeKind::Timeout, "{report:?}");
     let took = began.elapsed();
-    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(10), "{took:?}");
+    assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(30), "{took:?}");
     rig.good();
     rig.finish();
 }

@@ -1,11 +1,28 @@
 //! Nothing is left: descriptors, processes, zombies.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::support::{Choice, Rig, TOGETHER, wait_for};
 
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
+/// What our descriptors lead to, by number. Those without close-on-exec are the harness's.
+fn descriptors() -> BTreeMap<i32, String> {
+    let entries = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let own = entries.filter_map(|entry| {
+        let number: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+        let flags = i32::from_str_radix(flags.trim(), 8).ok()?;
+        let target = std::fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned();
+        (flags & nix::libc::O_CLOEXEC != 0).then_some((number, target))
+    });
+    own.collect()
+}
+
+/// Whether no worker and no run has a descriptor.
+fn at_rest() -> bool {
+    let of_a_run = ["pipe:", "pidfd", "memfd:"];
+    !descriptors().values().any(|target| of_a_run.iter().any(|part| target.contains(part)))
 }
 
 fn zombies() -> usize {
@@ -38,12 +55,13 @@ fn no_fault_leaves_anything_behind() {
     };
     // What is made once, and stays, is made by now.
     run("none");
-    wait_for("rest", || (zombies() == 0).then_some(()));
-    std::thread::sleep(Duration::from_millis(300));
-    let before = descriptors();
+    wait_for("rest", || (zombies() == 0 && at_rest()).then_some(()));
+    let before = descriptors().len();
     for fault in ["none", "exit=1", "orphan=2", "huge=1", "partial=2", "twice=1", "deathless"] {
         run(fault);
     }
     wait_for("no zombies", || (zombies() == 0).then_some(()));
-    wait_for("as many descriptors as before", || (descriptors() <= before).then_some(()));
+    wait_for("rest", || at_rest().then_some(()));
+    let after = descriptors();
+    assert!(after.len() <= before, "{before} descriptors before, then {after:?}");
 }

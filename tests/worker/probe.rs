@@ -1,7 +1,7 @@
 //! A worker that misbehaves as its file name says.
 //!
-//! `anything@FAULT=N`: at its N-th request it does FAULT; without one it behaves. As a plain
-//! command it says so in its output. `host COMMAND` instead makes it a process with a pool.
+//! `anything@FAULT=N`: at its N-th request it makes a file `held.PID.N` beside itself and does FAULT;
+//! without one it behaves. As a plain command it says so in its output. `host COMMAND` instead makes it a process with a pool.
 
 use std::io::{BufRead, Write};
 use std::process::exit;
@@ -42,6 +42,15 @@ fn main() {
         let request: serde_json::Value = serde_json::from_str(&line).expect("a request");
         requests += 1;
         let fault = if requests == at { fault.as_str() } else { "" };
+        if !fault.is_empty() {
+            let mark = beside(&arguments[0], &format!("held.{}.{requests}", std::process::id()));
+            std::fs::write(mark, "").expect("the command's directory");
+        }
+        if fault == "hold" {
+            while !beside(&arguments[0], "go").exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
         answer(fault, &request, requests);
     }
     if fault == "deathless" {
@@ -86,6 +95,11 @@ fn host(command: &str) {
     let report = pool.run_blocking(Request::new(spec, Input::Text(b"{}".as_slice().into())));
     say(&format!("{}\n", report.pid.expect("a worker")));
     stall();
+}
+
+/// A file in the directory of the command.
+fn beside(command: &str, name: &str) -> std::path::PathBuf {
+    std::path::Path::new(command).with_file_name(name)
 }
 
 /// The fault and the request at which it happens.
@@ -171,10 +185,6 @@ fn answer(fault: &str, request: &serde_json::Value, requests: u64) {
         "stderr" => {
             eprintln!("what went wrong");
             say("{}\n");
-        }
-        "slow" => {
-            std::thread::sleep(Duration::from_millis(400));
-            say(&good);
         }
         _ => say(&good),
     }

@@ -36,7 +36,7 @@ fn waiting_requests_are_served_in_order_by_all_workers() {
     rig.finish();
 }
 
-/// Submits a request whose answer takes 400 ms, and waits until the worker has it.
+/// Submits a request.
 fn occupy(rig: &Rig) -> mpsc::Receiver<mesos_command::process::RunReport> {
     let (sender, receiver) = mpsc::channel();
     rig.pool().submit(rig.request("{}"), None, move |report| drop(sender.send(report)));
@@ -45,7 +45,7 @@ fn occupy(rig: &Rig) -> mpsc::Receiver<mesos_command::process::RunReport> {
 
 #[test]
 fn the_time_in_the_queue_counts() {
-    let rig = Rig::ready("slow=1", Choice::default());
+    let rig = Rig::ready("hold=1", Choice::default());
     let busy = occupy(&rig);
     let mut spec = (*rig.spec).clone();
     spec.timeout = Some(Duration::from_millis(100));
@@ -54,6 +54,7 @@ fn the_time_in_the_queue_counts() {
     assert_eq!(report.outcome, OutcomeKind::Timeout, "{report:?}");
     assert_eq!(report.pid, None, "no worker has seen it");
     assert!(report.message.contains("no worker was free"), "{report:?}");
+    rig.release();
     assert_eq!(busy.recv_timeout(PATIENCE).unwrap().outcome, OutcomeKind::Ok, "others go on");
     rig.good();
     rig.finish();
@@ -61,7 +62,7 @@ fn the_time_in_the_queue_counts() {
 
 #[test]
 fn a_withdrawn_request_leaves_the_queue() {
-    let rig = Rig::ready("slow=1", Choice::default());
+    let rig = Rig::ready("hold=1", Choice::default());
     let busy = occupy(&rig);
     let token = CancelToken::new();
     let (sender, receiver) = mpsc::channel();
@@ -73,6 +74,7 @@ fn a_withdrawn_request_leaves_the_queue() {
     let report = receiver.recv_timeout(PATIENCE).unwrap();
     assert_eq!((report.outcome, report.pid), (OutcomeKind::Cancelled, None), "{report:?}");
     assert_eq!(rig.pool().queued(), 0);
+    rig.release();
     assert_eq!(busy.recv_timeout(PATIENCE).unwrap().outcome, OutcomeKind::Ok);
     assert_eq!(rig.good()["request"], 2, "the worker never saw it");
     let late = rig.pool();
@@ -84,19 +86,19 @@ fn a_withdrawn_request_leaves_the_queue() {
 
 #[test]
 fn the_late_answer_to_a_withdrawn_request_is_discarded() {
-    let rig = Rig::ready("slow=2", Choice::default());
+    let rig = Rig::ready("hold=2", Choice::default());
     let first = rig.good();
     let token = CancelToken::new();
     let (sender, receiver) = mpsc::channel();
     rig.pool().submit(rig.request("{}"), Some(token.clone()), move |report| {
         sender.send(report).unwrap();
     });
-    std::thread::sleep(Duration::from_millis(50));
-    let began = Instant::now();
+    wait_for("the request", || (rig.held() == 1).then_some(()));
     token.cancel();
+    // It does not wait for the answer, which is still held back.
     let report = receiver.recv_timeout(PATIENCE).unwrap();
     assert_eq!(report.outcome, OutcomeKind::Cancelled, "{report:?}");
-    assert!(began.elapsed() < Duration::from_millis(300), "it does not wait for the answer");
+    rig.release();
     let third = rig.good();
     assert_eq!((&third["pid"], &third["request"]), (&first["pid"], &3.into()));
     rig.finish();
@@ -104,14 +106,14 @@ fn the_late_answer_to_a_withdrawn_request_is_discarded() {
 
 #[test]
 fn a_withdrawn_request_that_is_never_answered_ends_the_worker() {
-    let choice = Choice { timeout: Some(Duration::from_secs(1)), ..Choice::default() };
+    let choice = Choice { timeout: Some(Duration::from_secs(3)), ..Choice::default() };
     let rig = Rig::ready("partial=1", choice);
     let token = CancelToken::new();
     let (sender, receiver) = mpsc::channel();
     rig.pool().submit(rig.request("{}"), Some(token.clone()), move |report| {
         sender.send(report).unwrap();
     });
-    std::thread::sleep(Duration::from_millis(50));
+    wait_for("the request", || (rig.held() == 1).then_some(()));
     token.cancel();
     assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().outcome, OutcomeKind::Cancelled);
     rig.log.wait("did not answer in time");
@@ -122,11 +124,12 @@ fn a_withdrawn_request_that_is_never_answered_ends_the_worker() {
 #[test]
 fn a_full_queue_says_so() {
     let choice = Choice { queue_limit: Some(2), ..Choice::default() };
-    let rig = Rig::ready("slow=1", choice);
+    let rig = Rig::ready("hold=1", choice);
     let busy = occupy(&rig);
     let waiting = [occupy(&rig), occupy(&rig)];
     let report = rig.call();
     assert_eq!(report.outcome, OutcomeKind::Overload, "{report:?}");
+    rig.release();
     for receiver in [busy].into_iter().chain(waiting) {
         assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().outcome, OutcomeKind::Ok);
     }
@@ -150,7 +153,7 @@ fn a_dropped_pool_answers_everybody_and_ends_busy_workers_in_time() {
     let choice = Choice { workers: 2, ..Choice::default() };
     let mut rig = Rig::ready("partial=1", choice);
     let all: Vec<_> = (0..5).map(|_| occupy(&rig)).collect();
-    std::thread::sleep(Duration::from_millis(50));
+    wait_for("busy workers", || (rig.held() == 2).then_some(()));
     let began = Instant::now();
     rig.pool = None;
     for receiver in all {
@@ -159,7 +162,7 @@ fn a_dropped_pool_answers_everybody_and_ends_busy_workers_in_time() {
     }
     wait_for("the end", || processes(rig.directory.path()).is_empty().then_some(()));
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(5), "grace is 200 ms: {took:?}");
+    assert!(took < Duration::from_secs(15), "grace is 200 ms, the timeout 20 s: {took:?}");
     rig.finish();
 }
 
@@ -192,8 +195,6 @@ fn workers_end_with_the_process_that_has_them() {
     assert!(!has_ended(pid));
     host.kill().unwrap();
     host.wait().unwrap();
-    let began = Instant::now();
+    // Nothing but the end of its input can end it.
     wait_for("the worker's end", || has_ended(pid).then_some(()));
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(5), "EOF should end it at once: {took:?}");
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mesos_command::event::{Event, ModuleKind, OutcomeKind};
 use mesos_command::metrics::{self, ModuleMetrics};
@@ -13,26 +13,13 @@ use mesos_command::process::{
 };
 use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
 use tempfile::TempDir;
+pub(crate) use test_support::{PATIENCE, wait_for};
 
-/// How long a test waits for what must happen at some time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The probe.
 pub(crate) const PROBE: &str = env!("CARGO_BIN_EXE_mcmd-probe-worker");
 
 /// Held by every test; the one that looks at the whole process holds it alone.
 pub(crate) static TOGETHER: RwLock<()> = RwLock::new(());
-
-/// Waits until `look` finds something.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Lines that a pool logged.
 #[derive(Default)]
@@ -170,6 +157,17 @@ impl Rig {
     /// The value of a series of this rig in the metrics text.
     pub(crate) fn metric(&self, name: &str, label: &str) -> f64 {
         metric(&self.module, name, label)
+    }
+
+    /// How many workers have got a request at which they do their fault.
+    pub(crate) fn held(&self) -> usize {
+        let entries = std::fs::read_dir(self.directory.path()).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("held.")).count()
+    }
+
+    /// Lets the workers go on that hold their answer back.
+    pub(crate) fn release(&self) {
+        std::fs::write(self.directory.path().join("go"), "").unwrap();
     }
 
     /// Ends the pool and waits until no process of the command is left.
