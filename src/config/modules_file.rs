@@ -1,18 +1,20 @@
-//! The modules file that `--modules` of a Mesos agent or master names.
+//! The modules file that `--modules` of a Mesos agent or master names, read as Mesos reads it.
 //!
-//! Shape: Mesos 1.11.0 `include/mesos/module/module.proto`; keys that it does not have are ignored,
-//! as Mesos ignores them.
+//! Shape: Mesos 1.11.0 `include/mesos/module/module.proto`. Rules: stout's conversion of JSON to
+//! protobuf: a single object stands for a list of one, lists in lists are flattened, `null` is as if
+//! the key were absent, unknown keys are ignored, the last of equal keys counts, a string is needed
+//! where a string is needed.
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::ConfigError;
+use super::json::{self, Json, Node};
 use crate::event::ModuleKind;
 
 /// What the symbols of our modules start with; numbered ones follow (`…Hook2`).
-const HOOK: &str = "com_criteo_mesos_CommandHook";
-const ISOLATOR: &str = "com_criteo_mesos_CommandIsolator";
+pub const HOOK: &str = "com_criteo_mesos_CommandHook";
+/// The same for isolators.
+pub const ISOLATOR: &str = "com_criteo_mesos_CommandIsolator";
 /// The highest number that a symbol has.
 pub const MAX_SUFFIX: u32 = 32;
 
@@ -27,30 +29,83 @@ pub struct ModuleEntry {
     pub parameters: Vec<(String, String)>,
 }
 
-#[derive(Deserialize)]
-struct File {
-    #[serde(default)]
-    libraries: Vec<Library>,
+/// A string and the line on which it stands, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The string.
+    pub text: String,
+    /// The line.
+    pub line: u32,
 }
 
-#[derive(Deserialize)]
-struct Library {
-    #[serde(default)]
-    modules: Vec<Module>,
+/// A library of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Library {
+    /// The line on which it begins.
+    pub line: u32,
+    /// The path, or the name for the dynamic linker if it has no slash.
+    pub file: Option<Text>,
+    /// The name without `lib` and `.so`, used when there is no `file`.
+    pub name: Option<Text>,
+    /// Its modules.
+    pub modules: Vec<Module>,
 }
 
-#[derive(Deserialize)]
-struct Module {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    parameters: Vec<Parameter>,
+/// A module of a library, ours or another's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Module {
+    /// The line on which it begins.
+    pub line: u32,
+    /// The symbol.
+    pub name: Option<Text>,
+    /// Its parameters, in their order.
+    pub parameters: Vec<Parameter>,
 }
 
-#[derive(Deserialize)]
-struct Parameter {
-    key: String,
-    value: String,
+/// A parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// The key.
+    pub key: Text,
+    /// The value.
+    pub value: Text,
+}
+
+/// Something worth a word although Mesos takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oddity {
+    /// A key that Mesos does not know and ignores.
+    UnknownKey,
+    /// A key that stands in its object more than once; the last counts.
+    RepeatedKey,
+    /// `null`, which is as if the key were absent.
+    Null,
+    /// A single object where a list belongs.
+    NoList,
+    /// A list within a list, which Mesos flattens.
+    ListInList,
+}
+
+/// An oddity or a problem, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark<T> {
+    /// The line.
+    pub line: u32,
+    /// Where in the structure: `libraries[0].modules[1].name`.
+    pub path: String,
+    /// What it is.
+    pub what: T,
+}
+
+/// A modules file, as far as it can be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModulesFile {
+    /// Its libraries.
+    pub libraries: Vec<Library>,
+    /// Why Mesos refuses the file: in words, with what is accepted.
+    pub problems: Vec<Remark<String>>,
+    /// What Mesos takes in silence.
+    pub oddities: Vec<Remark<Oddity>>,
 }
 
 /// The kind of a symbol of ours; `None` for other modules' symbols.
@@ -65,33 +120,26 @@ pub fn symbol_kind(symbol: &str) -> Option<ModuleKind> {
         .or_else(|| numbered(ISOLATOR).map(|()| ModuleKind::Isolator))
 }
 
-/// Reads our modules out of the file at `path`.
+/// Reads our modules out of the file at `path`; one that is listed twice alike counts once.
 ///
 /// # Errors
-/// When it cannot be read, is no modules file, or has no module of ours.
+/// When it cannot be read, Mesos would refuse it, or it has no module of ours.
 pub fn read(path: &Path) -> Result<Vec<ModuleEntry>, ConfigError> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
+    let text = std::fs::read(path)
         .map_err(|error| ConfigError(format!("'{shown}' cannot be read: {error}")))?;
-    parse(&text).map_err(|problem| ConfigError(format!("'{shown}': {problem}")))
+    entries(&ModulesFile::parse(&text))
+        .map_err(|problem| ConfigError(format!("'{shown}': {problem}")))
 }
 
-fn parse(text: &str) -> Result<Vec<ModuleEntry>, String> {
-    let file: File = serde_json::from_str(text).map_err(|error| {
-        format!(
-            "{error}; accepted is {{\"libraries\":[{{\"file\":…,\"modules\":[{{\"name\":…,\
-             \"parameters\":[{{\"key\":…,\"value\":…}}]}}]}}]}}, keys and values being strings"
-        )
-    })?;
-    let modules = file.libraries.into_iter().flat_map(|library| library.modules);
-    let ours: Vec<ModuleEntry> = modules
-        .filter_map(|module| {
-            let kind = symbol_kind(&module.name)?;
-            let pair = |parameter: Parameter| (parameter.key, parameter.value);
-            let parameters = module.parameters.into_iter().map(pair).collect();
-            Some(ModuleEntry { symbol: module.name, kind, parameters })
-        })
-        .collect();
+fn entries(file: &ModulesFile) -> Result<Vec<ModuleEntry>, String> {
+    if let Some(problem) = file.problems.first() {
+        return Err(format!("line {}: {}{}", problem.line, at(&problem.path), problem.what));
+    }
+    let mut ours: Vec<ModuleEntry> = Vec::new();
+    for module in file.libraries.iter().flat_map(|library| &library.modules) {
+        ours.extend(module.entry().filter(|entry| !ours.contains(entry)));
+    }
     if ours.is_empty() {
         return Err(format!(
             "it names no module of ours ({HOOK}, {ISOLATOR}, or with 2 to {MAX_SUFFIX} at the end)"
@@ -100,9 +148,184 @@ fn parse(text: &str) -> Result<Vec<ModuleEntry>, String> {
     Ok(ours)
 }
 
+fn at(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("{path}: ") }
+}
+
+impl Module {
+    /// What the host gives an instance, if the module is one of ours.
+    pub fn entry(&self) -> Option<ModuleEntry> {
+        let symbol = self.name.as_ref()?.text.clone();
+        let kind = symbol_kind(&symbol)?;
+        let pair = |one: &Parameter| (one.key.text.clone(), one.value.text.clone());
+        Some(ModuleEntry { symbol, kind, parameters: self.parameters.iter().map(pair).collect() })
+    }
+}
+
+impl ModulesFile {
+    /// Reads a text as Mesos does; what it would refuse is among the problems.
+    pub fn parse(text: &[u8]) -> ModulesFile {
+        let mut file = ModulesFile::default();
+        match json::parse(text) {
+            Err(error) => {
+                let what = format!("column {}: {}", error.column, error.what);
+                file.problem(error.line, "", &what);
+            }
+            Ok(Node { value: Json::Object(entries), .. }) => {
+                let mut fields = file.fields("", entries, &["libraries"]);
+                let libraries = fields.remove(0);
+                file.libraries = file.list(libraries, "libraries", ModulesFile::library);
+            }
+            Ok(node) => {
+                let what = format!(
+                    "{} where an object is needed: {{\"libraries\":[{{\"file\":…,\"modules\":[{{\"name\":…,\
+                     \"parameters\":[{{\"key\":…,\"value\":…}}]}}]}}]}}",
+                    node.value.kind()
+                );
+                file.problem(node.line, "", &what);
+            }
+        }
+        file
+    }
+
+    fn problem(&mut self, line: u32, path: &str, what: &str) {
+        self.problems.push(Remark { line, path: path.to_owned(), what: what.to_owned() });
+    }
+
+    fn oddity(&mut self, line: u32, path: &str, what: Oddity) {
+        self.oddities.push(Remark { line, path: path.to_owned(), what });
+    }
+
+    fn library(&mut self, line: u32, path: &str, entries: Vec<(String, Node)>) -> Option<Library> {
+        let mut fields = self.fields(path, entries, &["file", "name", "modules"]).into_iter();
+        let file = self.string(fields.next()?, &format!("{path}.file"));
+        let name = self.string(fields.next()?, &format!("{path}.name"));
+        let modules = self.list(fields.next()?, &format!("{path}.modules"), ModulesFile::module);
+        Some(Library { line, file, name, modules })
+    }
+
+    fn module(&mut self, line: u32, path: &str, entries: Vec<(String, Node)>) -> Option<Module> {
+        let mut fields = self.fields(path, entries, &["name", "parameters"]).into_iter();
+        let name = self.string(fields.next()?, &format!("{path}.name"));
+        let parameters =
+            self.list(fields.next()?, &format!("{path}.parameters"), ModulesFile::parameter);
+        Some(Module { line, name, parameters })
+    }
+
+    fn parameter(
+        &mut self,
+        line: u32,
+        path: &str,
+        entries: Vec<(String, Node)>,
+    ) -> Option<Parameter> {
+        let known = self.problems.len();
+        let mut fields = self.fields(path, entries, &["key", "value"]).into_iter();
+        let key = self.string(fields.next()?, &format!("{path}.key"));
+        let value = self.string(fields.next()?, &format!("{path}.value"));
+        if self.problems.len() == known {
+            for (name, text) in [("key", &key), ("value", &value)] {
+                if text.is_none() {
+                    let what = format!("'{name}' is missing; a parameter needs both, as strings");
+                    self.problem(line, path, &what);
+                }
+            }
+        }
+        Some(Parameter { key: key?, value: value? })
+    }
+
+    /// The values of the known keys, in their order; the last of equal keys.
+    fn fields(
+        &mut self,
+        path: &str,
+        entries: Vec<(String, Node)>,
+        known: &[&str],
+    ) -> Vec<Option<Node>> {
+        let mut found: Vec<Option<Node>> = vec![None; known.len()];
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
+        for (key, node) in entries {
+            let Some(index) = known.iter().position(|name| *name == key) else {
+                self.oddity(node.line, &format!("{prefix}{key}"), Oddity::UnknownKey);
+                continue;
+            };
+            let path = format!("{prefix}{key}");
+            if node.value == Json::Null {
+                self.oddity(node.line, &path, Oddity::Null);
+            }
+            if found[index].is_some() {
+                self.oddity(node.line, &path, Oddity::RepeatedKey);
+            }
+            found[index] = Some(node).filter(|node| node.value != Json::Null);
+        }
+        found
+    }
+
+    fn string(&mut self, node: Option<Node>, path: &str) -> Option<Text> {
+        let Node { line, value } = node?;
+        let what = match value {
+            Json::String(text) => return Some(Text { text, line }),
+            Json::Number(number) => {
+                format!("a number where a string is needed: write \"{number}\"")
+            }
+            other => format!("{} where a string is needed", other.kind()),
+        };
+        self.problem(line, path, &what);
+        None
+    }
+
+    fn list<T>(
+        &mut self,
+        node: Option<Node>,
+        path: &str,
+        read: fn(&mut ModulesFile, u32, &str, Vec<(String, Node)>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(Node { line, value }) = node else { return Vec::new() };
+        let mut items = Vec::new();
+        match value {
+            Json::Array(nodes) => self.items(nodes, path, read, &mut items),
+            Json::Object(entries) => {
+                self.oddity(line, path, Oddity::NoList);
+                items.extend(read(self, line, path, entries));
+            }
+            other => {
+                let what = format!("{} where a list of objects is needed", other.kind());
+                self.problem(line, path, &what);
+            }
+        }
+        items
+    }
+
+    fn items<T>(
+        &mut self,
+        nodes: Vec<Node>,
+        path: &str,
+        read: fn(&mut ModulesFile, u32, &str, Vec<(String, Node)>) -> Option<T>,
+        items: &mut Vec<T>,
+    ) {
+        for (index, Node { line, value }) in nodes.into_iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            match value {
+                Json::Object(entries) => items.extend(read(self, line, &path, entries)),
+                Json::Null => self.oddity(line, &path, Oddity::Null),
+                Json::Array(nodes) => {
+                    self.oddity(line, &path, Oddity::ListInList);
+                    self.items(nodes, &path, read, items);
+                }
+                other => {
+                    let what = format!("{} where an object is needed", other.kind());
+                    self.problem(line, &path, &what);
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Result<Vec<ModuleEntry>, String> {
+        entries(&ModulesFile::parse(text.as_bytes()))
+    }
 
     #[test]
     fn symbols_of_ours_are_known() {
@@ -130,10 +353,66 @@ mod tests {
 
     #[test]
     fn what_is_no_modules_file_is_explained() {
-        assert!(parse("{").expect_err("broken").contains("accepted is"));
+        assert!(parse("{").expect_err("broken").starts_with("line 1: column 2: "));
+        assert!(parse("[]").expect_err("no object").contains("an object is needed"));
         assert!(parse("{}").expect_err("empty").contains("names no module of ours"));
         let number = r#"{"libraries":[{"modules":[{"name":"com_criteo_mesos_CommandHook",
             "parameters":[{"key":"a","value":1}]}]}]}"#;
-        assert!(parse(number).expect_err("a number").contains("strings"));
+        let error = parse(number).expect_err("a number");
+        let place = "line 2: libraries[0].modules[0].parameters[0].value: ";
+        assert_eq!(error, format!("{place}a number where a string is needed: write \"1\""));
+    }
+
+    /// The same answers as stout's conversion gives (facts of Mesos 1.11.0).
+    #[test]
+    fn it_is_read_as_mesos_reads_it() {
+        let module = |parameters: &str| {
+            format!(r#"{{"name":"com_criteo_mesos_CommandHook","parameters":{parameters}}}"#)
+        };
+        let pairs = |text: &str| parse(text).map(|entries| entries[0].parameters.len());
+        let one = r#"{"key":"a","value":"b"}"#;
+        for (count, parameters) in [
+            (1, one.to_owned()),
+            (1, format!("[{one}]")),
+            (2, format!("[{one},null,[[{one}]]]")),
+            (0, "null".to_owned()),
+            (0, "[]".to_owned()),
+            (1, r#"{"key":"a","value":null,"value":"b","more":[]}"#.to_owned()),
+        ] {
+            let modules = module(&parameters);
+            for modules in [modules.clone(), format!("[{modules}]")] {
+                let library = format!(r#"{{"file":null,"name":"x","modules":{modules}}}"#);
+                assert_eq!(pairs(&format!(r#"{{"libraries":{library}}}"#)), Ok(count));
+                assert_eq!(pairs(&format!(r#"{{"libraries":[null,{library}]}}"#)), Ok(count));
+            }
+        }
+        for parameters in [
+            r#"[{"key":"a"}]"#,
+            r#"[{"key":"a","value":null}]"#,
+            r#"[{"key":"a","value":true}]"#,
+            r#"[{"key":"a","value":["b"]}]"#,
+            r#"["a"]"#,
+            r#""a""#,
+        ] {
+            let text = format!(r#"{{"libraries":[{{"modules":[{}]}}]}}"#, module(parameters));
+            assert!(pairs(&text).is_err(), "{parameters}");
+        }
+    }
+
+    #[test]
+    fn oddities_are_told_with_their_places() {
+        let text =
+            "{\"libraries\":\n{\"Name\":1,\n\"file\":null,\"file\":\"x\",\n\"modules\":[[]]}}";
+        let file = ModulesFile::parse(text.as_bytes());
+        assert_eq!(file.problems, []);
+        let told: Vec<_> =
+            file.oddities.iter().map(|odd| (odd.line, odd.path.as_str(), odd.what)).collect();
+        let expected = [
+            (2, "libraries", Oddity::NoList),
+            (2, "libraries.Name", Oddity::UnknownKey),
+            (3, "libraries.file", Oddity::Null),
+            (4, "libraries.modules[0]", Oddity::ListInList),
+        ];
+        assert_eq!(told, expected);
     }
 }
