@@ -93,13 +93,7 @@ fn malformed(text: &[u8], normalised: &Normalised, error: &serde_json::Error) ->
         |lines: usize| read.iter().enumerate().filter_map(newline).nth(lines).unwrap_or(0);
     let start = if line == 1 { 0 } else { line_start(line - 2) };
     let offset = normalised.original_offset(start + column.saturating_sub(1)).min(text.len());
-    let original_start =
-        text[..offset].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    let rest = text[offset..].split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let near = match &rest[..rest.len().min(QUOTED)] {
-        b"" => String::new(),
-        quoted => format!(", near \"{}\"", quoted.escape_ascii()),
-    };
+    let (line, column, near) = position(text, offset);
     let reason = error.to_string();
     // serde_json appends a position of its own, which counts in the normalised text.
     let reason = match reason.rfind(" at line ") {
@@ -107,7 +101,20 @@ fn malformed(text: &[u8], normalised: &Normalised, error: &serde_json::Error) ->
         Some(end) => reason[..end].to_owned(),
         None => reason,
     };
-    ReadError::Malformed { reason, line, column: offset - original_start + 1, near }
+    ReadError::Malformed { reason, line, column, near }
+}
+
+/// Line and column of an offset, and what stands there: empty, or `, near "…"`.
+pub(super) fn position(text: &[u8], offset: usize) -> (usize, usize, String) {
+    let before = &text[..offset.min(text.len())];
+    let line = memchr::memchr_iter(b'\n', before).count() + 1;
+    let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+    let rest = text[before.len()..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let near = match &rest[..rest.len().min(QUOTED)] {
+        b"" => String::new(),
+        quoted => format!(", near \"{}\"", quoted.escape_ascii()),
+    };
+    (line, before.len() - start + 1, near)
 }
 
 #[derive(Clone, Copy)]

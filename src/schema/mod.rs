@@ -12,6 +12,7 @@
 //! | `load`, `builtin`, `tables` | descriptors to compiled tables |
 //! | `scan`, `write`, `text` | wire format to JSON |
 //! | `json`, `normalise`, `number`, `read`, `put`, `path` | JSON to wire format |
+//! | `split` | a JSON object to the texts of its values |
 //! | `inspect`, `describe`, `differences` | questions about bytes, a type, and two schemas |
 //! | `current` | the schema of this process |
 
@@ -30,6 +31,7 @@ mod path;
 mod put;
 mod read;
 mod scan;
+mod split;
 mod tables;
 mod text;
 mod write;
@@ -42,4 +44,5 @@ pub use inspect::FieldValue;
 pub use load::Schema;
 pub use message::MessageType;
 pub use read::Parsed;
+pub use split::{Members, members as split_json_object, string as read_json_string, whole_number};
 pub use text::{double as write_json_double, string as write_json_string};

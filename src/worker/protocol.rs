@@ -7,11 +7,19 @@
 //! | request | `{"id":7,"event":"isolator_usage","deadline":1700000000.500,"input":{…}}` |
 //! | answer | `{"id":7,"output":{…}}`, `{"id":7}` for an empty output, or `{"id":7,"error":"text"}` |
 //!
-//! Each line is JSON in UTF-8 and ends with a line feed. Keys that are not known are ignored, so
-//! that either side may learn more later.
+//! Each line ends with a line feed. What is sent is UTF-8: the host lets other bytes through, and
+//! commands that are started for a call get them as they are, but a reader of lines that stumbles
+//! over them would be a lost worker, so it gets U+FFFD in their place.
+//!
+//! A line is an answer when it is an object with the request's number, however that number is
+//! written. What stands in its `output` is not looked at here: it is read by the rules for the
+//! output file of a command that is started for the call, and a bad value in it fails the call, not
+//! the worker. Keys that are not known are ignored, so that either side may learn more later.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use crate::schema::{read_json_string, split_json_object, whole_number};
 
 /// The first line that a worker is sent: the version of the protocol.
 pub(super) const GREETING: &[u8] = b"{\"mesos_command_worker\":1}\n";
@@ -29,7 +37,7 @@ pub(super) enum Reply {
     Error(String),
 }
 
-/// Writes a request line over `line`. `input` is JSON text.
+/// Writes a request line over `line`. `input` is JSON text, but for bytes that are no UTF-8.
 pub(super) fn request(
     line: &mut Vec<u8>,
     id: u64,
@@ -48,7 +56,10 @@ pub(super) fn request(
     }
     line.extend_from_slice(b"\"input\":");
     let from = line.len();
-    line.extend_from_slice(input);
+    match String::from_utf8_lossy(input) {
+        std::borrow::Cow::Borrowed(_) => line.extend_from_slice(input),
+        std::borrow::Cow::Owned(text) => line.extend_from_slice(text.as_bytes()),
+    }
     // In JSON text a line feed stands only where a space may.
     let mut at = from;
     while let Some(next) = memchr::memchr(b'\n', &line[at..]) {
@@ -58,18 +69,15 @@ pub(super) fn request(
     line.extend_from_slice(b"}\n");
 }
 
-#[derive(Deserialize)]
-struct Ready {
-    ready: Option<u64>,
-}
-
 /// Reads the answer to the greeting.
 ///
 /// # Errors
 /// What the worker did instead, in words for people.
 pub(super) fn read_ready(line: &[u8]) -> Result<(), String> {
-    match serde_json::from_slice::<Ready>(line) {
-        Ok(Ready { ready: Some(1) }) => Ok(()),
+    let split = split_json_object(line);
+    let ready = split.members.iter().rfind(|(key, _)| **key == *b"ready");
+    match ready {
+        Some((_, value)) if split.damage.is_none() && whole_number(value) == Some(1) => Ok(()),
         _ if line == GREETING.trim_ascii_end() => {
             Err("echoes what it is sent: it is no worker".to_owned())
         }
@@ -80,12 +88,18 @@ pub(super) fn read_ready(line: &[u8]) -> Result<(), String> {
     }
 }
 
+/// An answer as nearly all of them are.
 #[derive(Deserialize)]
 struct Answer<'a> {
     id: u64,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     output: Option<&'a RawValue>,
     error: Option<String>,
+}
+
+/// A null is an output, too.
+fn present<'de, D: Deserializer<'de>>(source: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(source).map(Some)
 }
 
 /// Reads the answer to the request `id`.
@@ -93,17 +107,45 @@ struct Answer<'a> {
 /// # Errors
 /// How it breaks the protocol, in words for people.
 pub(super) fn read_answer(line: &[u8], id: u64) -> Result<Reply, String> {
-    let hint = "did it print to stdout?";
-    let answer: Answer<'_> = serde_json::from_slice(line).map_err(|error| {
-        format!("answered {}, which is no answer ({error}); {hint}", shown(line))
-    })?;
-    if answer.id != id {
-        return Err(format!("answered request {} instead of {id}: {}", answer.id, shown(line)));
+    match serde_json::from_slice::<Answer<'_>>(line) {
+        Ok(answer) if answer.id == id => Ok(match answer {
+            Answer { error: Some(text), .. } => Reply::Error(text),
+            Answer { output: Some(output), .. } => Reply::Output(output.get().as_bytes().to_vec()),
+            Answer { .. } => Reply::Output(Vec::new()),
+        }),
+        _ => read_unusual(line, id),
     }
-    Ok(match answer {
-        Answer { error: Some(text), .. } => Reply::Error(text),
-        Answer { output: Some(output), .. } => Reply::Output(output.get().as_bytes().to_vec()),
-        Answer { .. } => Reply::Output(Vec::new()),
+}
+
+/// As [`read_answer`], without a look at the values.
+fn read_unusual(line: &[u8], id: u64) -> Result<Reply, String> {
+    let no_answer = |why: &dyn std::fmt::Display| {
+        let hint = "did it print to stdout?";
+        format!("answered {}, which is no answer ({why}); {hint}", shown(line))
+    };
+    let split = split_json_object(line);
+    if let Some(damage) = &split.damage {
+        return Err(no_answer(damage));
+    }
+    let value = |name: &str| {
+        let found = split.members.iter().rfind(|(key, _)| **key == *name.as_bytes());
+        found.map(|(_, value)| *value)
+    };
+    let answered = value("id").ok_or_else(|| no_answer(&"it has no \"id\""))?;
+    match whole_number(answered) {
+        Some(number) if number == id => {}
+        Some(number) => {
+            return Err(format!("answered request {number} instead of {id}: {}", shown(line)));
+        }
+        None => return Err(no_answer(&"its \"id\" is no whole number")),
+    }
+    Ok(match (value("error"), value("output")) {
+        (Some(error), _) if error != b"null" => {
+            let text = read_json_string(error).unwrap_or_else(|| error.to_vec());
+            Reply::Error(String::from_utf8_lossy(&text).into_owned())
+        }
+        (_, Some(output)) => Reply::Output(output.to_vec()),
+        (_, None) => Reply::Output(Vec::new()),
     })
 }
 
@@ -139,7 +181,7 @@ mod tests {
             Reply::Output(b"{\"a\":[1]}".to_vec())
         );
         assert_eq!(read(r#"{"id":7}"#), Reply::Output(Vec::new()));
-        assert_eq!(read(r#"{"id":7,"output":null}"#), Reply::Output(Vec::new()));
+        assert_eq!(read(r#"{"id":7,"error":null}"#), Reply::Output(Vec::new()));
         assert_eq!(read(r#"{"id":7,"output":{},"error":"n\u006f"}"#), Reply::Error("no".into()));
     }
 
@@ -155,11 +197,12 @@ mod tests {
             b"7",
             b"{\"id\":\"7\"}",
             b"{\"id\":-7}",
-            b"{\"id\":7,\"error\":1}",
+            b"{\"id\":7.5}",
             b"{\"id\":7,\"output\":}",
+            b"{\"id\":7,\"output\":{}",
             b"{\"id\":7}{\"id\":7}",
-            b"{\"id\":7,\"id\":7}",
-            b"{\"id\":7,\"output\":\"\xff\"}",
+            b"{\"output\":{}}",
+            b"INFO {\"id\":7}",
         ] {
             breach(line);
         }
@@ -167,8 +210,63 @@ mod tests {
     }
 
     #[test]
+    fn an_output_is_passed_on_whatever_it_is() {
+        for output in [
+            &b"null"[..],
+            b"NaN",
+            b"{\"mem_rss_bytes\":00.25}",
+            b"{\"mem_rss_bytes\":0xff,\"a\":[1,}",
+            b"\"\xff\"",
+            b"{\"a\":1,\"a\":2}",
+            b"[1] 2",
+        ] {
+            let line = [b"{\"id\":7,\"output\":", output, b"}"].concat();
+            assert_eq!(read_answer(&line, 7), Ok(Reply::Output(output.to_vec())));
+        }
+    }
+
+    #[test]
+    fn the_same_number_is_the_same_id() {
+        for id in ["7.0", "7e0", "007", "0.7e1", "7."] {
+            let line = format!("{{\"id\":{id},\"output\":{{}}}}");
+            assert_eq!(read_answer(line.as_bytes(), 7), Ok(Reply::Output(b"{}".to_vec())), "{id}");
+        }
+        assert_eq!(read_answer(b"{\"id\":8,\"id\":7}", 7), Ok(Reply::Output(Vec::new())));
+        assert!(
+            read_answer(b"{\"id\":8.0}", 7).expect_err("another").contains("request 8 instead")
+        );
+    }
+
+    #[test]
+    fn an_error_of_any_kind_is_told() {
+        for (error, text) in [
+            ("{\"code\":3, \"why\":\"x\"}", "{\"code\":3, \"why\":\"x\"}"),
+            ("[\"a\"]", "[\"a\"]"),
+            ("17", "17"),
+            ("false", "false"),
+            ("NaN", "NaN"),
+            ("\"\"", ""),
+        ] {
+            let line = format!("{{\"id\":7,\"error\":{error}}}");
+            assert_eq!(read_answer(line.as_bytes(), 7), Ok(Reply::Error(text.into())), "{error}");
+        }
+        let stray = read_answer(b"{\"id\":7,\"error\":\"a\xff\"}", 7);
+        assert_eq!(stray, Ok(Reply::Error("a\u{fffd}".to_owned())));
+    }
+
+    #[test]
+    fn what_is_sent_is_utf_8() {
+        let mut line = Vec::new();
+        request(&mut line, 7, "isolator_usage", None, b"{\"a\":\"\xff\xc3\xa9\xc3\"}");
+        let sent =
+            "{\"id\":7,\"event\":\"isolator_usage\",\"input\":{\"a\":\"\u{fffd}é\u{fffd}\"}}\n";
+        assert_eq!(String::from_utf8(line).as_deref(), Ok(sent));
+    }
+
+    #[test]
     fn only_a_worker_is_ready() {
         assert_eq!(read_ready(b"{\"ready\":1,\"name\":\"x\"}"), Ok(()));
+        assert_eq!(read_ready(b"{\"ready\":1.0}"), Ok(()));
         let echo = read_ready(GREETING.trim_ascii_end()).expect_err("cat");
         assert!(echo.contains("echoes"), "{echo}");
         for line in [&b"{}"[..], b"", b"{\"ready\":2}", b"{\"ready\":true}", b"ready"] {
