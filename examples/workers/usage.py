@@ -16,7 +16,8 @@ def usage(request):
 
 
 def work():
-    for line in sys.stdin:
+    # Bytes, because the lines are UTF-8 whatever the agent's locale is.
+    for line in sys.stdin.buffer:
         request = json.loads(line)
         if "mesos_command_worker" in request:
             answer = {"ready": 1}
@@ -33,5 +34,8 @@ def work():
 if "MESOS_COMMAND_WORKER" in os.environ:
     work()
 else:  # No worker is up: an ordinary call.
-    with open(sys.argv[1]) as file, open(sys.argv[2], "w") as output:
-        json.dump(usage(json.load(file)), output)
+    # The input holds what frameworks wrote, which need not be UTF-8.
+    with open(sys.argv[1], "rb") as file:
+        request = json.loads(file.read().decode("utf-8", "replace"))
+    with open(sys.argv[2], "w") as output:
+        json.dump(usage(request), output)

@@ -16,6 +16,11 @@ use super::{Answer, CallFailure, InputValue};
 /// How long a cleanup command waits for its turn. Others end by their deadlines, so that its turn
 /// comes; but the destroy of its container waits for it, and that must not be for ever.
 const CLEANUP_PATIENCE: Duration = Duration::from_secs(3600);
+/// The most that one output for many containers may have, in bytes, unless `max_output_bytes` is
+/// more: a run that goes wrong must not fill the memory file system that outputs are on.
+const BATCH_OUTPUT_BYTES: u64 = 64 << 20;
+/// What the name of a container and the punctuation around its answer may have, in bytes.
+const BATCH_ENVELOPE: u64 = 1024;
 
 /// The command of one event of one instance, with all that is constant about its calls.
 #[derive(Debug)]
@@ -212,6 +217,21 @@ impl Command {
             _ => None,
         };
         Request { container_id: container, deadline_from, last_start, ..request }
+    }
+
+    /// A run of a command that answers for so many containers in one output. Each of its answers may
+    /// have `max_output_bytes`, all together [`BATCH_OUTPUT_BYTES`].
+    pub fn batch_request(&self, input: Input, containers: usize, subject: &str) -> Request {
+        let spec = self.batch_spec(containers as u64);
+        Request { spec, ..self.request(input, None, subject) }
+    }
+
+    /// The spec with the limit for an output of so many answers.
+    pub(super) fn batch_spec(&self, containers: u64) -> Arc<CommandSpec> {
+        let each = self.spec.max_output_bytes;
+        let all = (each + BATCH_ENVELOPE).saturating_mul(containers);
+        let max_output_bytes = all.min(each.max(BATCH_OUTPUT_BYTES));
+        Arc::new(CommandSpec { max_output_bytes, ..(*self.spec).clone() })
     }
 
     /// What Mesos is told: the failure column applied to a result.

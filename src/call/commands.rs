@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use crate::config::{Config, ConfigError, EnvironmentChoice, Warning};
-use crate::event::{Event, ModuleKind};
+use crate::event::{Event, ModuleKind, Output};
 use crate::metrics::{self, ModuleMetrics};
 use crate::process::{CancelToken, OnStart, Quarantine, Request, RunReport, Runner};
 
@@ -102,7 +102,11 @@ impl Commands {
                 continue;
             };
             let settings = WorkerSettings {
-                spec: command.spec.clone(),
+                spec: match event.row().output {
+                    // How many containers there will be in a request is not known yet.
+                    Output::ByContainer(_) => command.batch_spec(u64::MAX),
+                    _ => command.spec.clone(),
+                },
                 workers,
                 lane: lanes.of(*event).cloned(),
                 queue_limit: queue_limit(event.row().lane),

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use serde_json::value::RawValue;
-
 use crate::event::{Empty, OutcomeKind, Output};
 use crate::metrics::{FailureReason, KillSignal};
 use crate::process::RunReport;
-use crate::schema::{MessageType, Parsed};
+use crate::schema::{MessageType, Parsed, split_json_object};
 use crate::worker::WorkerLog;
 
 use super::{CallFailure, Command, Observed, log};
@@ -82,15 +80,15 @@ impl Command {
 
     fn read(&self, output: &[u8], subject: &str) -> Result<Option<Vec<u8>>, CallFailure> {
         let Some(kind) = &self.output else { return Ok(None) };
-        if let Output::ByContainer(_) = self.row.output {
-            // Its parts are read one by one, see `read_part`.
-            return Ok(Some(output.to_vec()));
-        }
         if output.iter().all(u8::is_ascii_whitespace) {
             return match self.row.empty {
                 Empty::Nothing => Ok(None),
                 Empty::Error => Err(CallFailure::invalid_output("No content to parse".to_owned())),
             };
+        }
+        if let Output::ByContainer(_) = self.row.output {
+            // Its parts are read one by one, see `read_by_container`.
+            return Ok(Some(output.to_vec()));
         }
         self.read_part(kind, output, subject).map(Some)
     }
@@ -127,20 +125,42 @@ impl Command {
         Ok(bytes)
     }
 
-    /// Splits an answer by container: each text with its serialised message, or why it has none.
+    /// Splits an answer by container: each with its serialised message, or why it has none.
+    ///
+    /// Each part is read as if it stood alone in an output file. Where the whole is no JSON, what
+    /// can be read of it is kept, and the rest is told and counted.
     pub fn read_by_container(&self, output: &[u8], subject: &str) -> Result<Parts, CallFailure> {
-        let parts: BTreeMap<String, Box<RawValue>> =
-            serde_json::from_slice(output).map_err(|error| {
-                CallFailure::invalid_output(format!(
-                    "Malformed JSON. {error}; accepted is {{\"<container>\":{{…}},…}}"
-                ))
-            })?;
+        let split = split_json_object(output);
+        if let Some(damage) = split.damage {
+            let text = format!(
+                "Unable to read the output of command \"{}\": {damage}; accepted is \
+                 {{\"<container>\":{{…}},…}}",
+                self.text
+            );
+            if split.members.is_empty() {
+                return Err(CallFailure::invalid_output(text));
+            }
+            self.metrics().failure(FailureReason::InvalidOutput);
+            self.log_failure(&format!("{text}; what can be read of it is taken"), subject);
+        }
         let Some(kind) = &self.output else { return Ok(Parts::new()) };
-        let read = |(container, text): (String, Box<RawValue>)| {
-            let part = self.read_part(kind, text.get().as_bytes(), subject);
-            (container, part)
+        let most = self.spec.max_output_bytes;
+        let read = |(container, text): (std::borrow::Cow<'_, [u8]>, &[u8])| {
+            let part = if text.len() as u64 > most {
+                let size = text.len();
+                Err(CallFailure::new(
+                    OutcomeKind::OutputTooLarge,
+                    format!(
+                        "the container's part of the output has {size} bytes; max_output_bytes \
+                         accepts {most}"
+                    ),
+                ))
+            } else {
+                self.read_part(kind, text, subject)
+            };
+            (String::from_utf8_lossy(&container).into_owned(), part)
         };
-        Ok(parts.into_iter().map(read).collect())
+        Ok(split.members.into_iter().map(read).collect())
     }
 
     fn count(&self, report: &RunReport, concluded: &Concluded) {

@@ -74,7 +74,11 @@ pub const KEYS: &[Key] = &[
         "1",
         "launch-path commands (prepare, isolate, update, cleanup, recover) at a time; 1 to 1024",
     ),
-    both("max_output_bytes", "1MiB", "largest accepted output file; 1 to 1GiB"),
+    both(
+        "max_output_bytes",
+        "1MiB",
+        "largest accepted output file, for a batch: of each container (and 64MiB in all, or this if it is more); 1 to 1GiB",
+    ),
     both("kill_grace", "1s", "time between TERM and KILL at the deadline; 0 kills at once"),
     both(
         "stdio",

@@ -7,16 +7,17 @@
 //! is in step from then on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::call::{Command, Parts};
 use crate::event::{Event, OutcomeKind};
 use crate::metrics::FailureReason;
 use crate::process::Input;
-use crate::usage::Slot;
+use crate::usage::{Served, Slot};
 
 use super::Inner;
-use super::context::{Sampled, Sampling};
+use super::context::{Context, Sampled, Sampling};
 use super::sampling::deliver;
 
 /// The subject of a batch in log lines.
@@ -34,7 +35,7 @@ impl Inner {
             input.extend_from_slice(&flight.holder().context.input);
         }
         input.extend_from_slice(b"]}");
-        let request = command.request(Input::Text(input.into()), None, SUBJECT);
+        let request = command.batch_request(Input::Text(input.into()), flights.len(), SUBJECT);
         let (inner, command) = (self.clone(), command.clone());
         // A container that is cleaned up meanwhile is not waited for, nor is the run withdrawn:
         // its slot is closed and drops what comes late.
@@ -45,7 +46,8 @@ impl Inner {
                 Ok(())
             });
             let outcome = concluded.outcome();
-            inner.alight(&command, flights, &mut parts, outcome);
+            let silent = matches!(concluded.result, Ok(None));
+            inner.alight(&command, flights, &mut BatchAnswer { outcome, parts, silent });
         });
     }
 
@@ -66,37 +68,64 @@ impl Inner {
 
     /// Ends all flights. A container that the answer leaves out, or gets wrong, is served its last
     /// good value.
-    fn alight(
-        &self,
-        command: &Command,
-        flights: Vec<Sampling>,
-        parts: &mut Parts,
-        outcome: OutcomeKind,
-    ) {
+    fn alight(&self, command: &Command, flights: Vec<Sampling>, answer: &mut BatchAnswer) {
         let now = Instant::now();
-        for flight in flights {
-            let id = &flight.holder().context.id.text;
-            let result = match (outcome, parts.remove(&**id)) {
-                (OutcomeKind::Ok, Some(Ok(bytes))) => Ok(Some(bytes.into())),
-                (OutcomeKind::Ok, Some(Err(failure))) => {
-                    command.metrics().failure(failure.reason);
-                    command.log_failure(&failure.message, id);
-                    Err(failure.outcome)
-                }
-                (OutcomeKind::Ok, None) => {
-                    command.metrics().failure(FailureReason::InvalidOutput);
-                    command.log_failure("the batch's answer has nothing for the container", id);
-                    Err(OutcomeKind::InvalidOutput)
-                }
-                (failed, _) => Err(failed),
-            };
+        let results: Vec<_> = flights
+            .into_iter()
+            .map(|flight| {
+                let result = answer.take(command, &flight.holder().context);
+                (flight, result)
+            })
+            .collect();
+        answer.tell_unknown(command);
+        for (flight, result) in results {
             deliver(&self.commands.metrics, Event::Usage, flight.finish(result, now));
         }
-        if !parts.is_empty() {
+    }
+}
+
+/// What a run has answered.
+struct BatchAnswer {
+    outcome: OutcomeKind,
+    /// What is left of it.
+    parts: Parts,
+    /// Its output was empty: it says nothing, of nobody.
+    silent: bool,
+}
+
+impl BatchAnswer {
+    /// The container's part. That it is left out is no failure of its calls, and is told when it
+    /// begins.
+    fn take(&mut self, command: &Command, context: &Context) -> Result<Served, OutcomeKind> {
+        let id = &context.id.text;
+        let part = self.parts.remove(&**id);
+        let left_out = self.outcome == OutcomeKind::Ok && part.is_none() && !self.silent;
+        if part.is_some() {
+            context.left_out.store(false, Ordering::Relaxed);
+        } else if left_out && !context.left_out.swap(true, Ordering::Relaxed) {
+            command.metrics().failure(FailureReason::InvalidOutput);
+            let text = "the batch's answer has nothing for the container, which keeps its last \
+                        value (told once, until it has something)";
+            command.log_failure(text, id);
+        }
+        match part {
+            Some(Ok(bytes)) => Ok(Some(bytes.into())),
+            Some(Err(failure)) => {
+                command.metrics().failure(failure.reason);
+                command.log_failure(&failure.message, id);
+                Err(failure.outcome)
+            }
+            // If the run was ok: no new value, and nothing wrong with the call.
+            None => Err(self.outcome),
+        }
+    }
+
+    fn tell_unknown(&self, command: &Command) {
+        let count = self.parts.len();
+        if count > 0 {
             command.metrics().lossy_output();
             command.note(SUBJECT, || {
-                let unknown: Vec<&str> = parts.keys().take(5).map(String::as_str).collect();
-                let count = parts.len();
+                let unknown: Vec<&str> = self.parts.keys().take(5).map(String::as_str).collect();
                 format!("the batch's answer has {count} unknown containers: {}", unknown.join(", "))
             });
         }

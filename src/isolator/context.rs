@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::call::Completion;
@@ -47,6 +47,8 @@ pub(crate) struct Context {
     sealed: OnceLock<Option<Kept>>,
     /// Whether it is left out (`skip_debug_containers`): no command runs for it.
     pub(crate) skipped: bool,
+    /// Whether the last batch's answer left it out, which is told once.
+    pub(crate) left_out: AtomicBool,
     /// The cached status.
     status: Slot<Waiter>,
     /// Withdraws the watch and sampling runs.
@@ -73,6 +75,7 @@ impl Context {
             config: CONFIG.len()..CONFIG.len() + config_json.len(),
             sealed: OnceLock::new(),
             skipped,
+            left_out: AtomicBool::new(false),
             usage: Slot::new(seed),
             status: Slot::new(seed.rotate_left(16)),
             cancel: CancelToken::new(),

@@ -93,7 +93,12 @@ fn read_output(spec: &CommandSpec, io: &CallIo, report: &mut RunReport) {
 }
 
 fn too_large_message(spec: &CommandSpec, size: u64) -> String {
-    format!("the output has {size} bytes; at most {} are accepted", spec.max_output_bytes)
+    let most = spec.max_output_bytes;
+    let counted = match spec.event.row().output {
+        Output::ByContainer(_) => " (for each container, and 64MiB in all)",
+        _ => "",
+    };
+    format!("the output has {size} bytes; max_output_bytes{counted} accepts {most}")
 }
 
 pub(super) fn timeout_message(spec: &CommandSpec) -> String {

@@ -177,7 +177,8 @@ impl Ended {
                 report.output_bytes = *size;
                 let most = spec.max_output_bytes;
                 let text = format!(
-                    "its worker sent {size} bytes or more in one line; an output may have {most}"
+                    "its worker sent {size} bytes or more in one line; max_output_bytes accepts \
+                     {most} of an output"
                 );
                 (OutcomeKind::OutputTooLarge, text)
             }

@@ -94,3 +94,122 @@ fn a_batch_that_fails_fails_for_all_and_cleanup_does_not_wait_for_it() {
     assert_eq!(bench.runs("isolator_usage_batch"), 1);
     assert_eq!(bench.metric("mesos_command_calls_total", "event=\"isolator_usage\""), 2);
 }
+
+/// A batch command that writes what is in a file: after `printf`'s escapes.
+fn says(module: &str, more: &[(&str, &str)]) -> Bench {
+    let mut parameters =
+        vec![("isolator_usage_cache_ttl", "50ms"), ("isolator_usage_stale_ttl", "60s")];
+    parameters.extend(more);
+    let script = r#"if [ -e "$0.says" ]; then printf "$(cat "$0.says")" >"$2"; fi"#;
+    Bench::new(module, &[("isolator_usage_batch", script)], &parameters)
+}
+
+fn say(bench: &Bench, text: &str) {
+    let path = bench.path("isolator_usage_batch.says");
+    std::fs::write(path.with_extension("new"), text).unwrap();
+    std::fs::rename(path.with_extension("new"), path).unwrap();
+}
+
+fn memory(bytes: u64) -> String {
+    format!(r#"{{"mem_rss_bytes":{bytes}}}"#)
+}
+
+fn failures(bench: &Bench, reason: &str) -> u64 {
+    let part = format!("reason=\"{reason}\"");
+    bench.metric("mesos_command_failures_total", &part)
+}
+
+#[test]
+fn a_bad_value_costs_one_container() {
+    let bench = says("bad-values", &[]);
+    for container in 0..6 {
+        bench.call(Event::Prepare, &format!("c{container}"));
+    }
+    say(
+        &bench,
+        r#"{"c0":{"mem_rss_bytes":1},"c1":NaN,"c2":{"mem_rss_bytes":002},"\\u0063%s":{"mem_rss_bytes":3.},
+        "c4":{"mem_rss_bytes":0,"mem_rss_bytes":4,"x":"\377"},"c5":{"mem_rss_bytes":"five"}}"#
+            .replace("%s", "3")
+            .as_str(),
+    );
+    let expected = [memory(1), String::new(), memory(2), memory(3), memory(4), String::new()];
+    until("all values", || ask_all(&bench, 6) == expected);
+    assert!(failures(&bench, "invalid_output") >= 2);
+    let ok = bench.metric("mesos_command_runs_total", "outcome=\"ok\"");
+    assert_eq!(ok, bench.metric("mesos_command_runs_total", "isolator_usage_batch"));
+}
+
+#[test]
+fn what_can_be_read_of_an_answer_that_is_no_json_is_kept() {
+    let bench = says("cut-off", &[]);
+    for container in 0..3 {
+        bench.call(Event::Prepare, &format!("c{container}"));
+    }
+    say(&bench, r#"{"c0":{"mem_rss_bytes":1} "c1":{"mem_rss_bytes":2},"c2":{"mem_rss"#);
+    until("two values", || ask_all(&bench, 3) == [memory(1), memory(2), String::new()]);
+    let failed = "outcome=\"invalid_output\"";
+    let before = bench.metric("mesos_command_runs_total", failed);
+    // Nothing can be read of this one, so the last values stay.
+    say(&bench, "no JSON");
+    until("a failed run", || {
+        ask_all(&bench, 1);
+        bench.metric("mesos_command_runs_total", failed) > before
+    });
+    assert_eq!(ask_all(&bench, 3), [memory(1), memory(2), String::new()]);
+}
+
+#[test]
+fn an_empty_output_says_nothing_and_a_container_that_is_missing_is_told_once() {
+    let bench = says("silent", &[]);
+    for container in 0..2 {
+        bench.call(Event::Prepare, &format!("c{container}"));
+    }
+    say(&bench, r#"{"c0":{"mem_rss_bytes":1},"c1":{"mem_rss_bytes":1}}"#);
+    until("both", || ask_all(&bench, 2) == [memory(1), memory(1)]);
+    assert_eq!(failures(&bench, ""), 0);
+    let some_runs = || {
+        let runs = bench.runs("isolator_usage_batch");
+        until("three more runs", || {
+            assert_eq!(ask_all(&bench, 2).len(), 2);
+            bench.runs("isolator_usage_batch") >= runs + 3
+        });
+    };
+    say(&bench, " ");
+    some_runs();
+    assert_eq!(ask_all(&bench, 2), [memory(1), memory(1)], "the last values");
+    assert_eq!(failures(&bench, ""), 0, "there is nothing to tell");
+    say(&bench, r#"{"c0":{"mem_rss_bytes":2}}"#);
+    some_runs();
+    assert_eq!(ask_all(&bench, 2), [memory(2), memory(1)]);
+    assert_eq!(failures(&bench, "invalid_output"), 1, "c1, once");
+    say(&bench, r#"{"c0":{"mem_rss_bytes":3},"c1":{"mem_rss_bytes":3}}"#);
+    until("both", || ask_all(&bench, 2) == [memory(3), memory(3)]);
+    say(&bench, r#"{"c0":{"mem_rss_bytes":4}}"#);
+    some_runs();
+    assert_eq!(failures(&bench, "invalid_output"), 2, "once more");
+    let calls = bench.metric("mesos_command_calls_total", "event=\"isolator_usage\"");
+    let ok = bench.metric("mesos_command_calls_total", "event=\"isolator_usage\",outcome=\"ok\"");
+    assert_eq!(calls, ok);
+}
+
+#[test]
+fn the_size_of_an_output_counts_per_container() {
+    let bench = says("sizes", &[("max_output_bytes", "300")]);
+    for container in 0..4 {
+        bench.call(Event::Prepare, &format!("c{container}"));
+    }
+    let padded = |bytes: u64, padding: usize| {
+        format!(r#"{{"mem_rss_bytes":{bytes},"x":"{}"}}"#, "x".repeat(padding))
+    };
+    let [a, b, c] = [1, 2, 3].map(|bytes| padded(bytes, 200));
+    say(&bench, &format!(r#"{{"c0":{a},"c1":{b},"c2":{c},"c3":{}}}"#, padded(4, 400)));
+    let expected = [memory(1), memory(2), memory(3), String::new()];
+    until("three values", || ask_all(&bench, 4) == expected);
+    assert!(failures(&bench, "output_too_large") >= 1);
+    say(&bench, &padded(1, 4 * 1400));
+    until("a refused run", || {
+        ask_all(&bench, 4);
+        bench.metric("mesos_command_runs_total", "outcome=\"output_too_large\"") >= 1
+    });
+    assert_eq!(ask_all(&bench, 4), expected, "the last values");
+}

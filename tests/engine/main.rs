@@ -12,6 +12,7 @@ mod files;
 mod gauges;
 mod lanes;
 mod logs;
+mod meaning;
 mod shipped;
 mod state_dir;
 mod sums;

@@ -37,7 +37,7 @@ FAULTS = {
     "hangs": ("took too long to execute", False),
     "ignores-term": ("took too long to execute", False),
     "garbage": ("Malformed JSON", True),
-    "huge": ("at most 1048576 are accepted", None),
+    "huge": ("max_output_bytes accepts 1048576", None),
     "symlink": ("link", True),
     "fifo": ("regular file", True),
     "removes": ("", True),

@@ -4,14 +4,17 @@ use std::path::Path;
 use std::process::Command;
 
 use mesos_command::event::OutcomeKind;
+use mesos_command::process::{Input, Request};
 use tempfile::TempDir;
 
 use super::support::{Choice, Rig, wait_for};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workers");
-const INPUT: &str = r#"{"container_config":{},"container_id":{"value":"abc-1"}}"#;
-const NESTED: &str =
-    r#"{"container_config":{},"container_id":{"parent":{"value":"abc-1"},"value":"x"}}"#;
+/// With a byte that is no UTF-8, as Mesos lets it pass.
+const INPUT: &[u8] =
+    b"{\"container_config\":{\"user\":\"x\xff\"},\"container_id\":{\"value\":\"abc-1\"}}";
+const NESTED: &[u8] =
+    br#"{"container_config":{},"container_id":{"parent":{"value":"abc-1"},"value":"x"}}"#;
 
 fn check(directory: TempDir, command: &Path) {
     let cgroup = directory.path().join("cgroups/abc-1");
@@ -22,8 +25,9 @@ fn check(directory: TempDir, command: &Path) {
     variable.push(directory.path().join("cgroups"));
     choice.environment.push(variable);
     let rig = Rig::of(directory, command, choice);
-    let read = |input: &str, by_worker: bool| {
-        let report = rig.pool().run_blocking(rig.request(input));
+    let read = |input: &[u8], by_worker: bool| {
+        let request = Request::new(rig.spec.clone(), Input::Text(input.into()));
+        let report = rig.pool().run_blocking(request);
         assert_eq!(report.outcome, OutcomeKind::Ok, "{report:?}");
         assert_eq!(report.by_worker, by_worker);
         String::from_utf8(report.output).unwrap()
@@ -46,7 +50,7 @@ fn check_plain(directory: &Path, command: &Path) {
     std::fs::create_dir_all(&cgroup).unwrap();
     std::fs::write(cgroup.join("memory.current"), "42\n").unwrap();
     let [input, output] = ["input", "output"].map(|name| directory.join(name));
-    std::fs::write(&input, format!("{INPUT}\n")).unwrap();
+    std::fs::write(&input, [INPUT, b"\n"].concat()).unwrap();
     let run = || {
         Command::new(command)
             .args([&input, &output])

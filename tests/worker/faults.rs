@@ -91,6 +91,27 @@ fn an_error_answer_fails_only_the_call() {
 }
 
 #[test]
+fn an_answer_with_a_bad_value_ends_no_worker() {
+    for event in [Event::Usage, Event::SlaveRunTaskLabelDecorator] {
+        for (fault, outcome, output, error) in [
+            ("nan", OutcomeKind::Ok, "{\"mem_rss_bytes\":NaN}", ""),
+            ("object", OutcomeKind::Exit, "", "{\"code\":2}"),
+        ] {
+            let rig = Rig::ready(&format!("{fault}=2"), Choice { event, ..Choice::default() });
+            let first = rig.good();
+            let report = rig.call();
+            assert_eq!(report.outcome, outcome, "{report:?}");
+            // Whoever reads the output judges it.
+            assert_eq!(String::from_utf8_lossy(&report.output), output);
+            assert_eq!(String::from_utf8_lossy(&report.error_file), error);
+            let third = rig.good();
+            assert_eq!((&third["pid"], &third["request"]), (&first["pid"], &3.into()), "{fault}");
+            rig.finish();
+        }
+    }
+}
+
+#[test]
 fn a_worker_that_ends_after_its_answer_fails_nothing() {
     let rig = Rig::ready("last=1", Choice::default());
     for round in 1..=4 {

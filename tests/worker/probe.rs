@@ -182,6 +182,8 @@ fn answer(fault: &str, request: &serde_json::Value, requests: u64) {
             exit(4);
         }
         "error" => say(&format!("{{\"id\":{id},\"error\":\"no such container\"}}\n")),
+        "nan" => say(&format!("{{\"id\":{id}.0,\"output\":{{\"mem_rss_bytes\":NaN}}}}\n")),
+        "object" => say(&format!("{{\"id\":{id},\"error\":{{\"code\":2}}}}\n")),
         "stderr" => {
             eprintln!("what went wrong");
             say("{}\n");
