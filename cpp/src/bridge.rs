@@ -23,7 +23,7 @@ use mesos_command::isolator::Isolator;
 
 use crate::convert::read_inputs;
 use crate::guard::guard;
-use crate::messages::{self, read_parameters, refuse_harmful};
+use crate::messages::{self, read_parameters};
 use crate::{host, log};
 
 #[cxx::bridge(namespace = "mesos_command::shim")]
@@ -220,7 +220,7 @@ fn hook_events(hook: &HookInstance) -> u32 {
 
 fn call_hook(hook: &HookInstance, event: u8, inputs: &[ffi::Input<'_>]) -> ffi::HookAnswer {
     let answer = guard("running a hook", || match Event::from_index(event) {
-        Some(event) => refuse_harmful(event, hook.0.call(event, &read_inputs(inputs))),
+        Some(event) => hook.0.call(event, &read_inputs(inputs)),
         None => Answer::Failure(format!("there is no event {event}")),
     });
     match answer.unwrap_or_else(|panic| Answer::Failure(panic.to_string())) {

@@ -1,12 +1,9 @@
-//! Parameters, and the refusal of lists that could harm the agent.
+//! Parameters, and names for error texts.
 
 #[path = "../src/messages.rs"]
 mod messages;
 #[path = "../src/wire.rs"]
 mod wire;
-
-use mesos_command::call::Answer;
-use mesos_command::event::Event;
 
 /// A length-delimited field.
 fn bytes_field(number: u8, content: &[u8]) -> Vec<u8> {
@@ -17,12 +14,6 @@ fn bytes_field(number: u8, content: &[u8]) -> Vec<u8> {
 
 fn parameter(key: &[u8], value: &[u8]) -> Vec<u8> {
     bytes_field(1, &[bytes_field(1, key), bytes_field(2, value)].concat())
-}
-
-/// A SlaveInfo with one attribute of this name and type.
-fn slave_info(name: &[u8], kind: u8) -> Answer {
-    let attribute = [bytes_field(1, name), vec![2 << 3, kind]].concat();
-    Answer::Message(bytes_field(5, &attribute).into())
 }
 
 #[test]
@@ -41,29 +32,6 @@ fn parameters_that_cannot_be_read_are_an_error() {
     let mut cut = parameter(b"key", b"value");
     cut.pop();
     assert!(messages::read_parameters(&cut).is_err());
-}
-
-#[test]
-fn an_attribute_of_type_set_is_refused_by_name() {
-    let refused = messages::refuse_harmful(Event::SlaveAttributesDecorator, slave_info(b"rack", 2));
-    let Answer::Failure(text) = refused else {
-        panic!("not refused: {refused:?}");
-    };
-    assert!(text.contains("\"rack\"") && text.contains("SET"), "{text}");
-}
-
-#[test]
-fn other_attributes_and_other_events_pass() {
-    for kind in [0, 1, 3] {
-        let answer = slave_info(b"rack", kind);
-        let passed = messages::refuse_harmful(Event::SlaveAttributesDecorator, answer.clone());
-        assert_eq!(passed, answer);
-    }
-    // The same bytes mean something else for another event.
-    let answer = slave_info(b"rack", 2);
-    assert_eq!(messages::refuse_harmful(Event::SlaveResourcesDecorator, answer.clone()), answer);
-    let nothing = messages::refuse_harmful(Event::SlaveAttributesDecorator, Answer::Nothing);
-    assert_eq!(nothing, Answer::Nothing);
 }
 
 #[test]

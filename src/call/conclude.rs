@@ -9,7 +9,7 @@ use crate::process::RunReport;
 use crate::schema::{MessageType, Parsed, split_json_object};
 use crate::worker::WorkerLog;
 
-use super::{CallFailure, Command, Observed, log};
+use super::{CallFailure, Command, Container, Observed, log, rules};
 
 /// What is logged of captured stdout and stderr, in bytes.
 const LOGGED_TAIL: usize = 1024;
@@ -38,17 +38,32 @@ impl Command {
     /// Reads the answer out of `report`, counts the run and logs what went wrong.
     ///
     /// `subject` names the task or container in log lines. `check` looks at a well-formed answer
-    /// and may refuse it. The *call* is not counted: several calls may share a run.
+    /// and may refuse it, after the event's rules were applied. The *call* is not counted: several
+    /// calls may share a run.
     pub fn conclude(
         &self,
         report: RunReport,
         subject: &str,
         check: impl FnOnce(&[u8]) -> Result<(), CallFailure>,
     ) -> Concluded {
+        self.conclude_for(report, subject, Container::default(), check)
+    }
+
+    /// As [`Self::conclude`], with what the event's rules ask about the container.
+    pub(crate) fn conclude_for(
+        &self,
+        report: RunReport,
+        subject: &str,
+        container: Container,
+        check: impl FnOnce(&[u8]) -> Result<(), CallFailure>,
+    ) -> Concluded {
         let result = match CallFailure::from_report(&self.text, &report) {
             Some(failure) => Err(failure),
             None => self.read(&report.output, subject).and_then(|answer| match answer {
-                Some(bytes) => check(&bytes).map(|()| Some(bytes)),
+                Some(mut bytes) => {
+                    self.apply_rules(&mut bytes, subject, container)?;
+                    check(&bytes).map(|()| Some(bytes))
+                }
                 None => Ok(None),
             }),
         };
@@ -91,6 +106,24 @@ impl Command {
             return Ok(Some(output.to_vec()));
         }
         self.read_part(kind, output, subject).map(Some)
+    }
+
+    /// Refuses or mends what must not reach Mesos.
+    fn apply_rules(
+        &self,
+        answer: &mut Vec<u8>,
+        subject: &str,
+        container: Container,
+    ) -> Result<(), CallFailure> {
+        let Some(kind) = &self.output else { return Ok(()) };
+        let changes = rules::apply(self.row.event, kind, answer, container)?;
+        if !changes.is_empty() {
+            self.metrics().lossy_output();
+            self.note(subject, || {
+                format!("output of command \"{}\" was changed: {}", self.text, changes.join("; "))
+            });
+        }
+        Ok(())
     }
 
     /// Reads the JSON of one message of the event's output type.

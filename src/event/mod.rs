@@ -5,6 +5,7 @@
 //! To add an event, add a variant to [`Event`] and a row to the table.
 
 mod outcome;
+pub mod rules;
 mod table;
 
 use std::time::Duration;

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::call::completion::complete;
-use crate::call::{
-    Answer, CallFailure, Command, Completion, Container, InputValue, call_ended, check_launch_info,
-};
+use crate::call::{Answer, CallFailure, Command, Completion, Container, InputValue, call_ended};
 use crate::container::ContainerId;
 use crate::event::{Event, OutcomeKind};
 use crate::process::Input;
@@ -20,14 +18,13 @@ const ALREADY_INITIALIZED: &str = "mesos-command-module already initialized for 
 /// `ContainerClass.DEBUG` (Mesos 1.11.0 `include/mesos/slave/containerizer.proto`).
 const DEBUG_CLASS: u64 = 2;
 
-/// Looks at a well-formed answer and may refuse it.
-pub(super) type Check = Box<dyn FnOnce(&[u8]) -> Result<(), CallFailure> + Send>;
-
 /// A launch-path call on its way.
 pub(super) struct Launch<'a> {
     pub(super) command: &'a Arc<Command>,
     pub(super) id: &'a ContainerId,
     pub(super) input: Result<Arc<[u8]>, CallFailure>,
+    /// What the rules for its answer ask.
+    pub(super) container: Container,
 }
 
 /// How a launch-path call ended.
@@ -86,12 +83,10 @@ impl Inner {
         };
         let container = Container {
             command_task: self.config_type.has_field(config, "task_info").unwrap_or(true),
-            nested: id.is_nested(),
+            top_level: !id.is_nested(),
         };
-        let kind = self.launch_info_type.clone();
-        let check = Box::new(move |bytes: &[u8]| check_launch_info(&kind, bytes, container));
-        let launch = Launch { command, id: &id, input: Ok(context.input.clone()) };
-        self.submit_launch(launch, check, |answer, _| complete(done, answer));
+        let launch = Launch { command, id: &id, input: Ok(context.input.clone()), container };
+        self.submit_launch(launch, |answer, _| complete(done, answer));
     }
 
     /// Whether a serialised config is of a container of class DEBUG.
@@ -124,8 +119,8 @@ impl Inner {
         }
         let config = context.as_ref().map(|context| context.config());
         let input = command.render(values, config).map(Arc::from);
-        let launch = Launch { command, id, input };
-        self.submit_launch(launch, Box::new(|_| Ok(())), |answer, _| complete(done, answer));
+        let launch = Launch { command, id, input, container: Container::default() };
+        self.submit_launch(launch, |answer, _| complete(done, answer));
     }
 
     /// Withdraws the container's watch and sampling runs, and when they have ended runs the
@@ -149,9 +144,10 @@ impl Inner {
         let (inner, command, gate) = (self.clone(), command.clone(), context.gate.clone());
         gate.close(move || {
             let input = Ok(context.input.clone());
-            let launch = Launch { command: &command, id: &id, input };
+            let container = Container::default();
+            let launch = Launch { command: &command, id: &id, input, container };
             let (keeper, id) = (inner.clone(), id.clone());
-            inner.submit_launch(launch, Box::new(|_| Ok(())), move |answer, ended| {
+            inner.submit_launch(launch, move |answer, ended| {
                 // What was never tried is handed to the recover command of the next start.
                 if ended.had_its_turn {
                     keeper.forget_file(&id);
@@ -216,10 +212,9 @@ impl Inner {
     pub(super) fn submit_launch(
         self: &Arc<Self>,
         launch: Launch<'_>,
-        check: Check,
         then: impl FnOnce(Answer, Ended) + Send + 'static,
     ) {
-        let Launch { command, id, input } = launch;
+        let Launch { command, id, input, container: asked } = launch;
         let submitted = Instant::now();
         let about = id.text.clone();
         let input = match input {
@@ -236,7 +231,7 @@ impl Inner {
         let command = command.clone();
         self.commands.submit(request, None, move |report| {
             let had_its_turn = !report.never_had_its_turn();
-            let concluded = command.conclude(report, &about, check);
+            let concluded = command.conclude_for(report, &about, asked, |_| Ok(()));
             let outcome = concluded.outcome();
             call_ended(&command, outcome, submitted);
             then(command.answer(concluded.result), Ended { outcome, had_its_turn });

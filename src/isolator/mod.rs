@@ -26,7 +26,7 @@ use dashmap::DashSet;
 
 use crate::call::{Answer, Commands, Completion, InputValue};
 use crate::config::{Config, ConfigError};
-use crate::event::{Event, ModuleKind, Output};
+use crate::event::{Event, ModuleKind};
 use crate::schema::{self, MessageType};
 use crate::usage::{Pacer, Policy};
 
@@ -55,7 +55,6 @@ struct Inner {
     kept_inputs: Arc<Places>,
     id_type: MessageType,
     config_type: MessageType,
-    launch_info_type: MessageType,
     created: SystemTime,
 }
 
@@ -70,9 +69,6 @@ impl Isolator {
         let find = |name: &str| {
             let missing = || ConfigError(format!("this Mesos has no message '{name}'"));
             schema.message(name).ok_or_else(missing)
-        };
-        let Output::Message(launch_info) = Event::Prepare.row().output else {
-            return Err(ConfigError("the event table has no output for prepare".to_owned()));
         };
         let config = &commands.config;
         let store = Store::new(&config.state_dir, &config.module_name);
@@ -92,7 +88,6 @@ impl Isolator {
                 kept_inputs: Places::new(KEPT_INPUTS),
                 id_type: find("mesos.ContainerID")?,
                 config_type: find("mesos.slave.ContainerConfig")?,
-                launch_info_type: find(launch_info)?,
                 created: SystemTime::now(),
                 commands,
             }),

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::call::completion::complete;
-use crate::call::{Answer, Completion, InputValue};
+use crate::call::{Answer, Completion, Container, InputValue};
 use crate::container::{ContainerId, Wire, bytes_field};
 use crate::event::{Event, OutcomeKind};
 use crate::schema::{FieldValue, write_json_string};
@@ -46,9 +46,9 @@ impl Inner {
         };
         let nobody = ContainerId { wire: Wire::new(), text: "".into() };
         let input = command.render(values, None).map(|input| with_lost(input, &lost).into());
-        let launch = Launch { command, id: &nobody, input };
+        let launch = Launch { command, id: &nobody, input, container: Container::default() };
         let inner = self.clone();
-        self.submit_launch(launch, Box::new(|_| Ok(())), move |answer, ended| {
+        self.submit_launch(launch, move |answer, ended| {
             // A command that failed gets them once more at the next start.
             if ended.outcome == OutcomeKind::Ok {
                 inner.discard(&lost);

@@ -1,12 +1,13 @@
 //! Questions about message bytes: which required fields are missing, what a field holds, and the
-//! bytes without a field.
+//! bytes without a field or with another value in it.
 
 use std::{collections::HashMap, iter, ops::Range};
 
 use super::{
     error::DecodeError,
+    put::Output,
     scan::{Occurrence, Scan, next_field, unzigzag},
-    tables::{Cardinality, Kind, Tables},
+    tables::{Cardinality, Field, Kind, Message, Tables},
 };
 
 /// How many missing fields are named; a text of a mebibyte can lack hundreds of thousands.
@@ -222,4 +223,70 @@ pub(super) fn clear(message: &str, number: u32, bytes: &mut Vec<u8>) -> Result<b
         bytes.drain(span.clone());
     }
     Ok(!spans.is_empty())
+}
+
+/// The index of the message type at `path`; `None` when there is no such field, or it is no
+/// message.
+pub(super) fn message_at(tables: &Tables, index: u32, path: &str) -> Option<u32> {
+    path.split('.').try_fold(index, |index, name| {
+        let message = tables.message(index);
+        match message.field(message.rank_of_name(name.as_bytes())?).kind {
+            Kind::Message(below) => Some(below),
+            _ => None,
+        }
+    })
+}
+
+/// The bytes without the field at `path`, in every element of the lists on the way; `None` when it
+/// is not there.
+pub(super) fn without(
+    tables: &Tables,
+    index: u32,
+    bytes: &[u8],
+    path: &str,
+) -> Result<Option<Vec<u8>>, DecodeError> {
+    let message = tables.message(index);
+    let (name, below) = path.split_once('.').unwrap_or((path, ""));
+    let Some(rank) = message.rank_of_name(name.as_bytes()) else { return Ok(None) };
+    let field = message.field(rank);
+    let mut out = Output::with_capacity(bytes.len());
+    let (mut at, mut found) = (0, false);
+    while at < bytes.len() {
+        let raw = next_field(bytes, at).map_err(|(offset, what)| DecodeError {
+            offset,
+            message: message.name.to_string(),
+            what,
+        })?;
+        let (start, end) = (at, raw.end);
+        at = end;
+        if raw.number == field.number {
+            if below.is_empty() {
+                found = true;
+                continue;
+            }
+            if let Kind::Message(index) = field.kind
+                && let Some(shorter) = without(tables, index, &bytes[raw.at..end], below)?
+            {
+                found = true;
+                out.bytes(field, &shorter);
+                continue;
+            }
+        }
+        out.raw(&bytes[start..end]);
+    }
+    Ok(found.then(|| out.into_bytes()))
+}
+
+/// Sets a top-level field that is a varint on the wire, in place of what it was.
+pub(super) fn set_varint(
+    message: &Message,
+    field: &Field,
+    value: u64,
+    bytes: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    clear(&message.name, field.number, bytes)?;
+    let mut out = Output::with_capacity(12);
+    out.varint(field, value);
+    bytes.extend_from_slice(out.as_bytes());
+    Ok(())
 }

@@ -157,4 +157,46 @@ impl MessageType {
             None => Ok(false),
         }
     }
+
+    /// The message type of the field at `path`, names joined by points; `None` when there is no
+    /// such field, or it is no message.
+    pub fn message_at(&self, path: &str) -> Option<MessageType> {
+        let index = inspect::message_at(&self.tables, self.index, path)?;
+        Some(MessageType::new(Arc::clone(&self.tables), index))
+    }
+
+    /// Takes the field at `path` out of a message in wire format, in every element of the lists on
+    /// the way. Returns whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no wire format; they are then as they were.
+    pub fn clear_at(&self, bytes: &mut Vec<u8>, path: &str) -> Result<bool, DecodeError> {
+        let shorter = inspect::without(&self.tables, self.index, bytes, path)?;
+        let found = shorter.is_some();
+        if let Some(shorter) = shorter {
+            *bytes = shorter;
+        }
+        Ok(found)
+    }
+
+    /// Gives the top-level field `name`, a singular integer, enum or bool, the value `value` in a
+    /// message in wire format. Returns whether there is such a field; nothing is changed when
+    /// there is not.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no wire format; they are then as they were.
+    pub fn set_number(
+        &self,
+        bytes: &mut Vec<u8>,
+        name: &str,
+        value: u64,
+    ) -> Result<bool, DecodeError> {
+        let message = self.tables.message(self.index);
+        let field = message.rank_of_name(name.as_bytes()).map(|rank| message.field(rank));
+        let Some(field) = field.filter(|field| field.is_plain_varint()) else { return Ok(false) };
+        inspect::set_varint(message, field, value, bytes)?;
+        Ok(true)
+    }
 }

@@ -76,6 +76,17 @@ pub(super) struct Field {
     pub(super) when_unset: Option<Box<[u8]>>,
 }
 
+impl Field {
+    /// Whether it is no list and its value is on the wire as it is, as one varint.
+    pub(super) const fn is_plain_varint(&self) -> bool {
+        let varint = matches!(
+            self.kind,
+            Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Bool | Kind::Enum(_)
+        );
+        varint && !self.cardinality.is_list()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) name: Box<str>,

@@ -1,12 +1,16 @@
-"""What Mesos makes of every method's answers: good, empty, failing, malformed, and refused ones.
+"""What Mesos makes of every method's answers: good, empty, failing, malformed, refused, mended ones.
 
 Four instances run side by side: a hook and an isolator whose failures fail, and a hook and an
 isolator whose failures are ignored. Each answers only the cases that name it, so that an answer
 of the wrong instance, or a state that two of them share, shows.
+
+What is refused and mended is the table of rules in src/event/rules, each row with an answer that
+would do the harm; `mesos-command explain rules --json` prints it.
 """
 
 import json
 import pathlib
+import subprocess
 
 # (symbol, module_name, <event>_failure)
 HOOKS = [("com_criteo_mesos_CommandHook", "hook", "fail"),
@@ -64,32 +68,17 @@ BEHIND = "hook_master_slave_lost_hook"
 DOCKER = "hook_slave_pre_launch_docker_task_executor_decorator"
 DOCKER_GOOD = {"taskEnvironment": VARIABLES}
 
-# Answers over which Mesos would abort, or leave an agent without resources: (event, name, answer,
-# part of the failure; None for one that is no change).
+# Lists that would leave an agent without resources, and such as only the host can tell to be
+# invalid: (event, name, answer, part of the failure; None for one that is no change).
 HARMFUL_HOOKS = [
     ("hook_slave_resources_decorator", "none", {"resources": []}, None),
     ("hook_slave_resources_decorator", "absent", {}, None),
     ("hook_master_launch_task_resource_decorator", "none", {"resources": []}, None),
     ("hook_slave_attributes_decorator", "none", {"attributes": []}, None),
     ("hook_slave_attributes_decorator", "absent", {}, None),
-    ("hook_slave_attributes_decorator", "set",
-     {"attributes": [RACK, {"name": "disks", "type": "SET", "set": {"item": ["a"]}}]},
-     'attribute "disks" is of type SET'),
     *[(event, f"invalid{index}", {"resources": [MEM, resource]}, 'Invalid resource "cpus"')
       for event in ["hook_slave_resources_decorator", "hook_master_launch_task_resource_decorator"]
       for index, resource in enumerate(INVALID)],
-]
-# The same for prepare: (name, command task, answer, the field that is named).
-HARMFUL_PREPARES = [
-    ("rootfs", False, {"rootfs": "/x"}, "'rootfs'"),
-    ("user", False, {"user": "nobody"}, "'user'"),
-    ("newns", False, {"enter_namespaces": [0x20000]}, "CLONE_NEWNS"),
-    ("newns-among", False, {"enter_namespaces": [0x40000000, 0x20020000]}, "CLONE_NEWNS"),
-    ("value", True, {"command": {"value": "id"}}, "'command.value'"),
-    ("uris", True, {"command": {"uris": [{"value": "http://x"}]}}, "'command.uris'"),
-    ("shell", True, {"command": {"shell": False}}, "'command.shell'"),
-    ("command-user", True, {"command": {"user": "nobody"}}, "'command.user'"),
-    ("variables", True, {"command": {"environment": {"variables": []}}}, "'command.environment'"),
 ]
 # What looks alike and is welcome: (name, container's parent, command task, answer).
 WELCOME_PREPARES = [
@@ -113,6 +102,21 @@ ISOLATOR_METHODS = {
     "isolator_cleanup": ({}, "because of isolator_cleanup", None),
 }
 UNCONFIGURABLE = {"isolator_usage", "isolator_status", "isolator_watch"}
+# The rules that the engine applies, by the name of their case; see load_rules().
+RULES = {}
+
+
+def load_rules(program):
+    """Reads the table of rules out of the command line tool."""
+    text = subprocess.run([program, "explain", "rules", "--json"], check=True,
+                          stdout=subprocess.PIPE).stdout
+    rows = [json.loads(line) for line in text.splitlines()]
+    # Those of the host's own are HARMFUL_HOOKS.
+    RULES.update({f"rule{index}": row for index, row in enumerate(rows) if not row["by_host"]})
+
+
+def rules(*events):
+    return [(name, rule) for name, rule in RULES.items() if rule["event"] in events]
 
 
 def named(value, instance):
@@ -128,7 +132,7 @@ def write_answers(directory):
     answers += [(event, "good", row[0]) for event, row in ISOLATOR_METHODS.items()]
     answers += [(DOCKER, "good", DOCKER_GOOD), (BEHIND, "good", {})]
     answers += [(event, name, answer) for event, name, answer, _ in HARMFUL_HOOKS]
-    answers += [("isolator_prepare", name, answer) for name, _, answer, _ in HARMFUL_PREPARES]
+    answers += [(rule["event"], name, rule["example"]) for name, rule in RULES.items()]
     answers += [("isolator_prepare", name, answer) for name, _, _, answer in WELCOME_PREPARES]
     for event, name, answer in answers:
         (directory / f"{event}.{name}").write_text(json.dumps(answer))
@@ -195,6 +199,18 @@ def hook_steps():
             case = f"case-{instance}-{name}"
             steps += [hook_call(event, key, case, same(unchanged, instance)),
                       ran(event, instance, case)]
+    for name, rule in rules(*SYNCHRONOUS):
+        event = rule["event"]
+        key, _, _, unchanged, _ = SYNCHRONOUS[event]
+        for _, instance, _ in HOOKS:
+            case = f"case-{instance}-{name}"
+            steps += [hook_call(event, key, case, same(unchanged, instance)),
+                      ran(event, instance, case)]
+    for name, rule in rules(DOCKER):
+        for _, instance, failure in HOOKS:
+            case = f"case-{instance}-{name}"
+            steps += [hook_call(DOCKER, "executor_info", case, refusal(rule, failure)),
+                      ran(DOCKER, instance, case)]
     for _, instance, failure in HOOKS:
         for answer in ["good", "empty", "fails", "malformed"]:
             case = f"case-{instance}-{answer}"
@@ -209,6 +225,13 @@ def hook_steps():
                           "text": "because of" if answer == "fails" else "Malformed JSON"}
             steps.append(hook_call(DOCKER, "executor_info", case, expect))
     return steps
+
+
+def refusal(rule, failure):
+    """What Mesos has of an answer that a rule refuses."""
+    if failure == "fail":
+        return {"answer": "failure", "text": rule["condition"]}
+    return {"answer": "nothing"}
 
 
 def isolator_expectation(event, answer, failure):
@@ -249,12 +272,10 @@ def isolator_steps(symbol, instance, failure):
 def prepare_steps(symbol, instance, failure):
     steps = []
     config = {False: CONFIG, True: {**CONFIG, "task_info": TASK}}
-    for name, command_task, _, field in HARMFUL_PREPARES:
+    for name, rule in rules("isolator_prepare"):
         case = f"case-{instance}-{name}"
-        expect = ({"answer": "failure", "text": field} if failure == "fail"
-                  else {"answer": "nothing"})
-        steps += [call("isolator_prepare", expect, module=symbol, container=case,
-                       inputs={"container_config": config[command_task]}),
+        steps += [call("isolator_prepare", refusal(rule, failure), module=symbol, container=case,
+                       inputs={"container_config": config[rule["command_task"]]}),
                   ran("isolator_prepare", instance, case),
                   call("isolator_cleanup", {"answer": "nothing"}, module=symbol, container=case)]
     for name, parent, command_task, answer in WELCOME_PREPARES:
@@ -263,6 +284,23 @@ def prepare_steps(symbol, instance, failure):
         steps += [call("isolator_prepare", {"json": answer}, module=symbol, container=container,
                        inputs={"container_config": config[command_task]}),
                   call("isolator_cleanup", {}, module=symbol, container=container)]
+    return steps
+
+
+def mended_steps(symbol, instance):
+    """Answers of watch and status that Mesos gets mended."""
+    steps = []
+    for name, rule in rules("isolator_watch", "isolator_status"):
+        case = f"case-{instance}-{name}"
+        own = {"module": symbol, "container": case}
+        steps.append(call("isolator_prepare", {"answer": "nothing"}, **own))
+        expect = {"equals": rule["mended"]}
+        if rule["event"] == "isolator_watch":
+            steps += [call(rule["event"], {}, name=case, **own),
+                      {"do": "await", "name": case, "timeout_ms": 5000, "expect": expect}]
+        else:
+            steps.append(call(rule["event"], expect, **own))
+        steps.append(call("isolator_cleanup", {"answer": "nothing"}, **own))
     return steps
 
 
@@ -305,6 +343,7 @@ def scenario():
     steps = hook_steps()
     for instance in ISOLATORS:
         steps += isolator_steps(*instance) + prepare_steps(*instance)
+        steps += mended_steps(*instance[:2])
     steps += stale_steps() + separate_steps()
     steps.append({"do": "leftovers", "threads": 64, "fds": 64, "directories": 4})
     return {
@@ -346,8 +385,13 @@ def complaints(log):
         for symbol, _, failure in HOOKS:
             if text:
                 expect(SYNCHRONOUS[event][-1], symbol, text, True)
+    for _, rule in rules(*SYNCHRONOUS):
+        for symbol, _, failure in HOOKS:
+            words = SYNCHRONOUS[rule["event"]][-1]
+            expect(words, symbol, rule["condition"], failure == "fail")
     return wrong
 
 
 if __name__ == "__main__":
+    load_rules(pathlib.Path(__file__).resolve().parents[2] / "target/release/mesos-command")
     print(json.dumps({"modules": modules(), "scenario": scenario()}, indent=1))

@@ -82,6 +82,7 @@ class Suite:
                        "--set", f"DIRECTORY={os.getcwd()}", "--set", f"USER_ID={os.getuid()}",
                        complaints=lambda: contract.check_state(state))
         self.faults()
+        methods.load_rules(self.host.with_name("mesos-command"))
         answers = self.scratch / "answers"
         methods.write_answers(answers)
         self.generated("methods", methods, "--set", f"ANSWERS={answers}",

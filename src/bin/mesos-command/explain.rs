@@ -1,22 +1,34 @@
-//! `mesos-command explain`: the event table and the catalogue of parameters, for people.
+//! `mesos-command explain`: the event table, the rules for answers and the catalogue of parameters,
+//! for people.
 
 use mesos_command::config::keys;
+use mesos_command::event::rules::{self, Rule, Scope};
 use mesos_command::event::{Empty, Event, InputKind, ModuleKind, Output, Row};
+use serde_json::{Value, json};
 
 use crate::table;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// An event's parameter prefix (isolator_usage), `events` or `parameters`
+    /// An event's parameter prefix (isolator_usage), `events`, `parameters` or `rules`
     #[arg(default_value = "events")]
     what: String,
-    /// Print the tables of events and parameters as Markdown, as they stand in the README
+    /// Print a table as Markdown, as it stands in README.md or DIFFERENCES.md
     #[arg(long)]
     markdown: bool,
+    /// Print the rules as JSON, one object per line, with the examples that they are tested with
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     match arguments.what.as_str() {
+        "rules" if arguments.json => {
+            rules::RULES.iter().for_each(|rule| println!("{}", data(rule)))
+        }
+        _ if arguments.json => anyhow::bail!("--json is for the rules only"),
+        "rules" if arguments.markdown => print!("{}", rules::markdown()),
+        "rules" => all_rules(),
         "events" if arguments.markdown => print!("{}", keys::events_markdown()),
         "parameters" if arguments.markdown => print!("{}", keys::markdown()),
         "events" => events(),
@@ -24,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         name => match Event::from_prefix(name) {
             Some(event) => one(event.row()),
             None => anyhow::bail!(
-                "'{name}' is no event; accepted are events, parameters, and {}",
+                "'{name}' is no event; accepted are events, parameters, rules, and {}",
                 Event::ALL.map(Event::label).join(", ")
             ),
         },
@@ -106,4 +118,39 @@ fn one(row: &Row) {
         Empty::Nothing => println!("an empty output means: nothing to say"),
         Empty::Error => println!("an empty output is an error, which changes nothing"),
     }
+    for (index, rule) in rules::of(row.event).enumerate() {
+        if index == 0 {
+            println!("answers that must not reach Mesos:");
+        }
+        println!("  {}: {} ({})", rule.condition(), rule.remedy(), rule.harm);
+    }
+    for note in rules::notes(row.event) {
+        println!("note: {note}");
+    }
+}
+
+fn all_rules() {
+    let rows: Vec<Vec<String>> = rules::RULES
+        .iter()
+        .map(|rule| vec![rule.event.label().to_owned(), rule.condition(), rule.remedy()])
+        .collect();
+    table::print(&["answer of", "when", "then"], &rows);
+}
+
+/// A rule for programs: those that play its example inside a real Mesos.
+fn data(rule: &Rule) -> Value {
+    let mended = || serde_json::from_str::<Value>(rule.mended).ok();
+    json!({
+        "event": rule.event.label(),
+        "field": rule.path(),
+        "condition": rule.condition(),
+        "remedy": rule.remedy(),
+        "by_host": matches!(rule.when, rules::Condition::HostRefuses),
+        "command_task": rule.scope == Scope::CommandTask,
+        "example": serde_json::from_str::<Value>(&rule.example()).ok(),
+        "mended": mended(),
+        "harm": rule.harm,
+        "source": rule.source,
+        "releases": rule.releases(),
+    })
 }
