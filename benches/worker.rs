@@ -208,6 +208,7 @@ fn pool(spec: &Arc<CommandSpec>) -> WorkerPool {
         spec: spec.clone(),
         workers: 1,
         lane: None,
+        stand_in: true,
         queue_limit: None,
         quarantine: None,
         metrics: ModuleMetrics::new("bench", ModuleKind::Isolator),

@@ -34,6 +34,8 @@ pub struct Command {
     /// Parallel to the row's inputs; `None` where the value is no message.
     inputs: Vec<Option<MessageType>>,
     pub(super) output: Option<MessageType>,
+    /// In worker mode a process that was started for a call stands in for a worker.
+    pub(super) has_workers: bool,
     pub(super) debug: bool,
     pub(super) metrics: Arc<ModuleMetrics>,
     pub(super) failures: Limiter,
@@ -104,6 +106,7 @@ impl Command {
             failure: command.failure,
             inputs: inputs.collect::<Result<_, _>>()?,
             output,
+            has_workers: command.workers.is_some(),
             debug: config.debug,
             metrics,
             failures: Limiter::new(),

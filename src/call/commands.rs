@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use crate::config::{Config, ConfigError, EnvironmentChoice, Warning};
+use crate::config::{Config, ConfigError, EnvironmentChoice, Fallback, Warning};
 use crate::event::{Event, ModuleKind, Output};
 use crate::metrics::{self, ModuleMetrics};
 use crate::process::{CancelToken, OnStart, Quarantine, Request, RunReport, Runner};
@@ -109,6 +109,7 @@ impl Commands {
                 },
                 workers,
                 lane: lanes.of(*event).cloned(),
+                stand_in: settings.fallback == Fallback::Spawn,
                 queue_limit: queue_limit(event.row().lane),
                 quarantine: Some(quarantine.clone()),
                 metrics: metrics.clone(),

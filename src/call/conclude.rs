@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::event::{Empty, OutcomeKind, Output};
+use crate::event::{Empty, Event, OutcomeKind, Output};
 use crate::metrics::{FailureReason, KillSignal};
 use crate::process::RunReport;
 use crate::schema::{MessageType, Parsed, split_json_object};
@@ -70,6 +70,7 @@ impl Command {
         let concluded = Concluded { result };
         self.count(&report, &concluded);
         self.log(&report, &concluded, subject);
+        self.doubt_stand_in(&report, subject);
         self.observed(Some(&report), &concluded.result, subject);
         concluded
     }
@@ -219,6 +220,23 @@ impl Command {
         {
             let queued = outcome == OutcomeKind::Timeout && report.pid.is_none();
             metrics.failure(if queued { FailureReason::TimeoutQueued } else { failure.reason });
+        }
+    }
+
+    /// Notes a process that stood in for a worker and succeeded without a word: a program that knows
+    /// only how to be a worker does that, and then a container starts without what it prepares.
+    fn doubt_stand_in(&self, report: &RunReport, subject: &str) {
+        let stood_in = self.has_workers && !report.by_worker && report.outcome == OutcomeKind::Ok;
+        // A watch command mostly has nothing to say.
+        let speaks = self.output.is_some() && self.row.event != Event::Watch;
+        if stood_in && speaks && report.output.iter().all(u8::is_ascii_whitespace) {
+            self.metrics().worker().silent_stand_in();
+            let text = format!(
+                "command \"{}\" was run because no worker was up, and wrote nothing; if it answers \
+                 only as a worker, set {}_fallback=fail",
+                self.text, self.row.prefix
+            );
+            self.log_failure(&text, subject);
         }
     }
 

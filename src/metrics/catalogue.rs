@@ -238,13 +238,21 @@ pub const WORKER_RESTARTS: Metric = counter(
 pub const WORKER_UP: Metric = gauge(
     "mesos_command_worker_up",
     BY_EVENT,
-    "Persistent workers that are ready or busy now; while it is 0, commands are spawned.",
+    "Persistent workers that are ready or busy now; while it is 0, commands are spawned or, with \
+     fallback=fail, calls fail.",
 );
 /// Commands that hang in the kernel.
 pub const QUARANTINED: Metric = gauge(
     "mesos_command_quarantined",
     MODULE,
     "Commands and workers that outlived SIGKILL and hang in the kernel now.",
+);
+/// Stand-ins that wrote nothing.
+pub const SILENT_STAND_INS: Metric = counter(
+    "mesos_command_silent_stand_ins_total",
+    BY_EVENT,
+    "Commands that were run because no worker was up and that succeeded with an empty output: they \
+     may be programs that answer only as a worker.",
 );
 /// Containers known.
 pub const CONTAINERS: Metric =
@@ -279,7 +287,7 @@ pub const BUILD_INFO: Metric = Metric {
 };
 
 /// All metrics, in the order of the documentation.
-pub static METRICS: [Metric; 22] = [
+pub static METRICS: [Metric; 23] = [
     CALLS,
     CALL_DURATION,
     RUNS,
@@ -296,6 +304,7 @@ pub static METRICS: [Metric; 22] = [
     STRAYS,
     WORKER_RESTARTS,
     WORKER_UP,
+    SILENT_STAND_INS,
     QUARANTINED,
     CONTAINERS,
     OUTPUT_BYTES,

@@ -71,6 +71,8 @@ label_set! {
         RefusedOutput => "refused_output",
         /// A worker answered with an error text of its own.
         WorkerError => "worker_error",
+        /// No worker was up, and `<event>_fallback=fail` kept the command from being run.
+        WorkerDown => "worker_down",
         /// A worker broke its protocol.
         WorkerProtocol => "worker_protocol",
         /// The sampling lane was full.

@@ -10,8 +10,8 @@
 //! * of an event, from its first use as [`ModuleMetrics::event`], which instances make for every
 //!   configured command when they are created: everything with an `event` label, `calls_total`
 //!   and `runs_total` for all outcomes and `failures_total` for all reasons;
-//! * of an event's workers, from [`EventMetrics::worker`]: `worker_up` and the restarts for all
-//!   reasons. An event without workers has no such series, so that `worker_up == 0` means what it
+//! * of an event's workers, from [`EventMetrics::worker`]: `worker_up`, the restarts for all
+//!   reasons and the silent stand-ins. An event without workers has no such series, so that `worker_up == 0` means what it
 //!   says.
 
 use std::sync::{Arc, OnceLock};
@@ -250,6 +250,9 @@ impl EventMetrics {
     pub fn worker(&self) -> &WorkerMetrics {
         self.worker.get_or_init(|| WorkerMetrics {
             up: self.registrar.gauge(&c::WORKER_UP, &[&self.name, self.event.label()]),
+            silent_stand_ins: self
+                .registrar
+                .counter(&c::SILENT_STAND_INS, &[&self.name, self.event.label()]),
             restarts: WorkerRestart::ALL.map(|reason| {
                 let values = [&self.name, self.event.label(), reason.label()];
                 self.registrar.counter(&c::WORKER_RESTARTS, &values)
@@ -262,6 +265,7 @@ impl EventMetrics {
 #[derive(Debug)]
 pub struct WorkerMetrics {
     up: Gauge,
+    silent_stand_ins: Counter,
     restarts: [Counter; WorkerRestart::ALL.len()],
 }
 
@@ -274,6 +278,11 @@ impl WorkerMetrics {
     /// A worker that was ready is gone.
     pub fn up_dec(&self) {
         self.up.decrement(1.0);
+    }
+
+    /// A command that was run because no worker was up wrote nothing.
+    pub fn silent_stand_in(&self) {
+        self.silent_stand_ins.increment(1);
     }
 
     /// A worker is started in the place of one that was lost.

@@ -71,6 +71,11 @@ impl<T: Waits> Queue<T> {
         self.waiting.pop_front()
     }
 
+    /// Those that wait, in their order.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.waiting.iter_mut()
+    }
+
     /// All.
     pub(crate) fn drain(&mut self) -> Vec<T> {
         self.waiting.drain(..).collect()

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::event::OutcomeKind;
+use crate::metrics::FailureReason;
 use crate::process::{CancelToken, Done, Given, Request, RunReport, Timings, Waits, waited_since};
 
 use super::loss::Failure;
@@ -15,6 +16,8 @@ const ERROR_BYTES: usize = 4096;
 pub(super) struct Job {
     pub(super) request: Request,
     pub(super) cancel: Option<CancelToken>,
+    /// Until when it waits for a worker to come up; `None` while one is up.
+    pub(super) patience: Option<Instant>,
     pub(super) done: Done,
 }
 
@@ -49,7 +52,21 @@ impl Job {
     }
 
     /// Answers a request that has waited too long.
-    pub(super) fn give_up(self, given: Given) {
+    pub(super) fn give_up(mut self, given: Given) {
+        let own = self.request.waits_until();
+        if given == Given::Up
+            && self.patience.is_some_and(|patience| own.is_none_or(|own| patience < own))
+        {
+            let prefix = self.request.spec.event.label();
+            let message = format!(
+                "no worker is up, and {prefix}_fallback=fail keeps the command from being run for \
+                 the call"
+            );
+            let timings = waited_since(self.request.submitted);
+            let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
+            let reason = Some(FailureReason::WorkerDown);
+            return self.done.answer(RunReport { by_worker: true, reason, ..report });
+        }
         let (outcome, message) = match given {
             Given::Up => (OutcomeKind::Timeout, "no worker was free for it in time"),
             Given::Back => (
@@ -63,7 +80,7 @@ impl Job {
 
 impl Waits for Job {
     fn deadline(&self) -> Option<Instant> {
-        self.request.waits_until()
+        [self.request.waits_until(), self.patience].into_iter().flatten().min()
     }
 
     fn cancel(&self) -> Option<&CancelToken> {

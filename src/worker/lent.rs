@@ -61,6 +61,10 @@ impl Unfinished {
     /// Leaves worker and request to the worker's task, which answers it.
     pub(super) fn leave(self, done: Done) {
         let Unfinished { held, failure, request, queued } = self;
-        held.leave(Returned::Lost(failure, Job { request, cancel: None, done }, queued));
+        held.leave(Returned::Lost(
+            failure,
+            Job { request, cancel: None, patience: None, done },
+            queued,
+        ));
     }
 }

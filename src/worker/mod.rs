@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! submit -> an idle worker, else the queue (first come, first served), else (no worker is up)
-//!           a plain run of the command
+//!           a plain run of the command, or the queue for a second (`stand_in`)
 //! ```
 //!
 //! Invariants:
@@ -17,7 +17,7 @@
 //! * a worker has at most one request; one that once broke the protocol, a deadline or the size
 //!   limit is killed with its tree and never used again; its replacement waits for a growing pause;
 //! * a request that was not written yet is never lost with a worker: it goes to another one or
-//!   becomes a plain run. One that was written is not repeated, because nobody knows what it did;
+//!   becomes a plain run (or fails, without `stand_in`). One that was written is not repeated, because nobody knows what it did;
 //! * a worker's end is seen by its pidfd, so children that hold its pipes do not hide it.
 //!
 //! The lanes of an instance do not apply to requests of workers, because the pool is their queue;

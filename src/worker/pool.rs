@@ -24,6 +24,10 @@ use super::seat::{Access, Held, Seat};
 /// Pause between two looks at the command's file.
 const LOOK_AT_FILE: Duration = Duration::from_secs(1);
 
+/// How long a call waits for a worker to come up when no run may stand in. It bridges a start and
+/// the first pauses between restarts, and is short enough for a hook, which holds the agent.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Where what is noticed about workers outside of calls is logged; rate-limited there.
 pub trait WorkerLog: Send + Sync {
     /// Something went wrong.
@@ -40,6 +44,9 @@ pub struct WorkerSettings {
     pub workers: usize,
     /// The lane of the plain runs that stand in while no worker is up.
     pub lane: Option<Arc<LaneQueue>>,
+    /// Whether the command is run for a call while no worker is up. If not, calls wait for a worker
+    /// for a second, and then fail.
+    pub stand_in: bool,
     /// Requests that may wait; more are answered `overload`. `None`: any number.
     pub queue_limit: Option<usize>,
     /// Where workers are counted that outlive SIGKILL, and what keeps more from being started.
@@ -122,7 +129,7 @@ impl WorkerPool {
         cancel: Option<CancelToken>,
         done: impl FnOnce(RunReport) + Send + 'static,
     ) {
-        self.shared.dispatch(Job { request, cancel, done: Done::new(done) });
+        self.shared.dispatch(Job { request, cancel, patience: None, done: Done::new(done) });
     }
 
     /// As [`submit`](WorkerPool::submit), completing with the report on any executor. Dropping the
@@ -189,8 +196,12 @@ impl Shared {
             return job.withdraw(OutcomeKind::Cancelled, "the module is being taken down");
         }
         if state.up == 0 {
-            drop(state);
-            return self.run_plainly(job);
+            if self.settings.stand_in {
+                drop(state);
+                return self.run_plainly(job);
+            }
+            let patience = Some(Instant::now() + PATIENCE);
+            return self.enqueue(state, Job { patience, ..job });
         }
         if let Some(seat) = state.idle.pop() {
             let held = Held::take(self, &seat);
@@ -230,7 +241,7 @@ impl Shared {
     }
 
     fn run_plainly(&self, job: Job) {
-        let Job { request, cancel, mut done } = job;
+        let Job { request, cancel, mut done, .. } = job;
         let lane = self.settings.lane.as_ref();
         self.runner.submit(request, lane, cancel, move |report| done.answer(report));
     }
@@ -238,7 +249,12 @@ impl Shared {
     /// A worker has become ready: it is counted, and callers reach it from now on.
     pub(super) fn join(&self, seat: &Arc<Seat>, access: Access) {
         seat.set_access(access);
-        self.state.lock().up += 1;
+        let mut state = self.state.lock();
+        state.up += 1;
+        for job in state.waiting.iter_mut() {
+            job.patience = None;
+        }
+        drop(state);
         self.metrics().up_inc();
     }
 
@@ -294,14 +310,23 @@ impl Shared {
     }
 
     /// A worker is no longer usable. A request that was just left for it goes elsewhere, and when
-    /// it was the last one, those that wait become plain runs. `job` is a request that it has but
-    /// has not seen.
+    /// it was the last one, those that wait become plain runs, or wait for the next one a moment
+    /// longer. `job` is a request that it has but has not seen.
     pub(super) fn leave(self: &Arc<Self>, seat: &Arc<Seat>, job: Option<Job>) {
         let mut state = self.state.lock();
         state.up -= 1;
         state.idle.retain(|idle| !Arc::ptr_eq(idle, seat));
         let none_up = state.up == 0 && !state.stopped;
-        let stranded = if none_up { state.waiting.drain() } else { Vec::new() };
+        let mut stranded = Vec::new();
+        let mut look = None;
+        if none_up && self.settings.stand_in {
+            stranded = state.waiting.drain();
+        } else if none_up {
+            look = Some(Instant::now() + PATIENCE);
+            for job in state.waiting.iter_mut() {
+                job.patience = look;
+            }
+        }
         let left = match seat.take() {
             Some(Returned::Unseen(job)) => Some(job),
             _ => None,
@@ -310,6 +335,7 @@ impl Shared {
         // Its copy of the pipe would keep the worker from seeing the end of its input.
         seat.set_access(Access::Task);
         self.metrics().up_dec();
+        self.look_at_queue(look);
         // These are older than those that wait.
         for job in job.into_iter().chain(left) {
             self.dispatch(job);

@@ -83,6 +83,7 @@ fn host(command: &str) {
         workers: 1,
         lane: None,
         quarantine: None,
+        stand_in: true,
         queue_limit: None,
         metrics: ModuleMetrics::new("host", ModuleKind::Isolator),
         log: Arc::new(Silent),

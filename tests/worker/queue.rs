@@ -1,12 +1,14 @@
 //! Waiting, withdrawing and ending.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mesos_command::event::OutcomeKind;
-use mesos_command::process::{CancelToken, Request};
+use mesos_command::process::{CancelToken, Request, RunReport};
 
 use super::support::{Choice, PATIENCE, Rig, has_ended, processes, wait_for};
+use super::through::ONLY_A_WORKER;
 
 #[test]
 fn waiting_requests_are_served_in_order_by_all_workers() {
@@ -197,4 +199,28 @@ fn workers_end_with_the_process_that_has_them() {
     host.wait().unwrap();
     // Nothing but the end of its input can end it.
     wait_for("the worker's end", || has_ended(pid).then_some(()));
+}
+
+#[test]
+fn calls_that_wait_are_answered_by_the_worker_that_comes_up() {
+    // On a busy machine the worker may come up too late for them.
+    let answered = (0..10).any(|_| {
+        let directory = tempfile::tempdir().unwrap();
+        let command = directory.path().join("command");
+        std::fs::write(&command, ONLY_A_WORKER).unwrap();
+        std::fs::set_permissions(&command, PermissionsExt::from_mode(0o755)).unwrap();
+        let rig = Rig::of(directory, &command, Choice { stand_in: false, ..Choice::default() });
+        let reports: Vec<RunReport> = std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..4).map(|_| scope.spawn(|| rig.call())).collect();
+            wait_for("the calls", || {
+                let gone = calls.iter().any(std::thread::ScopedJoinHandle::is_finished);
+                (gone || rig.pool().queued() == 4).then_some(())
+            });
+            std::fs::write(rig.directory.path().join("command.go"), "").unwrap();
+            calls.into_iter().map(|call| call.join().unwrap()).collect()
+        });
+        rig.finish();
+        reports.iter().all(|report| report.outcome == OutcomeKind::Ok && report.by_worker)
+    });
+    assert!(answered);
 }

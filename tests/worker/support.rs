@@ -58,6 +58,7 @@ pub(crate) struct Choice {
     pub(crate) timeout: Option<Duration>,
     pub(crate) kill_grace: Duration,
     pub(crate) max_output_bytes: u64,
+    pub(crate) stand_in: bool,
     pub(crate) queue_limit: Option<usize>,
     pub(crate) event: Event,
     pub(crate) environment: Vec<OsString>,
@@ -72,6 +73,7 @@ impl Default for Choice {
             timeout: Some(Duration::from_secs(20)),
             kill_grace: Duration::from_millis(200),
             max_output_bytes: 100_000,
+            stand_in: true,
             queue_limit: None,
             event: Event::Usage,
             environment: std::env::vars_os()
@@ -125,6 +127,7 @@ impl Rig {
             spec: spec.clone(),
             workers: choice.workers,
             lane: Some(LaneQueue::new(4, None)),
+            stand_in: choice.stand_in,
             queue_limit: choice.queue_limit,
             quarantine: None,
             metrics: ModuleMetrics::new(&module, ModuleKind::Isolator),

@@ -95,6 +95,11 @@ fn one(row: &Row) {
     };
     println!("timeout: {}{from}", timeout(row));
     println!("when it fails: {}", keys::failure_default(row.event));
+    println!(
+        "in worker mode, while no worker is up: the command is run for the call ({0}_fallback=fail: \
+         the call waits for a second, then fails)",
+        row.prefix
+    );
     println!("input keys:");
     for key in row.inputs {
         let kind = match key.kind {
