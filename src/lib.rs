@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! sys  <-  io, process  <-  worker  <-  call  <-  usage, isolator, hook  <-  cpp, the command line tool
-//! event, config, container, schema, metrics: plain data and leaves, used by all of the above but sys
+//! event, config, container, escape, redact, schema, metrics: plain data and leaves, used by all of the above but sys
 //! ```
 //!
 //! State belongs to a module instance. Process-wide are only the runner with its threads
@@ -17,6 +17,7 @@
 pub mod call;
 pub mod config;
 pub mod container;
+pub mod escape;
 pub mod event;
 pub mod hook;
 pub mod io;
@@ -24,6 +25,7 @@ pub mod isolator;
 pub mod load;
 pub mod metrics;
 pub mod process;
+pub mod redact;
 pub mod schema;
 pub mod sys;
 pub mod usage;

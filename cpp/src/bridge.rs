@@ -17,6 +17,7 @@ use std::pin::Pin;
 
 use cxx::UniquePtr;
 use mesos_command::call::{Answer, Completion};
+use mesos_command::escape::one_line;
 use mesos_command::event::{Event, FailureAnswer, ModuleKind};
 use mesos_command::hook::Hook;
 use mesos_command::isolator::Isolator;
@@ -229,7 +230,8 @@ fn call_hook(hook: &HookInstance, event: u8, inputs: &[ffi::Input<'_>]) -> ffi::
             ffi::HookAnswer { kind: ffi::AnswerKind::Message, bytes: bytes.to_vec() }
         }
         Answer::Failure(text) => {
-            ffi::HookAnswer { kind: ffi::AnswerKind::Failure, bytes: text.into_bytes() }
+            let bytes = one_line(&text).into_owned().into_bytes();
+            ffi::HookAnswer { kind: ffi::AnswerKind::Failure, bytes }
         }
     }
 }
@@ -242,7 +244,7 @@ fn into_completion(mut completion: UniquePtr<ffi::Completion>) -> Completion {
                 Answer::Nothing => completion.complete(ffi::AnswerKind::Nothing, &[]),
                 Answer::Message(bytes) => completion.complete(ffi::AnswerKind::Message, bytes),
                 Answer::Failure(text) => {
-                    completion.complete(ffi::AnswerKind::Failure, text.as_bytes());
+                    completion.complete(ffi::AnswerKind::Failure, one_line(text).as_bytes());
                 }
             }
         }

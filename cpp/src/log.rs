@@ -1,10 +1,12 @@
 //! Forwards the engine's `tracing` events to the host's glog.
 //!
 //! ERROR, WARN and INFO go to the severities of the same name; lower levels are off. Everything
-//! here works from any thread and takes no lock of ours (glog has its own).
+//! here works from any thread and takes no lock of ours (glog has its own). A line is made of visible
+//! characters here, whoever wrote it: a line feed would begin a line that nobody can tell from glog's.
 
 use std::fmt::{self, Write};
 
+use mesos_command::escape::one_line;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -41,7 +43,7 @@ impl Subscriber for HostLog {
             severity(*metadata.level()),
             &file,
             metadata.line().unwrap_or(0),
-            line.finish().as_bytes(),
+            one_line(&line.finish()).as_bytes(),
         );
     }
 

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Config, ConfigError, EventConfig, IoChoice};
+use crate::escape::one_line;
 use crate::event::{Event, FailureAnswer, InputKind, Output, Row};
 use crate::metrics::{EventMetrics, ModuleMetrics};
 use crate::process::{Background, CommandSpec, DeadlineFrom, Input, IoMode, Request};
+use crate::redact::Redaction;
 use crate::schema::{self, MessageType, Schema};
 
-use super::log::{self, Limiter};
+use super::log::Limiter;
 use super::observer::Observing;
 use super::{Answer, CallFailure, InputValue};
 
@@ -37,6 +39,7 @@ pub struct Command {
     /// In worker mode a process that was started for a call stands in for a worker.
     pub(super) has_workers: bool,
     pub(super) debug: bool,
+    pub(super) redact: Redaction,
     pub(super) metrics: Arc<ModuleMetrics>,
     pub(super) failures: Limiter,
     pub(super) notes: Limiter,
@@ -108,6 +111,7 @@ impl Command {
             output,
             has_workers: command.workers.is_some(),
             debug: config.debug,
+            redact: config.redact.clone(),
             metrics,
             failures: Limiter::new(),
             notes: Limiter::new(),
@@ -199,15 +203,15 @@ impl Command {
     /// A run of the command with `input`, submitted now.
     pub fn request(&self, input: Input, container: Option<Arc<str>>, subject: &str) -> Request {
         if self.debug {
-            let prefix = log::prefix(subject, self.row.method);
             let shown = match &input {
-                Input::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                Input::Text(text) => self.redact.text(text),
                 Input::Sealed(sealed) => match sealed.to_bytes() {
-                    Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+                    Ok(text) => self.redact.text(&text),
                     Err(error) => format!("that cannot be shown: {error}"),
                 },
             };
-            tracing::info!("{prefix}Calling command \"{}\" with input {shown}", self.text);
+            let text = format!("Calling command \"{}\" with input {shown}", self.text);
+            tracing::info!("{}", self.line(subject, &text));
         }
         let deadline_from = if self.row.lane.counts_from_start() {
             DeadlineFrom::Start
@@ -242,7 +246,9 @@ impl Command {
         match result {
             Ok(None) => Answer::Nothing,
             Ok(Some(bytes)) => Answer::Message(bytes.into()),
-            Err(failure) if self.failure == FailureAnswer::Fail => Answer::Failure(failure.message),
+            Err(failure) if self.failure == FailureAnswer::Fail => {
+                Answer::Failure(one_line(&failure.message).into_owned())
+            }
             Err(_) => Answer::Nothing,
         }
     }

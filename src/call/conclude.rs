@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::escape::one_line;
 use crate::event::{Empty, Event, OutcomeKind, Output};
 use crate::metrics::{FailureReason, KillSignal};
 use crate::process::RunReport;
@@ -256,7 +257,7 @@ impl Command {
             Err(failure) => {
                 let mut text = format!(
                     "{} (module {}, event {}, outcome {}, after {:.3?})",
-                    failure.message.trim_end().replace('\n', "\\n"),
+                    failure.message.trim_end(),
                     self.spec.module,
                     self.row.prefix,
                     failure.outcome,
@@ -273,31 +274,36 @@ impl Command {
             Ok(_) => {}
         }
         if self.debug {
-            let prefix = log::prefix(subject, self.row.method);
-            let output = String::from_utf8_lossy(&report.output);
-            tracing::info!(
-                "{prefix}Command \"{}\" ended: {} after {:.3?}, output {output}",
+            let text = format!(
+                "Command \"{}\" ended: {} after {:.3?}, output {}",
                 self.text,
                 concluded.outcome(),
-                report.timings.total
+                report.timings.total,
+                self.redact.text(&report.output)
             );
+            tracing::info!("{}", self.line(subject, &text));
         }
     }
 
     /// One warning line about a failure, rate-limited.
     pub fn log_failure(&self, text: &str, subject: &str) {
         if let Some(count) = self.failures.permit(Instant::now()) {
-            let prefix = log::prefix(subject, self.row.method);
-            tracing::warn!("{prefix}{text}{}", log::left_out(count));
+            let line = self.line(subject, text);
+            tracing::warn!("{line}{}", log::left_out(count));
         }
     }
 
     /// One line about a success, rate-limited.
     pub fn note(&self, subject: &str, text: impl FnOnce() -> String) {
         if let Some(count) = self.notes.permit(Instant::now()) {
-            let prefix = log::prefix(subject, self.row.method);
-            tracing::info!("{prefix}{}{}", text(), log::left_out(count));
+            let line = self.line(subject, &text());
+            tracing::info!("{line}{}", log::left_out(count));
         }
+    }
+
+    /// A log line about a call. Subject and text may quote anybody.
+    pub(super) fn line(&self, subject: &str, text: &str) -> String {
+        one_line(&format!("{}{text}", log::prefix(subject, self.row.method))).into_owned()
     }
 }
 

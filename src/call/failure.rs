@@ -1,5 +1,6 @@
 //! Why a call failed, in the words that Mesos is told.
 
+use crate::escape::one_line_bytes;
 use crate::event::OutcomeKind;
 use crate::metrics::FailureReason;
 use crate::process::RunReport;
@@ -79,10 +80,10 @@ fn with_cause(mut text: String, report: &RunReport) -> String {
     if !report.message.is_empty() {
         text += &format!(" ({})", report.message);
     }
-    let cause = String::from_utf8_lossy(&report.error_file);
-    if !cause.trim().is_empty() {
+    let cause = report.error_file.trim_ascii_end();
+    if !cause.trim_ascii().is_empty() {
         text += " Cause: ";
-        text += cause.trim_end();
+        text += &one_line_bytes(cause);
     }
     text
 }

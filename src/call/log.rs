@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::escape::one_line_bytes;
+
 /// Lines that a command may write at once.
 const BURST: u32 = 10;
 /// Time after which it may write one more.
@@ -56,10 +58,17 @@ pub(crate) fn prefix(subject: &str, method: &str) -> String {
     format!("[TASK={subject}, METHOD={method}] ")
 }
 
-/// Bytes for a log line: one line, at most `limit` bytes of the end.
+/// Foreign bytes for a log line: one line of visible characters, of at most `limit` bytes of the
+/// end.
 pub(crate) fn tail(bytes: &[u8], limit: usize) -> String {
     let from = bytes.len().saturating_sub(limit);
-    String::from_utf8_lossy(&bytes[from..]).trim().replace('\n', "\\n")
+    let mut end = &bytes[from..];
+    if from > 0 {
+        // What is left of a character that was cut in two.
+        let rest = end.iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
+        end = &end[rest..];
+    }
+    one_line_bytes(end.trim_ascii())
 }
 
 #[cfg(test)]
@@ -85,5 +94,8 @@ mod tests {
     fn tails_are_one_line() {
         assert_eq!(tail(b"a\nb\n", 100), "a\\nb");
         assert_eq!(tail(b"0123456789", 4), "6789");
+        assert_eq!(tail("größe".as_bytes(), 4), "ße");
+        assert_eq!(tail("größe".as_bytes(), 2), "e");
+        assert_eq!(tail(b" \x1b[2Ja\rb\xff\n", 100), "\\x1b[2Ja\\rb\\xff");
     }
 }

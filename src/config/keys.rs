@@ -4,6 +4,7 @@
 //! stands here; a test holds the README's table against it.
 
 use crate::event::{Event, FailureAnswer, ModuleKind};
+use crate::redact;
 
 /// One parameter, or a family of them (`<event>_command`).
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +36,16 @@ pub const KEYS: &[Key] = &[
         "required",
         "name of the instance: its state directory and its metric label",
     ),
-    both("debug", "false", "exactly `true` logs every input and output"),
+    both(
+        "debug",
+        "false",
+        "exactly `true` logs every input and output, without their secrets (`redact`)",
+    ),
+    both(
+        "redact",
+        redact::DEFAULT_NAMES,
+        "whose values `debug` hides: names of environment variables, labels and keys, separated by commas, a `*` at either end for anything; variables of type SECRET and the data of secrets always; `none` hides nothing",
+    ),
     Key {
         alias: Some("isolator_watch_interval"),
         ..isolator(
@@ -219,7 +229,10 @@ pub fn markdown() -> String {
     for (prefix, key) in families.chain(KEYS.iter().map(|key| ("", key))) {
         let alias = key.alias.map(|alias| format!(" (also `{alias}`)")).unwrap_or_default();
         let name = format!("`{prefix}{}`{alias}", key.name);
-        text += &format!("| {name} | {} | {} |\n", key.default, key.meaning);
+        // Elsewhere a star would make what follows italic.
+        let quote = if key.default.contains('*') { "`" } else { "" };
+        let default = format!("{quote}{}{quote}", key.default);
+        text += &format!("| {name} | {default} | {} |\n", key.meaning);
     }
     text
 }

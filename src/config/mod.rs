@@ -22,6 +22,7 @@ pub use command::{CommandProblem, command_line, inspect_command};
 use crate::event::{Event, FailureAnswer, ModuleKind};
 use crate::metrics::{MetricsAddress, TextfilePath};
 use crate::process::{Background, CommandLine, Stdio};
+use crate::redact::Redaction;
 
 /// Default of `isolator_watch_frequence`.
 pub const DEFAULT_WATCH_INTERVAL: Duration = Duration::from_secs(30);
@@ -117,6 +118,8 @@ pub struct Config {
     pub module_name: Arc<str>,
     /// Log every input and output.
     pub debug: bool,
+    /// What of them is hidden.
+    pub redact: Redaction,
     /// The events with a command.
     pub events: BTreeMap<Event, EventConfig>,
     /// Pause between two runs of the watch command.

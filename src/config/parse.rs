@@ -15,6 +15,7 @@ use super::{
 use crate::event::{Event, FailureAnswer, ModuleKind};
 use crate::metrics::{MetricsAddress, TextfileError, TextfilePath};
 use crate::process::{Background, Stdio};
+use crate::redact::Redaction;
 
 /// Parameters by key, and what was noticed while reading them.
 struct Reader<'a> {
@@ -59,6 +60,7 @@ pub(super) fn parse(
         kind,
         module_name: module_name.into(),
         debug: reader.debug(),
+        redact: reader.read("redact", Redaction::default(), Redaction::parse)?,
         events: reader.events(kind, strict_permissions)?,
         watch_interval: reader.watch_interval()?,
         cache: reader.cache()?,

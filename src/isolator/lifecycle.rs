@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::call::completion::complete;
 use crate::call::{Answer, CallFailure, Command, Completion, Container, InputValue, call_ended};
 use crate::container::ContainerId;
+use crate::escape::one_line;
 use crate::event::{Event, OutcomeKind};
 use crate::process::Input;
 use crate::schema::FieldValue;
@@ -71,12 +72,13 @@ impl Inner {
         }
         if let Err(error) = self.store.write(&id, context.config()) {
             let path = self.store.path(&id);
-            tracing::warn!(
+            let text = format!(
                 "the context of container {} is kept in memory only: '{}' cannot be written: \
                  {error}",
                 id.text,
                 path.display()
             );
+            tracing::warn!("{}", one_line(&text));
         }
         let Some(command) = self.commands.get(Event::Prepare) else {
             return done(Answer::Nothing);
@@ -203,7 +205,8 @@ impl Inner {
     fn forget_file(&self, id: &ContainerId) {
         if let Err(error) = self.store.remove(id) {
             let path = self.store.path(id);
-            tracing::warn!("context '{}' cannot be removed: {error}", path.display());
+            let text = format!("context '{}' cannot be removed: {error}", path.display());
+            tracing::warn!("{}", one_line(&text));
         }
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::call::completion::complete;
 use crate::call::{Answer, Completion, Container, InputValue};
 use crate::container::{ContainerId, Wire, bytes_field};
+use crate::escape::one_line;
 use crate::event::{Event, OutcomeKind};
 use crate::schema::{FieldValue, write_json_string};
 
@@ -62,11 +63,12 @@ impl Inner {
     fn restore(&self, id: &ContainerId) {
         let path = self.store.path(id);
         let unusable = |why: &dyn std::fmt::Display| {
-            tracing::warn!(
+            let text = format!(
                 "container {} is recovered without its context '{}': {why}",
                 id.text,
                 path.display()
             );
+            tracing::warn!("{}", one_line(&text));
         };
         self.store.claim(id);
         let text = match self.store.read(id) {
@@ -113,7 +115,7 @@ impl Inner {
             "removed {} contexts of containers that Mesos does not know from '{}': {}{more}",
             lost.len(),
             self.store.place().display(),
-            shown.join(", ")
+            one_line(&shown.join(", "))
         );
         self.store.discard(lost);
     }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::escape::one_line_bytes;
+
 /// How many bytes of a key or value a text quotes.
 const QUOTED: usize = 64;
 
@@ -27,13 +29,9 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// A text of moderate length for bytes of any length.
+/// A visible text of moderate length for bytes of any length.
 pub(super) fn shorten(bytes: &[u8]) -> String {
-    let start = &bytes[..bytes.len().min(QUOTED)];
-    let mut text: String = String::from_utf8_lossy(start)
-        .chars()
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
+    let mut text = one_line_bytes(&bytes[..bytes.len().min(QUOTED)]);
     if bytes.len() > QUOTED {
         text.push('…');
     }

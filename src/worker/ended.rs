@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::escape::one_line_bytes;
 use crate::event::OutcomeKind;
 use crate::metrics::WorkerRestart;
 use crate::process::{End, Kills, RunReport};
@@ -135,9 +136,9 @@ impl Ended {
             }
             _ => String::new(),
         };
-        let said = String::from_utf8_lossy(&self.stderr);
-        if !said.trim().is_empty() {
-            text += &format!("; its stderr ends with: {}", said.trim().replace('\n', "\\n"));
+        let said = self.stderr.trim_ascii();
+        if !said.is_empty() {
+            text += &format!("; its stderr ends with: {}", one_line_bytes(said));
         }
         text
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::escape::one_line_bytes;
 use crate::event::OutcomeKind;
 use crate::metrics::WorkerRestart;
 use crate::process::{RunReport, Waits, sleep_until, unix_seconds};
@@ -247,10 +248,10 @@ fn to_do(returned: Returned) -> Result<Work, Ending> {
 
 fn log_stderr(pool: &Shared, talk: &mut Talk) {
     let said = talk.take_stderr();
-    let said = String::from_utf8_lossy(&said);
-    if !said.trim().is_empty() {
+    let said = said.trim_ascii();
+    if !said.is_empty() {
         let command = pool.settings.spec.command.text().to_string_lossy();
-        let said = said.trim().replace('\n', "\\n");
+        let said = one_line_bytes(said);
         pool.settings.log.note(&format!("worker of command \"{command}\" printed: {said}"));
     }
 }

@@ -9,6 +9,7 @@ mod batch;
 mod cache;
 mod cleanup;
 mod files;
+mod foreign;
 mod gauges;
 mod lanes;
 mod logs;

@@ -16,6 +16,7 @@ import time
 
 import contract
 import faults
+import foreign
 import methods
 import refusals
 
@@ -87,6 +88,8 @@ class Suite:
         methods.write_answers(answers)
         self.generated("methods", methods, "--set", f"ANSWERS={answers}",
                        complaints=lambda: methods.complaints(self.scratch / "methods.log"))
+        self.generated("foreign", foreign,
+                       complaints=lambda: foreign.complaints(self.scratch / "foreign.log"))
         refusals.run(self, REAL / self.release / "libmesos.so")
         self.inspection()
         if self.release == RELEASES[-1]:

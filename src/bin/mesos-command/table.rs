@@ -27,19 +27,8 @@ pub(crate) fn print(heads: &[&str], rows: &[Vec<String>]) {
 
 /// Text of a script or a file for a terminal: on one line, nothing that moves its cursor or colours
 /// it.
-pub(crate) fn plain(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => shown.push_str("\\n"),
-            '\t' => shown.push_str("\\t"),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
-                shown.extend(c.escape_default());
-            }
-            c => shown.push(c),
-        }
-    }
-    shown
+pub(crate) fn plain(text: &str) -> std::borrow::Cow<'_, str> {
+    mesos_command::escape::one_line(text)
 }
 
 #[cfg(test)]
@@ -48,6 +37,6 @@ mod tests {
 
     #[test]
     fn nothing_reaches_the_terminal_that_it_would_obey() {
-        assert_eq!(plain("a\u{1b}[2Jb\r\nü"), "a\\u{1b}[2Jb\\r\\nü");
+        assert_eq!(plain("a\u{1b}[2Jb\r\nü"), "a\\x1b[2Jb\\r\\nü");
     }
 }

@@ -143,7 +143,7 @@ impl Made {
         }
     }
 
-    /// The answer as JSON, as Mesos would read it.
+    /// The answer as JSON, as Mesos would read it, without its secrets.
     fn answer_json(&self) -> Value {
         let (Answer::Message(bytes), Output::Message(name) | Output::List { carrier: name, .. }) =
             (&self.answer, self.event.row().output)
@@ -153,8 +153,10 @@ impl Made {
         let mut text = Vec::new();
         let written = schema::current().message(name).map(|kind| kind.write_json(bytes, &mut text));
         match written {
-            Some(Ok(())) => serde_json::from_str(&String::from_utf8_lossy(&text))
-                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&text).into_owned())),
+            Some(Ok(())) => {
+                let redacted = self.config.redact.json(&String::from_utf8_lossy(&text));
+                redacted.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+            }
             _ => Value::Null,
         }
     }

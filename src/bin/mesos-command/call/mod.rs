@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// Runs of a watch command, with its pause between them, unless one reports a limitation
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     watch_runs: u32,
+    /// Show secrets in answers, which the parameter `redact` hides
+    #[arg(long)]
+    show_secrets: bool,
     /// One JSON object per call instead of lines for people
     #[arg(long)]
     json: bool,
@@ -71,6 +74,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         if entries.is_empty() {
             bail!("no module has the symbol or module_name '{wanted}'");
         }
+    }
+    if arguments.show_secrets {
+        let shown = ("redact".to_owned(), "none".to_owned());
+        entries.iter_mut().for_each(|entry| entry.parameters.push(shown.clone()));
     }
     interrupt::install()?;
     let private = Private::new()?;
