@@ -72,7 +72,7 @@ class Suite:
 
     def all(self):
         library = self.host.with_name("libmesos_command_modules.so")
-        mesos = ROOT / "target/real-mesos" / self.release / "libmesos.so"
+        mesos = REAL / self.release / "libmesos.so"
         self.play("symbols", [ROOT / "cpp/tests/symbols.sh", library, mesos])
         for scenario, modules in WRITTEN:
             self.run(scenario, HERE / f"{modules}.modules.json",

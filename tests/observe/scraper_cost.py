@@ -6,7 +6,7 @@ The p99 of each second comes from the load generator's own progress lines; a sli
 median of its seconds, without the first, and what counts is the median ratio of neighbouring
 slices. Other work on the machine meets both sides alike.
 
-Exit status: 0 the median ratio is at most --at-most; 1 it is not; 2 the load failed.
+Exit status: 0 the median ratio of p99 is at most --at-most; 1 it is not; 2 the load failed.
 """
 
 import json
@@ -104,14 +104,15 @@ def main():
     couples = [sorted(couple) for couple in zip(medians[::2], medians[1::2])]
     print(f"{scraper.scrapes} scrapes of {scraper.bytes} bytes")
     verdict = 0
-    for name, index in [("p50", 0), ("p99", 1)]:
+    for index, name in enumerate(["p50", "p99"]):
         pairs = [(bare[index], scraped[index]) for (_, bare), (_, scraped) in couples]
         ratios = sorted(scraped / max(bare, 1) for bare, scraped in pairs)
         ratio = statistics.median(ratios)
         bare, scraped = (statistics.median(side) for side in zip(*pairs))
         print(f"{name}: {bare:.0f} us without, {scraped:.0f} us with a scraper; median ratio of "
               f"{len(ratios)} pairs {ratio:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
-        verdict = int(ratio > arguments.at_most)
+        if name == "p99":
+            verdict = int(ratio > arguments.at_most)
     sys.exit(verdict)
 
 
