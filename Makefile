@@ -6,7 +6,8 @@ PYTHON ?= python3
 HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
-.PHONY: all build demo demo-cluster test lint unit in-mesos observe bench bench-check clean
+.PHONY: all build demo demo-cluster test lint unit in-mesos observe regressions python bench \
+	bench-check clean
 
 all: build
 
@@ -28,22 +29,19 @@ demo-cluster: $(HOST)
 	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/record.modules.json --records --tasks 50 --restart kill
 	$(PYTHON) tests/mesos/launch.py --host $(HOST) --tasks 50
 
-test: lint unit in-mesos observe
+# Every part is played, whatever failed before; the end tells what did. See tests/README.md.
+test: python
+	$(PYTHON) tests/run.py
 
-lint:
-	.ci/setup test
-	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+lint unit in-mesos observe: python
+	$(PYTHON) tests/run.py setup $@
 
-unit:
-	$(CARGO) test --workspace
-	$(PYTHON) -m unittest discover -q cpp/host/real-mesos
+# The table of faults that were mended, and the tests that hold the mends.
+regressions: python
+	$(PYTHON) tests/regressions.py
 
-# The module inside real Mesos libraries; ends with the table of releases.
-in-mesos: $(HOST)
-	$(PYTHON) cpp/tests/interface.py
-	$(PYTHON) tests/mesos/suite.py --host $(HOST)
+python:
+	@command -v $(PYTHON) >/dev/null || .ci/setup test
 
 # Ratios against bare loops, and against the committed bounds.
 bench: $(HOST)
@@ -55,10 +53,6 @@ bench-check: $(HOST)
 	.ci/setup bench
 	$(FETCH) 1.11.0
 	$(PYTHON) benches/table.py --check
-
-# The metrics inside a real Mesos, before a real Prometheus.
-observe: $(HOST)
-	$(PYTHON) tests/observe/observe.py
 
 clean:
 	$(CARGO) clean

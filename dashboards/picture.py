@@ -190,10 +190,10 @@ def main():
     if why:
         sys.exit(why)
     with tempfile.TemporaryDirectory(prefix="mesos-observe-") as directory:
-        failed = observe.observe(
+        checks = observe.observe(
             arguments.host, "1.11.0", arguments.rounds, pathlib.Path(directory),
             lambda server, begin, end: draw(arguments.out, server, begin, end))
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if checks.failed else 0)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ ALLOW_OFFLINE=1 that is reported as skipped, with status 0).
 import collections
 import concurrent.futures
 import math
-import os
 import pathlib
 import shutil
 import subprocess
@@ -23,6 +22,9 @@ import inside
 import prometheus
 import workload
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import skips
+
 FETCH = prometheus.ROOT / "cpp/host/real-mesos/fetch.py"
 # Stands for $__rate_interval: everything that was called.
 INTERVAL = "2m"
@@ -33,13 +35,14 @@ class Checks:
 
     def __init__(self, server, target, when):
         self.server, self.target, self.when = server, target, when
-        self.failed = 0
+        self.passed = self.failed = 0
 
     def done(self, name, count, wrong):
         print(f"{'FAILED' if wrong else 'ok':8} {name}: {count}")
         for line in wrong:
             print(f"         {line}")
         self.failed += bool(wrong)
+        self.passed += not wrong
 
     def exposition(self):
         text = prometheus.get(f"http://{self.target}/metrics")
@@ -147,23 +150,22 @@ def missing_library(release):
 
 
 def skip(why):
-    if os.environ.get("ALLOW_OFFLINE") == "1":
-        print(f"skipped: {why}")
+    if skips.allowed_offline():
+        print(f"SKIPPED the metrics inside a real Mesos: {why}")
         sys.exit(0)
     print(f"FAILED: {why} (ALLOW_OFFLINE=1 skips this)")
     sys.exit(3)
 
 
 def observe(host, release, rounds, directory, then=None):
-    """Plays and checks; `then(server, begin, end)` may look at the data. How much was wrong."""
+    """Plays and checks; `then(server, begin, end)` may look at the data. The checks."""
     target = f"127.0.0.1:{prometheus.free_port()}"
     work = workload.Workload(rounds)
     with prometheus.Server(directory, target) as server:
         begin = time.time()
         with inside.Inside(host, release, directory, target, work) as played:
             made = played.play()
-            time.sleep(3)  # Two scrapes and an evaluation after the last answer.
-            checks = Checks(server, target, time.time())
+            checks = Checks(server, target, server.settled(time.time()))
             checks.exposition()
             checks.counts(work, made)
             checks.dashboard()
@@ -173,7 +175,7 @@ def observe(host, release, rounds, directory, then=None):
             status = played.end()
             checks.done("mesos-host ends well", f"exit status {status}",
                         played.tail().splitlines() if status else [])
-    return checks.failed
+    return checks
 
 
 def main():
@@ -185,10 +187,11 @@ def main():
         skip(why)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mesos-observe-") as directory:
-        failed = observe(arguments.host, arguments.mesos, arguments.rounds,
+        checks = observe(arguments.host, arguments.mesos, arguments.rounds,
                          pathlib.Path(directory))
-    print(f"{failed} checks failed, {time.monotonic() - started:.0f} s")
-    sys.exit(1 if failed else 0)
+    print(f"after {time.monotonic() - started:.0f} s")
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    sys.exit(1 if checks.failed else 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """A Prometheus of our own over the rules in dashboards/, and the expressions to ask it."""
 
+import datetime
 import json
 import pathlib
+import re
 import socket
 import subprocess
 import time
@@ -81,6 +83,30 @@ class Server:
         """Labels and value of each series of an expression."""
         result = self.api("query", query=expression, time=when)["result"]
         return [(one["metric"], float(one["value"][1])) for one in result]
+
+    def settled(self, since):
+        """Waits for two scrapes after `since` and for an evaluation of every rule after them;
+        returns the time now."""
+        for _ in range(2):
+            since = wait_for("a scrape", lambda since=since: self._later(self._scrapes(), since))
+        wait_for("an evaluation", lambda: self._later(self._evaluations(), since))
+        return time.time()
+
+    def _scrapes(self):
+        return [target["lastScrape"] for target in self.api("targets")["activeTargets"]]
+
+    def _evaluations(self):
+        return [rule["lastEvaluation"] for rule in self.rules()]
+
+    @staticmethod
+    def _later(times, since):
+        """The earliest of these times of RFC 3339, once all of them are later."""
+        # Prometheus writes nanoseconds, of which Python reads the first six digits.
+        seconds = [datetime.datetime.fromisoformat(
+            re.sub(r"\.(\d{1,6})\d*", lambda digits: f".{digits[1]:0<6}", text)
+            .replace("Z", "+00:00")).timestamp()
+                   for text in times]
+        return min(seconds) if seconds and min(seconds) > since else None
 
     def rules(self):
         groups = self.api("rules")["groups"]
