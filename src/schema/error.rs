@@ -120,6 +120,8 @@ pub enum LossKind {
     UnknownEnumName,
     /// A number outside the range of its field; what was stored is another number.
     OutOfRange,
+    /// An integer that no signed one of 64 bits holds: the host reads it as a double, and casts that.
+    ThroughDouble,
     /// The fraction of a number given for an integer field; cut off.
     Fraction,
 }
@@ -131,6 +133,7 @@ impl LossKind {
             LossKind::UnknownKey => "unknown_key",
             LossKind::UnknownEnumName => "unknown_enum_name",
             LossKind::OutOfRange => "out_of_range",
+            LossKind::ThroughDouble => "through_double",
             LossKind::Fraction => "fraction",
         }
     }
@@ -146,15 +149,24 @@ pub struct Loss {
     pub path: String,
     /// The value given, shortened; empty for an unknown key.
     pub value: String,
+    /// What became of a number that was changed; empty otherwise.
+    pub stored: String,
 }
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Loss { kind, path, value } = self;
+        let Loss { kind, path, value, stored } = self;
         match kind {
             LossKind::UnknownKey => write!(f, "{path}: unknown key, ignored"),
             LossKind::UnknownEnumName => write!(f, "{path}: unknown enum name '{value}', ignored"),
-            LossKind::OutOfRange => write!(f, "{path}: {value} is out of range, stored wrapped"),
+            LossKind::OutOfRange => {
+                write!(f, "{path}: {value} is out of range, stored as {stored}")
+            }
+            LossKind::ThroughDouble => write!(
+                f,
+                "{path}: {value} does not fit a signed integer of 64 bits and is read as a double, as \
+                 in the original: stored as {stored}"
+            ),
             LossKind::Fraction => write!(f, "{path}: {value} is not an integer, fraction cut off"),
         }
     }

@@ -168,6 +168,11 @@ impl Number {
         }
     }
 
+    /// Whether a signed integer of 64 bits holds what it stands for, its fraction cut off.
+    pub(super) fn fits_i64(self) -> bool {
+        i64::try_from(self.exact()).is_ok()
+    }
+
     pub(super) fn has_fraction(self) -> bool {
         matches!(self, Number::Float(value) if value.fract() != 0.0)
     }

@@ -107,7 +107,21 @@ impl<'t> Reader<'t> {
 
     fn lose(&mut self, kind: LossKind, path: &Path<'_>, value: impl FnOnce() -> String) {
         if self.losses.len() < MAX_LOSSES {
-            self.losses.push(Loss { kind, path: path.to_string(), value: value() });
+            let (path, stored) = (path.to_string(), String::new());
+            self.losses.push(Loss { kind, path, value: value(), stored });
+        }
+    }
+
+    fn lose_number(
+        &mut self,
+        kind: LossKind,
+        path: &Path<'_>,
+        number: Number,
+        stored: &dyn std::fmt::Display,
+    ) {
+        if self.losses.len() < MAX_LOSSES {
+            let (path, value) = (path.to_string(), number.to_string());
+            self.losses.push(Loss { kind, path, value, stored: stored.to_string() });
         }
     }
 
@@ -327,7 +341,7 @@ impl<'t> Reader<'t> {
             Kind::Float => {
                 let value = number.as_f32();
                 if value.is_infinite() && number.as_f64().is_finite() {
-                    self.lose(LossKind::OutOfRange, path, || number.to_string());
+                    self.lose_number(LossKind::OutOfRange, path, number, &value);
                 }
                 self.out.tag(field);
                 self.out.raw(&value.to_le_bytes());
@@ -354,7 +368,9 @@ impl<'t> Reader<'t> {
             }
         };
         if stored != number.exact() {
-            self.lose(LossKind::OutOfRange, path, || number.to_string());
+            let kind =
+                if number.fits_i64() { LossKind::OutOfRange } else { LossKind::ThroughDouble };
+            self.lose_number(kind, path, number, &stored);
         } else if number.has_fraction() {
             self.lose(LossKind::Fraction, path, || number.to_string());
         }

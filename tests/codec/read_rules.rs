@@ -1,6 +1,8 @@
 //! JSON text to message bytes: the tables of what the host accepts and refuses.
 
-use mesos_command::schema::LossKind::{Fraction, OutOfRange, UnknownEnumName, UnknownKey};
+use mesos_command::schema::LossKind::{
+    Fraction, OutOfRange, ThroughDouble, UnknownEnumName, UnknownKey,
+};
 use mesos_command::schema::{LossKind, ReadError};
 
 use crate::{builtin_message, json_of, sample};
@@ -142,7 +144,9 @@ fn values_that_fields_accept() {
         (r#""i32":1e10"#, r#""i32":-2147483648"#, &[OutOfRange]),
         (r#""u32":-1"#, r#""u32":4294967295"#, &[OutOfRange]),
         (r#""u64":-1"#, r#""u64":18446744073709551615"#, &[OutOfRange]),
-        (r#""u64":18446744073709551615"#, r#""u64":0"#, &[OutOfRange]),
+        (r#""u64":18446744073709551615"#, r#""u64":0"#, &[ThroughDouble]),
+        (r#""u64":9223372036854775809"#, r#""u64":9223372036854775808"#, &[ThroughDouble]),
+        (r#""u64":9223372036854775808"#, r#""u64":9223372036854775808"#, &[]),
         (r#""u64":9223372036854775808"#, r#""u64":9223372036854775808"#, &[]),
         (r#""i64":9223372036854775807"#, r#""i64":9223372036854775807"#, &[]),
         (r#""x32":"-1""#, r#""x32":4294967295"#, &[OutOfRange]),
@@ -293,7 +297,8 @@ fn wrong_shape_of_a_prepare_answer() {
 #[test]
 fn losses_say_where_and_what() {
     let all = sample::message("t.All");
-    let input = br#"{"rec":{"r_m":[{"req":"a","nix":1}],"r_e":["A","C"]},"u32":-1,"i32":1.5}"#;
+    let input = br#"{"rec":{"r_m":[{"req":"a","nix":1}],"r_e":["A","C"]},
+        "u32":-1,"i32":1.5,"u64":18446744073709551615}"#;
     let shown: Vec<_> =
         all.read_json(input).unwrap().losses.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -302,7 +307,9 @@ fn losses_say_where_and_what() {
             "i32: 1.5 is not an integer, fraction cut off",
             "rec.r_e[1]: unknown enum name 'C', ignored",
             "rec.r_m[0].nix: unknown key, ignored",
-            "u32: -1 is out of range, stored wrapped",
+            "u32: -1 is out of range, stored as 4294967295",
+            "u64: 18446744073709551615 does not fit a signed integer of 64 bits and is read as a \
+             double, as in the original: stored as 0",
         ]
     );
     let long = format!("{{\"{}\":1}}", "k".repeat(100_000));
