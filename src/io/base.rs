@@ -171,20 +171,17 @@ fn parse_name(name: &str) -> Option<(i32, u64)> {
     (suffix.is_none_or(|s| s.parse::<u32>().is_ok()) && parts.next().is_none()).then_some(parsed)
 }
 
-/// Removes a call's directory with the `files` that were made in it, and whatever else is there.
-pub(super) fn remove_call(base: &Base, name: &str, files: &[&str]) {
+/// Removes a call's directory with the `files` that were made in it; false when it holds more.
+pub(super) fn remove_call(base: &Base, name: &str, files: &[&str]) -> bool {
     let file = |leaf: &str| format!("{name}/{leaf}");
     for leaf in files {
         let _ = unlinkat(base, file(leaf).as_str(), UnlinkatFlags::NoRemoveDir);
     }
-    match unlinkat(base, name, UnlinkatFlags::RemoveDir) {
-        Ok(()) | Err(Errno::ENOENT) => {}
-        // The command left more than those files.
-        Err(_) => remove_tree(&base.path.join(name)),
-    }
+    matches!(unlinkat(base, name, UnlinkatFlags::RemoveDir), Ok(()) | Err(Errno::ENOENT))
 }
 
-fn remove_tree(path: &Path) {
+/// Removes a tree, however large. Blocks for as long as that takes.
+pub(super) fn remove_tree(path: &Path) {
     // The standard library's does not follow links, not even ones that are put there meanwhile.
     if fs::remove_dir_all(path).is_ok() {
         return;

@@ -4,21 +4,26 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use std::sync::Arc;
 
 use memfd::MemfdOptions;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag};
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, fstat};
 
 use crate::process::{Input, IoMode};
 use crate::sys;
 
-use super::base::{Base, Staging, c_path, remove_call, set_mode, stat_in};
+use super::base::{Base, Staging, c_path, remove_call, remove_tree, set_mode, stat_in};
+use super::measure::{Measurer, cut, kind, taken};
 use super::output::{OutputProblem, head_in, read_file, read_head, read_in};
 use super::parked::{Parking, RunMark};
 use super::sealed::{SealedInput, descriptor_path, plain};
+
+/// What an error file may take before it is cut.
+const MOST_ERROR_BYTES: u64 = 64 * 1024;
 
 /// The three files of a run. Dropping it removes its directory.
 #[derive(Debug)]
@@ -155,10 +160,41 @@ impl CallIo {
             (Answers::Memfds { output, .. }, _) => output.file.metadata().ok().map(|m| m.len()),
             (Answers::Files { .. }, Some(directory)) => {
                 let stat = stat_in(&directory.base, &directory.file("output")).ok()?;
-                let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-                (kind == SFlag::S_IFREG).then(|| u64::try_from(stat.st_size).unwrap_or(0))
+                (kind(&stat) == SFlag::S_IFREG).then(|| u64::try_from(stat.st_size).unwrap_or(0))
             }
             (Answers::Files { .. }, None) => None,
+        }
+    }
+
+    /// Measures what is in the directory, if there is one.
+    pub(crate) fn measurer(&self) -> Option<Measurer> {
+        let directory = self.directory.as_ref()?;
+        Some(Measurer { base: directory.base.clone(), name: directory.name.clone() })
+    }
+
+    /// The memory that is taken by output and error where they are in no directory, in bytes.
+    pub(crate) fn anonymous_bytes(&self) -> u64 {
+        let Answers::Memfds { output, error } = &self.answers else { return 0 };
+        [output, error].iter().filter_map(|it| fstat(&it.file).ok()).map(|it| taken(&it)).sum()
+    }
+
+    /// Keeps the error file small: only its beginning, of `kept` bytes, is ever read.
+    pub(crate) fn cut_error(&self, kept: u64) {
+        match (&self.answers, &self.directory) {
+            (Answers::Memfds { error, .. }, _) => cut(&error.file, kept, MOST_ERROR_BYTES),
+            (Answers::Files { .. }, Some(directory)) => {
+                let name = directory.file("error");
+                let large = stat_in(&directory.base, &name).is_ok_and(|stat| {
+                    kind(&stat) == SFlag::S_IFREG && taken(&stat) > MOST_ERROR_BYTES
+                });
+                let flags =
+                    OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+                let open = || openat(directory.base.as_fd(), name.as_str(), flags, Mode::empty());
+                if large && let Ok(file) = open() {
+                    cut(file, kept, MOST_ERROR_BYTES);
+                }
+            }
+            (Answers::Files { .. }, None) => {}
         }
     }
 
@@ -197,12 +233,38 @@ impl CallIo {
     }
 
     /// Ends the run: the directory goes, and the numbers of memfds stay reserved until nobody is
-    /// left who could open them.
-    pub(crate) fn finish(mut self, parking: &Parking, mark: RunMark) {
+    /// left who could open them. What the command left in the directory is for the caller to
+    /// remove, since that may take long.
+    pub(crate) fn finish(mut self, parking: &Parking, mark: RunMark) -> Option<Leftover> {
         let empty = Answers::Files { output: CString::default(), error: CString::default() };
         if let Answers::Memfds { output, error } = std::mem::replace(&mut self.answers, empty) {
             parking.park(mark, [output.file, error.file], self.sealed.take());
         }
+        let mut directory = self.directory.take()?;
+        if directory.remove() {
+            return None;
+        }
+        let (base, name) = (directory.base.clone(), std::mem::take(&mut directory.name));
+        Some(Leftover { base, name })
+    }
+}
+
+/// The directory of an ended run in which the command left something.
+#[derive(Debug)]
+pub(crate) struct Leftover {
+    base: Arc<Base>,
+    name: String,
+}
+
+impl Leftover {
+    /// Removes it with all that is in it, which may take long.
+    pub(crate) fn remove(&self) {
+        remove_tree(&self.path());
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.base.path().join(&self.name)
     }
 }
 
@@ -210,6 +272,7 @@ impl CallIo {
 #[derive(Debug)]
 struct CallDirectory {
     base: Arc<Base>,
+    /// Empty when it is somebody else's to remove.
     name: String,
     has_input: bool,
 }
@@ -263,10 +326,20 @@ impl CallDirectory {
     }
 }
 
+impl CallDirectory {
+    /// Removes it with the files that were made in it; false when there is more in it.
+    fn remove(&self) -> bool {
+        let files = ["input", "output", "error"];
+        remove_call(&self.base, &self.name, &files[usize::from(!self.has_input)..])
+    }
+}
+
 impl Drop for CallDirectory {
     fn drop(&mut self) {
-        let files = ["input", "output", "error"];
-        remove_call(&self.base, &self.name, &files[usize::from(!self.has_input)..]);
+        // A run that ends as runs do has left nothing to this.
+        if !self.name.is_empty() && !self.remove() {
+            remove_tree(&self.base.path().join(&self.name));
+        }
     }
 }
 

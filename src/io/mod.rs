@@ -9,14 +9,16 @@
 mod base;
 mod call;
 mod capture;
+mod measure;
 mod output;
 mod parked;
 mod sealed;
 
 pub(crate) use base::Staging;
 pub use base::automatic_parents;
-pub(crate) use call::CallIo;
+pub(crate) use call::{CallIo, Leftover};
 pub(crate) use capture::Capture;
+pub(crate) use measure::Measured;
 pub(crate) use output::{OutputProblem, kind_name};
 pub(crate) use parked::{Parking, RunMark};
 pub use sealed::SealedInput;

@@ -16,9 +16,10 @@ use nix::sys::time::TimeSpec;
 use parking_lot::Mutex;
 
 use super::completers::Watch;
+use super::ending::Cleaning;
 use super::run::Ready;
 use super::start::begin;
-use super::supervise::{Cleaning, Running};
+use super::supervise::Running;
 
 /// How long a call may take without being looked at.
 const QUICK: Duration = Duration::from_millis(10);

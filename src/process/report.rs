@@ -5,10 +5,11 @@ use crate::io::{CallIo, OutputProblem};
 use crate::sys::ExitStatus;
 
 use super::child::Exit;
-use super::{CommandSpec, Kills, RunReport, Timings};
+use super::sizes::{MARGIN, most_bytes};
+use super::{CommandSpec, Kills, Request, RunReport, Timings};
 
 /// How much of the error file is read.
-const ERROR_BYTES: u64 = 4096;
+pub(super) const ERROR_BYTES: u64 = 4096;
 
 /// Why we ended a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(super) enum Cause {
     Cancelled,
     /// The output outgrew its limit; the size that was seen.
     TooLarge(u64),
+    /// All its files together did; so many bytes were seen.
+    FilesTooLarge(u64),
 }
 
 impl Cause {
@@ -26,18 +29,22 @@ impl Cause {
         match self {
             Cause::Timeout => OutcomeKind::Timeout,
             Cause::Cancelled => OutcomeKind::Cancelled,
-            Cause::TooLarge(_) => OutcomeKind::OutputTooLarge,
+            Cause::TooLarge(_) | Cause::FilesTooLarge(_) => OutcomeKind::OutputTooLarge,
         }
     }
 }
 
 /// The part of a report that follows from how the leader ended.
+///
+/// `read`: the output may be read; otherwise there is no room for one that is so large.
 pub(super) fn judge(
-    spec: &CommandSpec,
+    request: &Request,
     io: &CallIo,
     cause: Option<Cause>,
     exit: Exit,
+    read: bool,
 ) -> RunReport {
+    let spec = &request.spec;
     let mut report = RunReport::without_process(OutcomeKind::Ok, String::new(), Timings::default());
     match exit {
         Exit::Status(ExitStatus::Exited(code)) => report.exit_code = Some(code),
@@ -58,6 +65,10 @@ pub(super) fn judge(
             report.message = too_large_message(spec, size);
             report.output_bytes = size;
         }
+        Some(Cause::FilesTooLarge(size)) => {
+            report.message = files_too_large_message(request, size);
+            report.output_bytes = io.output_size().unwrap_or(0);
+        }
         None if report.outcome == OutcomeKind::StatusLost => {
             report.message = "the exit status was collected by somebody else in the process \
                               (or SIGCHLD is ignored)"
@@ -66,7 +77,13 @@ pub(super) fn judge(
         None => {}
     }
     if report.outcome == OutcomeKind::Ok && spec.event.row().output != Output::Ignored {
-        read_output(spec, io, &mut report);
+        if read {
+            read_output(spec, io, &mut report);
+        } else {
+            report.outcome = OutcomeKind::Overload;
+            report.message = "too many large outputs wait to be read already".to_owned();
+            report.output_bytes = io.output_size().unwrap_or(0);
+        }
     }
     if report.outcome != OutcomeKind::Ok {
         report.error_file = io.read_error(ERROR_BYTES);
@@ -101,6 +118,15 @@ fn too_large_message(spec: &CommandSpec, size: u64) -> String {
     format!("the output has {size} bytes; max_output_bytes{counted} accepts {most}")
 }
 
+fn files_too_large_message(request: &Request, size: u64) -> String {
+    let most = most_bytes(&request.spec, request.input.len());
+    format!(
+        "the files in the command's directory, with what it printed, take {size} bytes; \
+         max_output_bytes, with {} MiB and the input, accepts {most}",
+        MARGIN >> 20
+    )
+}
+
 pub(super) fn timeout_message(spec: &CommandSpec) -> String {
     let timeout = spec.timeout.unwrap_or_default();
     format!("the command did not end within {timeout:?}")
@@ -111,7 +137,7 @@ pub(super) fn unkillable(cause: Cause, pid: Option<i32>, kills: Kills) -> RunRep
     let why = match cause {
         Cause::Timeout => "its deadline",
         Cause::Cancelled => "being withdrawn",
-        Cause::TooLarge(_) => "too large an output",
+        Cause::TooLarge(_) | Cause::FilesTooLarge(_) => "too large an output",
     };
     let message = format!(
         "the command was killed after {why} but does not end: it hangs in the kernel; supervision \

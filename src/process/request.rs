@@ -102,6 +102,14 @@ pub enum Input {
 }
 
 impl Input {
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Input::Text(text) => text.len(),
+            Input::Sealed(sealed) => sealed.len(),
+        }
+    }
+
     /// Its bytes.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ use super::alarms::Alarms;
 use super::done::Done;
 use super::errand::Errands;
 use super::lane::Admission;
+use super::pool::Pool;
 use super::quick::{Quick, see_through};
 use super::report::{Cause, timeout_message};
 use super::run::{Ready, Run};
@@ -51,6 +52,12 @@ pub(super) struct Shared {
     ears: Mutex<Option<Arc<Completers>>>,
     pub(super) alarms: Alarms,
     pub(super) parking: Parking,
+    /// Read and parse large outputs, and measure large directories.
+    pub(super) reads: Arc<Pool>,
+    /// Remove what commands left in their directories.
+    pub(super) removals: Arc<Pool>,
+    /// Looks for descriptors that can be freed.
+    pub(super) sweeps: Arc<Pool>,
     /// Looks at commands that could not be started.
     pub(super) explanations: Errands,
     stagings: Mutex<HashMap<Option<PathBuf>, Arc<Staging>>>,
@@ -108,6 +115,9 @@ impl Runner {
             ears: Mutex::default(),
             alarms: Alarms::default(),
             parking: Parking::default(),
+            reads: Pool::new("mcmd-read", 2, 256),
+            removals: Pool::new("mcmd-clean", 2, 4096),
+            sweeps: Pool::new("mcmd-sweep", 1, 1),
             explanations: Errands::new(EXPLANATIONS),
             stagings: Mutex::default(),
             sweeping: std::sync::atomic::AtomicBool::new(false),

@@ -1,7 +1,5 @@
 //! The life of a run: one task owns its leader, its timers and its files.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::io::RunMark;
@@ -9,40 +7,24 @@ use crate::sys::{PidFd, Start, process_stat};
 
 use super::cancel::cancelled;
 use super::child::{Child, Exit};
+use super::ending::{Cleaning, Ended};
 use super::plan::run_mark;
-use super::report::{Cause, judge, unkillable};
+use super::report::{Cause, unkillable};
 use super::run::{Ready, Run};
-use super::runner::Shared;
+use super::sizes::Sizes;
 use super::start::{Files, failed, sleep_until};
 use super::tree::Tree;
-use super::{Background, CancelToken, Kills, Request, Timings, group};
+use super::{Background, CancelToken, Kills, Timings};
 
-/// Pauses between two looks at the sizes of output and captured text: short at first and while
-/// they grow.
-const FIRST_TICK: Duration = Duration::from_millis(10);
-const LONGEST_TICK: Duration = Duration::from_millis(250);
 /// How long a killed leader that hangs in the kernel is waited for before the answer is given.
 const KILL_PATIENCE: Duration = Duration::from_millis(80);
 /// How long one is waited for that could run but was not given a processor yet.
 const BUSY_PATIENCE: Duration = Duration::from_secs(1);
-/// Pauses between two looks for descriptors that can be freed.
-const SWEEP_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
-
 /// A run whose leader was started.
 pub(super) struct Running {
     pub(super) run: Run,
     pub(super) supervision: Supervision,
     pub(super) deadline: Option<Instant>,
-}
-
-/// Who removes the files of an ended run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cleaning {
-    /// The thread that ended it, after the answer.
-    Here,
-    /// The runtime, within milliseconds: this is the caller's thread, which is waited for, and to
-    /// wake another one takes as long.
-    Later,
 }
 
 /// Sees a running leader through to its end. On the runtime.
@@ -60,7 +42,7 @@ impl Running {
     pub(super) fn is_fine(&mut self) -> bool {
         let withdrawn = self.run.cancel.as_ref().is_some_and(CancelToken::is_cancelled);
         let too_long = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        !withdrawn && !too_long && !self.supervision.look_at_sizes(&self.run.request)
+        !withdrawn && !too_long && !self.supervision.look_at_sizes(&self.run)
     }
 
     /// Goes on with it on the runtime.
@@ -119,8 +101,7 @@ pub(super) struct Supervision {
     cause: Option<Cause>,
     kills: Kills,
     timings: Timings,
-    tick: Duration,
-    last_size: u64,
+    sizes: Sizes,
 }
 
 impl Supervision {
@@ -146,8 +127,7 @@ impl Supervision {
             cause: None,
             kills: Kills::default(),
             timings: Timings { queued, spawn: Duration::ZERO, total: Duration::ZERO },
-            tick: FIRST_TICK,
-            last_size: 0,
+            sizes: Sizes::new(),
         }
     }
 
@@ -194,10 +174,11 @@ impl Supervision {
                     phase = self.advance(phase, run);
                 }
                 () = tokio::time::sleep_until(next_tick.into()) => {
-                    if self.look_at_sizes(&run.request) && phase == Phase::Running {
+                    let is_alive = matches!(phase, Phase::Running | Phase::Terminating(_));
+                    if self.look_at_sizes(run) && is_alive {
                         phase = self.kill();
                     }
-                    next_tick = Instant::now() + self.tick;
+                    next_tick = Instant::now() + self.sizes.tick();
                 }
             }
         }
@@ -251,26 +232,16 @@ impl Supervision {
         process_stat(self.child.pid()).is_some_and(|stat| stat.state == b'D')
     }
 
-    /// Keeps captured text small and measures the output; true when the output is too large.
-    fn look_at_sizes(&mut self, request: &Request) -> bool {
-        let size = self.files.io.output_size().unwrap_or(0);
-        let trimmed = self.files.capture.as_mut().is_some_and(|capture| capture.trim());
-        let grows = trimmed || size > self.last_size;
-        self.last_size = size;
-        self.tick = if grows { FIRST_TICK } else { (self.tick * 2).min(LONGEST_TICK) };
-        let too_large = size > request.spec.max_output_bytes;
-        if too_large && self.cause.is_none() {
-            self.cause = Some(Cause::TooLarge(size));
-        }
-        too_large
+    /// Keeps captured text small and measures the files; true when something is too large.
+    fn look_at_sizes(&mut self, run: &Run) -> bool {
+        let found = self.sizes.look(&mut self.files, &run.request, &run.shared.reads);
+        self.cause = self.cause.or(found);
+        found.is_some()
     }
 
     /// The leader has ended: everything else follows at once.
-    fn finish(mut self, mut run: Run, exit: Exit, cleaning: Cleaning) {
-        let spec = run.request.spec.clone();
-        let mut report = judge(&spec, &self.files.io, self.cause, exit);
-        let failed = self.cause.is_some();
-        let kill_rest = failed || spec.background == Background::Kill;
+    fn finish(mut self, run: Run, exit: Exit, cleaning: Cleaning) {
+        let kill_rest = self.cause.is_some() || run.request.spec.background == Background::Kill;
         let mark = if self.files.io.has_memfd_outputs() {
             run_mark(&run.request, self.child.pid())
         } else {
@@ -284,59 +255,11 @@ impl Supervision {
         if kill_rest && others && self.kills.kill == 0 {
             self.kills.kill = 1;
         }
-        report.strays = others && report.exit_code == Some(0) && !failed;
-        report.stdio_tail =
-            self.files.capture.as_ref().map(|capture| capture.tail()).unwrap_or_default();
-        report.kills = self.kills;
-        report.pid = Some(self.child.pid());
-        report.timings = self.timings;
-        report.timings.total = run.request.submitted.elapsed();
-        run.permit = None;
-        run.done.answer(report);
-        let Supervision { files, child, .. } = self;
-        let group = child.pid();
+        let Supervision { child, files, cause, kills, timings, .. } = self;
+        let pid = child.pid();
         drop(child);
-        let shared = run.shared;
-        let kept = (others && !kill_rest).then_some(group);
-        match cleaning {
-            Cleaning::Here => clean_up(&shared, files, mark, kept),
-            Cleaning::Later => {
-                let own = shared.clone();
-                shared.alarms.later(Box::new(move || clean_up(&own, files, mark, kept)));
-            }
-        }
-    }
-}
-
-/// Removes the files of an ended run; `kept` is its process group if some of it lives on.
-fn clean_up(shared: &Arc<Shared>, files: Files, mark: RunMark, kept: Option<i32>) {
-    let Files { io, capture } = files;
-    io.finish(&shared.parking, mark);
-    match (capture, kept) {
-        (Some(capture), Some(group)) => {
-            shared.runtime.spawn(group::watch(group, capture));
-        }
-        (Some(capture), None) => capture.close(),
-        (None, _) => {}
-    }
-    if !shared.parking.is_empty() && !shared.sweeping.swap(true, Ordering::SeqCst) {
-        shared.runtime.spawn(sweep_parking(shared.clone()));
-    }
-}
-
-/// Frees reserved descriptors until none is left.
-async fn sweep_parking(shared: Arc<Shared>) {
-    let [short, long] = SWEEP_PAUSES;
-    let mut pause = short;
-    loop {
-        tokio::time::sleep(pause).await;
-        pause = if shared.parking.sweep() { short } else { (pause * 2).min(long) };
-        if shared.parking.is_empty() {
-            shared.sweeping.store(false, Ordering::SeqCst);
-            // Somebody may have parked between the two: then it is ours again, or theirs.
-            if shared.parking.is_empty() || shared.sweeping.swap(true, Ordering::SeqCst) {
-                return;
-            }
-        }
+        let kept = (others && !kill_rest).then_some(pid);
+        let ended = Ended { run, files, cause, exit, pid, kills, timings, others, kept, mark };
+        ended.conclude(cleaning);
     }
 }
