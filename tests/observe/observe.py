@@ -61,7 +61,11 @@ class Checks:
         if asked.returncode:
             return f"promtool: {asked.stderr.strip()}: {expression}"
         # {labels} => value @[time]
-        values = [line.rsplit("=>", 1)[1].split("@")[0] for line in asked.stdout.splitlines()]
+        lines = [line for line in asked.stdout.splitlines() if line]
+        strange = [line for line in lines if "=>" not in line]
+        if strange:
+            return f"promtool answers {strange[0]!r}: {expression}"
+        values = [line.rsplit("=>", 1)[1].split("@")[0] for line in lines]
         if not any(math.isfinite(float(value)) for value in values):
             return f"{'NaN' if values else 'no data'}: {expression}"
         return None
