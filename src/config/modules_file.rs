@@ -152,6 +152,11 @@ fn at(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!("{path}: ") }
 }
 
+/// Reads the object with these entries, which begins on this line and is at this path.
+type Reads<T> = fn(&mut ModulesFile, u32, &str, Entries) -> Option<T>;
+/// Keys and values of an object.
+type Entries = Vec<(String, Node)>;
+
 impl Module {
     /// What the host gives an instance, if the module is one of ours.
     pub fn entry(&self) -> Option<ModuleEntry> {
@@ -196,7 +201,7 @@ impl ModulesFile {
         self.oddities.push(Remark { line, path: path.to_owned(), what });
     }
 
-    fn library(&mut self, line: u32, path: &str, entries: Vec<(String, Node)>) -> Option<Library> {
+    fn library(&mut self, line: u32, path: &str, entries: Entries) -> Option<Library> {
         let mut fields = self.fields(path, entries, &["file", "name", "modules"]).into_iter();
         let file = self.string(fields.next()?, &format!("{path}.file"));
         let name = self.string(fields.next()?, &format!("{path}.name"));
@@ -204,7 +209,7 @@ impl ModulesFile {
         Some(Library { line, file, name, modules })
     }
 
-    fn module(&mut self, line: u32, path: &str, entries: Vec<(String, Node)>) -> Option<Module> {
+    fn module(&mut self, line: u32, path: &str, entries: Entries) -> Option<Module> {
         let mut fields = self.fields(path, entries, &["name", "parameters"]).into_iter();
         let name = self.string(fields.next()?, &format!("{path}.name"));
         let parameters =
@@ -212,12 +217,7 @@ impl ModulesFile {
         Some(Module { line, name, parameters })
     }
 
-    fn parameter(
-        &mut self,
-        line: u32,
-        path: &str,
-        entries: Vec<(String, Node)>,
-    ) -> Option<Parameter> {
+    fn parameter(&mut self, line: u32, path: &str, entries: Entries) -> Option<Parameter> {
         let known = self.problems.len();
         let mut fields = self.fields(path, entries, &["key", "value"]).into_iter();
         let key = self.string(fields.next()?, &format!("{path}.key"));
@@ -234,12 +234,7 @@ impl ModulesFile {
     }
 
     /// The values of the known keys, in their order; the last of equal keys.
-    fn fields(
-        &mut self,
-        path: &str,
-        entries: Vec<(String, Node)>,
-        known: &[&str],
-    ) -> Vec<Option<Node>> {
+    fn fields(&mut self, path: &str, entries: Entries, known: &[&str]) -> Vec<Option<Node>> {
         let mut found: Vec<Option<Node>> = vec![None; known.len()];
         let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
         for (key, node) in entries {
@@ -272,12 +267,7 @@ impl ModulesFile {
         None
     }
 
-    fn list<T>(
-        &mut self,
-        node: Option<Node>,
-        path: &str,
-        read: fn(&mut ModulesFile, u32, &str, Vec<(String, Node)>) -> Option<T>,
-    ) -> Vec<T> {
+    fn list<T>(&mut self, node: Option<Node>, path: &str, read: Reads<T>) -> Vec<T> {
         let Some(Node { line, value }) = node else { return Vec::new() };
         let mut items = Vec::new();
         match value {
@@ -294,13 +284,7 @@ impl ModulesFile {
         items
     }
 
-    fn items<T>(
-        &mut self,
-        nodes: Vec<Node>,
-        path: &str,
-        read: fn(&mut ModulesFile, u32, &str, Vec<(String, Node)>) -> Option<T>,
-        items: &mut Vec<T>,
-    ) {
+    fn items<T>(&mut self, nodes: Vec<Node>, path: &str, read: Reads<T>, items: &mut Vec<T>) {
         for (index, Node { line, value }) in nodes.into_iter().enumerate() {
             let path = format!("{path}[{index}]");
             match value {

@@ -2,6 +2,7 @@
 //! what it leaves alone.
 
 mod call;
+mod check;
 mod interrupt;
 mod own;
 mod support;

@@ -1,0 +1,86 @@
+//! The directories that a configuration names.
+
+use std::path::Path;
+
+use mesos_command::config::Config;
+use mesos_command::event::ModuleKind;
+
+use super::finding::Finding;
+use super::permissions;
+
+/// Files in a state directory that are named in a message.
+const SHOWN: usize = 3;
+
+/// What is wrong with them, by the parameter.
+pub(super) fn look_at(config: &Config) -> Vec<(&'static str, Finding)> {
+    let mut found = Vec::new();
+    if let Some(directory) = &config.temp_dir {
+        if !directory.is_dir() {
+            let message = "temp_dir is no directory; the agent does not start without it";
+            let finding = Finding::error("directory-missing", message)
+                .about(directory, None)
+                .advice("make it, or leave the parameter out");
+            found.push(("temp_dir", finding));
+        }
+        found.extend(permissions::directory(directory).map(|finding| ("temp_dir", finding)));
+    }
+    if config.kind == ModuleKind::Isolator {
+        let directory = config.state_dir.join(&*config.module_name);
+        for path in [&config.state_dir, &directory] {
+            if path.exists() && !path.is_dir() {
+                let message = "it is no directory, so contexts are lost at a restart of the agent";
+                let finding = Finding::error("directory-missing", message)
+                    .about(path, None)
+                    .advice("choose another state_dir or module_name");
+                found.push(("state_dir", finding));
+            }
+        }
+        found.extend(
+            permissions::directory(&config.state_dir).map(|finding| ("state_dir", finding)),
+        );
+        found.extend(strangers(&directory).map(|finding| ("state_dir", finding)));
+    }
+    if let Some(path) = &config.metrics_textfile
+        && let Some(parent) = path.as_path().parent().filter(|parent| !parent.is_dir())
+    {
+        let message = "the directory of metrics_textfile does not exist, so nothing is written";
+        let finding = Finding::warning("directory-missing", message)
+            .about(parent, None)
+            .advice("make it, or name the directory that node_exporter's textfile collector reads");
+        found.push(("metrics_textfile", finding));
+    }
+    found
+}
+
+/// A directory for contexts in which something else lives.
+fn strangers(directory: &Path) -> Option<Finding> {
+    let mut others: Vec<String> = std::fs::read_dir(directory)
+        .ok()?
+        .flatten()
+        .filter(|entry| !is_context(&entry.path()))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    others.sort_unstable();
+    others.truncate(SHOWN);
+    (!others.is_empty()).then(|| {
+        let message =
+            format!("contexts are kept here, but it has other things: {}", others.join(", "));
+        Finding::warning("state-directory-shared", message)
+            .about(directory, None)
+            .advice("choose a state_dir and a module_name of which nothing else knows")
+    })
+}
+
+/// A file with a JSON object that has what every container's config has.
+fn is_context(path: &Path) -> bool {
+    const LIMIT: u64 = 16 << 20;
+    let regular = path.symlink_metadata().is_ok_and(|it| it.is_file() && it.len() <= LIMIT);
+    let text = if regular { std::fs::read(path).unwrap_or_default() } else { Vec::new() };
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text).is_ok_and(
+        |object| {
+            ["command_info", "directory", "executor_info", "task_info"]
+                .iter()
+                .any(|key| object.contains_key(*key))
+        },
+    )
+}
