@@ -6,7 +6,6 @@ use std::time::Instant;
 use crate::call::completion::complete;
 use crate::call::{Answer, Completion, Observer, call_ended};
 use crate::event::Event;
-use crate::process::Input;
 
 use super::Isolator;
 
@@ -50,7 +49,7 @@ impl Isolator {
             return done(Answer::Nothing);
         };
         let (called, about) = (Instant::now(), context.id.text.clone());
-        let input = Input::Text(context.input.clone());
+        let input = context.input_for(command.spec.io, &inner.kept_inputs);
         let request = command.request(input, Some(about.clone()), &about);
         let (command, cancel) = (command.clone(), context.cancel.clone());
         inner.commands.submit(request, Some(cancel), move |report| {

@@ -151,7 +151,7 @@ fn text_of_the_command_stays_text() {
         .script("prepare", r#"printf '\033[2J\r\007' >&2; printf '\033]0;x\007' >"$3"; exit 1"#);
     place.modules(&[("isolator_prepare_command", &prepare)]);
     let shown = place.shown(&["isolator_prepare"]);
-    assert!(shown.contains("\\u{1b}[2J"), "{shown}");
+    assert!(shown.contains("\\x1b[2J"), "{shown}");
     assert!(shown.bytes().all(|byte| byte == b'\n' || byte >= b' '), "{shown:?}");
 }
 

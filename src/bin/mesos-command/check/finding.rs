@@ -43,7 +43,7 @@ impl Place {
     }
 
     fn text(&self, modules: &Path) -> String {
-        let mut text = plain(&modules.display().to_string());
+        let mut text = plain(&modules.display().to_string()).into_owned();
         if let Some(line) = self.line {
             text += &format!(":{line}");
         }
@@ -121,7 +121,8 @@ impl Finding {
             None => println!("{head}[{}]: {place}: {message}", self.kind),
             Some((file, line)) => {
                 let line = line.map_or_else(String::new, |line| format!(":{line}"));
-                let file = plain(&file.display().to_string());
+                let file = file.display().to_string();
+                let file = plain(&file);
                 println!("{head}[{}]: {file}{line}: {message}", self.kind);
                 println!("  named by: {place}");
             }
