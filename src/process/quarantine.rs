@@ -9,6 +9,7 @@
 //!
 //! What samples (usage, status, watch) may fill three quarters of it only, so that it stops no
 //! launch, and has one member per container and event: a sample that hangs is taken again and again.
+//! So would a worker be that hangs: it has one member per event.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -95,7 +96,7 @@ impl Quarantine {
         }
         let members = self.members.lock();
         let longest = members.all.iter().min_by_key(|member| member.since)?;
-        let samples = event.row().lane.samples() || event.row().lane == Lane::Watch;
+        let samples = samples(event);
         let most = if samples { (self.most * 3 / 4).max(1) } else { self.most };
         if members.all.len() >= most {
             return Some(format!(
@@ -108,9 +109,20 @@ impl Quarantine {
                 longest.pid,
             ));
         }
-        let same = |member: &&Member| {
-            samples && member.event == event && member.container.as_deref() == container
-        };
+        drop(members);
+        if samples { self.repetition(event, container) } else { None }
+    }
+
+    /// Why no worker of `event` can be started now.
+    pub(crate) fn refusal_of_worker(&self, event: Event) -> Option<String> {
+        self.refusal(event, None).or_else(|| self.repetition(event, None))
+    }
+
+    /// What to say when the last run for the same hangs.
+    fn repetition(&self, event: Event, container: Option<&str>) -> Option<String> {
+        let members = self.members.lock();
+        let same =
+            |member: &&Member| member.event == event && member.container.as_deref() == container;
         members.all.iter().find(same).map(|member| {
             format!(
                 "its last run, pid {}, hangs in the kernel and cannot be ended, for {:.0?} now; it \
@@ -139,6 +151,12 @@ impl Quarantine {
         (self.changed)(event, true);
         Quarantined { quarantine: self.clone(), number, event }
     }
+}
+
+/// Whether commands of `event` are run again and again for a container.
+fn samples(event: Event) -> bool {
+    let lane = event.row().lane;
+    lane.samples() || lane == Lane::Watch
 }
 
 impl Drop for Quarantined {

@@ -81,7 +81,7 @@ async fn live(pool: &Arc<Shared>, seat: &Arc<Seat>) -> Option<Lost> {
     let began = Instant::now();
     let timeout = spec.timeout.unwrap_or(START);
     let quarantine = pool.settings.quarantine.as_ref();
-    if let Some(refusal) = quarantine.and_then(|it| it.refusal(spec.event, None)) {
+    if let Some(refusal) = quarantine.and_then(|it| it.refusal_of_worker(spec.event)) {
         let text = Some(format!("cannot be started: {refusal}"));
         return Some(Lost { reason: WorkerRestart::SpawnError, lived: Duration::ZERO, text });
     }

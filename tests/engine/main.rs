@@ -14,6 +14,7 @@ mod gauges;
 mod lanes;
 mod logs;
 mod meaning;
+mod quarantine;
 mod shipped;
 mod state_dir;
 mod sums;

@@ -146,6 +146,29 @@ fn waiting_counts_for_the_deadline_unless_it_counts_from_the_start() {
 }
 
 #[test]
+fn one_that_may_wait_until_some_time_is_answered_then_without_a_start() {
+    let _oracle = serial();
+    let directory = tempfile::tempdir().unwrap();
+    let mark = directory.path().join("pid");
+    let long = probe(&format!("touch:{};sleep:60000", mark.display()));
+    let (lane, token, first) = blocked_lane(&long);
+    pid_in(&mark);
+    let mut request = probe("output:{}").request();
+    request.deadline_from = DeadlineFrom::Start;
+    request.last_start = Some(Instant::now() + Duration::from_millis(300));
+    let receiver = submit_all([request], Some(&lane));
+    let (_, report) = receiver.recv().unwrap();
+    assert_eq!((report.outcome, report.pid), (OutcomeKind::Timeout, None), "{report:?}");
+    assert!(
+        report.never_had_its_turn() && report.message.contains("had not started"),
+        "{report:?}"
+    );
+    assert_eq!(lane.queued(), 0);
+    token.cancel();
+    assert_eq!(first.recv().unwrap().outcome, OutcomeKind::Cancelled);
+}
+
+#[test]
 fn one_that_waits_can_be_cancelled() {
     let _oracle = serial();
     let (lane, token, first) = blocked_lane(&probe("sleep:60000"));

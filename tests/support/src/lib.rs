@@ -2,12 +2,14 @@
 //!
 //! The rules are in `tests/README.md`. Nothing here knows the product.
 
+mod dead_disk;
 mod lateness;
 mod log;
 mod own_process;
 mod skip;
 mod wait;
 
+pub use dead_disk::DeadDisk;
 pub use lateness::{Lateness, in_time};
 pub use log::{collect_log, logged};
 pub use own_process::{own_process, own_process_with};
