@@ -126,7 +126,7 @@ pub const KEYS: &[Key] = &[
     both(
         "metrics_address",
         "none",
-        "where Prometheus metrics are served: `127.0.0.1:9464`, `[::1]:9464`, `unix:/path`, several separated by commas",
+        "where Prometheus metrics are served: `127.0.0.1:9464`, `[::1]:9464`, `unix:/path`, several separated by commas; `0.0.0.0` is all of IPv4, `[::]` all of IPv6",
     ),
     both("metrics_textfile", "none", "file for node_exporter's textfile collector"),
     both(

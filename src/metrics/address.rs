@@ -10,8 +10,9 @@ const UNIX_PATH_MAX: usize = 107;
 /// What a listener is bound to: a value of `metrics_address`.
 ///
 /// Accepted are `IPv4:PORT`, `[IPv6]:PORT`, `unix:/absolute/path`, and a bare `PORT` (or `:PORT`),
-/// which means `127.0.0.1:PORT`: metrics leave the machine only when an address says so. Names
-/// are not: resolving one could hold the agent up for as long as its resolver likes.
+/// which means `127.0.0.1:PORT`: metrics leave the machine only when an address says so.
+/// `0.0.0.0` means all IPv4 addresses of the machine, `[::]` all IPv6 ones and no others. Names
+/// are not accepted: resolving one could hold the agent up for as long as its resolver likes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MetricsAddress {
     /// A TCP address.
@@ -36,6 +37,18 @@ impl MetricsAddress {
         match self {
             MetricsAddress::Tcp(address) => address.ip().is_loopback(),
             MetricsAddress::Unix(_) => true,
+        }
+    }
+
+    /// Whether a listener at this address gets the connections to `other` too.
+    pub(crate) fn includes(&self, other: &MetricsAddress) -> bool {
+        match (self, other) {
+            (MetricsAddress::Tcp(all), MetricsAddress::Tcp(one)) => {
+                all.ip().is_unspecified()
+                    && all.port() == one.port()
+                    && all.is_ipv4() == one.is_ipv4()
+            }
+            _ => self == other,
         }
     }
 
@@ -183,6 +196,25 @@ mod tests {
             assert_eq!(address.to_string(), written);
             assert_eq!(address.is_local(), local, "{text}");
             assert_eq!(address.to_string().parse(), Ok(address));
+        }
+    }
+
+    #[test]
+    fn all_addresses_of_a_family_include_each_of_it() {
+        let includes = |all: &str, one: &str| {
+            let parse = |text: &str| text.parse::<MetricsAddress>().expect(text);
+            parse(all).includes(&parse(one))
+        };
+        assert!(includes("0.0.0.0:1", "127.0.0.1:1") && includes("[::]:1", "[::1]:1"));
+        assert!(includes("unix:/a", "unix:/a"));
+        for (all, one) in [
+            ("0.0.0.0:1", "127.0.0.1:2"),
+            ("0.0.0.0:1", "[::1]:1"),
+            ("[::]:1", "0.0.0.0:1"),
+            ("127.0.0.1:1", "0.0.0.0:1"),
+            ("0.0.0.0:1", "unix:/a"),
+        ] {
+            assert!(!includes(all, one), "{all} {one}");
         }
     }
 

@@ -1,8 +1,11 @@
 //! Listeners over TCP and Unix sockets.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use mesos_command::event::{Event, ModuleKind, OutcomeKind};
 use mesos_command::metrics::{self, MetricsAddress, ModuleMetrics};
@@ -150,17 +153,21 @@ fn silent_and_slow_clients_neither_block_others_nor_stay() {
     metrics::listen(std::slice::from_ref(&address));
     scrape(&address);
     let MetricsAddress::Tcp(tcp) = &address else { unreachable!("free_address gives TCP") };
-    let mut idle = TcpStream::connect(tcp).expect("connected");
-    let mut slow = TcpStream::connect(tcp).expect("connected");
-    slow.write_all(b"GET /metr").expect("sent");
-    assert_eq!(scrape(&address).status, 200);
-    // Both are still connected, so that others are served meanwhile, not after them.
-    for stream in [&mut idle, &mut slow] {
-        stream.set_nonblocking(true).expect("set");
-        let open = stream.peek(&mut [0]).map_err(|error| error.kind());
-        assert_eq!(open, Err(std::io::ErrorKind::WouldBlock), "served when they had gone");
-        stream.set_nonblocking(false).expect("set");
-    }
+    // A silent client has a second. On a machine that takes that long for a scrape, once more.
+    let (mut idle, mut slow) = wait_for("a scrape while others are silent", || {
+        let idle = TcpStream::connect(tcp).expect("connected");
+        let mut slow = TcpStream::connect(tcp).expect("connected");
+        slow.write_all(b"GET /metr").expect("sent");
+        assert_eq!(scrape(&address).status, 200);
+        // Both are still connected, so that others are served meanwhile, not after them.
+        let are_open = [&idle, &slow].into_iter().all(|stream| {
+            stream.set_nonblocking(true).expect("set");
+            let open = stream.peek(&mut [0]).map_err(|error| error.kind());
+            stream.set_nonblocking(false).expect("set");
+            open == Err(std::io::ErrorKind::WouldBlock)
+        });
+        are_open.then_some((idle, slow))
+    });
     for stream in [&mut idle, &mut slow] {
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         let mut rest = Vec::new();
@@ -190,4 +197,108 @@ fn rubbish_is_refused_and_the_listener_lives_on() {
         assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
     }
     assert_eq!(scrape(&address).status, 200);
+}
+
+/// A client that keeps silent connections to an address, and makes each anew that is closed.
+struct Flood {
+    stop: Arc<AtomicBool>,
+    made: Arc<AtomicUsize>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Flood {
+    fn start(address: SocketAddr, connections: usize) -> Flood {
+        let (stop, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (until, count) = (stop.clone(), made.clone());
+        let thread = std::thread::spawn(move || {
+            let connect = || {
+                let stream = TcpStream::connect(address).expect("connected");
+                stream.set_nonblocking(true).expect("set");
+                count.fetch_add(1, Ordering::Relaxed);
+                stream
+            };
+            let mut streams: Vec<TcpStream> = (0..connections).map(|_| connect()).collect();
+            while !until.load(Ordering::Relaxed) {
+                for stream in &mut streams {
+                    let is_open = matches!(stream.read(&mut [0]),
+                        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+                    if !is_open {
+                        *stream = connect();
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Flood { stop, made, thread: Some(thread) }
+    }
+
+    fn made(&self) -> usize {
+        self.made.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(std::thread::JoinHandle::join);
+        assert!(matches!(ended, Some(Ok(()))), "the flood went on");
+    }
+}
+
+#[test]
+fn a_flood_of_silent_connections_keeps_nobody_from_an_answer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (address, unix) = (free_address(), MetricsAddress::Unix(directory.path().join("m.sock")));
+    metrics::listen(&[address.clone(), unix.clone()]);
+    scrape(&address);
+    scrape(&unix);
+    let MetricsAddress::Tcp(tcp) = address else { unreachable!("free_address gives TCP") };
+    let flood = Flood::start(tcp, 200);
+    until("a full listener", || flood.made() > 200);
+    for address in [MetricsAddress::Tcp(tcp), unix] {
+        for path in ["/healthz", "/metrics"].repeat(3) {
+            let asked = Instant::now();
+            let answer = request(&address, "GET", path).expect("an answer, not a closed door");
+            assert_eq!(answer.status, 200);
+            // A second or two, and room for a machine with other things to do.
+            assert!(asked.elapsed() < Duration::from_secs(5), "{path} at {address}");
+        }
+    }
+    let before = flood.made();
+    until("the flood to go on", || flood.made() > before);
+}
+
+/// A port that is free in both families, if there are both.
+fn free_in_both() -> Option<u16> {
+    let v6 = std::net::TcpListener::bind("[::1]:0").ok()?;
+    Some(v6.local_addr().expect("bound").port())
+}
+
+#[test]
+fn all_addresses_of_both_families_are_served_together() {
+    let Some(port) = free_in_both() else {
+        return test_support::skip("all_addresses_of_both_families", "there is no IPv6 here");
+    };
+    collect_log();
+    let parse = |text: String| text.parse::<MetricsAddress>().expect("an address");
+    let [v4, v6] = ["127.0.0.1", "[::1]"].map(|ip| parse(format!("{ip}:{port}")));
+    // An instance that names one address, one that names all, one that names one of them again.
+    metrics::listen(std::slice::from_ref(&v4));
+    scrape(&v4);
+    metrics::listen(&[parse(format!("0.0.0.0:{port}")), parse(format!("[::]:{port}"))]);
+    let other = parse(format!("127.0.0.2:{port}"));
+    for address in [&v6, &other, &v4] {
+        assert_eq!(scrape(address).status, 200);
+    }
+    metrics::listen(&[v4.clone(), v6.clone()]);
+    for address in [&v4, &v6] {
+        assert_eq!(scrape(address).status, 200);
+        refused_never(address);
+    }
+}
+
+/// The listener has not tried to bind an address in vain.
+fn refused_never(address: &MetricsAddress) {
+    let lines = logged(&format!("{address}"));
+    assert!(!lines.iter().any(|line| line.contains("cannot serve metrics")), "{lines:?}");
 }

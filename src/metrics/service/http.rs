@@ -1,7 +1,7 @@
-//! The HTTP side of a connection: one request, one answer, a deadline over both.
+//! The HTTP side of a connection: one request, one answer, a deadline for each.
 //!
 //! Connections are closed after their answer. Scrapes are seconds apart, so nothing is gained by
-//! keeping them, and an idle or slow client cannot hold a place for longer than the deadline.
+//! keeping them, and an idle or slow client cannot hold a place for longer than the deadlines.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,11 +16,14 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::connections::Place;
 use super::guarded;
 use crate::metrics::registry::Registry;
 
-/// Time for a whole connection.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// Time for the head of a request: a scraper sends it with the connection.
+const HEAD: Duration = Duration::from_secs(1);
+/// Time for the answer after that: clients on slow networks read hundreds of kilobytes.
+const ANSWER: Duration = Duration::from_secs(10);
 /// Largest request head; a scraper's has a few hundred bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// Content type of the exposition format 0.0.4.
@@ -28,19 +31,23 @@ const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Answers the one request of a connection.
-pub(super) async fn serve<S>(stream: S, registry: &'static Registry)
+pub(super) async fn serve<S>(stream: S, registry: &'static Registry, place: &Place)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(move |request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        place.answers();
         Ok::<_, Infallible>(respond(&request, registry))
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
     // How a client leaves, or that it was too slow, is nothing that anybody has to act upon.
-    let _ = timeout(DEADLINE, connection).await;
+    if timeout(HEAD, &mut connection).await.is_err() && place.is_answering() {
+        let _ = timeout(ANSWER, connection).await;
+    }
 }
 
 fn respond<B>(request: &Request<B>, registry: &Registry) -> Response<Full<Bytes>> {

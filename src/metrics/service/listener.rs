@@ -5,15 +5,18 @@
 //! file descriptors, a socket file that somebody removes. None of them makes it spin.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::backoff::{Backoff, Trouble};
+use super::connections::{Client, Connections, Place};
 use super::http;
 use super::unix::UnixSocket;
 use crate::metrics::address::MetricsAddress;
@@ -23,15 +26,14 @@ use crate::metrics::registry::Registry;
 const BIND_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// First and longest pause after an accept error.
 const ACCEPT_BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+/// Connections that wait in the kernel, as far as it allows.
+const BACKLOG: u32 = 1024;
 /// Pause between two looks at the socket file.
 const FILE_CHECK: Duration = Duration::from_secs(10);
 
 /// Serves `address` for ever.
-pub(super) async fn run(
-    address: MetricsAddress,
-    registry: &'static Registry,
-    connections: Arc<Semaphore>,
-) {
+pub(super) async fn run(address: MetricsAddress, registry: &'static Registry) {
+    let connections = Arc::default();
     let mut backoff = BIND_BACKOFF;
     let mut trouble = Trouble::default();
     loop {
@@ -64,8 +66,7 @@ enum Socket {
 impl Socket {
     async fn bind(address: &MetricsAddress) -> io::Result<Socket> {
         Ok(match address {
-            // Sets SO_REUSEADDR: connections of the former agent in TIME_WAIT are no hindrance.
-            MetricsAddress::Tcp(address) => Socket::Tcp(TcpListener::bind(address).await?),
+            MetricsAddress::Tcp(address) => Socket::Tcp(bind(*address)?),
             MetricsAddress::Unix(path) => Socket::Unix(UnixSocket::bind(path).await?),
         })
     }
@@ -75,18 +76,17 @@ impl Socket {
         &self,
         address: &MetricsAddress,
         registry: &'static Registry,
-        connections: &Arc<Semaphore>,
+        connections: &Arc<Connections>,
     ) {
         let mut backoff = ACCEPT_BACKOFF;
         let mut trouble = Trouble::default();
         loop {
-            let Ok(permit) = Arc::clone(connections).acquire_owned().await else {
-                return; // The semaphore is never closed.
-            };
             let accepted = tokio::select! {
-                accepted = self.accept(registry, permit) => accepted,
+                accepted = self.accept(registry, connections) => accepted,
                 () = self.lost() => return,
             };
+            // Those that were accepted before this one get to read what they were sent.
+            yield_now().await;
             match accepted {
                 Ok(()) => {
                     backoff.reset();
@@ -106,11 +106,19 @@ impl Socket {
     async fn accept(
         &self,
         registry: &'static Registry,
-        permit: OwnedSemaphorePermit,
+        connections: &Arc<Connections>,
     ) -> io::Result<()> {
         match self {
-            Socket::Tcp(listener) => spawn(listener.accept().await?.0, registry, permit),
-            Socket::Unix(socket) => spawn(socket.accept().await?, registry, permit),
+            Socket::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                let place = connections.place(Client::of_address(peer.ip())).await;
+                spawn(stream, registry, place, connections);
+            }
+            Socket::Unix(socket) => {
+                let stream = socket.accept().await?;
+                let place = connections.place(Client::User(stream.peer_cred()?.uid())).await;
+                spawn(stream, registry, place, connections);
+            }
         }
         Ok(())
     }
@@ -129,14 +137,26 @@ impl Socket {
     }
 }
 
-fn spawn<S>(stream: S, registry: &'static Registry, permit: OwnedSemaphorePermit)
+/// Binds a TCP address.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of the former agent in TIME_WAIT are no hindrance.
+    socket.set_reuseaddr(true)?;
+    if address.is_ipv6() {
+        // An address means its own family, so that `0.0.0.0` and `[::]` can be named together.
+        SockRef::from(&socket).set_only_v6(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn spawn<S>(stream: S, registry: &'static Registry, place: Place, connections: &Connections)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    tokio::spawn(async move {
-        http::serve(stream, registry).await;
-        drop(permit);
-    });
+    let number = place.number();
+    let task = tokio::spawn(async move { http::serve(stream, registry, &place).await });
+    connections.can_be_ended_by(number, task.abort_handle());
 }
 
 /// Errors of a connection that ended before it was accepted: the next one can be accepted at once.

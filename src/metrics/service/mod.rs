@@ -10,21 +10,21 @@
 //! pauses, and logged again when it works.
 
 mod backoff;
+mod connections;
 mod http;
 mod listener;
 mod textfile;
 mod unix;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::address::{MetricsAddress, TextfilePath};
@@ -32,8 +32,6 @@ use super::registry::{Registry, registry};
 
 /// Pause between two foldings of recorded durations.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-/// Connections served at once, over all listeners; more wait in the kernel.
-const MAX_CONNECTIONS: usize = 16;
 
 static SERVICE: Mutex<Option<Service>> = Mutex::new(None);
 
@@ -79,8 +77,8 @@ fn with_service(action: impl FnOnce(&mut Service)) {
 struct Service {
     registry: &'static Registry,
     runtime: Handle,
-    connections: Arc<Semaphore>,
-    addresses: BTreeSet<MetricsAddress>,
+    /// What is served, with what ends its task; nothing where another address includes it.
+    addresses: BTreeMap<MetricsAddress, Option<AbortHandle>>,
     textfiles: BTreeSet<TextfilePath>,
 }
 
@@ -100,18 +98,31 @@ impl Service {
         Ok(Service {
             registry,
             runtime: handle,
-            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-            addresses: BTreeSet::new(),
+            addresses: BTreeMap::new(),
             textfiles: BTreeSet::new(),
         })
     }
 
     fn listen(&mut self, addresses: &[MetricsAddress]) {
         for address in addresses {
-            if self.addresses.insert(address.clone()) {
-                let connections = Arc::clone(&self.connections);
-                self.runtime.spawn(listener::run(address.clone(), self.registry, connections));
+            if self.addresses.contains_key(address) {
+                continue;
             }
+            // The kernel does not bind an address beside one that includes it, whichever is first.
+            if let Some(wider) = self.addresses.keys().find(|served| served.includes(address)) {
+                tracing::info!(%address, "metrics are served there as part of {wider}");
+                self.addresses.insert(address.clone(), None);
+                continue;
+            }
+            for (served, listener) in &mut self.addresses {
+                if address.includes(served)
+                    && let Some(listener) = listener.take()
+                {
+                    listener.abort();
+                }
+            }
+            let listener = self.runtime.spawn(listener::run(address.clone(), self.registry));
+            self.addresses.insert(address.clone(), Some(listener.abort_handle()));
         }
     }
 
