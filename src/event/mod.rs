@@ -155,6 +155,16 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// The parameter that says how many of its commands run at a time; `None` where none does.
+    pub const fn parameter(self) -> Option<&'static str> {
+        match self {
+            Lane::Hook | Lane::Behind => None,
+            Lane::Launch => Some("lifecycle_parallel"),
+            Lane::Sampling | Lane::Status => Some("max_parallel"),
+            Lane::Watch => Some("watch_parallel"),
+        }
+    }
+
     /// Whether its commands sample a value (usage, status): they read their input only, and are
     /// answered from a cache.
     pub const fn samples(self) -> bool {

@@ -129,7 +129,7 @@ fn files_too_large_message(request: &Request, size: u64) -> String {
 
 pub(super) fn timeout_message(spec: &CommandSpec) -> String {
     let timeout = spec.timeout.unwrap_or_default();
-    format!("the command did not end within {timeout:?}")
+    format!("the command did not end within {timeout:?}, its {}_timeout", spec.event.label())
 }
 
 /// A report for a leader that outlived SIGKILL, or that cannot be reached.

@@ -57,7 +57,13 @@ impl Run {
             Given::Up => Cause::Timeout,
             Given::Back => Cause::Cancelled,
         };
-        self.withdrawn(cause, "it was still waiting in its lane");
+        let place = match self.request.spec.event.row().lane.parameter() {
+            Some(parameter) => {
+                format!("it was still waiting for its turn ({parameter} commands run at a time)")
+            }
+            None => "it was still waiting for its turn".to_owned(),
+        };
+        self.withdrawn(cause, &place);
     }
 
     /// Makes the files; `None` when that failed and was answered. On the calling thread, so that

@@ -220,7 +220,13 @@ impl Runner {
             Admission::Later => None,
             Admission::Full(run) => {
                 let timings = waited_since(run.request.submitted);
-                let message = "too many calls are waiting already".to_owned();
+                let lane = run.request.spec.event.row().lane;
+                let message = match lane.parameter() {
+                    Some(parameter) => format!(
+                        "too many calls are waiting already ({parameter} commands run at a time)"
+                    ),
+                    None => "too many calls are waiting already".to_owned(),
+                };
                 run.answer_unstarted(OutcomeKind::Overload, message, timings);
                 None
             }

@@ -171,7 +171,9 @@ impl Ended {
             }
             (Loss::Timeout, _) => {
                 let timeout = spec.timeout.unwrap_or_default();
-                let text = format!("its worker did not answer within {timeout:?}");
+                let prefix = spec.event.label();
+                let text =
+                    format!("its worker did not answer within {timeout:?}, its {prefix}_timeout");
                 (OutcomeKind::Timeout, text)
             }
             (Loss::TooLarge(size), _) => {

@@ -53,11 +53,11 @@ impl Job {
 
     /// Answers a request that has waited too long.
     pub(super) fn give_up(mut self, given: Given) {
+        let prefix = self.request.spec.event.label();
         let own = self.request.waits_until();
         if given == Given::Up
             && self.patience.is_some_and(|patience| own.is_none_or(|own| patience < own))
         {
-            let prefix = self.request.spec.event.label();
             let message = format!(
                 "no worker is up, and {prefix}_fallback=fail keeps the command from being run for \
                  the call"
@@ -68,13 +68,15 @@ impl Job {
             return self.done.answer(RunReport { by_worker: true, reason, ..report });
         }
         let (outcome, message) = match given {
-            Given::Up => (OutcomeKind::Timeout, "no worker was free for it in time"),
+            Given::Up => {
+                (OutcomeKind::Timeout, format!("none of {prefix}_workers was free for it in time"))
+            }
             Given::Back => (
                 OutcomeKind::Cancelled,
-                "the call was withdrawn: it was still waiting for a worker",
+                "the call was withdrawn: it was still waiting for a worker".to_owned(),
             ),
         };
-        self.withdraw(outcome, message);
+        self.withdraw(outcome, &message);
     }
 }
 

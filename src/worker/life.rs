@@ -103,7 +103,12 @@ async fn live(pool: &Arc<Shared>, seat: &Arc<Seat>) -> Option<Lost> {
     };
     if let Err(loss) = talk.handshake(limits).await {
         let said = match &loss {
-            Loss::Timeout => format!("did not say {{\"ready\":1}} within {timeout:?}"),
+            Loss::Timeout => {
+                let prefix = spec.event.label();
+                let parameter = spec.timeout.map(|_| format!(", its {prefix}_timeout"));
+                let parameter = parameter.unwrap_or_default();
+                format!("did not say {{\"ready\":1}} within {timeout:?}{parameter}")
+            }
             loss => describe(loss),
         };
         let ended = Ended::of(pool, talk, Duration::ZERO).await;

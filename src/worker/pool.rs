@@ -217,7 +217,9 @@ impl Shared {
     fn enqueue(self: &Arc<Self>, mut state: MutexGuard<'_, State>, job: Job) {
         if self.settings.queue_limit.is_some_and(|limit| state.waiting.len() >= limit) {
             drop(state);
-            return job.withdraw(OutcomeKind::Overload, "too many calls are waiting already");
+            let prefix = self.settings.spec.event.label();
+            let text = format!("too many calls are waiting already for one of {prefix}_workers");
+            return job.withdraw(OutcomeKind::Overload, &text);
         }
         let look = state.waiting.push(job);
         drop(state);

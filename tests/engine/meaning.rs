@@ -1,6 +1,7 @@
 //! One output means one thing, whether a command is started for a call, stays as a worker, or
 //! answers for many containers.
 
+use mesos_command::call::Answer;
 use mesos_command::event::Event;
 
 use crate::support::{Bench, until};
@@ -83,4 +84,16 @@ fn an_output_means_the_same_in_every_mode() {
     let (worker, _) = &benches[1];
     assert_eq!(worker.metric("mesos_command_worker_restarts_total", ""), 0, "it lived on");
     assert_eq!(worker.runs("isolator_usage"), 1);
+}
+
+#[test]
+fn a_failure_names_the_parameter_to_change() {
+    for (module, script, parameter, value) in [
+        ("names-timeout", "exec sleep 60", "isolator_prepare_timeout", "1"),
+        ("names-size", "printf '{\"working_directory\":\"/x\"}' >\"$2\"", "max_output_bytes", "10"),
+    ] {
+        let bench = Bench::new(module, &[("isolator_prepare", script)], &[(parameter, value)]);
+        let Answer::Failure(text) = bench.call(Event::Prepare, "c") else { panic!("{module}") };
+        assert!(text.contains(parameter), "{text}");
+    }
 }

@@ -55,7 +55,7 @@ fn the_time_in_the_queue_counts() {
     let report = rig.pool().run_blocking(Request::new(spec.into(), input));
     assert_eq!(report.outcome, OutcomeKind::Timeout, "{report:?}");
     assert_eq!(report.pid, None, "no worker has seen it");
-    assert!(report.message.contains("no worker was free"), "{report:?}");
+    assert!(report.message.contains("none of isolator_usage_workers was free"), "{report:?}");
     rig.release();
     assert_eq!(busy.recv_timeout(PATIENCE).unwrap().outcome, OutcomeKind::Ok, "others go on");
     rig.good();
