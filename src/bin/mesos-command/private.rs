@@ -1,14 +1,20 @@
 //! The tool's own place: what an instance that the tool creates uses instead of the agent's.
 
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use mesos_command::config::modules_file::ModuleEntry;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::interrupt;
 
 /// Name of the private directory; agents look for `mesos-command.<pid>…` and leave it alone.
 const NAME: &str = "mesos-command-tool.XXXXXX";
+/// A directory younger than this is left alone when those of dead tools are removed.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// What the tool does with a parameter that names something of the agent's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +54,11 @@ pub(crate) struct Told {
 }
 
 /// A new directory that only this user may enter, removed at the end, also after a signal.
-pub(crate) struct Private(PathBuf);
+pub(crate) struct Private {
+    path: PathBuf,
+    /// Held while the tool lives, so that another one knows.
+    _lock: Option<Flock<File>>,
+}
 
 impl Private {
     /// Makes it where an agent would make its own: in memory if possible.
@@ -58,16 +68,17 @@ impl Private {
     pub(crate) fn new() -> anyhow::Result<Private> {
         let mut failures = Vec::new();
         for parent in mesos_command::io::automatic_parents() {
+            sweep(&parent);
             match nix::unistd::mkdtemp(&parent.join(NAME)) {
                 Err(error) => failures.push(format!("{}: {error}", parent.display())),
                 Ok(path) => {
                     interrupt::remove_at_end(&path);
-                    let private = Private(path);
+                    let private = Private { _lock: lock(&path), path };
                     for name in OWNED.iter().filter_map(|(_, instead)| match instead {
                         Instead::Private(name) => Some(name),
                         _ => None,
                     }) {
-                        let directory = private.0.join(name);
+                        let directory = private.path.join(name);
                         std::fs::create_dir(&directory)
                             .with_context(|| format!("'{}' cannot be made", directory.display()))?;
                     }
@@ -79,7 +90,7 @@ impl Private {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The parameters of an entry with what belongs to the agent replaced or left out.
@@ -94,7 +105,7 @@ impl Private {
             if let Instead::Private(name) = instead {
                 let given = told.state_dir.as_ref().filter(|_| key == "state_dir");
                 let given = given.map(|path| std::path::absolute(path).unwrap_or(path.clone()));
-                let directory = given.unwrap_or_else(|| self.0.join(name));
+                let directory = given.unwrap_or_else(|| self.path.join(name));
                 parameters.push((key.to_owned(), directory.to_string_lossy().into_owned()));
             }
         }
@@ -104,7 +115,31 @@ impl Private {
 
 impl Drop for Private {
     fn drop(&mut self) {
-        interrupt::remove_now(&self.0);
+        interrupt::remove_now(&self.path);
+    }
+}
+
+fn lock(directory: &Path) -> Option<Flock<File>> {
+    Flock::lock(File::open(directory).ok()?, FlockArg::LockExclusiveNonblock).ok()
+}
+
+/// Removes what tools left in `parent` that were killed: nobody can clean up after SIGKILL at once.
+/// Best effort.
+fn sweep(parent: &Path) {
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let prefix = NAME.trim_end_matches('X');
+        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix));
+        let own = |it: &Metadata| it.is_dir() && it.uid() == nix::unistd::geteuid().as_raw();
+        // One that was made just now may not be locked yet.
+        let old =
+            |it: &Metadata| it.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG));
+        if named
+            && entry.metadata().is_ok_and(|it| own(&it) && old(&it))
+            && let Some(_lock) = lock(&entry.path())
+        {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -155,5 +190,27 @@ mod tests {
         let path = private.path().to_owned();
         drop(private);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn directories_of_tools_that_were_killed_are_removed_and_others_are_left() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let make = |name: &str, age: Duration| {
+            let path = parent.path().join(name);
+            std::fs::create_dir(&path).expect("a directory");
+            std::fs::write(path.join("secret"), "x").expect("a file");
+            let modified = std::time::SystemTime::now() - age;
+            File::open(&path).and_then(|it| it.set_modified(modified)).expect("its time");
+            path
+        };
+        let hour = Duration::from_secs(3600);
+        let dead = make("mesos-command-tool.aaaaaa", hour);
+        let young = make("mesos-command-tool.bbbbbb", Duration::ZERO);
+        let alive = make("mesos-command-tool.cccccc", hour);
+        let agents = make("mesos-command.999999999.1", hour);
+        let _held = lock(&alive).expect("a lock");
+        sweep(parent.path());
+        assert!(!dead.exists());
+        assert!(young.exists() && alive.exists() && agents.exists());
     }
 }
