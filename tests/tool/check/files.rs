@@ -6,14 +6,17 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::{HOOK, ISOLATOR, SCRIPT, TOOL, check, expect, isolator, module, modules, raw, write};
+use super::{
+    HOOK, ISOLATOR, SCRIPT, TOOL, check, expect, isolator, library, module, modules, raw, write,
+};
 use crate::support::Place;
 
 #[test]
 fn modules_files() {
+    let library = library();
     let ours = |more: &str| {
         format!(
-            "{{\"libraries\":[{{\"file\":\"{TOOL}\",\"modules\":[{{\"name\":\"{ISOLATOR}\",\"parameters\":[\n\
+            "{{\"libraries\":[{{\"file\":\"{library}\",\"modules\":[{{\"name\":\"{ISOLATOR}\",\"parameters\":[\n\
              {{\"key\":\"module_name\",\"value\":\"m\"}},\n{{\"key\":\"state_dir\",\"value\":\"/nowhere\"}},\n\
              {{\"key\":\"isolator_prepare_command\",\"value\":\"/bin/true\"}}{more}"
         )
@@ -37,11 +40,11 @@ fn modules_files() {
         (ours("],\"parameter\":[]}]}]}").into_bytes(), "warning[modules-unknown-key]", &["modules[0].parameter'", "spelt"]),
         (ours("],\"_comment\":\"x\"}]}]}").into_bytes(), "info[modules-comment]", &["ignored"]),
         (ours("],\"name\":\"com_criteo_mesos_CommandIsolator2\"}]}]}").into_bytes(), "warning[modules-repeated-key]", &["last one counts"]),
-        (full.replace(TOOL, "/no/such.so").into_bytes(), "error[library-missing]", &["/no/such.so: "]),
-        (full.replace(TOOL, "/etc/passwd").into_bytes(), "error[library-no-library]", &["/etc/passwd: "]),
-        (full.replace(TOOL, "lib/x.so").into_bytes(), "warning[library-relative]", &["'lib/x.so'"]),
-        (full.replace(TOOL, "x.so").into_bytes(), "info[library-searched]", &["'x.so'"]),
-        (full.replace(&format!("\"file\":\"{TOOL}\","), "").into_bytes(), "error[library-unnamed]", &["absolute path"]),
+        (full.replace(&library, "/no/such.so").into_bytes(), "error[library-missing]", &["/no/such.so: "]),
+        (full.replace(&library, "/etc/passwd").into_bytes(), "error[library-no-library]", &["/etc/passwd: "]),
+        (full.replace(&library, "lib/x.so").into_bytes(), "warning[library-relative]", &["'lib/x.so'"]),
+        (full.replace(&library, "x.so").into_bytes(), "info[library-searched]", &["'x.so'"]),
+        (full.replace(&format!("\"file\":\"{library}\","), "").into_bytes(), "error[library-unnamed]", &["absolute path"]),
         (full.replace(ISOLATOR, "com_criteo_mesos_CommandIsolator33").into_bytes(), "error[symbol-unknown]", &["Isolator2 to"]),
         (full.replace(ISOLATOR, "com_criteo_mesos_CommandIsolater").into_bytes(), "error[symbol-unknown]", &[ISOLATOR]),
         (full.replace(&format!("\"name\":\"{ISOLATOR}\","), "").into_bytes(), "error[symbol-missing]", &["no 'name'"]),
@@ -167,7 +170,7 @@ fn several_modules() {
     modules(&place, &[hook(HOOK, "m"), hook("com_criteo_mesos_CommandHook2", "m")]);
     expect("hooks", &place, "info[module-name-shared]", &["metrics are added up"]);
     let files = json!({"libraries": [
-        {"file": TOOL, "modules": [one(ISOLATOR, "m", "/bin/true")]},
+        {"file": library(), "modules": [one(ISOLATOR, "m", "/bin/true")]},
         {"file": "other.so", "modules": [one(ISOLATOR, "m", "/bin/true")]}]});
     raw(&place, files.to_string().as_bytes());
     expect("two libraries", &place, "error[symbol-twice]", &["another library"]);
@@ -205,7 +208,7 @@ fn what_is_right_has_no_findings() {
     symlink(place.path("plain"), place.path("link")).expect("a link");
     for given in [
         vec![("isolator_prepare_command", "$D/link")],
-        vec![("isolator_prepare_command", TOOL)],
+        vec![("isolator_prepare_command", "/bin/cat")],
         vec![("isolator_watch_command", "$D/plain && echo \"$0\"")],
         vec![("isolator_usage_batch_command", "/bin/true"), ("isolator_usage_cache_ttl", "0.5s")],
         vec![
@@ -241,7 +244,7 @@ fn what_is_right_has_no_findings() {
 fn the_example_is_right() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/modules.json");
     let place = Place::new();
-    std::fs::copy(example, place.path("modules.json")).expect("copied");
+    raw(&place, &std::fs::read(example).expect("the example"));
     assert_eq!(check(&place, &["--without-files"]), ("no problems\n".to_owned(), Some(0)));
 }
 
@@ -266,4 +269,16 @@ fn nothing_is_told_twice() {
     );
     let (text, status) = check(&place, &[]);
     assert_eq!((text.matches("writable-by-others").count(), status), (1, Some(1)), "{text}");
+}
+
+#[test]
+fn files_that_the_agent_loads_and_others_can_change() {
+    let place = Place::new();
+    isolator(&place, &[("isolator_prepare_command", "/bin/true")]);
+    write(&place, "modules.json", &std::fs::read(place.path("modules.json")).expect("it"), 0o666);
+    expect("the file", &place, "warning[writable-by-others]", &["modules.json: ", "0666"]);
+    write(&place, "x.so", &std::fs::read(library()).expect("a library"), 0o777);
+    let text = place.read("modules.json").replace(&library(), &place.text("x.so"));
+    raw(&place, text.as_bytes());
+    expect("the library", &place, "warning[writable-by-others]", &["x.so: ", "0777"]);
 }

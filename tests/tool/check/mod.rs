@@ -31,14 +31,21 @@ pub(super) fn module(symbol: &str, parameters: &[(&str, &str)]) -> Value {
     json!({"name": symbol, "parameters": parameters})
 }
 
-/// Writes a modules file with these modules. Any shared object will do as the library.
+/// A library that only root can change: the C library. Any shared object will do.
+pub(super) fn library() -> String {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc");
+    let path = maps.split_whitespace().find(|word| word.contains("/libc.so"));
+    path.expect("the C library").to_owned()
+}
+
+/// Writes a modules file with these modules.
 pub(super) fn modules(place: &Place, modules: &[Value]) {
-    let file = json!({"libraries": [{"file": TOOL, "modules": modules}]});
+    let file = json!({"libraries": [{"file": library(), "modules": modules}]});
     raw(place, serde_json::to_string_pretty(&file).expect("text").as_bytes());
 }
 
 pub(super) fn raw(place: &Place, text: &[u8]) {
-    std::fs::write(place.path("modules.json"), text).expect("the modules file");
+    write(place, "modules.json", text, 0o644);
 }
 
 /// One isolator with these parameters; `$D` in a value is the place.

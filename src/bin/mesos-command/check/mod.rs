@@ -53,6 +53,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         findings.extend(text::remarks(&file));
         findings.extend(modules::look_at(&file, !arguments.without_files));
     }
+    if !arguments.without_files {
+        findings.extend(permissions::file(&arguments.modules, false));
+    }
     let findings = once(findings);
     let count = |severity| findings.iter().filter(|found| found.severity == severity).count();
     for finding in &findings {

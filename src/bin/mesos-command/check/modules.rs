@@ -8,7 +8,7 @@ use mesos_command::config::modules_file::{
 use mesos_command::event::ModuleKind;
 
 use super::finding::{Finding, Place};
-use super::{parameters, program};
+use super::{parameters, permissions, program};
 
 /// What the symbols of our modules have in common.
 const OURS: &str = "com_criteo_mesos_";
@@ -90,6 +90,7 @@ fn library_file(library: &Library, files: bool) -> Vec<Finding> {
         found.push(Finding::warning("library-relative", message).advice("write the absolute path"));
     } else if files {
         found.extend(program::library(path));
+        found.extend(permissions::file(path, false));
     }
     found.into_iter().map(|finding| finding.at(&Place::line(file.line))).collect()
 }
