@@ -70,25 +70,44 @@ impl Inner {
             self.answered_without_run(Event::Prepare);
             return done(Answer::Nothing);
         }
-        if let Err(error) = self.store.write(&id, context.config()) {
-            let path = self.store.path(&id);
-            let text = format!(
-                "the context of container {} is kept in memory only: '{}' cannot be written: \
-                 {error}",
-                id.text,
-                path.display()
-            );
-            tracing::warn!("{}", one_line(&text));
-        }
-        let Some(command) = self.commands.get(Event::Prepare) else {
-            return done(Answer::Nothing);
-        };
         let container = Container {
             command_task: self.config_type.has_field(config, "task_info").unwrap_or(true),
             top_level: !id.is_nested(),
         };
-        let launch = Launch { command, id: &id, input: Ok(context.input.clone()), container };
-        self.submit_launch(launch, |answer, _| complete(done, answer));
+        let (inner, kept) = (self.clone(), context.clone());
+        self.keep_file(kept, move || {
+            let Some(command) = inner.commands.get(Event::Prepare) else {
+                return complete(done, Answer::Nothing);
+            };
+            let launch = Launch { command, id: &id, input: Ok(context.input.clone()), container };
+            inner.submit_launch(launch, |answer, _| complete(done, answer));
+        });
+    }
+
+    /// Writes a context to disk, and goes on with `then`, also when that is not possible.
+    fn keep_file(self: &Arc<Self>, context: Arc<Context>, then: impl FnOnce() + Send + 'static) {
+        let told = |inner: &Inner, context: &Context, written: std::io::Result<()>| {
+            let Err(error) = written else { return };
+            let path = inner.store.path(&context.id);
+            let text = format!(
+                "the context of container {} is kept in memory only: '{}' cannot be written: \
+                 {error}",
+                context.id.text,
+                path.display()
+            );
+            tracing::warn!("{}", one_line(&text));
+        };
+        if !self.store.may_hang() {
+            told(self, &context, self.store.write(&context.id, context.config()));
+            return then();
+        }
+        let inner = self.clone();
+        self.commands.runner.handle().spawn(async move {
+            let json = context.config().into();
+            let written = inner.store.write_by_child(&context.id, json).await;
+            told(&inner, &context, written);
+            then();
+        });
     }
 
     /// Whether a serialised config is of a container of class DEBUG.
@@ -131,17 +150,15 @@ impl Inner {
     pub(super) fn cleanup(self: &Arc<Self>, id: ContainerId, done: Completion) {
         let Some(Known(context)) = self.contexts.remove(&*id.wire) else {
             tracing::debug!("cleanup of container {}, which is not known", id.text);
-            self.forget_file(&id);
             self.answered_without_run(Event::Cleanup);
-            return done(Answer::Nothing);
+            return self.forget_file(id, || complete(done, Answer::Nothing));
         };
         self.commands.metrics.containers_add(-1);
         context.cancel.cancel();
         self.close_slots(&context);
         let Some(command) = self.commands.get(Event::Cleanup).filter(|_| !context.skipped) else {
             self.answered_without_run(Event::Cleanup);
-            self.forget_file(&id);
-            return done(Answer::Nothing);
+            return self.forget_file(id, || complete(done, Answer::Nothing));
         };
         let (inner, command, gate) = (self.clone(), command.clone(), context.gate.clone());
         gate.close(move || {
@@ -152,9 +169,10 @@ impl Inner {
             inner.submit_launch(launch, move |answer, ended| {
                 // What was never tried is handed to the recover command of the next start.
                 if ended.had_its_turn {
-                    keeper.forget_file(&id);
+                    keeper.forget_file(id, || complete(done, answer));
+                } else {
+                    complete(done, answer);
                 }
-                complete(done, answer);
             });
         });
     }
@@ -202,12 +220,24 @@ impl Inner {
         }
     }
 
-    fn forget_file(&self, id: &ContainerId) {
-        if let Err(error) = self.store.remove(id) {
-            let path = self.store.path(id);
+    /// Removes a context from disk, and goes on with `then`, also when that is not possible.
+    fn forget_file(self: &Arc<Self>, id: ContainerId, then: impl FnOnce() + Send + 'static) {
+        let told = |inner: &Inner, id: &ContainerId, removed: std::io::Result<()>| {
+            let Err(error) = removed else { return };
+            let path = inner.store.path(id);
             let text = format!("context '{}' cannot be removed: {error}", path.display());
             tracing::warn!("{}", one_line(&text));
+        };
+        if !self.store.may_hang() {
+            told(self, &id, self.store.remove(&id));
+            return then();
         }
+        let inner = self.clone();
+        self.commands.runner.handle().spawn(async move {
+            let removed = inner.store.remove_by_child(&id).await;
+            told(&inner, &id, removed);
+            then();
+        });
     }
 
     /// Submits a launch-path command; `then` gets the answer by the event's failure column, and how

@@ -72,6 +72,7 @@ impl Isolator {
         };
         let config = &commands.config;
         let store = Store::new(&config.state_dir, &config.module_name);
+        store.open();
         if store.is_shared() {
             tracing::warn!(
                 "isolator module '{}': another isolator of this agent has the same module_name and \

@@ -6,6 +6,7 @@
 //! given such contexts, under the key `lost`, before they are removed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::call::completion::complete;
 use crate::call::{Answer, Completion, Container, InputValue};
@@ -24,11 +25,38 @@ const STATE_CONTAINER_ID: u32 = 2;
 /// Field `directory` of the same.
 const STATE_DIRECTORY: u32 = 4;
 
+/// How long a directory of contexts may take to answer when the agent starts.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Inner {
     /// Restores the contexts of live containers and of orphans (whose cleanup is about to be
     /// called), then runs the command, which gets the contexts of containers that are gone; those
     /// are removed when it has succeeded, or at once when there is none.
     pub(super) fn recover(self: &Arc<Self>, values: &[InputValue<'_>], done: Completion) {
+        if !self.store.may_hang() {
+            return self.recover_now(values, true, done);
+        }
+        let owned: Vec<Option<Vec<Vec<u8>>>> = values.iter().map(copied).collect();
+        let inner = self.clone();
+        self.commands.runner.handle().spawn(async move {
+            let answers = inner.store.look_by_child(PATIENCE).await;
+            if let Err(error) = &answers {
+                tracing::warn!(
+                    "containers are recovered without their contexts: '{}': {error}",
+                    inner.store.place().display()
+                );
+            }
+            // The contexts of a whole agent are read: not on the thread that keeps deadlines.
+            let runner = inner.commands.runner.clone();
+            runner.run_long(Box::new(move || {
+                let values: Vec<InputValue<'_>> = owned.iter().map(borrowed).collect();
+                inner.recover_now(&values, answers.is_ok(), done);
+            }));
+        });
+    }
+
+    /// `readable`: the directory of contexts answers.
+    fn recover_now(self: &Arc<Self>, values: &[InputValue<'_>], readable: bool, done: Completion) {
         let messages = |index: usize| match values.get(index) {
             Some(InputValue::Messages(messages)) => messages.as_slice(),
             _ => &[],
@@ -37,13 +65,12 @@ impl Inner {
         let live = states.iter().filter_map(|state| bytes_field(state, STATE_CONTAINER_ID));
         let ids: Vec<ContainerId> =
             live.chain(orphans.iter().copied()).filter_map(ContainerId::from_wire).collect();
-        for id in &ids {
+        for id in ids.iter().filter(|_| readable) {
             self.restore(id);
         }
-        let lost = self.lost(states, &ids);
+        let lost = if readable { self.lost(states, &ids) } else { Vec::new() };
         let Some(command) = self.commands.get(Event::Recover) else {
-            self.discard(&lost);
-            return done(Answer::Nothing);
+            return self.discard(lost, || complete(done, Answer::Nothing));
         };
         let nobody = ContainerId { wire: Wire::new(), text: "".into() };
         let input = command.render(values, None).map(|input| with_lost(input, &lost).into());
@@ -52,9 +79,10 @@ impl Inner {
         self.submit_launch(launch, move |answer, ended| {
             // A command that failed gets them once more at the next start.
             if ended.outcome == OutcomeKind::Ok {
-                inner.discard(&lost);
+                inner.discard(lost, || complete(done, answer));
+            } else {
+                complete(done, answer);
             }
-            complete(done, answer);
         });
     }
 
@@ -105,9 +133,10 @@ impl Inner {
         Some(config)
     }
 
-    fn discard(&self, lost: &[Lost]) {
+    /// Removes the contexts of containers that are gone, and goes on with `then`.
+    fn discard(self: &Arc<Self>, lost: Vec<Lost>, then: impl FnOnce() + Send + 'static) {
         if lost.is_empty() {
-            return;
+            return then();
         }
         let shown: Vec<&str> = lost.iter().take(5).map(|context| context.name.as_str()).collect();
         let more = if lost.len() > shown.len() { ", …" } else { "" };
@@ -117,7 +146,31 @@ impl Inner {
             self.store.place().display(),
             one_line(&shown.join(", "))
         );
-        self.store.discard(lost);
+        if !self.store.may_hang() {
+            self.store.discard(&lost);
+            return then();
+        }
+        let inner = self.clone();
+        self.commands.runner.handle().spawn(async move {
+            if let Err(error) = inner.store.discard_by_child(&lost).await {
+                tracing::warn!("contexts that nobody needs could not be removed: {error}");
+            }
+            then();
+        });
+    }
+}
+
+/// The messages of a value, kept beyond the call.
+fn copied(value: &InputValue<'_>) -> Option<Vec<Vec<u8>>> {
+    let InputValue::Messages(messages) = value else { return None };
+    Some(messages.iter().map(|message| message.to_vec()).collect())
+}
+
+/// What was [`copied`], as a value.
+fn borrowed(copy: &Option<Vec<Vec<u8>>>) -> InputValue<'_> {
+    match copy {
+        Some(all) => InputValue::Messages(all.iter().map(Vec::as_slice).collect()),
+        None => InputValue::Absent,
     }
 }
 

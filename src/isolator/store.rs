@@ -10,6 +10,7 @@
 //! asked for go only when no other process has the directory, and only those that are certainly
 //! contexts of this agent ([`owner`]).
 
+mod by_child;
 mod directory;
 mod owner;
 
@@ -21,6 +22,7 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use crate::container::{ContainerId, TEMPORARY_PREFIX};
+use crate::process::Errands;
 use directory::{Directory, Share};
 pub(super) use owner::WorkDirectories;
 use owner::is_container_name;
@@ -40,6 +42,9 @@ const MOST_LOST: usize = 1_000;
 #[derive(Debug)]
 pub struct Store {
     share: Share,
+    /// Whether the directory is on something that can stop answering.
+    may_hang: bool,
+    errands: Errands,
 }
 
 /// A context of this agent whose container is gone.
@@ -52,9 +57,29 @@ pub(super) struct Lost {
 }
 
 impl Store {
-    /// The store of the instance `module_name`; makes nothing yet.
+    /// The store of the instance `module_name`; makes nothing yet. For the time of loading: it looks
+    /// at the directory.
     pub fn new(state_dir: &Path, module_name: &str) -> Store {
-        Store { share: Share::of(state_dir.join(module_name)) }
+        let place = state_dir.join(module_name);
+        let may_hang = by_child::may_hang(&place);
+        Store { share: Share::of(place), may_hang, errands: Errands::new(by_child::MOST) }
+    }
+
+    /// Whether nobody but children may touch the directory after loading, because it is not in
+    /// memory.
+    pub(super) fn may_hang(&self) -> bool {
+        self.may_hang
+    }
+
+    /// Makes the directory if it may hang later, so that it can be held: nobody else must remove
+    /// its contexts. That it cannot be made is told by the first write.
+    pub(super) fn open(&self) {
+        if self.may_hang {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(self.place());
+            if made.is_ok() {
+                self.directory().hold();
+            }
+        }
     }
 
     fn directory(&self) -> &Directory {

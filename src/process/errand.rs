@@ -50,8 +50,6 @@ impl Errands {
         let (under_way, left_behind) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Errands(Arc::new(State { most, under_way, left_behind }))
     }
-
-    #[allow(dead_code, reason = "asked by the state directory")]
     /// Whether an errand that was given up still hangs: the place does not answer. It is the first
     /// to know when that is over.
     pub(crate) fn hangs(&self) -> bool {

@@ -139,6 +139,15 @@ impl Runner {
         &self.shared.alarms
     }
 
+    /// Does `job`, which may take long, on a thread where that holds nobody up; on the calling
+    /// thread, which may be the runtime's, when there is none left.
+    pub(crate) fn run_long(&self, job: Box<dyn FnOnce() + Send>) {
+        match self.shared.removals.place() {
+            Some(place) => place.run(job),
+            None => job(),
+        }
+    }
+
     /// The threads on which answers are handed to the host.
     pub(crate) fn completers(&self) -> &Arc<Completers> {
         &self.shared.completers

@@ -48,7 +48,6 @@ pub(crate) struct Step(usize);
 
 /// What the calls of an errand point to.
 #[derive(Debug)]
-#[allow(dead_code, reason = "as for the calls")]
 enum Kept {
     Path { _path: CString },
     Bytes { _bytes: Arc<[u8]> },
@@ -61,8 +60,6 @@ pub(crate) struct Errand {
     calls: Vec<RawCall>,
     kept: Vec<Kept>,
 }
-
-#[allow(dead_code, reason = "writing and removing come with the state directory")]
 impl Errand {
     /// The calls, for the child; valid while the errand lives unchanged.
     pub(super) fn raw(&self) -> (*const RawCall, usize) {
@@ -118,13 +115,6 @@ impl Errand {
     pub(crate) fn remove(&mut self, path: &CString) -> Step {
         let path = self.path(path);
         self.push(libc::SYS_unlinkat, [AT_CWD, path, 0], None, When::Tried)
-    }
-
-    /// Removes an empty directory.
-    pub(crate) fn remove_directory(&mut self, path: &CString) -> Step {
-        let path = self.path(path);
-        let flags = libc::AT_REMOVEDIR as usize;
-        self.push(libc::SYS_unlinkat, [AT_CWD, path, flags], None, When::Tried)
     }
 
     /// The call that was added last is tried: the rest is done although it fails.
