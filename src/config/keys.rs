@@ -61,8 +61,8 @@ pub const KEYS: &[Key] = &[
     ),
     isolator(
         "isolator_usage_stale_ttl",
-        "3 × TTL",
-        "how long the last good value is served when refreshing it fails",
+        "2mins",
+        "age up to which the last good value is served when refreshing it fails or takes longer than a second; by default at least twice the TTL",
     ),
     isolator(
         "isolator_usage_stale_while_revalidate",

@@ -28,8 +28,8 @@ use crate::redact::Redaction;
 pub const DEFAULT_WATCH_INTERVAL: Duration = Duration::from_secs(30);
 /// Default of `isolator_usage_cache_ttl`.
 pub const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(1);
-/// `isolator_usage_stale_ttl` when it is not set, as a multiple of the TTL.
-pub const DEFAULT_STALE_FACTOR: u32 = 3;
+/// Default of `isolator_usage_stale_ttl`, at the least.
+pub const DEFAULT_STALE_TTL: Duration = Duration::from_secs(120);
 /// Default of `max_parallel`.
 pub const DEFAULT_MAX_PARALLEL: usize = 64;
 /// Default of `watch_parallel`.
@@ -103,7 +103,8 @@ pub struct EventConfig {
 pub struct CacheConfig {
     /// How long a value is fresh; zero: no cache.
     pub ttl: Duration,
-    /// How long the last good value serves while refreshing fails, from its arrival.
+    /// How long the last good value serves while refreshing fails or takes too long, from its
+    /// arrival.
     pub stale_ttl: Duration,
     /// How long after expiry the old value is answered at once and refreshed behind.
     pub stale_while_revalidate: Duration,

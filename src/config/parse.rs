@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::value::{self, DURATION_FORMS, ORIGINAL_DURATION_FORMS};
 use super::{
     CacheConfig, CommandProblem, Config, ConfigError, DEFAULT_CACHE_TTL, DEFAULT_KILL_GRACE,
-    DEFAULT_LIFECYCLE_PARALLEL, DEFAULT_MAX_OUTPUT_BYTES, DEFAULT_MAX_PARALLEL,
-    DEFAULT_STALE_FACTOR, DEFAULT_STATE_DIR, DEFAULT_WATCH_INTERVAL, DEFAULT_WATCH_PARALLEL,
-    DEFAULT_WORKERS, EnvironmentChoice, EventConfig, Fallback, IoChoice, MOST_WORKERS, Warning,
-    command_line, inspect_command, is_shell_script, keys,
+    DEFAULT_LIFECYCLE_PARALLEL, DEFAULT_MAX_OUTPUT_BYTES, DEFAULT_MAX_PARALLEL, DEFAULT_STALE_TTL,
+    DEFAULT_STATE_DIR, DEFAULT_WATCH_INTERVAL, DEFAULT_WATCH_PARALLEL, DEFAULT_WORKERS,
+    EnvironmentChoice, EventConfig, Fallback, IoChoice, MOST_WORKERS, Warning, command_line,
+    inspect_command, is_shell_script, keys,
 };
 use crate::event::{Event, FailureAnswer, ModuleKind};
 use crate::metrics::{MetricsAddress, TextfileError, TextfilePath};
@@ -277,21 +277,19 @@ impl Reader<'_> {
     fn cache(&mut self) -> Result<CacheConfig, ConfigError> {
         let ttl =
             self.duration(Key::New, "isolator_usage_cache_ttl", DEFAULT_CACHE_TTL, Zero::Accepted)?;
-        let cache = CacheConfig {
-            ttl,
-            stale_ttl: self.duration(
-                Key::New,
-                "isolator_usage_stale_ttl",
-                ttl.saturating_mul(DEFAULT_STALE_FACTOR),
-                Zero::Accepted,
-            )?,
-            stale_while_revalidate: self.duration(
-                Key::New,
-                "isolator_usage_stale_while_revalidate",
-                Duration::ZERO,
-                Zero::Accepted,
-            )?,
-        };
+        let stale_while_revalidate = self.duration(
+            Key::New,
+            "isolator_usage_stale_while_revalidate",
+            Duration::ZERO,
+            Zero::Accepted,
+        )?;
+        // A value that is refreshed less often is old when it expires; it must be of use after that.
+        let stale_ttl = DEFAULT_STALE_TTL
+            .max(ttl.saturating_mul(2))
+            .max(ttl.saturating_add(stale_while_revalidate));
+        let stale_ttl =
+            self.duration(Key::New, "isolator_usage_stale_ttl", stale_ttl, Zero::Accepted)?;
+        let cache = CacheConfig { ttl, stale_ttl, stale_while_revalidate };
         self.batch_needs_cache(cache)
     }
 
@@ -460,7 +458,7 @@ mod tests {
         assert!(config.events.is_empty());
         assert_eq!(config.watch_interval, Duration::from_secs(30));
         assert_eq!(config.cache.ttl, Duration::from_secs(1));
-        assert_eq!(config.cache.stale_ttl, Duration::from_secs(3));
+        assert_eq!(config.cache.stale_ttl, Duration::from_secs(120));
         assert_eq!(config.cache.stale_while_revalidate, Duration::ZERO);
         assert_eq!((config.max_parallel, config.lifecycle_parallel), (64, 1));
         assert_eq!(config.max_output_bytes, 1 << 20);

@@ -11,7 +11,7 @@ use crate::call::completion::complete;
 use crate::call::{Answer, Command, Completion};
 use crate::event::{Event, OutcomeKind};
 use crate::metrics::{CacheResult, FailureReason, ModuleMetrics};
-use crate::usage::{Closed, Delivery, Lookup, Served, Slot};
+use crate::usage::{Closed, Delivery, Lookup, Policy, Released, Served, Slot};
 
 use super::Inner;
 use super::context::{Context, Sampled, Sampling, Waiter};
@@ -70,12 +70,33 @@ impl Inner {
                     self.refresh_behind(command, flight);
                 }
             }
-            Lookup::Joined => cached(CacheResult::Joined),
+            // How the others are answered is known, and counted, when they are.
+            Lookup::Joined => self.release_in_time(&sampled, policy, now),
             Lookup::Lead(flight) => {
-                cached(CacheResult::Miss);
                 self.refresh(command, flight);
+                self.release_in_time(&sampled, policy, now);
             }
         }
+    }
+
+    /// Sees to it that nobody waits for longer than a second while there is an old value.
+    fn release_in_time(self: &Arc<Self>, sampled: &Sampled, policy: Policy, now: Instant) {
+        if let Some(at) = sampled.as_ref().time_to_release(policy, now) {
+            self.release_at(sampled.clone(), policy, at);
+        }
+    }
+
+    fn release_at(self: &Arc<Self>, sampled: Sampled, policy: Policy, at: Instant) {
+        let inner = self.clone();
+        let release = move || {
+            let Released { value, waiters, next } =
+                sampled.as_ref().release(policy, Instant::now());
+            deliver_old(&inner.commands.metrics, sampled.event, &value, waiters);
+            if let Some(next) = next {
+                inner.release_at(sampled, policy, next);
+            }
+        };
+        self.commands.runner.alarms().at(at, Box::new(release));
     }
 
     /// See [`super::Isolator::seed_usage`].
@@ -152,14 +173,14 @@ impl Inner {
     /// Ends the cache of a container that goes away; whoever waits gets an empty answer.
     pub(super) fn close_slots(&self, context: &Context) {
         for event in [Event::Usage, Event::Status] {
-            let Closed { had_value, waiters } = context.slot(event).close();
+            let Closed { had_value, led, waiters } = context.slot(event).close();
             if event == Event::Usage && had_value {
                 self.commands.metrics.cache_entries_add(-1);
             }
             if !waiters.is_empty() {
                 let outcome = OutcomeKind::Cancelled;
-                let delivery =
-                    Delivery { value: None, outcome, stale: false, entered: false, waiters };
+                let (stale, entered) = (false, false);
+                let delivery = Delivery { value: None, outcome, stale, entered, led, waiters };
                 deliver(&self.commands.metrics, event, delivery);
             }
         }
@@ -182,8 +203,23 @@ pub(super) fn deliver(metrics: &ModuleMetrics, event: Event, delivery: Delivery<
     if event == Event::Usage && delivery.entered {
         metrics.cache_entries_add(1);
     }
-    for waiter in delivery.waiters {
+    for (index, waiter) in delivery.waiters.into_iter().enumerate() {
+        if event == Event::Usage {
+            let leads = delivery.led && index == 0;
+            metrics.cache_request(if leads { CacheResult::Miss } else { CacheResult::Joined });
+        }
         metrics.event(event).call(delivery.outcome, Some(waiter.since.elapsed()));
         complete(waiter.done, answer(delivery.value.clone()));
+    }
+}
+
+/// Answers those who have waited for a refresh for long enough with the old value.
+fn deliver_old(metrics: &ModuleMetrics, event: Event, value: &Served, waiters: Vec<Waiter>) {
+    for waiter in waiters {
+        if event == Event::Usage {
+            metrics.cache_request(CacheResult::Stale);
+        }
+        metrics.event(event).call(OutcomeKind::Ok, Some(waiter.since.elapsed()));
+        complete(waiter.done, answer(value.clone()));
     }
 }

@@ -9,4 +9,4 @@ mod slot_tests;
 mod sync;
 
 pub use pacer::Pacer;
-pub use slot::{Closed, Delivery, Flight, Lookup, Policy, Served, Slot};
+pub use slot::{Closed, Delivery, Flight, Lookup, Policy, Released, Served, Slot};

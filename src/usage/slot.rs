@@ -19,8 +19,14 @@
 //!
 //! Whoever is told [`Lookup::Lead`] holds a [`Flight`]. It ends with a value or a failure
 //! ([`Flight::finish`]), or it is dropped: a panic or an abandoned run. In all four cases exactly
-//! one [`Delivery`] with all waiters comes into being. A slot that was closed meanwhile (its
+//! one [`Delivery`] with all who still wait comes into being. A slot that was closed meanwhile (its
 //! container is being cleaned up) keeps nothing of a late result.
+//!
+//! # Slow refreshes
+//!
+//! While there is an old value that may still be served, a flight is waited for a second at most
+//! ([`Slot::release`]): the whole statistics answer of an agent would otherwise wait for one command
+//! that hangs, until its deadline. Nothing older than the stale time is ever served.
 //!
 //! # Where slots lie
 //!
@@ -37,6 +43,9 @@ use crate::event::OutcomeKind;
 
 /// A failure is not retried for this long at most (less when the TTL is less).
 pub(super) const MAX_FAILURE_LIFE: Duration = Duration::from_secs(1);
+
+/// How long a refresh is waited for while there is an old value that may still be served.
+pub(super) const REFRESH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The part by which lives are shortened at most, so that values drift apart.
 const SHORTENING: f64 = 0.1;
@@ -100,11 +109,25 @@ struct Failed {
 struct State<W> {
     good: Option<Good>,
     failed: Option<Failed>,
-    /// Callers that wait for the flight, while there is one.
-    waiting: Option<Vec<W>>,
+    /// The runs under way: one at most, or one for each caller when there is no cache.
+    flights: Vec<UnderWay<W>>,
     closed: bool,
+    /// Whether those who wait will be looked at when their patience ends.
+    looked_at: bool,
+    /// The number of the last flight.
+    last_flight: u32,
     /// State of the jitter's generator.
     seed: u32,
+}
+
+/// A run under way and those who wait for it.
+#[derive(Debug)]
+struct UnderWay<W> {
+    number: u32,
+    since: Instant,
+    /// Whether the first of those who wait started it.
+    led: bool,
+    waiters: Vec<W>,
 }
 
 /// The cached value of one container. `W` is what waits for it.
@@ -146,8 +169,21 @@ pub struct Delivery<W> {
     pub stale: bool,
     /// Whether the slot keeps a value since this delivery and kept none before.
     pub entered: bool,
+    /// Whether the first of the waiters started the run; the others joined it.
+    pub led: bool,
     /// Who gets it.
     pub waiters: Vec<W>,
+}
+
+/// Those who wait no longer for a refresh, and get the old value.
+#[derive(Debug)]
+pub struct Released<W> {
+    /// The old value.
+    pub value: Served,
+    /// Who gets it.
+    pub waiters: Vec<W>,
+    /// When to look again at those who go on waiting, if there are some.
+    pub next: Option<Instant>,
 }
 
 /// What a slot had when it was closed.
@@ -155,6 +191,8 @@ pub struct Delivery<W> {
 pub struct Closed<W> {
     /// Whether it kept a value.
     pub had_value: bool,
+    /// Whether the first of the waiters started a run; the others joined it.
+    pub led: bool,
     /// Those who wait for a flight that will deliver nothing.
     pub waiters: Vec<W>,
 }
@@ -164,8 +202,7 @@ pub struct Closed<W> {
 pub struct Flight<W, H: AsRef<Slot<W>>> {
     holder: H,
     policy: Policy,
-    /// The leader, when the flight is its own only (no cache, so nobody joins).
-    alone: Vec<W>,
+    number: u32,
     finished: bool,
     abandoned: Option<Abandoned<W>>,
 }
@@ -181,8 +218,15 @@ impl<W, H: AsRef<Slot<W>>> std::fmt::Debug for Flight<W, H> {
 impl<W> Slot<W> {
     /// An empty slot. `seed` spreads the jitter of different slots.
     pub fn new(seed: u32) -> Slot<W> {
-        let state =
-            State { good: None, failed: None, waiting: None, closed: false, seed: seed | 1 };
+        let state = State {
+            good: None,
+            failed: None,
+            flights: Vec::new(),
+            closed: false,
+            looked_at: false,
+            last_flight: 0,
+            seed: seed | 1,
+        };
         Slot { state: Mutex::new(state) }
     }
 
@@ -197,7 +241,7 @@ impl<W> Slot<W> {
     where
         H: AsRef<Slot<W>> + Clone,
     {
-        let flight = |alone| Flight::new(holder.clone(), policy, alone);
+        let flight = |number| Flight::new(holder.clone(), policy, number);
         let mut state = holder.as_ref().state.lock();
         if state.closed {
             return Lookup::Answer {
@@ -209,25 +253,31 @@ impl<W> Slot<W> {
             };
         }
         if policy.ttl.is_zero() {
-            drop(state);
-            return Lookup::Lead(flight(vec![waiter]));
+            return Lookup::Lead(flight(state.take_off(now, Some(waiter))));
         }
         if let Some(good) = &state.good {
             let fresh = now < good.fresh_until;
-            let revalidate = !fresh && now < good.fresh_until + policy.stale_while_revalidate;
+            let revalidate = !fresh
+                && now < good.fresh_until + policy.stale_while_revalidate
+                && good.is_young(policy, now);
             if fresh || revalidate {
                 let value = Some(good.bytes.clone());
-                let idle = state.waiting.is_none() && state.failed(now).is_none();
-                let refresh = (revalidate && idle).then(|| {
-                    state.waiting = Some(Vec::new());
-                    flight(Vec::new())
-                });
+                let idle = state.flights.is_empty() && state.failed(now).is_none();
+                let refresh = (revalidate && idle).then(|| flight(state.take_off(now, None)));
                 let outcome = OutcomeKind::Ok;
                 return Lookup::Answer { value, outcome, stale: !fresh, waiter, refresh };
             }
         }
-        if let Some(waiting) = &mut state.waiting {
-            waiting.push(waiter);
+        if let Some(under_way) = state.flights.first() {
+            // Nobody waits anew for what others wait for no longer.
+            let overdue = now >= under_way.since + REFRESH_PATIENCE;
+            if let Some(value) = state.last_good(policy, now).filter(|_| overdue) {
+                let (value, outcome) = (Some(value), OutcomeKind::Ok);
+                return Lookup::Answer { value, outcome, stale: true, waiter, refresh: None };
+            }
+            if let Some(under_way) = state.flights.first_mut() {
+                under_way.waiters.push(waiter);
+            }
             return Lookup::Joined;
         }
         if let Some(outcome) = state.failed(now) {
@@ -235,8 +285,39 @@ impl<W> Slot<W> {
             let stale = value.is_some();
             return Lookup::Answer { value, outcome, stale, waiter, refresh: None };
         }
-        state.waiting = Some(vec![waiter]);
-        Lookup::Lead(flight(Vec::new()))
+        Lookup::Lead(flight(state.take_off(now, Some(waiter))))
+    }
+
+    /// When those who wait are to be [released](Slot::release), to be asked by everybody who has
+    /// begun to wait. `None`: there is no old value that they could get, or somebody was told
+    /// already.
+    pub fn time_to_release(&self, policy: Policy, now: Instant) -> Option<Instant> {
+        let mut state = self.state.lock();
+        if state.looked_at || state.last_good(policy, now).is_none() {
+            return None;
+        }
+        let at = state.end_of_patience();
+        state.looked_at = at.is_some();
+        at
+    }
+
+    /// Takes those who have waited for long enough at `now`, if there is an old value for them. The
+    /// refresh goes on, and its value is kept.
+    pub fn release(&self, policy: Policy, now: Instant) -> Released<W> {
+        let mut state = self.state.lock();
+        let value = state.last_good(policy, now);
+        let mut waiters = Vec::new();
+        if value.is_some() {
+            let overdue = |flight: &&mut UnderWay<W>| now >= flight.since + REFRESH_PATIENCE;
+            for flight in state.flights.iter_mut().filter(overdue) {
+                waiters.append(&mut flight.waiters);
+                flight.led = false;
+            }
+        }
+        // Without a value there will be none but by a refresh, which wakes everybody.
+        let next = state.end_of_patience().filter(|_| value.is_some());
+        state.looked_at = next.is_some();
+        Released { value, waiters, next }
     }
 
     /// A flight without waiters that refreshes the value together with others', if none is under
@@ -247,11 +328,11 @@ impl<W> Slot<W> {
     {
         let mut state = holder.as_ref().state.lock();
         let fresh = state.good.as_ref().is_some_and(|good| until < good.fresh_until);
-        if state.closed || state.waiting.is_some() || fresh || state.failed(until).is_some() {
+        if state.closed || !state.flights.is_empty() || fresh || state.failed(until).is_some() {
             return None;
         }
-        state.waiting = Some(Vec::new());
-        Some(Flight::new(holder.clone(), policy, Vec::new()))
+        let number = state.take_off(Instant::now(), None);
+        Some(Flight::new(holder.clone(), policy, number))
     }
 
     /// Whether a good value is kept.
@@ -265,7 +346,9 @@ impl<W> Slot<W> {
         state.closed = true;
         state.failed = None;
         let had_value = state.good.take().is_some();
-        Closed { had_value, waiters: state.waiting.take().unwrap_or_default() }
+        let led = state.flights.first().is_some_and(|flight| flight.led);
+        let waiters = state.flights.drain(..).flat_map(|flight| flight.waiters).collect();
+        Closed { had_value, led, waiters }
     }
 
     /// Stores a result and takes the waiters.
@@ -274,16 +357,13 @@ impl<W> Slot<W> {
         policy: Policy,
         result: Result<Served, OutcomeKind>,
         now: Instant,
-        alone: Vec<W>,
+        number: u32,
     ) -> Delivery<W> {
         let mut state = self.state.lock();
-        let mut waiters = alone;
-        if !policy.ttl.is_zero() {
-            waiters.extend(state.waiting.take().unwrap_or_default());
-        }
+        let (led, waiters) = state.touch_down(number);
         if state.closed {
-            let outcome = OutcomeKind::Cancelled;
-            return Delivery { value: None, outcome, stale: false, entered: false, waiters };
+            let (outcome, stale, entered) = (OutcomeKind::Cancelled, false, false);
+            return Delivery { value: None, outcome, stale, entered, led, waiters };
         }
         match result {
             Ok(value) => {
@@ -294,16 +374,23 @@ impl<W> Slot<W> {
                 let fresh_until = now + state.life(policy, policy.ttl, shortening);
                 state.good = Some(Good { bytes, since: now, fresh_until });
                 state.failed = None;
-                Delivery { value, outcome: OutcomeKind::Ok, stale: false, entered, waiters }
+                Delivery { value, outcome: OutcomeKind::Ok, stale: false, entered, led, waiters }
             }
             Err(outcome) => {
                 let life = policy.ttl.min(MAX_FAILURE_LIFE);
                 let until = now + state.life(policy, life, SHORTENING);
                 state.failed = Some(Failed { outcome, until });
                 let value = state.last_good(policy, now);
-                Delivery { stale: value.is_some(), value, outcome, entered: false, waiters }
+                Delivery { stale: value.is_some(), value, outcome, entered: false, led, waiters }
             }
         }
+    }
+}
+
+impl Good {
+    /// Whether it may be served although it is not fresh.
+    fn is_young(&self, policy: Policy, now: Instant) -> bool {
+        now < self.since + policy.stale_ttl
     }
 }
 
@@ -313,8 +400,36 @@ impl<W> State<W> {
     }
 
     fn last_good(&self, policy: Policy, now: Instant) -> Served {
-        let young = |good: &&Good| now < good.since + policy.stale_ttl;
+        let young = |good: &&Good| good.is_young(policy, now);
         self.good.as_ref().filter(young).map(|good| good.bytes.clone())
+    }
+
+    /// A flight begins, led by `leader` if somebody waits for it; returns its number.
+    fn take_off(&mut self, now: Instant, leader: Option<W>) -> u32 {
+        self.last_flight = self.last_flight.wrapping_add(1);
+        let number = self.last_flight;
+        let led = leader.is_some();
+        let waiters = leader.into_iter().collect();
+        self.flights.push(UnderWay { number, since: now, led, waiters });
+        number
+    }
+
+    /// A flight ends; whether the first of its waiters led it, and all of them.
+    fn touch_down(&mut self, number: u32) -> (bool, Vec<W>) {
+        match self.flights.iter().position(|flight| flight.number == number) {
+            Some(index) => {
+                let flight = self.flights.swap_remove(index);
+                (flight.led, flight.waiters)
+            }
+            // The slot was closed meanwhile.
+            None => (false, Vec::new()),
+        }
+    }
+
+    /// When the first of those who wait have waited for long enough.
+    fn end_of_patience(&self) -> Option<Instant> {
+        let waited_for = self.flights.iter().filter(|flight| !flight.waiters.is_empty());
+        waited_for.map(|flight| flight.since + REFRESH_PATIENCE).min()
     }
 
     /// `life`, shortened by a random part of up to `most`.
@@ -331,8 +446,8 @@ impl<W> State<W> {
 }
 
 impl<W, H: AsRef<Slot<W>>> Flight<W, H> {
-    fn new(holder: H, policy: Policy, alone: Vec<W>) -> Flight<W, H> {
-        Flight { holder, policy, alone, finished: false, abandoned: None }
+    fn new(holder: H, policy: Policy, number: u32) -> Flight<W, H> {
+        Flight { holder, policy, number, finished: false, abandoned: None }
     }
 
     /// Whose value the flight is to bring.
@@ -349,8 +464,7 @@ impl<W, H: AsRef<Slot<W>>> Flight<W, H> {
     /// Ends the flight with the run's value (`None`: an empty one) or the kind of its failure.
     pub fn finish(mut self, result: Result<Served, OutcomeKind>, now: Instant) -> Delivery<W> {
         self.finished = true;
-        let alone = std::mem::take(&mut self.alone);
-        self.holder.as_ref().land(self.policy, result, now, alone)
+        self.holder.as_ref().land(self.policy, result, now, self.number)
     }
 }
 
@@ -359,9 +473,8 @@ impl<W, H: AsRef<Slot<W>>> Drop for Flight<W, H> {
         if self.finished {
             return;
         }
-        let alone = std::mem::take(&mut self.alone);
         let lost = Err(OutcomeKind::StatusLost);
-        let delivery = self.holder.as_ref().land(self.policy, lost, Instant::now(), alone);
+        let delivery = self.holder.as_ref().land(self.policy, lost, Instant::now(), self.number);
         if let Some(deliver) = self.abandoned.take() {
             deliver(delivery);
         }

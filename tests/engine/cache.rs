@@ -73,6 +73,62 @@ fn values_live_for_their_ttl_and_zero_turns_the_cache_off() {
     }
 }
 
+/// For usage and status alike.
+#[test]
+fn a_refresh_that_hangs_is_not_waited_for_while_there_is_an_old_value() {
+    let script = |value: &str| {
+        format!(
+            "while [ -e \"$0.hang\" ]; do sleep 0.02; done\n\
+             [ ! -e \"$0.new\" ] || {{ printf '{{}}' >\"$2\"; exit; }}\nprintf '{value}' >\"$2\""
+        )
+    };
+    let bench = Bench::new(
+        "slow-refresh",
+        &[
+            ("isolator_usage", &script(r#"{"mem_rss_bytes":5}"#)),
+            ("isolator_status", &script(r#"{"executor_pid":7}"#)),
+        ],
+        &[
+            ("isolator_usage_cache_ttl", "10ms"),
+            ("isolator_usage_timeout", "600"),
+            ("isolator_status_timeout", "600"),
+        ],
+    );
+    bench.call(Event::Prepare, "c");
+    for (event, name) in [(Event::Usage, "isolator_usage"), (Event::Status, "isolator_status")] {
+        let old = bench.call(event, "c");
+        assert!(matches!(&old, Answer::Message(bytes) if !bytes.is_empty()), "{old:?}");
+        let hang = bench.path(&format!("{name}.hang"));
+        std::fs::write(&hang, "").unwrap();
+        until("a run that hangs", || {
+            // By far less than its time, and by the answer of a run that did not hang yet.
+            let waiting: Vec<_> = (0..5).map(|_| bench.start(event, "c")).collect();
+            for answer in waiting {
+                assert_eq!(answer.recv_timeout(PATIENCE).unwrap(), old, "the old value");
+            }
+            bench.metric("mesos_command_running", &format!("event=\"{name}\"")) == 1
+        });
+        let served = || bench.metric("mesos_command_usage_cache_requests_total", "\"stale\"");
+        let before = served();
+        assert_eq!(bench.start(event, "c").recv_timeout(PATIENCE).unwrap(), old);
+        if event == Event::Usage {
+            assert!(served() > before, "counted as stale");
+            let calls = bench.metric("mesos_command_calls_total", "event=\"isolator_usage\"");
+            let counted = bench.metric("mesos_command_usage_cache_requests_total", "");
+            assert_eq!(counted, calls, "each call once");
+        }
+        assert_eq!(
+            bench.metric("mesos_command_calls_total", "outcome=\"timeout\""),
+            0,
+            "nobody waited until it was ended"
+        );
+        // The refresh goes on, and what it brings enters the cache.
+        std::fs::write(bench.path(&format!("{name}.new")), "").unwrap();
+        std::fs::remove_file(&hang).unwrap();
+        until("the new value", || bench.call(event, "c") != old);
+    }
+}
+
 #[test]
 fn while_revalidating_nobody_waits() {
     let bench = Bench::new(

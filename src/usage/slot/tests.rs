@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::slot::MAX_FAILURE_LIFE;
+use super::slot::{MAX_FAILURE_LIFE, REFRESH_PATIENCE};
 use super::{Flight, Lookup, Policy, Served, Slot};
 use crate::event::OutcomeKind;
 
@@ -128,6 +128,69 @@ fn while_revalidating_the_old_value_is_answered_and_one_caller_refreshes() {
     let delivery = flight.finish(Ok(value("new")), later);
     assert!(delivery.waiters.is_empty(), "nobody waited");
     assert_eq!(answer(Slot::lookup(&slot, policy, later, 4)).0, value("new"));
+}
+
+#[test]
+fn a_slow_refresh_is_waited_for_a_second_while_there_is_an_old_value() {
+    let policy = Policy { stale_ttl: TTL * 100, ..policy() };
+    let (slot, start) = (slot(), Instant::now());
+    lead(Slot::lookup(&slot, policy, start, 1)).finish(Ok(value("old")), start);
+    let begun = start + TTL * 2;
+    let flight = lead(Slot::lookup(&slot, policy, begun, 2));
+    let at = slot.time_to_release(policy, begun).expect("there is an old value");
+    assert_eq!(at, begun + REFRESH_PATIENCE);
+    assert!(matches!(Slot::lookup(&slot, policy, at - TTL / 2, 3), Lookup::Joined));
+    assert_eq!(slot.time_to_release(policy, begun), None, "it is arranged already");
+    let early = slot.release(policy, at - Duration::from_nanos(1));
+    assert_eq!((early.waiters, early.next), (vec![], Some(at)));
+    let released = slot.release(policy, at);
+    assert_eq!((released.value, released.waiters), (value("old"), vec![2, 3]));
+    assert_eq!(released.next, None);
+    let (served, outcome, stale, refresh) = answer(Slot::lookup(&slot, policy, at, 4));
+    assert_eq!((served, outcome, stale), (value("old"), OutcomeKind::Ok, true), "nobody waits");
+    assert!(refresh.is_none(), "one is under way");
+    let delivery = flight.finish(Ok(value("new")), at + TTL);
+    assert!(delivery.waiters.is_empty() && !delivery.led);
+    assert_eq!(answer(Slot::lookup(&slot, policy, at + TTL, 5)).0, value("new"), "it is kept");
+}
+
+#[test]
+fn without_a_cache_each_slow_run_is_waited_for_a_second() {
+    let policy = Policy { ttl: Duration::ZERO, stale_ttl: TTL * 100, ..policy() };
+    let (slot, start) = (slot(), Instant::now());
+    lead(Slot::lookup(&slot, policy, start, 1)).finish(Ok(value("old")), start);
+    let half = REFRESH_PATIENCE / 2;
+    let first = lead(Slot::lookup(&slot, policy, start, 2));
+    let at = slot.time_to_release(policy, start).expect("there is an old value");
+    let second = lead(Slot::lookup(&slot, policy, start + half, 3));
+    assert_eq!(slot.time_to_release(policy, start + half), None);
+    let released = slot.release(policy, at);
+    assert_eq!((released.waiters, released.next), (vec![2], Some(at + half)));
+    assert_eq!(second.finish(Ok(value("new")), at).waiters, [3], "in time");
+    let released = slot.release(policy, at + half);
+    assert_eq!((released.waiters, released.next), (vec![], None));
+    assert!(first.finish(Err(OutcomeKind::Timeout), at + TTL).waiters.is_empty());
+}
+
+#[test]
+fn what_is_older_than_the_stale_time_is_never_served() {
+    let policy = Policy { stale_while_revalidate: TTL * 100, ..policy() };
+    let (slot, start) = (slot(), Instant::now());
+    lead(Slot::lookup(&slot, policy, start, 1)).finish(Ok(value("old")), start);
+    let last = start + policy.stale_ttl - Duration::from_nanos(1);
+    let (served, .., refresh) = answer(Slot::lookup(&slot, policy, last, 2));
+    assert_eq!(served, value("old"));
+    let flight = refresh.expect("the first one refreshes");
+    let end = start + policy.stale_ttl;
+    assert!(
+        matches!(Slot::lookup(&slot, policy, end, 3), Lookup::Joined),
+        "not while revalidating"
+    );
+    assert_eq!(slot.time_to_release(policy, end), None);
+    let released = slot.release(policy, end + REFRESH_PATIENCE);
+    assert_eq!((released.value, released.waiters), (None, vec![]), "nor when it is slow");
+    let delivery = flight.finish(Err(OutcomeKind::Timeout), end + REFRESH_PATIENCE);
+    assert_eq!((delivery.value, delivery.waiters), (None, vec![3]), "nor when it fails");
 }
 
 #[test]
