@@ -144,12 +144,13 @@ fn check(parameters: &str) -> (String, Option<i32>) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("modules.json");
     let text = format!(
-        r#"{{"libraries":[{{"modules":[{{"name":"com_criteo_mesos_CommandIsolator",
-        "parameters":[{{"key":"module_name","value":"x"}},{parameters}]}}]}}]}}"#
+        r#"{{"libraries":[{{"file":"/x.so","modules":[{{"name":"com_criteo_mesos_CommandIsolator",
+        "parameters":[{{"key":"module_name","value":"x"}},
+        {{"key":"isolator_watch_command","value":"/x"}},{parameters}]}}]}}]}}"#
     );
     std::fs::write(&file, text).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mesos-command"));
-    let output = command.arg("check").arg(&file).output().unwrap();
+    let output = command.args(["check", "--without-files"]).arg(&file).output().unwrap();
     (String::from_utf8(output.stdout).unwrap(), output.status.code())
 }
 
