@@ -195,19 +195,20 @@ impl<'a> Split<'a> {
 
     fn skip_nested(&mut self) {
         let mut open: Vec<u8> = Vec::new();
+        // How many braces are among them: looking for one that is not there would take long.
+        let mut braces = 0;
         while let Some(byte) = self.peek() {
             match byte {
                 b'"' => {
                     self.skip_string();
                     continue;
                 }
-                b'{' | b'[' => open.push(byte),
-                b'}' | b']' => {
-                    let opening = if byte == b'}' { b'{' } else { b'[' };
-                    if let Some(last) = open.iter().rposition(|other| *other == opening) {
-                        open.truncate(last);
-                    }
+                b'{' | b'[' => {
+                    braces += usize::from(byte == b'{');
+                    open.push(byte);
                 }
+                b'}' if braces > 0 => close(&mut open, &mut braces, b'{'),
+                b']' if braces < open.len() => close(&mut open, &mut braces, b'['),
                 _ => {}
             }
             self.at += 1;
@@ -224,6 +225,16 @@ impl<'a> Split<'a> {
                 Some(b'"' | b'{' | b'[') => self.skip_value(),
                 _ => self.at += 1,
             }
+        }
+    }
+}
+
+/// Closes everything down to the last `opening`, which there is.
+fn close(open: &mut Vec<u8>, braces: &mut usize, opening: u8) {
+    while let Some(bracket) = open.pop() {
+        *braces -= usize::from(bracket == b'{');
+        if bracket == opening {
+            return;
         }
     }
 }
@@ -290,6 +301,15 @@ mod tests {
             let (members, found) = split(text);
             assert_eq!(members, expected, "{text}");
             assert!(found.starts_with(&format!("Malformed JSON. {damage}")), "{text}: {found}");
+        }
+    }
+
+    /// Takes minutes if each closing bracket is looked up among all open ones.
+    #[test]
+    fn a_deep_nest_takes_no_longer_than_a_flat_text() {
+        for (opening, closing) in [("[", "}"), ("{", "]"), ("[{", "]]")] {
+            let text = format!("{{\"a\":{}{}", opening.repeat(1 << 20), closing.repeat(1 << 20));
+            assert_eq!(members(text.as_bytes()).members.len(), 1);
         }
     }
 
