@@ -160,13 +160,11 @@ const WAIT_HERE: i32 = libc::WEXITED | libc::WNOWAIT;
 fn waiter_thread(pid: i32) -> Option<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
     let wait = move || {
-        sys::block_all_signals();
         let _ = sys::wait(WaitTarget::of(pid, None), WAIT_HERE);
         let _ = sender.send(true);
     };
-    let builder = std::thread::Builder::new().name("mcmd-wait".to_owned()).stack_size(64 * 1024);
-    match sys::with_signals_blocked(|| builder.spawn(wait)) {
-        Ok(_) => Some(receiver),
+    match sys::start_thread("mcmd-wait".to_owned(), Some(64 * 1024), wait) {
+        Ok(()) => Some(receiver),
         Err(error) => {
             tracing::warn!(%error, "cannot start a waiter thread; looking at the child every 10 ms");
             None

@@ -46,8 +46,11 @@ struct State {
     watched: HashMap<u64, Watched>,
     /// Never used twice, so that a late event finds nothing instead of somebody else's job.
     last_key: u64,
-    /// Threads that wait in the kernel.
+    /// Threads that wait in the kernel, or come back from there.
     idle: usize,
+    /// The eventfd was written, and no thread has come back for that yet. Two writes before the
+    /// first thread has come would be one event, so the second would wake nobody.
+    told: bool,
 }
 
 /// What is done when a descriptor becomes readable.
@@ -61,6 +64,13 @@ enum Watched {
 pub(crate) struct Watch(u64);
 
 impl State {
+    /// Whether one more thread is to be woken for what is queued. Then it must be.
+    fn calls_another(&mut self) -> bool {
+        let calls = !self.jobs.is_empty() && self.idle > 0 && !self.told;
+        self.told |= calls;
+        calls
+    }
+
     /// What is to be done for the descriptor with this key.
     fn woken(&mut self, key: u64) -> Option<Watched> {
         if let Watched::Always(job) = self.watched.get(&key)? {
@@ -82,12 +92,11 @@ impl Completers {
         for index in 0..threads {
             let own = completers.clone();
             let serve = move || {
-                sys::block_all_signals();
                 IS_COMPLETER.set(true);
                 own.serve();
             };
-            let builder = std::thread::Builder::new().name(format!("{name}-{index}"));
-            sys::with_signals_blocked(|| builder.spawn(serve))?;
+            let stack_bytes = Some(sys::HOST_CODE_STACK_BYTES);
+            sys::start_thread(format!("{name}-{index}"), stack_bytes, serve)?;
         }
         Ok(completers)
     }
@@ -99,12 +108,16 @@ impl Completers {
 
     /// Does `job` on one of the threads. Does not block.
     pub(crate) fn run(&self, job: Job) {
-        let sleeps = {
+        let calls = {
             let mut state = self.state.lock();
             state.jobs.push_back(job);
-            state.idle > 0
+            state.calls_another()
         };
-        if sleeps {
+        self.call_another(calls);
+    }
+
+    fn call_another(&self, calls: bool) {
+        if calls {
             // It cannot fail: the count would have to reach 2^64.
             let _ = self.queued.write(1);
         }
@@ -155,12 +168,14 @@ impl Completers {
 
     fn serve(&self) {
         loop {
-            let job = {
+            let (job, calls) = {
                 let mut state = self.state.lock();
                 let job = state.jobs.pop_front();
                 state.idle += usize::from(job.is_none());
-                job
+                (job, state.calls_another())
             };
+            // The next job must not wait for this one. A single job costs no wake-up here.
+            self.call_another(calls);
             let job = job.map(Watched::Once).or_else(|| self.wait());
             let done = catch_unwind(AssertUnwindSafe(|| match job {
                 Some(Watched::Once(job)) => job(),
@@ -182,6 +197,10 @@ impl Completers {
         state.idle -= 1;
         match result {
             Ok(1..) if events[0].data() != QUEUED => state.woken(events[0].data()),
+            Ok(1..) => {
+                state.told = false;
+                None
+            }
             Ok(_) | Err(Errno::EINTR) => None,
             Err(errno) => {
                 drop(state);
@@ -224,6 +243,81 @@ mod tests {
         }
         drop(release);
         assert!(!Completers::is_current());
+    }
+
+    /// Waits until both threads of a pair are idle.
+    fn both_idle(completers: &Completers) {
+        test_support::until("two idle threads", || {
+            let state = completers.state.lock();
+            state.idle == 2 && !state.told
+        });
+    }
+
+    #[test]
+    fn two_jobs_do_not_wait_for_each_other() {
+        let completers = Completers::start("test", 2).unwrap();
+        for round in 0..2000 {
+            both_idle(&completers);
+            let (sender, receiver) = mpsc::channel();
+            // Each ends only while the other is being done.
+            let meeting = Arc::new(std::sync::Barrier::new(2));
+            for _ in 0..2 {
+                let (sender, meeting) = (sender.clone(), meeting.clone());
+                completers.run(Box::new(move || {
+                    meeting.wait();
+                    sender.send(()).unwrap();
+                }));
+            }
+            for _ in 0..2 {
+                assert!(receiver.recv_timeout(SOON).is_ok(), "round {round}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_and_two_descriptors_do_not_wait_for_each_other() {
+        let completers = Completers::start("test", 2).unwrap();
+        for round in 0..500 {
+            both_idle(&completers);
+            let (sender, receiver) = mpsc::channel();
+            let meeting = Arc::new(std::sync::Barrier::new(2));
+            let job = || {
+                let (sender, meeting) = (sender.clone(), meeting.clone());
+                Box::new(move || {
+                    meeting.wait();
+                    sender.send(()).unwrap();
+                })
+            };
+            let (reader, writer) = nix::unistd::pipe().unwrap();
+            // By turns a job first, and a descriptor first; and two descriptors.
+            let jobs = round % 3;
+            if jobs == 1 {
+                completers.run(job());
+            }
+            let watched = [reader.try_clone().unwrap(), reader];
+            for fd in &watched[..if jobs == 0 { 2 } else { 1 }] {
+                completers.watch(fd.as_fd(), job()).unwrap();
+            }
+            nix::unistd::write(&writer, b"x").unwrap();
+            if jobs == 2 {
+                completers.run(job());
+            }
+            for _ in 0..2 {
+                assert!(receiver.recv_timeout(SOON).is_ok(), "round {round}");
+            }
+        }
+    }
+
+    #[test]
+    fn code_of_the_host_has_as_much_stack_as_on_its_own_threads() {
+        let completers = Completers::start("test", 1).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        completers.run(Box::new(move || {
+            let mut deep = [0u8; 6 << 20];
+            std::hint::black_box(&mut deep)[5] = 1;
+            sender.send(deep.iter().map(|byte| u32::from(*byte)).sum::<u32>()).unwrap();
+        }));
+        assert_eq!(receiver.recv_timeout(SOON), Ok(1));
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub(super) fn worker_plan(spec: &CommandSpec, stdio: [Source; 3]) -> Result<Plan
         arguments,
         environment: environment(spec, values)?,
         stdio,
+        // Workers are started on the runtime's thread, which lives as long as the process.
+        ends_with_starter: true,
         ..Plan::default()
     })
 }

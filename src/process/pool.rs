@@ -70,13 +70,8 @@ impl Pool {
 
     fn start_thread(self: Arc<Pool>) -> bool {
         let name = self.name;
-        let serve = move || {
-            sys::block_all_signals();
-            self.serve();
-        };
-        let builder = std::thread::Builder::new().name(name.to_owned());
-        match sys::with_signals_blocked(|| builder.spawn(serve)) {
-            Ok(_) => true,
+        match sys::start_thread(name.to_owned(), None, move || self.serve()) {
+            Ok(()) => true,
             Err(error) => {
                 tracing::warn!(%error, "cannot start a thread '{name}'");
                 false

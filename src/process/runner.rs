@@ -338,10 +338,15 @@ fn occupy_standard_descriptors() -> io::Result<Vec<std::fs::File>> {
 /// Starts the runtime on a thread of ours. Tokio's own worker threads end the whole process when
 /// one of them panics, which must not happen to the agent.
 fn start_runtime() -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        // Of its threads for what blocks.
+        .thread_name("mcmd-blocking")
+        .on_thread_start(sys::enter_own_thread)
+        .build()?;
     let handle = runtime.handle().clone();
     let serve = move || {
-        sys::block_all_signals();
         loop {
             let forever = AssertUnwindSafe(|| runtime.block_on(std::future::pending::<()>()));
             if catch_unwind(forever).is_err() {
@@ -351,8 +356,7 @@ fn start_runtime() -> io::Result<Handle> {
             }
         }
     };
-    let builder = std::thread::Builder::new().name("mcmd-rt".to_owned());
-    sys::with_signals_blocked(|| builder.spawn(serve))?;
+    sys::start_thread("mcmd-rt".to_owned(), None, serve)?;
     Ok(handle)
 }
 

@@ -150,6 +150,9 @@ pub(super) async fn execute(
                         reap_behind(child, start);
                         return Err(message);
                     }
+                    if child.try_status().is_some() {
+                        start.child_has_ended();
+                    }
                 }
                 let Some(failure) = start.failure() else { return Ok((child, start.duration())) };
                 child.ended().await;
@@ -187,7 +190,7 @@ fn reap_behind(mut child: Child, start: sys::Start) {
         child.ended().await;
         Tree::default().kill_rest(&child);
         child.reap();
-        drop(start);
+        start.child_has_ended();
     });
 }
 

@@ -20,6 +20,9 @@ use super::{Background, CancelToken, Kills, Timings};
 const KILL_PATIENCE: Duration = Duration::from_millis(80);
 /// How long one is waited for that could run but was not given a processor yet.
 const BUSY_PATIENCE: Duration = Duration::from_secs(1);
+/// Pause between two looks for strays when one was not enough.
+const NEXT_LOOK: Duration = Duration::from_millis(10);
+
 /// A run whose leader was started.
 pub(super) struct Running {
     pub(super) run: Run,
@@ -64,6 +67,9 @@ impl Running {
 /// The leader has ended: a run that was executed is judged, another is tried again or answered.
 fn ended(running: Running, exit: Exit, cleaning: Cleaning) {
     let Running { run, mut supervision, deadline } = running;
+    if let Some(start) = &supervision.start {
+        start.child_has_ended();
+    }
     supervision.settle_start();
     // One that was ended before it was executed is no failed start.
     let failure = supervision.start.as_ref().and_then(Start::failure);
@@ -178,7 +184,9 @@ impl Supervision {
                     if self.look_at_sizes(run) && is_alive {
                         phase = self.kill();
                     }
-                    next_tick = Instant::now() + self.sizes.tick();
+                    self.tree.look_on(&self.child);
+                    let looks = self.tree.is_unfinished().then_some(NEXT_LOOK);
+                    next_tick = Instant::now() + looks.unwrap_or(self.sizes.tick());
                 }
             }
         }

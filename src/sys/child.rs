@@ -77,15 +77,38 @@ pub(super) struct ChildPlan {
     pub(super) shares_files: bool,
     /// Whether the kernel has close_range.
     pub(super) has_close_range: bool,
+    /// The host's pid, when the child is to get TERM as soon as the thread that starts it has
+    /// ended; 0: it is not.
+    pub(super) ends_with: c_int,
 }
 
 const CLOSE_RANGE_UNSHARE: c_uint = 2;
 const DEV_NULL: *const c_char = c"/dev/null".as_ptr();
 const BIN_SH: *const c_char = c"/bin/sh".as_ptr();
 
-/// `struct sigaction` of the kernel on the supported machines, all zero: the default disposition.
-/// Machines without `sa_restorer` read less of it.
-static DEFAULT_ACTION: [u64; 4] = [0; 4];
+/// `struct sigaction` of the kernel on the supported machines: handler, flags, restorer, mask.
+/// Machines without `sa_restorer` read the third word as the mask, and less of it.
+type KernelAction = [usize; 4];
+
+/// The default disposition.
+static DEFAULT_ACTION: KernelAction = [0; 4];
+
+/// `SA_RESTORER` of the kernel's headers, without which x86 delivers no signal to a handler.
+const SA_RESTORER: usize = if cfg!(target_arch = "x86_64") { 0x0400_0000 } else { 0 };
+
+/// The signals whose default is a core dump. (SIGIOT, SIGPOLL and SIGUNUSED are other names.)
+const DUMPING: [c_int; 10] = [
+    libc::SIGQUIT,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGSEGV,
+    libc::SIGXCPU,
+    libc::SIGXFSZ,
+    libc::SIGSYS,
+];
 
 /// Entry point of the child; does not return.
 pub(super) extern "C" fn child_main(plan: *mut c_void) -> c_int {
@@ -117,12 +140,10 @@ fn run(plan: &ChildPlan) -> Result<Never, (Step, c_int)> {
     if plan.call_count != 0 {
         run_errand(plan);
     }
-    install(plan.stdio[0], 0).map_err(|errno| (Step::Stdin, errno))?;
-    install(plan.stdio[1], 1).map_err(|errno| (Step::Output, errno))?;
-    install(plan.stdio[2], 2).map_err(|errno| (Step::Output, errno))?;
-    if !plan.shares_files {
-        close_from_3(plan.has_close_range);
+    if plan.ends_with != 0 {
+        end_with(plan.ends_with);
     }
+    install_all(plan)?;
     let empty: u64 = 0;
     let set = (&raw const empty).expose_provenance();
     // SAFETY: points to a live set of the size that is passed.
@@ -159,21 +180,100 @@ fn now() -> u64 {
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
-/// Sets every signal to its default. All signals are blocked, so none is taken meanwhile;
+/// Sets every signal to what the program is to have: execve leaves only ignored signals ignored and
+/// makes all else the default. All signals are blocked, so none is taken meanwhile;
 /// CLONE_CLEAR_SIGHAND alone would leave the ignored ones ignored.
+///
+/// Those that dump core get a handler until then. Before Linux 5.16 a process that dies of one takes
+/// all with it that share its memory, whatever RLIMIT_CORE says (`zap_threads` in fs/coredump.c of
+/// Linux 5.15), and that is the host. A handled signal stays pending while execve goes on, and is
+/// the new program's afterwards.
 fn reset_dispositions() {
+    let handler = die as extern "C" fn(c_int) as usize;
+    let dying: KernelAction = [handler, SA_RESTORER, 0, usize::MAX];
     let mut signal = 1;
     while signal <= 64 {
         if signal != libc::SIGKILL && signal != libc::SIGSTOP {
-            let action = (&raw const DEFAULT_ACTION).expose_provenance();
-            // SAFETY: the action is a live, zeroed kernel structure, and the old one is not asked
-            // for. The child has its own table of dispositions (no CLONE_SIGHAND).
+            let action = if dumps(signal) { &raw const dying } else { &raw const DEFAULT_ACTION };
+            // SAFETY: the action is a live kernel structure, and the old one is not asked for. The
+            // child has its own table of dispositions (no CLONE_SIGHAND). The handler may run at any
+            // time and never returns.
             let _ = unsafe {
+                let action = action.expose_provenance();
                 call(libc::SYS_rt_sigaction, [signal as usize, action, 0, KERNEL_SET_BYTES])
             };
         }
         signal += 1;
     }
+}
+
+fn dumps(signal: c_int) -> bool {
+    let mut index = 0;
+    while index < DUMPING.len() {
+        if DUMPING[index] == signal {
+            return true;
+        }
+        index = index.wrapping_add(1);
+    }
+    false
+}
+
+/// Handler of a signal that would dump core: ends the child by one that does not. Never returns, so
+/// it needs no restorer.
+extern "C" fn die(_signal: c_int) {
+    loop {
+        // SAFETY: no memory is involved; the signal goes to this process alone, which has one thread
+        // and its own number.
+        let _ = unsafe {
+            match call(libc::SYS_getpid, []) {
+                Ok(own) => call(libc::SYS_kill, [own, libc::SIGKILL as usize]),
+                Err(errno) => Err(errno),
+            }
+        };
+    }
+}
+
+/// Has the kernel send TERM to this process when the thread that started it ends.
+fn end_with(host: c_int) {
+    // SAFETY: no memory is involved.
+    let parent = unsafe {
+        let _ = call(libc::SYS_prctl, [libc::PR_SET_PDEATHSIG as usize, libc::SIGTERM as usize]);
+        call(libc::SYS_getppid, [])
+    };
+    // It may have ended before it was asked for. A parent of another pid namespace has number 0,
+    // but then it is not the one that started us.
+    if parent != Ok(host as usize) {
+        die(libc::SIGKILL);
+    }
+}
+
+/// Makes the three standard descriptors and closes all others that are the host's.
+///
+/// Those first that are open already, and the closing before any path is opened: an open can hang
+/// (a directory of the operator's on dead storage), and a child that hung with a copy of the host's
+/// table would keep its listening socket from its successor.
+fn install_all(plan: &ChildPlan) -> Result<(), (Step, c_int)> {
+    if !plan.shares_files {
+        install_some(plan, false)?;
+        close_from_3(plan.has_close_range);
+    }
+    install_some(plan, true)
+}
+
+/// Installs the sources that are paths, or those that are not.
+fn install_some(plan: &ChildPlan, paths: bool) -> Result<(), (Step, c_int)> {
+    let mut target = 0;
+    while target < 3 {
+        let source = plan.stdio[target];
+        let is_descriptor = matches!(source, RawSource::Descriptor(_));
+        // A copy of stdout can be made when stdout is there, so it counts as a path.
+        if is_descriptor != paths {
+            let step = if target == 0 { Step::Stdin } else { Step::Output };
+            install(source, target as c_int).map_err(|errno| (step, errno))?;
+        }
+        target = target.wrapping_add(1);
+    }
+    Ok(())
 }
 
 /// Makes `source` the descriptor `target`, not close-on-exec.

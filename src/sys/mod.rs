@@ -23,11 +23,15 @@ mod spawn;
 pub(crate) use errand::Errand;
 pub(crate) use features::{features, memfd_paths};
 pub(crate) use files::{above_stdio, has_no_writer};
-pub(crate) use mask::{block_all_signals, with_signals_blocked, write_without_sigpipe};
+pub(crate) use mask::{
+    HOST_CODE_STACK_BYTES, enter_own_thread, start_thread, write_without_sigpipe,
+};
 pub(crate) use pidfd::{
     ExitStatus, PidFd, WaitTarget, exit_info, kill, kill_group, poll_by_runtime, wait,
 };
-pub(crate) use procfs::{ProcessStat, children, process_stat, processes, read_small};
+#[cfg(test)]
+pub(crate) use procfs::tests::WITHOUT_LISTS;
+pub(crate) use procfs::{Family, ProcessStat, process_stat, processes, read_small};
 pub(crate) use spawn::{
     NoProcess, Plan, Source, SpawnFailure, Spawned, Start, Step, StringTable, spawn,
 };

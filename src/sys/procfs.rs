@@ -3,9 +3,11 @@
 //! A /proc of another pid namespace (a host's, mounted into a container) tells of strangers that
 //! have our numbers: then nothing is read from it at all.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 /// Fields of `/proc/<pid>/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +52,86 @@ fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     })
 }
 
-/// The children of all threads of a process. Empty when it is gone, or when the kernel was built
-/// without the list.
-pub(crate) fn children(pid: i32) -> Vec<i32> {
-    let mut found = Vec::new();
-    if !is_own_namespace() {
-        return found;
+/// Who is whose child: by the lists that the kernel keeps, or, where it keeps none, by a scan of all
+/// processes.
+#[derive(Debug)]
+pub(crate) struct Family {
+    scan: Option<Scan>,
+}
+
+/// What a scan has found: children by their parent. Made when it is first asked for.
+#[derive(Debug)]
+struct Scan {
+    first: i32,
+    until: Instant,
+    children: Option<HashMap<i32, Vec<i32>>>,
+}
+
+impl Family {
+    /// For a look at the descendants of `leader`. A scan, if there is to be one, begins with the
+    /// processes that were started after it and ends at `until`, then without the rest.
+    pub(crate) fn new(leader: i32, until: Instant) -> Family {
+        let scan = (!has_lists()).then_some(Scan { first: leader, until, children: None });
+        Family { scan }
     }
+
+    /// The children of all threads of a process; empty when it is gone.
+    pub(crate) fn children(&mut self, pid: i32) -> Vec<i32> {
+        if !is_own_namespace() {
+            return Vec::new();
+        }
+        match &mut self.scan {
+            None => listed_children(pid),
+            Some(scan) => scan.children_of(pid),
+        }
+    }
+}
+
+impl Scan {
+    fn children_of(&mut self, pid: i32) -> Vec<i32> {
+        let (first, until) = (self.first, self.until);
+        let found = self.children.get_or_insert_with(|| {
+            let mut all = processes();
+            let later = all.iter().position(|pid| *pid >= first).unwrap_or(0);
+            all.rotate_left(later);
+            let mut found: HashMap<i32, Vec<i32>> = HashMap::new();
+            for pid in all {
+                if let Some(stat) = process_stat(pid) {
+                    found.entry(stat.parent).or_default().push(pid);
+                }
+                if Instant::now() >= until {
+                    break;
+                }
+            }
+            found
+        });
+        found.get(&pid).cloned().unwrap_or_default()
+    }
+}
+
+/// Whether the kernel lists the children of threads: before Linux 4.2 only if it was built to
+/// checkpoint processes.
+fn has_lists() -> bool {
+    static LISTS: OnceLock<bool> = OnceLock::new();
+    #[cfg(test)]
+    if tests::WITHOUT_LISTS.get() {
+        return false;
+    }
+    *LISTS.get_or_init(|| {
+        let own = std::process::id();
+        let has = fs::metadata(format!("/proc/{own}/task/{own}/children")).is_ok();
+        if !has && is_own_namespace() {
+            tracing::warn!(
+                "this kernel does not list the children of a process: those that left a command's \
+                 process group are looked for among all processes"
+            );
+        }
+        has
+    })
+}
+
+fn listed_children(pid: i32) -> Vec<i32> {
+    let mut found = Vec::new();
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return found;
     };
@@ -87,8 +162,15 @@ pub(crate) fn read_small(path: &str, limit: u64) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// As if the kernel listed no children, for looks of this thread.
+        pub(crate) static WITHOUT_LISTS: Cell<bool> = const { Cell::new(false) };
+    }
 
     #[test]
     fn a_program_name_with_spaces_and_parentheses_is_no_obstacle() {

@@ -17,7 +17,7 @@ use super::clone::{Marks, Stack, clone_child};
 use super::errand::Errand;
 use super::features::features;
 use super::files::above_stdio;
-use super::mask::{drop_sigchld_if_ours, with_signals_blocked};
+use super::mask::with_all_blocked;
 use super::pidfd::PidFd;
 
 /// Strings for execve in one allocation.
@@ -95,6 +95,9 @@ pub(crate) struct Plan {
     pub(crate) stdio: [Source; 3],
     /// What the child does instead of all that, unless it is empty.
     pub(crate) errand: Errand,
+    /// Whether the kernel sends the child TERM when the *thread* that starts it has ended, which
+    /// must therefore be one that lives as long as the process. Its children get nothing.
+    pub(crate) ends_with_starter: bool,
 }
 
 /// A started child.
@@ -157,6 +160,13 @@ impl Start {
         self.memory().marks.inside.load(Ordering::SeqCst) == 0
     }
 
+    /// To be called when the child was seen to have ended, as a zombie or collected: it has left our
+    /// memory. The kernel says so itself, but for a child that a signal killed not before Linux 4.8
+    /// (`mm_release` in kernel/fork.c).
+    pub(crate) fn child_has_ended(&self) {
+        self.memory().marks.inside.store(0, Ordering::SeqCst);
+    }
+
     /// Why the program was not executed; known when the start [is over](Start::is_over).
     pub(crate) fn failure(&self) -> Option<SpawnFailure> {
         let child = &self.memory().child;
@@ -209,10 +219,9 @@ pub(crate) fn spawn(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
     let takes_descriptors = plan.stdio.iter().any(|s| matches!(s, Source::Descriptor(_)));
     let shares_files = features().close_range && !takes_descriptors;
     let memory = Box::into_raw(Memory::new(plan, stack, shares_files));
-    drop_sigchld_if_ours();
     // SAFETY: all signals are blocked; plan, lists, marks and stack are in the box, or owned by it,
     // and stay there until the child has left, or there is none.
-    let pid = with_signals_blocked(|| unsafe {
+    let pid = with_all_blocked(|| unsafe {
         clone_child(&raw mut (*memory).child, shares_files, &(*memory).stack, &(*memory).marks)
     });
     let pid = match pid {
@@ -257,6 +266,7 @@ impl Memory {
             stdio: [stdin.raw(), stdout.raw(), stderr.raw()],
             shares_files,
             has_close_range: features().close_range,
+            ends_with: if plan.ends_with_starter { std::process::id() as c_int } else { 0 },
         };
         let marks = Marks { pidfd: AtomicI32::new(-1), inside: AtomicU32::new(1) };
         let lists = [candidates, argv, envp, shell_argv];
@@ -269,3 +279,7 @@ fn now() -> Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
         .map_or(Duration::ZERO, Duration::from)
 }
+
+#[cfg(test)]
+#[path = "spawn_tests.rs"]
+mod tests;

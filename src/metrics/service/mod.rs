@@ -21,7 +21,6 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
@@ -29,6 +28,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::address::{MetricsAddress, TextfilePath};
 use super::registry::{Registry, registry};
+use crate::sys;
 
 /// Pause between two foldings of recorded durations.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -88,13 +88,12 @@ impl Service {
             .enable_io()
             .enable_time()
             .thread_name("mcmd-metrics-io")
+            .on_thread_start(sys::enter_own_thread)
             .max_blocking_threads(2)
             .build()?;
         let handle = runtime.handle().clone();
-        std::thread::Builder::new().name("mcmd-metrics".to_owned()).spawn(move || {
-            block_signals();
-            runtime.block_on(upkeep(registry));
-        })?;
+        let serve = move || runtime.block_on(upkeep(registry));
+        sys::start_thread("mcmd-metrics".to_owned(), None, serve)?;
         Ok(Service {
             registry,
             runtime: handle,
@@ -150,25 +149,6 @@ fn guarded<T>(registry: &Registry, action: impl FnOnce() -> T) -> Option<T> {
             registry.panic_caught();
             None
         }
-    }
-}
-
-/// The host's signals are for the host's threads. Those that a faulty instruction raises stay
-/// open: blocked, they would end the process without the host's report.
-fn block_signals() {
-    let mut signals = SigSet::all();
-    for fault in [
-        Signal::SIGSEGV,
-        Signal::SIGBUS,
-        Signal::SIGFPE,
-        Signal::SIGILL,
-        Signal::SIGTRAP,
-        Signal::SIGABRT,
-    ] {
-        signals.remove(fault);
-    }
-    if let Err(error) = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK) {
-        tracing::warn!(%error, "cannot block signals on the metrics thread");
     }
 }
 

@@ -1,0 +1,117 @@
+//! Strays, found and ended.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::ffi::CString;
+use std::fs;
+use std::path::Path;
+
+use test_support::{until, wait_for};
+
+use super::*;
+use crate::sys::{Plan, Source, StringTable, WITHOUT_LISTS, spawn};
+
+/// Starts a shell with this text.
+fn shell(text: &str) -> Child {
+    let table = |entries: &[&str]| {
+        let mut table = StringTable::default();
+        entries.iter().for_each(|entry| table.push(&[entry.as_bytes()]).unwrap());
+        table
+    };
+    let null = || Source::Open(CString::from(c"/dev/null"), libc::O_RDWR);
+    let plan = Plan {
+        candidates: table(&["/bin/sh"]),
+        arguments: table(&["sh", "-c", text]),
+        environment: table(&["PATH=/usr/bin:/bin"]),
+        stdio: [null(), null(), Source::Stdout],
+        ..Plan::default()
+    };
+    Child::new(spawn(plan).map_err(|refusal| refusal.errno).unwrap().0)
+}
+
+/// A shell with `count` children in sessions of their own that ignore TERM, and their numbers.
+fn with_strays(directory: &Path, count: usize) -> (Child, Vec<i32>) {
+    let text = format!(
+        "i=0; while [ $i -lt {count} ]; do \
+         setsid sh -c 'trap \"\" TERM; echo >{0}/$$; exec sleep 600' & i=$((i+1)); done; wait",
+        directory.display()
+    );
+    let child = shell(&text);
+    let numbers = wait_for("the strays", || {
+        let names = fs::read_dir(directory).unwrap().flatten();
+        let found: Vec<i32> =
+            names.map(|e| e.file_name().to_str().unwrap().parse().unwrap()).collect();
+        (found.len() == count).then_some(found)
+    });
+    (child, numbers)
+}
+
+fn is_alive(pid: i32) -> bool {
+    process_stat(pid).is_some_and(|stat| stat.state != b'Z')
+}
+
+fn pidfds() -> usize {
+    let entries = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+    links.filter(|to| to.to_string_lossy().contains("pidfd")).count()
+}
+
+fn end(mut child: Child, mut tree: Tree, strays: &[i32]) {
+    tree.kill(&child);
+    until("the leader's end", || child.try_status().is_some());
+    tree.kill_rest(&child);
+    child.reap();
+    until("the strays' end", || !strays.iter().any(|pid| is_alive(*pid)));
+}
+
+#[test]
+fn many_strays_have_few_descriptors_and_all_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let (child, strays) = with_strays(directory.path(), 150);
+    // Other tests of this process start children meanwhile, so the own count is asked too.
+    let mut tree = Tree::default();
+    tree.terminate(&child);
+    test_support::until("all looks", || {
+        tree.look_on(&child);
+        !tree.is_unfinished()
+    });
+    assert_eq!(tree.strays.len(), strays.len());
+    let counted = tree.strays.iter().filter(|stray| stray.pidfd.is_some()).count();
+    assert!((1..=MOST_PIDFDS).contains(&counted), "{counted}");
+    assert!(pidfds() < MOST_PIDFDS + 20, "{}", pidfds());
+    assert!(strays.iter().all(|pid| is_alive(*pid)), "they ignore TERM");
+    end(child, tree, &strays);
+}
+
+#[test]
+fn a_look_ends_in_time_and_is_continued() {
+    let directory = tempfile::tempdir().unwrap();
+    let (child, strays) = with_strays(directory.path(), 30);
+    let mut tree = Tree::default();
+    let mut looks = 0;
+    // As if each step took all the time that there is.
+    loop {
+        tree.collect(child.pid(), true, Instant::now());
+        looks += 1;
+        if tree.walked {
+            break;
+        }
+        assert!(looks < 10_000, "it does not get on");
+    }
+    assert!(looks > strays.len(), "{looks} looks, though none had time for more than a process");
+    assert_eq!(tree.strays.len(), strays.len());
+    end(child, tree, &strays);
+}
+
+#[test]
+fn strays_are_found_without_the_lists_of_children() {
+    let directory = tempfile::tempdir().unwrap();
+    WITHOUT_LISTS.set(true);
+    let (child, strays) = with_strays(directory.path(), 3);
+    let mut tree = Tree::default();
+    let far = Instant::now() + Duration::from_secs(60);
+    tree.collect(child.pid(), true, far);
+    let found: HashSet<i32> = tree.strays.iter().map(|stray| stray.pid).collect();
+    assert_eq!(found, strays.iter().copied().collect());
+    end(child, tree, &strays);
+}
