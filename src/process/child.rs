@@ -1,8 +1,9 @@
 //! A leader: waiting for its end, signalling it and its group, reaping it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use parking_lot::Mutex;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
@@ -166,8 +167,43 @@ fn waiter_thread(pid: i32) -> Option<watch::Receiver<bool>> {
     match sys::start_thread("mcmd-wait".to_owned(), Some(64 * 1024), wait) {
         Ok(()) => Some(receiver),
         Err(error) => {
-            tracing::warn!(%error, "cannot start a waiter thread; looking at the child every 10 ms");
+            static LINES: Seldom = Seldom(Mutex::new(None));
+            // A host that is out of threads is so for every command.
+            if LINES.permit(Instant::now()) {
+                tracing::warn!(
+                    %error,
+                    "cannot start a waiter thread; looking at the child every 10 ms \
+                     (told once a minute at most)"
+                );
+            }
             None
         }
+    }
+}
+
+/// Lets one line a minute through.
+struct Seldom(Mutex<Option<Instant>>);
+
+impl Seldom {
+    fn permit(&self, now: Instant) -> bool {
+        const PAUSE: Duration = Duration::from_secs(60);
+        let mut last = self.0.lock();
+        let permits = last.is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);
+        if permits {
+            *last = Some(now);
+        }
+        permits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_a_minute_is_let_through() {
+        let (lines, start) = (Seldom(Mutex::new(None)), Instant::now());
+        let after = |seconds| lines.permit(start + Duration::from_secs(seconds));
+        assert_eq!([0, 1, 59, 60, 61, 121].map(after), [true, false, false, true, false, true]);
     }
 }

@@ -12,6 +12,7 @@ mod inherit;
 mod modes;
 mod outcomes;
 mod outputs;
+mod signals;
 mod sizes;
 mod spawn_errors;
 mod support;

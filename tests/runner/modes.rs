@@ -55,13 +55,17 @@ fn every_refused_system_call_has_a_fallback() {
         "319=38",
         "319=1,436=1",
         "435=38,436=38,434=38,424=38,319=38",
+        // Without pidfds, as before Linux 5.2: a thread waits for each command.
+        "435=38,no-pidfd",
+        "435=38,436=38,434=38,424=38,319=38,no-pidfd",
     ] {
         in_own_process("refused", list);
     }
 }
 
-/// Makes the listed system calls fail in this thread and all that it starts.
-fn refuse(list: &str) {
+/// Makes the listed system calls fail in this thread and all that it starts. `no-pidfd`: clone (not
+/// clone3) with CLONE_PIDFD.
+pub(crate) fn refuse(list: &str) {
     let statement = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let load = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0);
     let mut program = vec![load];
@@ -70,6 +74,18 @@ fn refuse(list: &str) {
         let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
         program.push(statement(equal, 0, 1, number));
         program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno));
+    }
+    if list.split(',').any(|entry| entry == "no-pidfd") {
+        const CLONE: u32 = 56;
+        const CLONE_PIDFD: u32 = 0x1000;
+        /// Of the lower half of the first argument in `struct seccomp_data`.
+        const FIRST_ARGUMENT: u32 = 16;
+        let jump = |test: u32, jf, k| statement(libc::BPF_JMP | test | libc::BPF_K, 0, jf, k);
+        let refused = libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32;
+        program.push(jump(libc::BPF_JEQ, 3, CLONE));
+        program.push(statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, FIRST_ARGUMENT));
+        program.push(jump(libc::BPF_JSET, 1, CLONE_PIDFD));
+        program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, refused));
     }
     program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
     let filter = libc::sock_fprog {

@@ -93,8 +93,11 @@ fn host(command: &str) {
     while pool.up() == 0 {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let report = pool.run_blocking(Request::new(spec, Input::Text(b"{}".as_slice().into())));
+    let report =
+        pool.run_blocking(Request::new(spec.clone(), Input::Text(b"{}".as_slice().into())));
     say(&format!("{}\n", report.pid.expect("a worker")));
+    // Keeps the worker busy if it is one that stalls at its second request.
+    let _ = pool.run_blocking(Request::new(spec, Input::Text(b"{}".as_slice().into())));
     stall();
 }
 
@@ -153,6 +156,12 @@ fn answer(fault: &str, request: &serde_json::Value, requests: u64) {
         }
         "partial" => {
             say(half);
+            stall();
+        }
+        "busy" => {
+            let command = std::env::args().next().expect("a name");
+            let mark = std::path::Path::new(&command).with_file_name("busy");
+            std::fs::write(mark, "").expect("beside the command");
             stall();
         }
         "huge" => loop {

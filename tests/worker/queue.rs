@@ -180,9 +180,19 @@ fn a_worker_that_ignores_the_end_of_its_input_is_killed() {
 
 #[test]
 fn workers_end_with_the_process_that_has_them() {
+    ends_with_its_host("none");
+}
+
+#[test]
+fn so_does_one_that_is_busy() {
+    ends_with_its_host("busy=2");
+}
+
+/// Starts a host of one worker, kills it and waits for the worker's end.
+fn ends_with_its_host(fault: &str) {
     use std::io::BufRead;
     let directory = tempfile::tempdir().unwrap();
-    let command = directory.path().join("worker@none");
+    let command = directory.path().join(format!("worker@{fault}"));
     std::os::unix::fs::symlink(super::support::PROBE, &command).unwrap();
     let mut host = std::process::Command::new(super::support::PROBE)
         .arg("host")
@@ -195,9 +205,13 @@ fn workers_end_with_the_process_that_has_them() {
     stdout.read_line(&mut line).unwrap();
     let pid: i32 = line.trim().parse().unwrap();
     assert!(!has_ended(pid));
+    if fault.starts_with("busy") {
+        let mark = directory.path().join("busy");
+        wait_for("the request", || mark.exists().then_some(()));
+    }
     host.kill().unwrap();
     host.wait().unwrap();
-    // Nothing but the end of its input can end it.
+    // The end of its input ends one that is idle, the kernel's TERM one that is busy.
     wait_for("the worker's end", || has_ended(pid).then_some(()));
 }
 
