@@ -17,6 +17,9 @@ const MOST_PIDFDS: usize = 64;
 const LOOK: Duration = Duration::from_millis(20);
 /// How long the only look before a kill may take.
 const ONLY_LOOK: Duration = Duration::from_millis(100);
+/// How many looks TERM waits for when one is not enough: those who hear it end, and with them the
+/// connection to their children.
+const LOOKS_BEFORE_TERM: u32 = 25;
 
 /// Pidfds that strays have.
 static PIDFDS: AtomicUsize = AtomicUsize::new(0);
@@ -86,7 +89,12 @@ pub(super) struct Tree {
     walked: bool,
     /// What strays that are found from now on are sent.
     sent: &'static [i32],
+    /// TERM is sent after so many looks more, or as soon as all were found.
+    term_after: Option<u32>,
 }
+
+/// TERM, and CONT for those that are stopped.
+const TERM: &[i32] = &[libc::SIGTERM, libc::SIGCONT];
 
 impl Tree {
     /// Looks for descendants that left the group, until `until`. To be done before a signal:
@@ -154,15 +162,26 @@ impl Tree {
     /// Goes on looking, if there was not enough time, and sends those that are found what the others
     /// were sent. The leader must not be reaped.
     pub(super) fn look_on(&mut self, child: &Child) {
-        if self.is_unfinished() {
-            self.collect(child.pid(), true, Instant::now() + LOOK);
+        if !self.is_unfinished() {
+            return;
+        }
+        self.collect(child.pid(), true, Instant::now() + LOOK);
+        match self.term_after {
+            Some(looks @ 1..) if self.is_unfinished() => self.term_after = Some(looks - 1),
+            Some(_) => self.send(child, TERM),
+            None => {}
         }
     }
 
-    /// Asks leader, group and strays to end (TERM, and CONT for those that are stopped).
+    /// Asks leader, group and strays to end. There may be so many that some have to be
+    /// [looked](Tree::look_on) for first.
     pub(super) fn terminate(&mut self, child: &Child) {
         self.collect(child.pid(), true, Instant::now() + LOOK);
-        self.send(child, &[libc::SIGTERM, libc::SIGCONT]);
+        if self.is_unfinished() {
+            self.term_after = Some(LOOKS_BEFORE_TERM);
+        } else {
+            self.send(child, TERM);
+        }
     }
 
     /// Kills leader, group and strays.
@@ -184,6 +203,7 @@ impl Tree {
 
     fn send(&mut self, child: &Child, signals: &'static [i32]) {
         self.sent = signals;
+        self.term_after = None;
         for signal in signals {
             child.signal_group(*signal);
             // The leader may have moved to another group; a second TERM would be handled twice.

@@ -67,7 +67,7 @@ fn end(mut child: Child, mut tree: Tree, strays: &[i32]) {
 #[test]
 fn many_strays_have_few_descriptors_and_all_end() {
     let directory = tempfile::tempdir().unwrap();
-    let (child, strays) = with_strays(directory.path(), 150);
+    let (child, strays) = with_strays(directory.path(), 100);
     // Other tests of this process start children meanwhile, so the own count is asked too.
     let mut tree = Tree::default();
     tree.terminate(&child);

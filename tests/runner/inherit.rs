@@ -97,7 +97,7 @@ fn the_environment_is_the_snapshot_and_our_variables() {
     assert_eq!(own, expected);
     assert_eq!(seen["env.KEPT"], "a b=c");
     assert_eq!(seen["env.MESOS_COMMAND_EVENT"], "isolator_prepare");
-    assert_eq!(seen["env.MESOS_COMMAND_MODULE"], "test");
+    assert_eq!(seen["env.MESOS_COMMAND_MODULE"], crate::support::module());
     assert_eq!(seen["env.MESOS_CONTAINER_ID"], "parent.child");
     let deadline: f64 = seen["env.MESOS_COMMAND_DEADLINE"].parse().unwrap();
     assert!((19.0..25.0).contains(&(deadline - before)), "{deadline} from {before}");

@@ -31,7 +31,7 @@ pub(crate) fn command(path: impl AsRef<Path>) -> Case {
     Case {
         spec: CommandSpec {
             event: Event::Prepare,
-            module: "test".into(),
+            module: module().into(),
             command: CommandLine::Path(path.as_ref().into()),
             environment: environment.into(),
             timeout: Some(Duration::from_secs(20)),
@@ -44,6 +44,12 @@ pub(crate) fn command(path: impl AsRef<Path>) -> Case {
         },
         input: b"{\"in\":1}".to_vec(),
     }
+}
+
+/// The module's name: of this process alone, because what a run left behind is known by it among
+/// all processes of the machine.
+pub(crate) fn module() -> String {
+    format!("test-{}", std::process::id())
 }
 
 impl Case {
