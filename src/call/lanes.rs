@@ -60,3 +60,34 @@ pub(super) fn queue_limit(lane: Lane) -> Option<usize> {
         Lane::Hook | Lane::Launch | Lane::Watch => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::ModuleKind;
+
+    #[test]
+    fn only_what_may_be_refused_has_a_bounded_queue() {
+        for event in Event::ALL {
+            let lane = event.row().lane;
+            let refused = matches!(lane, Lane::Behind | Lane::Sampling | Lane::Status);
+            assert_eq!(queue_limit(lane), refused.then_some(16_384), "{}", event.label());
+        }
+    }
+
+    #[test]
+    fn every_lane_is_as_wide_as_configured() {
+        let parameters = [("module_name", "m"), ("max_parallel", "3"), ("watch_parallel", "5")];
+        let parameters = parameters.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let (config, _) = Config::parse(ModuleKind::Isolator, &parameters).expect("accepted");
+        let lanes = Lanes::new(&config);
+        let width = |event| lanes.of(event).map(|lane| lane.parallel());
+        assert_eq!(width(Event::Prepare), Some(1));
+        assert_eq!(width(Event::Usage), Some(3));
+        assert_eq!(width(Event::UsageBatch), Some(3));
+        assert_eq!(width(Event::Status), Some(1), "a part, but at least one");
+        assert_eq!(width(Event::Watch), Some(5));
+        assert_eq!(width(Event::MasterSlaveLostHook), Some(16));
+        assert_eq!(width(Event::SlaveRunTaskLabelDecorator), None, "it is waited for");
+    }
+}

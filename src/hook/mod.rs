@@ -1,7 +1,8 @@
 //! A hook instance.
 //!
 //! Synchronous hooks hold the agent's (or master's) actor and one global mutex of Mesos for as
-//! long as their command runs; `breaker` keeps a command that hangs from holding them for ever.
+//! long as their command runs; `breaker` keeps a command that hangs from holding them for ever. Hooks
+//! that nobody waits for run behind, a few at a time.
 
 mod breaker;
 
@@ -98,14 +99,15 @@ impl Hook {
         if let Err(pause) = breaker.admit(submitted) {
             let message = format!(
                 "Command \"{}\" is suspended for another {pause:.0?} because it timed out several \
-                 times in a row; nothing is changed",
+                 times in a row",
                 command.text()
             );
             let outcome = OutcomeKind::Cancelled;
             let failure = CallFailure { outcome, reason: FailureReason::Suspended, message };
-            drop(command.conclude_unstarted(failure, &about));
+            let failure = command.conclude_unstarted(failure, &about);
             command.metrics().call(outcome, None);
-            return Err(Answer::Nothing);
+            // For synchronous hooks a failure is an Error, which Mesos logs and which changes nothing.
+            return Err(command.answer(Err(failure)));
         }
         match command.render(values, None) {
             Ok(input) => {

@@ -13,6 +13,7 @@ use super::runner::Shared;
 /// A number of permits and a queue for them.
 pub struct LaneQueue {
     state: Mutex<State>,
+    parallel: usize,
     queue_limit: Option<usize>,
 }
 
@@ -50,8 +51,14 @@ impl LaneQueue {
     /// A lane in which at most `parallel` runs (at least one) go on at a time, and at most
     /// `queue_limit` wait; `None`: any number.
     pub fn new(parallel: usize, queue_limit: Option<usize>) -> Arc<LaneQueue> {
-        let state = State { free: parallel.max(1), waiting: Queue::default() };
-        Arc::new(LaneQueue { state: Mutex::new(state), queue_limit })
+        let parallel = parallel.max(1);
+        let state = State { free: parallel, waiting: Queue::default() };
+        Arc::new(LaneQueue { state: Mutex::new(state), parallel, queue_limit })
+    }
+
+    /// How many runs go on at a time, at most.
+    pub fn parallel(&self) -> usize {
+        self.parallel
     }
 
     /// How many runs wait.

@@ -11,6 +11,7 @@ mod cleanup;
 mod files;
 mod foreign;
 mod gauges;
+mod hooks;
 mod lanes;
 mod logs;
 mod meaning;
