@@ -119,7 +119,7 @@ fn workers_end_with_the_tool() {
     let worker = place.program(
         "worker",
         format!(
-            "#!/usr/bin/python3\nimport os, sys\nopen('{}', 'a').write('%d\\n' % os.getpid())\n\
+            "#!/usr/bin/env python3\nimport os, sys\nopen('{}', 'a').write('%d\\n' % os.getpid())\n\
              sys.stdin.readline()\nprint('{{\"ready\":1}}', flush=True)\n\
              for line in sys.stdin:\n    number = line.split(':')[1].split(',')[0]\n    \
              print('{{\"id\":%s}}' % number, flush=True)\n",

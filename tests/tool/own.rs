@@ -21,6 +21,7 @@ fn production(place: &Place, script: &str) {
             &place.script("prepare", &script.replace("mem_rss_bytes", "x")),
         ),
         ("isolator_usage_command", &command),
+        ("isolator_usage_timeout", "600"),
         ("state_dir", &place.text("state")),
         ("temp_dir", &place.text("temp")),
         ("metrics_textfile", &place.text("metrics.prom")),
