@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use crate::event::{Event, Lane};
 use crate::process::CommandLine;
+
+use super::trust::{Distrust, Trust};
 
 /// Why a command could not run, or should not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,13 +30,13 @@ pub enum CommandProblem {
         /// Its permission bits.
         mode: u32,
     },
-    /// Others than its owner can change what runs as the agent's user.
-    #[error("'{}' can be written by others than its owner (mode {mode:04o})", .path.display())]
-    WritableByOthers {
-        /// The file or its directory.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
+    /// Others can change what runs as the agent's user.
+    #[error("{first}{}", more(*.others))]
+    Distrusted {
+        /// The first step on the way to it that is theirs.
+        first: Distrust,
+        /// How many more there are.
+        others: usize,
     },
     /// It could not be looked at.
     #[error("command '{}' cannot be examined: {error}", .path.display())]
@@ -44,6 +46,13 @@ pub enum CommandProblem {
         /// What the system says.
         error: String,
     },
+}
+
+fn more(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        _ => format!(" (and {others} more: `mesos-command check` lists them)"),
+    }
 }
 
 /// What executing `text` as the command of `event` means.
@@ -63,7 +72,7 @@ fn is_plain_path(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(plain)
 }
 
-/// Looks for what would keep `command` from running, or make running it unwise.
+/// Looks for what would keep `command` from running.
 ///
 /// Shell text is not examined. `path` is the `PATH` that the lookup uses.
 ///
@@ -88,10 +97,23 @@ pub fn inspect_command(command: &CommandLine, path: Option<&str>) -> Result<(), 
     if mode & 0o111 == 0 {
         return Err(CommandProblem::NotExecutable { path: file, mode });
     }
-    if mode & 0o022 != 0 {
-        return Err(CommandProblem::WritableByOthers { path: file, mode });
+    Ok(())
+}
+
+/// Looks for others who can decide what `command` is, by the rules of `trust`.
+///
+/// # Errors
+/// The first step that is theirs.
+pub fn inspect_trust(
+    command: &CommandLine,
+    path: Option<&str>,
+    trust: &Trust,
+) -> Result<(), CommandProblem> {
+    let mut found = trust.command(command, path).into_iter();
+    match found.next() {
+        Some(first) => Err(CommandProblem::Distrusted { first, others: found.len() }),
+        None => Ok(()),
     }
-    writable_directory(&file)
 }
 
 /// Whether a shell would interpret `command`: by the first line of the file, or because it is
@@ -119,19 +141,6 @@ pub(super) fn is_shell_script(command: &CommandLine, path: Option<&str>) -> bool
     matches!(program, Some("sh" | "dash" | "bash" | "ash" | "ksh" | "zsh"))
 }
 
-fn writable_directory(file: &Path) -> Result<(), CommandProblem> {
-    // The directory of the file that a link leads to is the one whose owner decides.
-    let real = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
-    let Some(directory) = real.parent() else { return Ok(()) };
-    let Ok(metadata) = std::fs::metadata(directory) else { return Ok(()) };
-    let mode = metadata.mode() & 0o7777;
-    // With the sticky bit only the owner of a file can replace it.
-    if mode & 0o022 != 0 && mode & 0o1000 == 0 {
-        return Err(CommandProblem::WritableByOthers { path: directory.to_path_buf(), mode });
-    }
-    Ok(())
-}
-
 fn resolve(text: &std::ffi::OsStr, path: Option<&str>) -> Result<PathBuf, CommandProblem> {
     if text.as_encoded_bytes().contains(&b'/') {
         return Ok(PathBuf::from(text));
@@ -145,6 +154,8 @@ fn resolve(text: &std::ffi::OsStr, path: Option<&str>) -> Result<PathBuf, Comman
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Why;
+    use std::path::Path;
 
     fn write(path: &Path, mode: u32) -> CommandLine {
         std::fs::write(path, "#!/bin/sh\n").expect("written");
@@ -174,10 +185,9 @@ mod tests {
             inspect(&write(&file, 0o644)),
             Err(CommandProblem::NotExecutable { mode: 0o644, .. })
         ));
-        assert!(matches!(
-            inspect(&write(&file, 0o775)),
-            Err(CommandProblem::WritableByOthers { mode: 0o775, .. })
-        ));
+        let trust = inspect_trust(&write(&file, 0o775), None, &Trust::lenient());
+        let Err(CommandProblem::Distrusted { first, .. }) = trust else { panic!("{trust:?}") };
+        assert_eq!(first.why, Why::Writable(0o775));
         assert!(matches!(
             inspect(&CommandLine::Path(directory.path().into())),
             Err(CommandProblem::NotAFile(_))

@@ -132,7 +132,7 @@ pub const KEYS: &[Key] = &[
     both(
         "strict_permissions",
         "false",
-        "`true` refuses command files or directories that others can write (else a warning)",
+        "`true` refuses commands, interpreters, `state_dir` and `temp_dir` if anybody but root and the agent's user owns or may write one step of their paths (else a warning)",
     ),
 ];
 

@@ -9,6 +9,7 @@ pub mod json;
 pub mod keys;
 pub mod modules_file;
 mod parse;
+mod trust;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use command::is_shell_script;
-pub use command::{CommandProblem, command_line, inspect_command};
+pub use command::{CommandProblem, command_line, inspect_command, inspect_trust};
+pub use trust::{Distrust, Trust, Why};
 
 use crate::event::{Event, FailureAnswer, ModuleKind};
 use crate::metrics::{MetricsAddress, TextfilePath};
@@ -177,7 +179,14 @@ pub enum Warning {
     DoubtfulValue(String),
     /// Something that works, but that its author may want otherwise.
     Advice(String),
-    /// A command that could not run now.
+    /// A directory in which others can change what the agent keeps there.
+    Directory {
+        /// The key.
+        key: String,
+        /// Who, and how.
+        doubt: String,
+    },
+    /// A command that could not run now, or that others can change.
     Command {
         /// The key.
         key: String,
@@ -196,6 +205,7 @@ impl std::fmt::Display for Warning {
                 write!(f, "parameter '{key}' is not known and ignored")
             }
             Warning::DoubtfulValue(text) | Warning::Advice(text) => f.write_str(text),
+            Warning::Directory { key, doubt } => write!(f, "parameter '{key}': {doubt}"),
             Warning::Command { key, problem } => write!(f, "parameter '{key}': {problem}"),
         }
     }
@@ -204,7 +214,8 @@ impl std::fmt::Display for Warning {
 impl Config {
     /// Checks the parameters of an instance of `kind`, in the host's order.
     ///
-    /// Looks at the command files (they may be missing: a warning), at nothing else outside.
+    /// Looks at the command files (they may be missing: a warning) and at who can change them and
+    /// the directories, at nothing else outside.
     ///
     /// # Errors
     /// When `module_name` is missing or a value cannot be used; the text names key, value and

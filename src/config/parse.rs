@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use super::value::{self, DURATION_FORMS, ORIGINAL_DURATION_FORMS};
 use super::{
-    CacheConfig, CommandProblem, Config, ConfigError, DEFAULT_CACHE_TTL, DEFAULT_KILL_GRACE,
+    CacheConfig, Config, ConfigError, DEFAULT_CACHE_TTL, DEFAULT_KILL_GRACE,
     DEFAULT_LIFECYCLE_PARALLEL, DEFAULT_MAX_OUTPUT_BYTES, DEFAULT_MAX_PARALLEL, DEFAULT_STALE_TTL,
-    DEFAULT_STATE_DIR, DEFAULT_WATCH_INTERVAL, DEFAULT_WATCH_PARALLEL, DEFAULT_WORKERS,
-    EnvironmentChoice, EventConfig, Fallback, IoChoice, MOST_WORKERS, Warning, command_line,
-    inspect_command, is_shell_script, keys,
+    DEFAULT_WATCH_INTERVAL, DEFAULT_WATCH_PARALLEL, DEFAULT_WORKERS, EnvironmentChoice,
+    EventConfig, Fallback, IoChoice, MOST_WORKERS, Warning, command_line, is_shell_script, keys,
 };
 use crate::event::{Event, FailureAnswer, ModuleKind};
 use crate::metrics::{MetricsAddress, TextfileError, TextfilePath};
 use crate::process::{Background, Stdio};
 use crate::redact::Redaction;
+
+mod permissions;
 
 /// Parameters by key, and what was noticed while reading them.
 struct Reader<'a> {
@@ -58,7 +59,7 @@ pub(super) fn parse(
     let strict_permissions = reader.boolean("strict_permissions", false)?;
     let config = Config {
         kind,
-        module_name: module_name.into(),
+        module_name: module_name.as_str().into(),
         debug: reader.debug(),
         redact: reader.read("redact", Redaction::default(), Redaction::parse)?,
         events: reader.events(kind, strict_permissions)?,
@@ -93,8 +94,8 @@ pub(super) fn parse(
             None,
             &[("keep", Some(Background::Keep)), ("kill", Some(Background::Kill))],
         )?,
-        state_dir: reader.path("state_dir")?.unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
-        temp_dir: reader.path("temp_dir")?,
+        state_dir: reader.state_dir(kind, &module_name, strict_permissions)?,
+        temp_dir: reader.temp_dir(strict_permissions)?,
         nested: reader.boolean("nested", true)?,
         standalone: reader.boolean("standalone", false)?,
         skip_debug_containers: reader.boolean("skip_debug_containers", false)?,
@@ -413,23 +414,6 @@ impl Reader<'_> {
             self.warnings.push(Warning::Advice(doubt));
         }
     }
-
-    fn inspect(
-        &mut self,
-        key: &str,
-        text: &str,
-        command: &crate::process::CommandLine,
-        strict_permissions: bool,
-    ) -> Result<(), ConfigError> {
-        let path = std::env::var("PATH").ok();
-        let Err(problem) = inspect_command(command, path.as_deref()) else { return Ok(()) };
-        if strict_permissions && matches!(problem, CommandProblem::WritableByOthers { .. }) {
-            let why = format!("{problem}, which strict_permissions=true refuses");
-            return Err(refused(key, text, &why));
-        }
-        self.warnings.push(Warning::Command { key: key.to_owned(), problem });
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -593,19 +577,5 @@ mod tests {
         assert!(!doubted("#!/bin/sh\n", "spawn"));
         assert!(!doubted("#!/usr/bin/python3\n", "worker"));
         assert!(!doubted("#!/usr/bin/env -S python3 -I\n", "worker"));
-    }
-
-    #[test]
-    fn strict_permissions_refuse_what_others_can_write() {
-        use std::os::unix::fs::PermissionsExt;
-        let directory = tempfile::tempdir().expect("tempdir");
-        let file = directory.path().join("command");
-        std::fs::write(&file, "#!/bin/sh\n").expect("written");
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o777)).expect("chmod");
-        let text = file.to_str().expect("utf-8");
-        let (_, warnings) = parse_isolator(&[("isolator_usage_command", text)]).expect("a warning");
-        assert_eq!(warnings.len(), 1);
-        let refusal = error(&[("isolator_usage_command", text), ("strict_permissions", "true")]);
-        assert!(refusal.contains("can be written by others"), "{refusal}");
     }
 }

@@ -202,6 +202,28 @@ fn owners() {
 }
 
 #[test]
+fn with_strict_permissions_every_step_is_told() {
+    let place = Place::new();
+    for name in ["open", "open/shut"] {
+        std::fs::create_dir(place.path(name)).expect("a directory");
+    }
+    write(&place, "open/shut/c", b"#!/bin/sh\n", 0o775);
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(place.path("open"), open).expect("chmod");
+    let command = [("isolator_prepare_command", "$D/open/shut/c"), ("state_dir", "/run")];
+    isolator(&place, &[&command[..], &[("strict_permissions", "true")]].concat());
+    let (text, status) = check(&place, &[]);
+    let told = |step: &str| text.contains(&format!("error[writable-by-others]: {step}: others"));
+    for step in ["open", "open/shut/c"] {
+        assert!(told(&place.text(step)), "{step}: {text}");
+    }
+    assert!(!told(&place.text("open/shut")) && status == Some(1), "{text}");
+    isolator(&place, &command);
+    let (text, _) = check(&place, &[]);
+    assert!(text.contains("warning[writable-by-others]") && !text.contains("error["), "{text}");
+}
+
+#[test]
 fn shell_text_of_a_watch_command() {
     let place = Place::new();
     write(&place, "c", SCRIPT.as_bytes(), 0o644);

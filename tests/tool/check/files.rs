@@ -214,6 +214,7 @@ fn what_is_right_has_no_findings() {
         vec![
             ("isolator_usage_command", "/bin/true"),
             ("strict_permissions", "true"),
+            ("state_dir", "/var/run/mesos/isolators/command"),
             ("temp_dir", "$D/temp"),
         ],
         vec![

@@ -56,7 +56,8 @@ pub(super) fn isolator(place: &Place, parameters: &[(&str, &str)]) {
         .iter()
         .map(|(key, value)| ((*key).to_owned(), value.replace("$D", root)))
         .collect();
-    let mut all = vec![("module_name", "m"), ("state_dir", root)];
+    let mut all = vec![("module_name", "m")];
+    all.extend((!filled.iter().any(|(key, _)| key == "state_dir")).then_some(("state_dir", root)));
     all.extend(filled.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     modules(place, &[module(ISOLATOR, &all)]);
 }

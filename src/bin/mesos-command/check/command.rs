@@ -18,23 +18,27 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// Looks at a command; with `files` at the file that it names too.
 pub(super) fn look_at(command: &EventConfig, strict: bool, files: bool) -> Vec<Finding> {
     let text = command.text.as_str();
-    match &command.command {
-        CommandLine::Shell(_) => first_word(text, strict, files),
-        CommandLine::Path(_) => path(text, strict, files),
+    let mut found = match &command.command {
+        CommandLine::Shell(_) => first_word(text, files),
+        CommandLine::Path(_) => path(text, files),
+    };
+    if files {
+        found.extend(permissions::command(&command.command, strict));
     }
+    found
 }
 
 /// Shell text (the watch command may be that): its first word, where that is plain.
-fn first_word(text: &str, strict: bool, files: bool) -> Vec<Finding> {
+fn first_word(text: &str, files: bool) -> Vec<Finding> {
     let word = text.split_whitespace().next().unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if !files || !word.starts_with('/') || !word.chars().all(plain) {
         return Vec::new();
     }
-    file(Path::new(word), word, strict)
+    file(Path::new(word), word)
 }
 
-fn path(text: &str, strict: bool, files: bool) -> Vec<Finding> {
+fn path(text: &str, files: bool) -> Vec<Finding> {
     let trimmed = text.trim();
     if trimmed != text {
         let message = format!("blanks around '{trimmed}': they are taken for a part of the path");
@@ -54,12 +58,12 @@ fn path(text: &str, strict: bool, files: bool) -> Vec<Finding> {
         return arguments(text, false).into_iter().chain(relative(text)).collect();
     }
     if !text.contains('/') {
-        return in_path(text, strict);
+        return in_path(text);
     }
     let named = Path::new(text);
     let mut found: Vec<Finding> = relative(text).into_iter().collect();
     if named.exists() || found.is_empty() {
-        found.extend(file(named, text, strict));
+        found.extend(file(named, text));
     } else if let Some(finding) = arguments(text, true) {
         found = vec![finding];
     }
@@ -102,7 +106,7 @@ fn arguments(text: &str, files: bool) -> Option<Finding> {
     })
 }
 
-fn in_path(text: &str, strict: bool) -> Vec<Finding> {
+fn in_path(text: &str) -> Vec<Finding> {
     match resolve(text) {
         Some(found) => {
             let message = format!(
@@ -111,7 +115,7 @@ fn in_path(text: &str, strict: bool) -> Vec<Finding> {
             );
             let mut findings =
                 vec![Finding::info("command-searched", message).advice("write the absolute path")];
-            findings.extend(file(&found, text, strict));
+            findings.extend(file(&found, text));
             findings
         }
         None => vec![arguments(text, true).unwrap_or_else(|| {
@@ -131,7 +135,7 @@ pub(super) fn resolve(name: &str) -> Option<PathBuf> {
 }
 
 /// The file that is executed.
-fn file(path: &Path, text: &str, strict: bool) -> Vec<Finding> {
+fn file(path: &Path, text: &str) -> Vec<Finding> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) => return vec![not_there(path, text, &error)],
@@ -162,7 +166,6 @@ fn file(path: &Path, text: &str, strict: bool) -> Vec<Finding> {
             Finding::error("command-not-executable", message).about(path, None).advice(advice),
         );
     }
-    found.extend(permissions::file(path, strict));
     found.extend(contents(path));
     found
 }

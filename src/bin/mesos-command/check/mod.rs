@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         findings.extend(modules::look_at(&file, !arguments.without_files));
     }
     if !arguments.without_files {
-        findings.extend(permissions::file(&arguments.modules, false));
+        findings.extend(permissions::file(&arguments.modules));
     }
     let findings = once(findings);
     let count = |severity| findings.iter().filter(|found| found.severity == severity).count();

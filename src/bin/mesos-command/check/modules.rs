@@ -90,7 +90,7 @@ fn library_file(library: &Library, files: bool) -> Vec<Finding> {
         found.push(Finding::warning("library-relative", message).advice("write the absolute path"));
     } else if files {
         found.extend(program::library(path));
-        found.extend(permissions::file(path, false));
+        found.extend(permissions::file(path));
     }
     found.into_iter().map(|finding| finding.at(&Place::line(file.line))).collect()
 }

@@ -103,10 +103,20 @@ fn parse_all(
     found: &mut Vec<Finding>,
 ) -> (Option<Config>, Vec<Warning>) {
     let mut parameters = entry.parameters.clone();
+    // The agent's refusal names the first thing that is wrong with a path; here each is told, by
+    // the looks at commands and directories.
+    let is_strict = parameters.iter().rev().find(|(key, _)| key == "strict_permissions");
+    let is_strict = is_strict.is_some_and(|(_, value)| value == "true");
+    if is_strict {
+        parameters.retain(|(key, _)| key != "strict_permissions");
+    }
     // Each round leaves one out.
     for _ in 0..=entry.parameters.len() + 1 {
         let error = match Config::parse(entry.kind, &parameters) {
-            Ok((config, warnings)) => return (Some(config), warnings),
+            Ok((mut config, warnings)) => {
+                config.strict_permissions |= is_strict;
+                return (Some(config), warnings);
+            }
             Err(error) => error.to_string(),
         };
         let key = quoted(&error).unwrap_or_default().to_owned();
@@ -156,7 +166,7 @@ fn of_warning(module: &Module, warning: &Warning) -> Option<Finding> {
         }
         Warning::Advice(_) => Finding::info("advice", text),
         // These are looked at in more detail.
-        Warning::Command { .. } => return None,
+        Warning::Command { .. } | Warning::Directory { .. } => return None,
         _ => Finding::warning("value-doubtful", text),
     };
     Some(finding.at(&place))

@@ -1,73 +1,77 @@
-//! Who can change what runs as the agent's user: the owners and modes of a file and of every
-//! directory on the way to it.
+//! Who can change what runs as the agent's user: what the engine's rules find, with what to do. The
+//! user who checks is taken for the agent's.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use mesos_command::config::{Distrust, Trust, Why};
+use mesos_command::process::CommandLine;
 
 use super::finding::{Finding, Severity};
 
-/// Owners who could run anything as the agent's user anyway: root, and the user who checks, who is
-/// taken for the agent's.
-fn is_trusted(uid: u32) -> bool {
-    uid == 0 || uid == nix::unistd::geteuid().as_raw()
+/// What others can change on the way to a command, its interpreter, and what links lead to.
+/// `strict` is `strict_permissions`: then the agent refuses what is only unwise otherwise.
+pub(super) fn command(command: &CommandLine, strict: bool) -> Vec<Finding> {
+    let path = std::env::var("PATH").ok();
+    let effect = "and so decide what runs as the agent's user";
+    let found = rules(strict).command(command, path.as_deref());
+    found.iter().map(|one| finding(one, strict, effect)).collect()
 }
 
-/// What others can change on the way to `file` and to what its links lead to. `strict` is
-/// `strict_permissions`: then the agent refuses what is only unwise otherwise.
-pub(super) fn file(file: &Path, strict: bool) -> Vec<Finding> {
-    let mut steps: Vec<PathBuf> = Vec::new();
-    let real = file.canonicalize().ok();
-    // The directory in which the name itself stands, and then the file that it leads to.
-    let named = file.parent().and_then(|parent| parent.canonicalize().ok());
-    for path in named.iter().chain(&real) {
-        steps.extend(path.ancestors().map(Path::to_path_buf));
-    }
-    steps.sort_unstable();
-    steps.dedup();
-    steps.iter().flat_map(|step| one(step, strict)).collect()
+/// The same of a file that the agent reads or loads; never more than a warning, because the agent
+/// does not look.
+pub(super) fn file(path: &Path) -> Vec<Finding> {
+    let effect = "and so decide what runs as the agent's user";
+    rules(false).path(path).iter().map(|one| finding(one, false, effect)).collect()
 }
 
-/// A directory in which the agent makes files.
-pub(super) fn directory(path: &Path) -> Option<Finding> {
-    let metadata = std::fs::metadata(path).ok()?;
-    let mode = metadata.mode() & 0o7777;
-    // Directories with the sticky bit are made for many users: names in it are chosen for that.
-    if mode & 0o022 == 0 || mode & 0o1000 != 0 {
-        return None;
-    }
-    let message = format!(
-        "others can write to this directory (mode {mode:04o}) and replace what the agent keeps \
-         in it"
-    );
-    let advice = format!("chmod go-w {}", path.display());
-    Some(Finding::warning("writable-by-others", message).about(path, None).advice(advice))
+/// What others can change on the way to the state directory.
+pub(super) fn state_directory(path: &Path, strict: bool) -> Vec<Finding> {
+    directory(path, strict, &rules(strict))
 }
 
-fn one(path: &Path, strict: bool) -> Vec<Finding> {
-    let Ok(metadata) = std::fs::metadata(path) else { return Vec::new() };
+/// The same of the directory for calls, in which each name is made new: there the sticky bit is
+/// enough.
+pub(super) fn temp_directory(path: &Path, strict: bool) -> Vec<Finding> {
+    directory(path, strict, &rules(strict).with_sticky())
+}
+
+fn rules(strict: bool) -> Trust {
+    if strict { Trust::strict() } else { Trust::lenient() }
+}
+
+fn directory(path: &Path, strict: bool, rules: &Trust) -> Vec<Finding> {
+    let effect = "and replace what the agent keeps in it";
+    rules.path(path).iter().map(|one| finding(one, strict, effect)).collect()
+}
+
+fn finding(found: &Distrust, strict: bool, effect: &str) -> Finding {
     let severity = if strict { Severity::Error } else { Severity::Warning };
-    let mut found = Vec::new();
-    let mode = metadata.mode() & 0o7777;
-    let what = if metadata.is_dir() { "directory" } else { "file" };
-    // In a directory with the sticky bit only the owner of a file can replace it.
-    if mode & 0o022 != 0 && !(metadata.is_dir() && mode & 0o1000 != 0) {
-        let message = format!(
-            "others than its owner can write to this {what} (mode {mode:04o}), and so decide what \
-             runs as the agent's user"
-        );
-        let advice = format!("chmod go-w {}", path.display());
-        let finding = Finding::new(severity, "writable-by-others", message);
-        found.push(finding.about(path, None).advice(advice));
+    let (path, what) = (&found.path, if found.is_directory { "directory" } else { "file" });
+    let finding = |code, message, advice| {
+        Finding::new(severity, code, message).about(path, None).advice(advice)
+    };
+    match found.why {
+        Why::Writable(mode) => finding(
+            "writable-by-others",
+            format!("others than its owner can write to this {what} (mode {mode:04o}), {effect}"),
+            if mode & 0o1000 == 0 {
+                format!("chmod go-w {}", path.display())
+            } else {
+                "use a directory to which only root can write, outside of this one".to_owned()
+            },
+        ),
+        Why::Owner(uid) => finding(
+            "owner",
+            format!(
+                "this {what} belongs to user {uid}, who is neither root nor the agent's user and \
+                 can change it, {effect}"
+            ),
+            format!("chown root: {}", path.display()),
+        ),
+        Why::Relative => finding(
+            "relative",
+            "it is no absolute path, so the directory in which the agent is started decides".into(),
+            "write the absolute path".into(),
+        ),
     }
-    if !is_trusted(metadata.uid()) {
-        let message = format!(
-            "this {what} belongs to user {}, who is neither root nor the agent's user and can \
-             change what runs as that",
-            metadata.uid()
-        );
-        let advice = format!("chown root: {}", path.display());
-        let finding = Finding::new(severity, "owner", message);
-        found.push(finding.about(path, None).advice(advice));
-    }
-    found
 }

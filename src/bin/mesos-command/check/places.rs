@@ -22,7 +22,8 @@ pub(super) fn look_at(config: &Config) -> Vec<(&'static str, Finding)> {
                 .advice("make it, or leave the parameter out");
             found.push(("temp_dir", finding));
         }
-        found.extend(permissions::directory(directory).map(|finding| ("temp_dir", finding)));
+        let findings = permissions::temp_directory(directory, config.strict_permissions);
+        found.extend(findings.into_iter().map(|finding| ("temp_dir", finding)));
     }
     if config.kind == ModuleKind::Isolator {
         let directory = config.state_dir.join(&*config.module_name);
@@ -35,9 +36,8 @@ pub(super) fn look_at(config: &Config) -> Vec<(&'static str, Finding)> {
                 found.push(("state_dir", finding));
             }
         }
-        found.extend(
-            permissions::directory(&config.state_dir).map(|finding| ("state_dir", finding)),
-        );
+        let findings = permissions::state_directory(&directory, config.strict_permissions);
+        found.extend(findings.into_iter().map(|finding| ("state_dir", finding)));
         found.extend(strangers(&directory).map(|finding| ("state_dir", finding)));
     }
     if let Some(path) = &config.metrics_textfile
