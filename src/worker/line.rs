@@ -37,6 +37,10 @@ struct State {
 }
 
 /// Whom the worker talks to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each worker, and a box would be an allocation for each request"
+)]
 enum Voice {
     /// Its task, which reads its stdout.
     Task,

@@ -177,7 +177,7 @@ fn with_first_line(path: &Path, head: &[u8], line: &[u8]) -> Vec<Finding> {
                     );
                 }
             }
-            Err(finding) => found.push(about(finding)),
+            Err(finding) => found.push(about(*finding)),
         }
     }
     found.extend(wrong(path, &name).map(about));
@@ -230,8 +230,8 @@ fn interpreter_file(interpreter: &str) -> Option<Finding> {
     })
 }
 
-/// The program that `env` starts for this one argument.
-fn by_env(argument: &str) -> Result<String, Finding> {
+/// The program that `env` starts for this one argument, or why it starts none.
+fn by_env(argument: &str) -> Result<String, Box<Finding>> {
     let split = ["-S", "--split-string=", "--split-string", "-vS"]
         .iter()
         .find_map(|option| argument.strip_prefix(option));
@@ -244,13 +244,14 @@ fn by_env(argument: &str) -> Result<String, Finding> {
                 "`env` gets '{argument}' as one argument and looks for a program of that name"
             );
             let advice = format!("write `#!/usr/bin/env -S {argument}`");
-            return Err(Finding::error("interpreter-arguments", message).advice(advice));
+            let finding = Finding::error("interpreter-arguments", message).advice(advice);
+            return Err(Box::new(finding));
         }
         None => Some(argument).filter(|argument| !argument.is_empty()),
     };
     program.map(str::to_owned).ok_or_else(|| {
-        Finding::error("interpreter-missing", "`env` is given no program")
-            .advice("write `#!/usr/bin/env PROGRAM`")
+        let finding = Finding::error("interpreter-missing", "`env` is given no program");
+        Box::new(finding.advice("write `#!/usr/bin/env PROGRAM`"))
     })
 }
 
