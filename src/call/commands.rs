@@ -176,6 +176,11 @@ impl Commands {
         (Request { on_start, quarantine, ..request }, in_flight)
     }
 
+    /// How many commands of the lane of `event` wait for their turn.
+    pub fn waiting(&self, event: Event) -> usize {
+        self.lanes.of(event).map_or(0, |lane| lane.queued())
+    }
+
     /// The workers of `event`, if it is in worker mode.
     pub fn workers(&self, event: Event) -> Option<&WorkerPool> {
         self.pools[event as usize].as_ref()

@@ -5,6 +5,10 @@
 //! the loop goes on. Without a context the command never runs, and the future stays pending, for
 //! the same reason.
 //!
+//! At most `watch_parallel` commands run at a time, or hundreds of containers would be as many processes
+//! and three times as many descriptors of the agent; the first runs of containers that come together
+//! (all of them, when the agent has recovered) are spread over the interval.
+//!
 //! The loop is one call of Mesos, however often the command runs: it is counted when it ends, by a
 //! limitation or with the container. The runs and their failures are counted one by one.
 
@@ -48,10 +52,25 @@ async fn watch_loop(
     let called = Instant::now();
     let id = &context.id;
     let interval = inner.commands.config.watch_interval;
+    let start = inner.watch_pacer.start(called, inner.contexts.len());
+    tokio::select! {
+        () = tokio::time::sleep_until(start.into()) => {}
+        () = context.cancel.cancelled() => {}
+    }
     while let Some(pass) = context.gate.enter() {
         let input = context.input_for(command.spec.io, &inner.kept_inputs);
         let request = command.request(input, Some(id.text.clone()), &id.text);
-        let report = inner.commands.run(request, Some(context.cancel.clone())).await;
+        let report = {
+            let run = inner.commands.run(request, Some(context.cancel.clone()));
+            tokio::pin!(run);
+            tokio::select! {
+                report = &mut run => report,
+                () = tokio::time::sleep(interval.saturating_mul(2)) => {
+                    warn_of_waiting(&inner, &command, id);
+                    run.await
+                }
+            }
+        };
         drop(pass);
         let concluded = command.conclude(report, &id.text, |_| Ok(()));
         if let Ok(Some(limitation)) = concluded.result {
@@ -64,4 +83,19 @@ async fn watch_loop(
         }
     }
     call_ended(&command, OutcomeKind::Cancelled, called);
+}
+
+/// A watch command that does not look but waits for something keeps its place from the others.
+fn warn_of_waiting(inner: &Inner, command: &Command, id: &ContainerId) {
+    let waiting = inner.commands.waiting(Event::Watch);
+    if waiting > 0 {
+        let parallel = inner.commands.config.watch_parallel;
+        let text = format!(
+            "command \"{}\" has not ended within two intervals, and {waiting} containers wait for \
+             their turn to be watched: {parallel} commands run at a time. Let it look and end, or \
+             raise watch_parallel, or set isolator_watch_timeout",
+            command.text()
+        );
+        command.log_failure(&text, &id.text);
+    }
 }

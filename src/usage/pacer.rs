@@ -1,4 +1,4 @@
-//! The moments at which values are refreshed that nobody waits for.
+//! The moments at which runs start that nobody waits for: refreshes of values, watch commands.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,10 @@ use parking_lot::Mutex;
 /// waiting.
 #[derive(Debug)]
 pub struct Pacer {
-    /// In which all containers are to be refreshed once.
+    /// In which all containers are to have their turn once.
     period: Duration,
+    /// How many may start at once before the others are spread.
+    burst: u32,
     next: Mutex<Option<Instant>>,
 }
 
@@ -18,18 +20,25 @@ impl Pacer {
     /// For values that live for `ttl` and are answered for `grace` longer: they are all refreshed
     /// within a quarter of the shorter, so that a paced refresh is never too late.
     pub fn new(ttl: Duration, grace: Duration) -> Pacer {
-        Pacer { period: ttl.min(grace) / 4, next: Mutex::new(None) }
+        Pacer { period: ttl.min(grace) / 4, burst: 0, next: Mutex::new(None) }
     }
 
-    /// When a refresh that is asked for at `now` is to start, one of `containers` that may need
-    /// one.
+    /// For first runs of something that then has its turn once in each `period`: `burst` of them
+    /// start at once, more are spread over the period, and with them all that follow.
+    pub fn over(period: Duration, burst: usize) -> Pacer {
+        let burst = u32::try_from(burst).unwrap_or(u32::MAX);
+        Pacer { period, burst, next: Mutex::new(None) }
+    }
+
+    /// When a run that is asked for at `now` is to start, one of `containers` that may need one.
     pub fn start(&self, now: Instant, containers: usize) -> Instant {
         let pause = self.period / u32::try_from(containers).unwrap_or(u32::MAX).max(1);
         let mut next = self.next.lock();
-        let latest = now + self.period;
-        let start = next.map_or(now, |next| next.clamp(now, latest));
-        *next = Some(start + pause);
-        start
+        let ahead = pause.saturating_mul(self.burst);
+        let latest = now + self.period + ahead;
+        let turn = next.map_or(now, |next| next.clamp(now, latest));
+        *next = Some(turn + pause);
+        turn.checked_sub(ahead).map_or(now, |start| start.max(now))
     }
 }
 
@@ -56,6 +65,21 @@ mod tests {
         // More than there are containers: the number was too low, or they come again.
         let late = (0..300).map(|_| pacer.start(now, 200) - now).max();
         assert_eq!(late, Some(SECOND / 4));
+    }
+
+    #[test]
+    fn a_few_that_come_together_start_at_once_and_the_rest_is_spread_over_the_period() {
+        let (pacer, now) = (Pacer::over(SECOND * 30, 16), Instant::now());
+        for container in 1..=10 {
+            assert_eq!(pacer.start(now, container), now, "few containers");
+        }
+        let later = now + SECOND * 3600;
+        let starts: Vec<_> = (0..300).map(|_| pacer.start(later, 300) - later).collect();
+        assert_eq!(starts[..17], [Duration::ZERO; 17]);
+        assert!(starts[16..].windows(2).all(|pair| pair[1] - pair[0] == SECOND / 10));
+        assert!(starts[299] < SECOND * 30);
+        let late = (0..300).map(|_| pacer.start(later, 300) - later).max();
+        assert_eq!(late, Some(SECOND * 30), "never later than by a period");
     }
 
     #[test]

@@ -160,7 +160,7 @@ fn what_the_containers_need_is_bounded() {
         bench.usage(&name);
     }
     // Other tests of this program keep a few as well.
-    assert!(memfds() <= 32 + 32, "{} memfds", memfds());
+    assert!(memfds() <= 16 + 48, "{} memfds", memfds());
     assert_eq!(bench.metric("mesos_command_containers", ""), 100);
     assert_eq!(bench.metric("mesos_command_usage_cache_entries", ""), 100);
     for container in 0..100 {

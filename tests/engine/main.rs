@@ -20,3 +20,4 @@ mod shipped;
 mod state_dir;
 mod sums;
 mod support;
+mod watch;
