@@ -169,6 +169,9 @@ def scenario():
         call("isolator_prepare", "fine", {"answer": "nothing"}),
         call("isolator_usage", "fine", {"answer": "nothing"}),
         call("isolator_cleanup", "fine", {"answer": "nothing"}),
+        # The other instances, too, lock their directories when they first need them.
+        *[call(event, "c", {}, module) for module in "234"
+          for event in ["isolator_prepare", "isolator_cleanup"]],
         {"do": "call", "event": "hook_slave_remove_executor_hook",
          "inputs": hook_inputs("fine", "hook_slave_remove_executor_hook"),
          "expect": {"answer": "nothing"}},

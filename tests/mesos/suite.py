@@ -28,10 +28,20 @@ ROOT = HERE.parent.parent
 FETCH = ROOT / "cpp/host/real-mesos/fetch.py"
 REAL = pathlib.Path(os.environ.get("REAL_MESOS_DIR", ROOT / "target/real-mesos"))
 RELEASES = ["1.8.1", "1.9.0", "1.10.0", "1.11.0"]
+# How often a scenario is played whose answers came late.
+ATTEMPTS = 3
 # Scenarios whose files are beside this one: (scenario, modules).
 WRITTEN = [("examples", "examples"), ("all-events", "record"), ("failing", "failing"),
            ("in-flight", "in-flight"), ("no-name", "no-name"),
            ("bad-parameter", "bad-parameter")]
+
+
+def late(output):
+    """What mesos-host complains about in its output if it is of times alone, else nothing."""
+    complaints = [line[4:] for line in output.splitlines() if line.startswith("    ")]
+    complaints = [line for line in complaints if not line.startswith("the answer was: ")]
+    times = [line for line in complaints if line.startswith(("LATE: ", "NOT JUDGED: "))]
+    return times if times == complaints else []
 
 
 class Suite:
@@ -42,6 +52,7 @@ class Suite:
         self.passed, self.failed = [], []
 
     def play(self, name, command, complaints=lambda: [], environment=None):
+        """Plays a command; its output."""
         log = self.scratch / f"{name}.log"
         started = time.monotonic()
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -59,11 +70,26 @@ class Suite:
             print(f"exit status {done.returncode}; the log ends with:")
             if log.exists():
                 print("\n".join(log.read_text(errors="replace").splitlines()[-30:]), flush=True)
+        return done.stdout
 
     def run(self, name, modules, scenario, *more, complaints=lambda: [], environment=None):
-        self.play(name, [self.host, "run", "--mesos", self.release, "--modules", modules,
-                         "--scenario", scenario, "--log", self.scratch / f"{name}.log", *more],
-                  complaints, environment)
+        """Plays a scenario. One in which nothing is wrong but that answers came late is played
+        again, as something else may have held up the machine. Where the machine itself was late
+        each time, nobody can judge, which is said and no failure."""
+        command = [self.host, "run", "--mesos", self.release, "--modules", modules,
+                   "--scenario", scenario, "--log", self.scratch / f"{name}.log", *more]
+        seen = []
+        for attempt in range(1, ATTEMPTS + 1):
+            times = late(self.play(name, command, complaints, environment))
+            if self.failed[-1:] != [name] or not times:
+                return
+            seen += times
+            if attempt < ATTEMPTS:
+                self.failed.pop()
+                print(f"{self.release:8} {name} is played again", flush=True)
+        if all(time.startswith("NOT JUDGED") for time in seen):
+            self.passed.append(self.failed.pop())
+            print(f"NOT JUDGED {name} in Mesos {self.release}: {'; '.join(seen)}", flush=True)
 
     def generated(self, name, source, *more, complaints=lambda: []):
         """A scenario that a table makes; ${HERE} in its modules file is this directory."""
@@ -85,7 +111,7 @@ class Suite:
         self.generated("contract", contract, "--set", f"STATE={state}",
                        "--set", f"DIRECTORY={os.getcwd()}", "--set", f"USER_ID={os.getuid()}",
                        complaints=lambda: contract.check_state(state))
-        self.faults()
+        self.generated("faults", faults)
         methods.load_rules(self.host.with_name("mesos-command"))
         answers = self.scratch / "answers"
         methods.write_answers(answers)
@@ -101,15 +127,6 @@ class Suite:
             self.play("descriptors", ["sh", HERE / "descriptors.sh", self.host, self.release,
                                       "1.8.1"])
         self.cluster()
-
-    def faults(self):
-        """Each answer has 100 ms beyond deadline and grace. Something else that takes a shared
-        machine for so long is no fault of the module, a second failure is; both are printed."""
-        self.generated("faults", faults)
-        if self.failed[-1:] == ["faults"]:
-            self.failed.pop()
-            print(f"{self.release:8} faults is played once more", flush=True)
-            self.generated("faults", faults)
 
     def inspection(self):
         """The CLI beside the host program, on this release, and once on what is none."""

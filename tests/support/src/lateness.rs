@@ -22,7 +22,7 @@ const BUSY: Duration = Duration::from_millis(10);
 /// Beyond so many wakings no busy machine is an excuse.
 const NO_EXCUSE: u32 = 50;
 /// How often a case is repeated before it is given up.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: usize = 5;
 
 /// A thread that notes its own lateness, until it is dropped.
 #[derive(Debug)]
@@ -31,11 +31,28 @@ pub struct Lateness {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
+/// Times are nanoseconds since the start.
+#[derive(Debug)]
 struct Shared {
+    start: Instant,
     end: AtomicBool,
-    /// The worst since the last reset, in nanoseconds.
+    /// When the present nap began.
+    napping: AtomicU64,
+    /// The worst since the last reset.
     worst: AtomicU64,
+}
+
+impl Shared {
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Notes how late the present nap is by now.
+    fn note(&self) {
+        let nap = u64::try_from(NAP.as_nanos()).unwrap_or(0);
+        let late = self.now().saturating_sub(self.napping.load(Ordering::SeqCst) + nap);
+        self.worst.fetch_max(late, Ordering::SeqCst);
+    }
 }
 
 impl Lateness {
@@ -46,14 +63,18 @@ impl Lateness {
     /// When the system gives no thread.
     #[must_use]
     pub fn start() -> Lateness {
-        let shared = Arc::new(Shared::default());
-        let noted = shared.clone();
+        let shared = Arc::new(Shared {
+            start: Instant::now(),
+            end: AtomicBool::new(false),
+            napping: AtomicU64::new(0),
+            worst: AtomicU64::new(0),
+        });
+        let own = shared.clone();
         let thread = std::thread::Builder::new().name("lateness".into()).spawn(move || {
-            while !noted.end.load(Ordering::Relaxed) {
-                let start = Instant::now();
+            while !own.end.load(Ordering::SeqCst) {
+                own.napping.store(own.now(), Ordering::SeqCst);
                 std::thread::sleep(NAP);
-                let late = start.elapsed().saturating_sub(NAP).as_nanos();
-                noted.worst.fetch_max(u64::try_from(late).unwrap_or(u64::MAX), Ordering::Relaxed);
+                own.note();
             }
         });
         Lateness { shared, thread: Some(thread.expect("a thread")) }
@@ -61,33 +82,49 @@ impl Lateness {
 
     /// Forgets what was seen up to now.
     pub fn reset(&self) {
-        self.shared.worst.store(0, Ordering::Relaxed);
+        self.shared.worst.store(0, Ordering::SeqCst);
     }
 
-    /// The longest that the thread was late since the last reset.
+    /// The longest that the thread was late since the last reset; a nap that goes on and should
+    /// have ended counts.
     #[must_use]
     pub fn worst(&self) -> Duration {
-        Duration::from_nanos(self.shared.worst.load(Ordering::Relaxed))
-    }
-
-    /// What may be granted to a case that was measured since the last reset.
-    #[must_use]
-    pub fn grant(&self) -> Duration {
-        self.worst() * WAKINGS
-    }
-
-    /// Whether the machine was too busy since the last reset to call anything late.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.worst() >= BUSY
+        self.shared.note();
+        Duration::from_nanos(self.shared.worst.load(Ordering::SeqCst))
     }
 }
 
 impl Drop for Lateness {
     fn drop(&mut self) {
-        self.shared.end.store(true, Ordering::Relaxed);
+        self.shared.end.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+    }
+}
+
+/// Whether something came in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Within the limit, or beyond it by no more than the machine was late itself.
+    InTime,
+    /// Beyond that.
+    Late,
+    /// Beyond that, but not by far, and the machine was too busy to be a judge.
+    NotJudged,
+}
+
+impl Verdict {
+    /// The verdict on what took `took` and may take `limit`, on a machine that was late itself by
+    /// up to `worst` meanwhile.
+    #[must_use]
+    pub fn on(took: Duration, limit: Duration, worst: Duration) -> Verdict {
+        if took <= limit + worst * WAKINGS {
+            Verdict::InTime
+        } else if worst >= BUSY && took <= limit + worst * NO_EXCUSE {
+            Verdict::NotJudged
+        } else {
+            Verdict::Late
         }
     }
 }
@@ -96,12 +133,11 @@ impl Drop for Lateness {
 /// as this machine can judge that: the case is repeated, and is in time as soon as one attempt is.
 /// A product that is late is late each time.
 ///
-/// Where all attempts are late, none by far, and the machine was busy during each, that is noted as
-/// NOT JUDGED.
+/// Where no attempt could be judged, that is noted as NOT JUDGED.
 ///
 /// # Panics
 ///
-/// When all attempts are late otherwise.
+/// When no attempt is in time and one is [`Verdict::Late`].
 #[track_caller]
 pub fn in_time(what: &str, limit: Duration, mut case: impl FnMut() -> Duration) {
     let lateness = Lateness::start();
@@ -109,37 +145,33 @@ pub fn in_time(what: &str, limit: Duration, mut case: impl FnMut() -> Duration) 
         lateness.reset();
         (case(), lateness.worst())
     };
-    match judge(limit, attempt) {
+    let (verdict, seen) = judge(limit, attempt);
+    let told = format!("{what}: at most {limit:?}; took (machine late by): {seen:?}");
+    match verdict {
         Verdict::InTime => {}
-        Verdict::Late(seen) => panic!("{what}: at most {limit:?}; {seen}"),
-        Verdict::NotJudged(seen) => note(&format!("NOT JUDGED {what}: at most {limit:?}; {seen}")),
+        Verdict::Late => panic!("{told}"),
+        Verdict::NotJudged => note(&format!("NOT JUDGED {told}")),
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    InTime,
-    /// With what was seen.
-    Late(String),
-    /// With what was seen.
-    NotJudged(String),
-}
-
-/// Repeats a case, which gives its duration and the machine's worst lateness beside it.
-fn judge(limit: Duration, mut attempt: impl FnMut() -> (Duration, Duration)) -> Verdict {
+/// Repeats a case, which gives its duration and the machine's worst lateness beside it; the
+/// verdict, and what was seen.
+fn judge(
+    limit: Duration,
+    mut attempt: impl FnMut() -> (Duration, Duration),
+) -> (Verdict, Vec<(Duration, Duration)>) {
+    let mut verdict = Verdict::NotJudged;
     let mut seen = Vec::new();
-    for _ in 0..ATTEMPTS {
+    while seen.len() < ATTEMPTS {
         let (took, worst) = attempt();
-        if took <= limit + worst * WAKINGS {
-            return Verdict::InTime;
-        }
         seen.push((took, worst));
+        match Verdict::on(took, limit, worst) {
+            Verdict::InTime => return (Verdict::InTime, seen),
+            Verdict::Late => verdict = Verdict::Late,
+            Verdict::NotJudged => {}
+        }
     }
-    let told = format!("took (machine late by): {seen:?}");
-    let excused = |(took, worst): &(Duration, Duration)| {
-        *worst >= BUSY && *took <= limit + *worst * NO_EXCUSE
-    };
-    if seen.iter().all(excused) { Verdict::NotJudged(told) } else { Verdict::Late(told) }
+    (verdict, seen)
 }
 
 #[cfg(test)]
@@ -156,27 +188,27 @@ mod tests {
             calls += 1;
             (SECOND * if calls == 3 { 1 } else { 2 }, MS)
         };
-        assert_eq!(judge(SECOND, case), Verdict::InTime);
+        assert_eq!(judge(SECOND, case).0, Verdict::InTime);
         assert_eq!(calls, 3);
     }
 
     #[test]
     fn a_machine_that_is_late_itself_is_granted_that_much() {
-        let wakings = 25 * MS * WAKINGS;
-        assert_eq!(judge(SECOND, || (SECOND + wakings, 25 * MS)), Verdict::InTime);
-        let later = || (SECOND + wakings + MS, 25 * MS);
-        assert!(matches!(judge(SECOND, later), Verdict::NotJudged(_)));
+        let limit = SECOND + 25 * MS * WAKINGS;
+        assert_eq!(Verdict::on(limit, SECOND, 25 * MS), Verdict::InTime);
+        assert_eq!(Verdict::on(limit + MS, SECOND, 25 * MS), Verdict::NotJudged);
+        assert_eq!(Verdict::on(limit * 10, SECOND, 25 * MS), Verdict::Late);
+        assert_eq!(Verdict::on(SECOND + 10 * MS, SECOND, MS), Verdict::Late);
     }
 
     #[test]
-    fn late_at_leisure_is_late() {
-        assert!(matches!(judge(SECOND, || (SECOND + 10 * MS, MS)), Verdict::Late(_)));
+    fn late_at_leisure_once_is_late() {
         let mut calls = 0;
         let once_at_leisure = || {
             calls += 1;
-            (2 * SECOND, if calls == 5 { MS } else { 30 * MS })
+            (2 * SECOND, if calls == 3 { MS } else { 30 * MS })
         };
-        assert!(matches!(judge(SECOND, once_at_leisure), Verdict::Late(_)));
+        assert_eq!(judge(SECOND, once_at_leisure).0, Verdict::Late);
     }
 
     #[test]
@@ -189,6 +221,10 @@ mod tests {
     fn lateness_is_seen_and_forgotten() {
         let lateness = Lateness::start();
         crate::wait::until("some lateness", || !lateness.worst().is_zero());
-        assert!(lateness.grant() >= lateness.worst());
+        let before = lateness.worst();
+        crate::wait::until("less of it", || {
+            lateness.reset();
+            lateness.worst() <= before
+        });
     }
 }

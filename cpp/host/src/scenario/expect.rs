@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use test_support::Verdict;
 
 use super::model::{Expect, Kind};
 
@@ -67,8 +68,9 @@ fn contains(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// What is wrong with an answer; empty when it is as expected.
-pub(crate) fn complaints(expect: &Expect, answered: &Answered) -> Vec<String> {
+/// What is wrong with an answer; empty when it is as expected. The machine was late itself by up to
+/// `late` meanwhile.
+pub(crate) fn complaints(expect: &Expect, answered: &Answered, late: Duration) -> Vec<String> {
     let mut wrong = Vec::new();
     let kind = answered.answer.kind();
     if let Some(wanted) = expect.answer
@@ -101,17 +103,23 @@ pub(crate) fn complaints(expect: &Expect, answered: &Answered) -> Vec<String> {
     {
         wrong.push(format!("answered before {least:?}"));
     }
-    if let Some(most) = bound(expect.at_most_ms)
-        && answered.took > most
-    {
-        wrong.push(format!("answered after more than {most:?}"));
+    if let Some(most) = bound(expect.at_most_ms) {
+        wrong.extend(lateness("answered", answered.took, most, late));
     }
-    if let Some(most) = bound(expect.returns_within_ms)
-        && answered.returned > most
-    {
-        wrong.push(format!("the method blocked for {:?}", answered.returned));
+    if let Some(most) = bound(expect.returns_within_ms) {
+        wrong.extend(lateness("the method returned", answered.returned, most, late));
     }
     wrong
+}
+
+/// What is said of a time beyond its limit. suite.py knows these words.
+fn lateness(what: &str, took: Duration, most: Duration, late: Duration) -> Option<String> {
+    let begin = match Verdict::on(took, most, late) {
+        Verdict::InTime => return None,
+        Verdict::Late => "LATE",
+        Verdict::NotJudged => "NOT JUDGED",
+    };
+    Some(format!("{begin}: {what} after {took:.1?}, at most {most:?}; the machine by {late:.1?}"))
 }
 
 #[cfg(test)]
@@ -123,7 +131,7 @@ mod tests {
     fn check(expect: Value, answer: Answer, ms: u64) -> usize {
         let expect: Expect = serde_json::from_value(expect).unwrap();
         let took = Duration::from_millis(ms);
-        complaints(&expect, &Answered { answer, took, returned: took }).len()
+        complaints(&expect, &Answered { answer, took, returned: took }, Duration::ZERO).len()
     }
 
     #[test]

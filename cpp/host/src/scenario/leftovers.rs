@@ -25,13 +25,19 @@ pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
-/// Number of open file descriptors, without the one that counting takes, and how many are memfds.
-pub(crate) fn descriptors() -> (usize, usize) {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return (0, 0) };
+/// What the open file descriptors lead to, without the one that looking takes.
+fn targets() -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
     // The directory handle's own entry vanishes with it and reads as nothing by then.
     let paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    let targets: Vec<_> = paths.iter().filter_map(|path| std::fs::read_link(path).ok()).collect();
-    let memfds = targets.iter().filter(|it| it.to_string_lossy().starts_with("/memfd:")).count();
+    let targets = paths.iter().filter_map(|path| std::fs::read_link(path).ok());
+    targets.map(|target| target.to_string_lossy().into_owned()).collect()
+}
+
+/// Number of open file descriptors, without the one that counting takes, and how many are memfds.
+pub(crate) fn descriptors() -> (usize, usize) {
+    let targets = targets();
+    let memfds = targets.iter().filter(|it| it.starts_with("/memfd:")).count();
     (targets.len(), memfds)
 }
 
@@ -104,8 +110,15 @@ impl Snapshot {
 pub(crate) fn settle(temporary: &Path, baseline: &Snapshot, allowed: &Allowance) -> Vec<String> {
     let deadline = Instant::now() + Duration::from_millis(allowed.within_ms);
     loop {
-        let excess = Snapshot::take(temporary).excess(baseline, allowed);
-        if excess.is_empty() || Instant::now() >= deadline {
+        let now = Snapshot::take(temporary);
+        let mut excess = now.excess(baseline, allowed);
+        if excess.is_empty() {
+            return excess;
+        }
+        if Instant::now() >= deadline {
+            if now.fds > baseline.fds + allowed.fds {
+                excess.push(format!("the descriptors lead to {}", targets().join(", ")));
+            }
             return excess;
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -1,10 +1,12 @@
 //! The scenario file.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::modules::Placeholders;
@@ -21,6 +23,9 @@ pub(crate) struct Scenario {
     /// Values for input keys that a step does not give itself.
     #[serde(default)]
     pub(crate) inputs: BTreeMap<String, Value>,
+    /// A file beside this one with more of them, for several scenarios.
+    #[serde(default)]
+    inputs_from: Option<String>,
     /// Part of the text with which Mesos must refuse the modules; no step is played then.
     #[serde(default)]
     pub(crate) refused: Option<String>,
@@ -79,6 +84,16 @@ pub(crate) enum Step {
     File {
         /// The file.
         path: String,
+        /// The text.
+        contains: String,
+        /// How long to wait for it.
+        #[serde(default)]
+        within_ms: u64,
+    },
+    /// Fails when a listener for metrics does not say a text.
+    Metrics {
+        /// The listener's address.
+        address: SocketAddr,
         /// The text.
         contains: String,
         /// How long to wait for it.
@@ -207,16 +222,55 @@ fn settle_ms() -> u64 {
 impl Scenario {
     /// Reads a scenario file, whose placeholders are those of the modules file.
     pub(crate) fn read(path: &Path, placeholders: &Placeholders) -> anyhow::Result<Scenario> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("failed to read {}", path.display()))?;
-        serde_json::from_str(&placeholders.fill(&text)?)
-            .with_context(|| format!("{} is no scenario", path.display()))
+        let mut scenario: Scenario = read(path, placeholders, "scenario")?;
+        if let Some(file) = &scenario.inputs_from {
+            let more: BTreeMap<String, Value> =
+                read(&path.with_file_name(file), placeholders, "object of inputs")?;
+            for (key, value) in more {
+                scenario.inputs.entry(key).or_insert(value);
+            }
+        }
+        Ok(scenario)
     }
+
+    /// Whether an answer has to come within some time.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.steps.iter().any(|step| match step {
+            Step::Call(Call { expect, .. }) | Step::Await { expect, .. } => {
+                expect.at_most_ms.or(expect.returns_within_ms).is_some()
+            }
+            _ => false,
+        })
+    }
+}
+
+fn read<T: DeserializeOwned>(
+    path: &Path,
+    placeholders: &Placeholders,
+    what: &str,
+) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("failed to read {}", path.display()))?;
+    serde_json::from_str(&placeholders.fill(&text)?)
+        .with_context(|| format!("{} is no {what}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn inputs_of_another_file_come_second() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.scenario.json");
+        let text = r#"{"about":"a","inputs_from":"more.json","inputs":{"pid":1}}"#;
+        std::fs::write(&path, text).unwrap();
+        let placeholders = Placeholders::new(directory.path(), &[]).unwrap();
+        assert!(Scenario::read(&path, &placeholders).is_err(), "it does not exist");
+        std::fs::write(directory.path().join("more.json"), r#"{"pid":2,"env":{}}"#).unwrap();
+        let scenario = Scenario::read(&path, &placeholders).unwrap();
+        assert_eq!(serde_json::json!(scenario.inputs), serde_json::json!({"pid": 1, "env": {}}));
+    }
 
     #[test]
     fn a_step_names_what_it_does_and_unknown_keys_are_refused() {

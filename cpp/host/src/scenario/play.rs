@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use mesos_command::event::Event;
 use serde_json::json;
+use test_support::Lateness;
 
 use super::arguments::{Arguments, Builder, container_id};
 use super::expect::complaints;
@@ -14,6 +15,7 @@ use super::leftovers::{self, Snapshot};
 use super::measure::{self, Given, Pending, Series, Target};
 use super::model::{Call, Scenario, Step};
 use crate::ballast::{self, Ballast};
+use crate::http;
 use crate::library::{self, Loaded};
 use crate::mesos::{self, Isolator, Message};
 use crate::modules::{Modules, Placeholders, RECORDS, RECORDS_VARIABLE};
@@ -57,6 +59,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     mesos::initialize_process(mesos);
     let _ballast = Ballast::new(options.touch_memory, options.open_fds)?;
 
+    // Before the modules are loaded, so that its thread is none of theirs.
+    let lateness = scenario.is_timed().then(Lateness::start);
     let isolators = match start(mesos, &schema, &modules, &report) {
         Ok(isolators) => isolators,
         Err(error) => return refused(&scenario, &error, report),
@@ -75,6 +79,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
         isolators: &isolators,
         temporary: scratch.path().join("tmp"),
         baseline: Snapshot::take(&scratch.path().join("tmp")),
+        lateness,
         pending: BTreeMap::new(),
         report,
     };
@@ -146,6 +151,8 @@ struct Player<'a> {
     isolators: &'a [(String, Isolator)],
     temporary: PathBuf,
     baseline: Snapshot,
+    /// Measures the machine where answers have to come in time.
+    lateness: Option<Lateness>,
     /// Named calls, with their event and container.
     pending: BTreeMap<String, (Pending, Arguments, String)>,
     report: Report,
@@ -159,7 +166,7 @@ impl Player<'_> {
                 let (pending, _arguments, container) = self.named(name)?;
                 let answered = pending.wait(self.schema, Duration::from_millis(*timeout_ms))?;
                 let mut line = Line::new(format!("answer of {name}"), container);
-                line.complaints = complaints(expect, &answered);
+                line.complaints = complaints(expect, &answered, self.lateness());
                 line.answers(&[answered]);
                 self.report.line(&line);
             }
@@ -174,7 +181,16 @@ impl Player<'_> {
                 line.complaints = leftovers::settle(&self.temporary, &self.baseline, allowed);
                 self.report.line(&line);
             }
-            Step::File { path, contains, within_ms } => self.file(path, contains, *within_ms),
+            Step::File { path, contains, within_ms } => {
+                let read = || std::fs::read_to_string(path).unwrap_or_default();
+                self.until_contains(("file", path), contains, *within_ms, read);
+            }
+            Step::Metrics { address, contains, within_ms } => {
+                let scrape = || {
+                    http::get(*address, "/metrics").and_then(http::Answer::text).unwrap_or_default()
+                };
+                self.until_contains(("metrics", "it"), contains, *within_ms, scrape);
+            }
         }
         Ok(())
     }
@@ -213,14 +229,18 @@ impl Player<'_> {
             arguments: &arguments,
             timeout: Duration::from_millis(call.timeout_ms),
         };
+        if let Some(lateness) = &self.lateness {
+            lateness.reset();
+        }
         let begin = Instant::now();
         let answers = series.run(call.repeat, call.parallel)?;
         let whole = begin.elapsed();
         let mut line = Line::new(call.event.clone(), whom);
         line.answers(&answers);
         line.numbers.push(("per_second", answers.len() as f64 / whole.as_secs_f64().max(1e-9)));
+        let late = self.lateness();
         for answered in &answers {
-            let wrong = complaints(&call.expect, answered);
+            let wrong = complaints(&call.expect, answered, late);
             if !wrong.is_empty() {
                 line.answer = answered.answer.to_string();
                 line.complaints = wrong;
@@ -280,19 +300,31 @@ impl Player<'_> {
         Message::new(self.mesos, "mesos.ResourceStatistics", &bytes)
     }
 
-    fn file(&mut self, path: &str, wanted: &str, within_ms: u64) {
+    /// How late the machine was in the step.
+    fn lateness(&self) -> Duration {
+        self.lateness.as_ref().map_or(Duration::ZERO, Lateness::worst)
+    }
+
+    /// Waits until a text that is read again and again contains another.
+    fn until_contains(
+        &mut self,
+        (what, source): (&str, &str),
+        wanted: &str,
+        within_ms: u64,
+        read: impl Fn() -> String,
+    ) {
         let deadline = Instant::now() + Duration::from_millis(within_ms);
         let found = loop {
-            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let text = read();
             if text.contains(wanted) || Instant::now() >= deadline {
                 break text;
             }
             std::thread::sleep(Duration::from_millis(10));
         };
-        let mut line = Line::new("file", "");
+        let mut line = Line::new(what, "");
         line.answer = found.trim_end().replace('\n', " | ");
         if !found.contains(wanted) {
-            line.complaints.push(format!("{path} does not contain {wanted:?}"));
+            line.complaints.push(format!("{source} does not contain {wanted:?}"));
         }
         self.report.line(&line);
     }
