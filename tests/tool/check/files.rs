@@ -7,62 +7,81 @@ use std::process::Command;
 use serde_json::json;
 
 use super::{
-    HOOK, ISOLATOR, SCRIPT, TOOL, check, expect, isolator, library, module, modules, raw, write,
+    Case, HOOK, ISOLATOR, SCRIPT, TOOL, check, expect, isolator, library, module, modules, raw,
+    write,
 };
 use crate::support::Place;
 
+/// A modules file with one isolator, whose last parameter begins on line 4; `more` follows it.
+fn ours(more: &str) -> String {
+    let library = library();
+    format!(
+        r#"{{"libraries":[{{"file":"{library}","modules":[{{"name":"{ISOLATOR}","parameters":[
+{{"key":"module_name","value":"m"}},
+{{"key":"state_dir","value":"/nowhere"}},
+{{"key":"isolator_prepare_command","value":"/bin/true"}}{more}"#
+    )
+}
+
+fn file(text: impl AsRef<[u8]>, head: &str, words: &[&str]) {
+    let place = Place::new();
+    raw(&place, text.as_ref());
+    expect(&String::from_utf8_lossy(text.as_ref()), &place, head, words);
+}
+
 #[test]
 fn modules_files() {
-    let library = library();
-    let ours = |more: &str| {
-        format!(
-            "{{\"libraries\":[{{\"file\":\"{library}\",\"modules\":[{{\"name\":\"{ISOLATOR}\",\"parameters\":[\n\
-             {{\"key\":\"module_name\",\"value\":\"m\"}},\n{{\"key\":\"state_dir\",\"value\":\"/nowhere\"}},\n\
-             {{\"key\":\"isolator_prepare_command\",\"value\":\"/bin/true\"}}{more}"
-        )
-    };
     let end = "]}]}]}";
     let full = ours(end);
-    let cases: Vec<(Vec<u8>, &str, &[&str])> = vec![
-        ([b"\xef\xbb\xbf", full.as_bytes()].concat(), "error[modules-bom]", &["modules.json:1", "byte order mark"]),
-        (full.replace('\n', "\r\n").into_bytes(), "info[modules-crlf]", &["no harm"]),
-        (ours(",]}]}]}").into_bytes(), "error[modules-file]", &["modules.json:4", "column"]),
-        (ours(",\n// x\n]}]}]}").into_bytes(), "error[modules-file]", &["modules.json:5", "comments"]),
-        (ours(",\n{\"key\":\"max_parallel\",\"value\":4}]}]}]}").into_bytes(), "error[modules-file]",
-            &["modules.json:5", "parameters[3].value", "write \"4\""]),
-        (ours(",\n{\"key\":\"max_parallel\"}]}]}]}").into_bytes(), "error[modules-file]", &["'value' is missing"]),
-        (b"[]".to_vec(), "error[modules-file]", &["an object is needed"]),
-        (b"".to_vec(), "error[modules-file]", &["a value is missing"]),
-        (b"{\"libraries\":[]}".to_vec(), "error[modules-none]", &[ISOLATOR]),
-        (ours(",null]}]}]}").into_bytes(), "info[modules-null]", &["parameters[3]"]),
-        (full.replace("\"parameters\":[", "\"parameters\":[[").replace(end, "]]}]}]}").into_bytes(),
-            "info[modules-list-in-list]", &["flattens"]),
-        (ours("],\"parameter\":[]}]}]}").into_bytes(), "warning[modules-unknown-key]", &["modules[0].parameter'", "spelt"]),
-        (ours("],\"_comment\":\"x\"}]}]}").into_bytes(), "info[modules-comment]", &["ignored"]),
-        (ours("],\"name\":\"com_criteo_mesos_CommandIsolator2\"}]}]}").into_bytes(), "warning[modules-repeated-key]", &["last one counts"]),
-        (full.replace(&library, "/no/such.so").into_bytes(), "error[library-missing]", &["/no/such.so: "]),
-        (full.replace(&library, "/etc/passwd").into_bytes(), "error[library-no-library]", &["/etc/passwd: "]),
-        (full.replace(&library, "lib/x.so").into_bytes(), "warning[library-relative]", &["'lib/x.so'"]),
-        (full.replace(&library, "x.so").into_bytes(), "info[library-searched]", &["'x.so'"]),
-        (full.replace(&format!("\"file\":\"{library}\","), "").into_bytes(), "error[library-unnamed]", &["absolute path"]),
-        (full.replace(ISOLATOR, "com_criteo_mesos_CommandIsolator33").into_bytes(), "error[symbol-unknown]", &["Isolator2 to"]),
-        (full.replace(ISOLATOR, "com_criteo_mesos_CommandIsolater").into_bytes(), "error[symbol-unknown]", &[ISOLATOR]),
-        (full.replace(&format!("\"name\":\"{ISOLATOR}\","), "").into_bytes(), "error[symbol-missing]", &["no 'name'"]),
-        (ours(",\n{\"key\":\"isolator_prepare_command\",\"value\":\"/bin/false\"}]}]}]}").into_bytes(),
-            "warning[parameter-repeated]", &["modules.json:5", "line 4", "this one counts"]),
-        (b"{\"libraries\":{\"name\":\"x\",\"modules\":{\"name\":\"com_criteo_mesos_CommandHook\"}}}".to_vec(),
-            "info[modules-no-list]", &["'libraries'", "list of one"]),
-    ];
-    for (text, head, words) in cases {
-        let place = Place::new();
-        raw(&place, &text);
-        expect(&String::from_utf8_lossy(&text), &place, head, words);
-    }
+    let with = |more: &str| ours(&format!(",\n{more}{end}"));
+    let mut text = full.replace("\"parameters\":[", "\"parameters\":[[");
+    text = text.replace(end, "]]}]}]}");
+    file(text, "info[modules-list-in-list]", &["flattens"]);
+    file(format!("\u{feff}{full}"), "error[modules-bom]", &["modules.json:1", "byte order mark"]);
+    file(full.replace('\n', "\r\n"), "info[modules-crlf]", &["no harm"]);
+    let head = "error[modules-file]";
+    file(ours(",]}]}]}"), head, &["modules.json:4", "column"]);
+    file(with("// x\n"), head, &["modules.json:5", "comments"]);
+    let number = with(r#"{"key":"max_parallel","value":4}"#);
+    file(number, head, &["modules.json:5", "parameters[3].value", "write \"4\""]);
+    file(with(r#"{"key":"max_parallel"}"#), head, &["'value' is missing"]);
+    file("[]", head, &["an object is needed"]);
+    file("", head, &["a value is missing"]);
+    file(r#"{"libraries":[]}"#, "error[modules-none]", &[ISOLATOR]);
+    file(with("null"), "info[modules-null]", &["parameters[3]"]);
+    let head = "warning[modules-unknown-key]";
+    file(ours(r#"],"parameter":[]}]}]}"#), head, &["modules[0].parameter'", "spelt"]);
+    file(ours(r#"],"_comment":"x"}]}]}"#), "info[modules-comment]", &["ignored"]);
+    let again = ours(r#"],"name":"com_criteo_mesos_CommandIsolator2"}]}]}"#);
+    file(again, "warning[modules-repeated-key]", &["last one counts"]);
+    let again = with(r#"{"key":"isolator_prepare_command","value":"/bin/false"}"#);
+    let words = ["modules.json:5", "line 4", "this one counts"];
+    file(again, "warning[parameter-repeated]", &words);
+    let hook = r#"{"libraries":{"name":"x","modules":{"name":"com_criteo_mesos_CommandHook"}}}"#;
+    file(hook, "info[modules-no-list]", &["'libraries'", "list of one"]);
+}
+
+#[test]
+fn libraries_and_symbols() {
+    let library = library();
+    let full = ours("]}]}]}");
+    let replaced = |path: &str| full.replace(&library, path);
+    file(replaced("/no/such.so"), "error[library-missing]", &["/no/such.so: "]);
+    file(replaced("/etc/passwd"), "error[library-no-library]", &["/etc/passwd: "]);
+    file(replaced("lib/x.so"), "warning[library-relative]", &["'lib/x.so'"]);
+    file(replaced("x.so"), "info[library-searched]", &["'x.so'"]);
+    let unnamed = full.replace(&format!("\"file\":\"{library}\","), "");
+    file(unnamed, "error[library-unnamed]", &["absolute path"]);
+    let head = "error[symbol-unknown]";
+    file(full.replace("Isolator\"", "Isolator33\""), head, &["Isolator2 to"]);
+    file(full.replace("Isolator\"", "Isolater\""), head, &[ISOLATOR]);
+    let unnamed = full.replace(&format!("\"name\":\"{ISOLATOR}\","), "");
+    file(unnamed, "error[symbol-missing]", &["no 'name'"]);
 }
 
 #[test]
 fn parameters() {
-    let cases: Vec<(Vec<(&str, &str)>, &str, &[&str])> = vec![
+    let cases: Vec<Case<Vec<(&str, &str)>>> = vec![
         (
             vec![("isolator_prepare", "/bin/true")],
             "error[parameter-without-suffix]",

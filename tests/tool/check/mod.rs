@@ -16,6 +16,9 @@ pub(super) const ISOLATOR: &str = "com_criteo_mesos_CommandIsolator";
 pub(super) const HOOK: &str = "com_criteo_mesos_CommandHook";
 pub(super) const SCRIPT: &str = "#!/bin/sh\nexit 0\n";
 
+/// What is given, how the finding begins, and words that are in it.
+pub(super) type Case<T> = (T, &'static str, &'static [&'static str]);
+
 /// What `check` prints for the file `modules.json` of a place, and its exit status.
 pub(super) fn check(place: &Place, more: &[&str]) -> (String, Option<i32>) {
     let mut command = Command::new(TOOL);

@@ -182,7 +182,6 @@ fn with_first_line(path: &Path, head: &[u8], line: &[u8]) -> Vec<Finding> {
     }
     found.extend(wrong(path, &name).map(about));
     found.extend(line_ends(path, head, SHELLS.contains(&name.as_str())));
-    if interpreter.starts_with('/') {}
     found
 }
 
