@@ -8,6 +8,7 @@
 mod batch;
 mod cache;
 mod cleanup;
+mod dead_storage;
 mod files;
 mod foreign;
 mod gauges;

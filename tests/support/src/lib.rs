@@ -3,6 +3,7 @@
 //! The rules are in `tests/README.md`. Nothing here knows the product.
 
 mod dead_disk;
+mod dying_fs;
 mod lateness;
 mod log;
 mod own_process;
@@ -11,6 +12,8 @@ mod wait;
 
 pub use dead_disk::DeadDisk;
 pub use lateness::{Lateness, Verdict, in_time};
+pub use dying_fs::DyingFs;
+pub use lateness::{Lateness, in_time};
 pub use log::{collect_log, logged};
 pub use own_process::{own_process, own_process_with};
 pub use skip::{is_allowed, note, skip, skip_offline};
