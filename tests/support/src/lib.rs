@@ -11,9 +11,8 @@ mod skip;
 mod wait;
 
 pub use dead_disk::DeadDisk;
-pub use lateness::{Lateness, Verdict, in_time};
 pub use dying_fs::DyingFs;
-pub use lateness::{Lateness, in_time};
+pub use lateness::{Lateness, Verdict, in_time};
 pub use log::{collect_log, logged};
 pub use own_process::{own_process, own_process_with};
 pub use skip::{is_allowed, note, skip, skip_offline};
