@@ -88,6 +88,12 @@ impl Staging {
         (self.base.read().clone(), number.to_string())
     }
 
+    /// Removes the process's directory: an orderly end leaves nothing for the next start. It is
+    /// made anew if it is needed once more.
+    pub(crate) fn remove(&self) {
+        remove_tree(self.base.read().path());
+    }
+
     /// Makes the process's directory anew after somebody removed `lost`.
     pub(super) fn restore(&self, lost: &Arc<Base>) -> io::Result<()> {
         let mut current = self.base.write();
@@ -157,8 +163,11 @@ fn sweep(parent: &Path) {
         // Held while removing, so that two agents that start together do not disturb each other;
         // not to be had while the owner lives in another pid namespace.
         if let Ok(_lock) = lock_directory(&entry.path()) {
-            tracing::info!(path = %entry.path().display(), "removing what a dead agent left behind");
-            let _ = fs::remove_dir_all(entry.path());
+            // Of one that ended in order nothing is there. Empty, it is no news either.
+            if fs::remove_dir(entry.path()).is_err() {
+                tracing::info!(path = %entry.path().display(), "removing what a dead agent left behind");
+                let _ = fs::remove_dir_all(entry.path());
+            }
         }
     }
 }
@@ -215,6 +224,8 @@ pub(super) fn stat_in(base: &Base, name: &str) -> Result<nix::sys::stat::FileSta
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::{CallIo, Parking};
+    use crate::process::{Input, IoMode};
 
     #[test]
     fn names_tell_pid_and_start() {
@@ -245,6 +256,24 @@ mod tests {
         assert!(!dead.exists() && !reused.exists());
         assert!(locked.exists() && stranger.exists());
         assert!(staging.base.read().path().ends_with(format!("mesos-command.{own}.{start}")));
+    }
+
+    #[test]
+    fn an_orderly_end_leaves_nothing_and_may_be_too_early() {
+        let parent = tempfile::tempdir().unwrap();
+        let staging = Arc::new(Staging::open(Some(parent.path())).unwrap());
+        let count = || fs::read_dir(parent.path()).unwrap().count();
+        fs::create_dir_all(staging.base.read().path().join("7/left")).unwrap();
+        for _ in 0..2 {
+            staging.remove();
+            assert_eq!(count(), 0);
+        }
+        let (input, parking) = (Input::Text(b"x".as_slice().into()), Parking::default());
+        let io = CallIo::create(&staging, &parking, &input, IoMode::Files).unwrap();
+        assert_eq!(count(), 1, "a late call has its files");
+        drop(io);
+        staging.remove();
+        assert_eq!(count(), 0);
     }
 
     #[test]

@@ -176,6 +176,17 @@ impl Runner {
         self.shared.closed.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Removes the directories of this process in which the files of calls are made, with all that is
+    /// in them. For the orderly end of a program, when no run goes on and none is expected: a run
+    /// that begins nevertheless makes the directory anew, one that goes on loses its files. May be
+    /// called more than once, and takes as long as removing does.
+    pub fn remove_directories(&self) {
+        let stagings: Vec<Arc<Staging>> = self.shared.stagings.lock().values().cloned().collect();
+        for staging in stagings {
+            staging.remove();
+        }
+    }
+
     /// Makes the private directory below `temp_dir` now, so that a place that cannot be used is
     /// known when an instance is created.
     ///
