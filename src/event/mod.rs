@@ -195,6 +195,8 @@ pub struct Row {
     /// Keys of the input object in the order in which the host passes them, which is their
     /// bytewise order.
     pub inputs: &'static [InputKey],
+    /// Keys that the engine adds by itself, when it has something to say.
+    pub added: &'static [InputKey],
     /// What the output is read as.
     pub output: Output,
     /// A required field of the output that is dropped, and need not be there.

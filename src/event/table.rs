@@ -47,6 +47,7 @@ const HOOK: Row = Row {
     method: "",
     caller: "agent actor, which waits",
     inputs: &[],
+    added: &[],
     output: Output::Ignored,
     dropped: None,
     empty: Empty::Nothing,
@@ -193,6 +194,8 @@ pub(super) static ROWS: [Row; 20] = [
             key("orphans", InputKind::Messages("mesos.ContainerID")),
             key("states", InputKind::Messages("mesos.slave.ContainerState")),
         ],
+        // Of this agent's containers that Mesos no longer knows.
+        added: &[optional(key("lost", InputKind::Containers))],
         failure: FailureAnswer::Ignore,
         ..ISOLATOR
     },

@@ -101,7 +101,7 @@ fn one(row: &Row) {
         row.prefix
     );
     println!("input keys:");
-    for key in row.inputs {
+    for key in row.inputs.iter().chain(row.added) {
         let kind = match key.kind {
             InputKind::Message(name) => name.to_owned(),
             InputKind::Messages(name) => format!("list of {name}"),

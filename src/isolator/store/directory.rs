@@ -13,28 +13,32 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
 use nix::fcntl::{Flock, FlockArg};
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 
 /// Those of this process, so that instances that name the same one find each other.
 static DIRECTORIES: Mutex<BTreeMap<PathBuf, Weak<Directory>>> = Mutex::new(BTreeMap::new());
 
-/// The number of an instance among those that share a directory.
-type Holder = u32;
+/// An instance among those that share a directory, as a bit. There are 32 symbols for isolators.
+type Holder = u64;
 
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) path: PathBuf,
     lock: Mutex<Option<Flock<File>>>,
-    /// By container, who has its context.
-    holders: Mutex<HashMap<Arc<str>, SmallVec<[Holder; 2]>>>,
-    next_holder: AtomicU32,
+    holders: Mutex<Holders>,
     /// Temporary files that were made.
     pub(super) written: AtomicU64,
+}
+
+/// Who shares a directory, and who has the context of which container.
+#[derive(Debug, Default)]
+struct Holders {
+    all: Holder,
+    of: HashMap<Arc<str>, Holder>,
 }
 
 /// One instance's share in a directory.
@@ -56,7 +60,12 @@ impl Share {
         });
         drop(directories);
         directory.hold();
-        let holder = directory.next_holder.fetch_add(1, Ordering::Relaxed);
+        let mut holders = directory.holders.lock();
+        // More than 64 would share the last bit, and so each other's files.
+        let free = holders.all.trailing_ones().min(Holder::BITS - 1);
+        let holder = 1 << free;
+        holders.all |= holder;
+        drop(holders);
         Share { directory, holder }
     }
 
@@ -67,31 +76,29 @@ impl Share {
 
     /// This instance has the context of `container`.
     pub(super) fn claim(&self, container: &Arc<str>) {
-        let mut all = self.directory.holders.lock();
-        let holders = all.entry(container.clone()).or_default();
-        if !holders.contains(&self.holder) {
-            holders.push(self.holder);
-        }
+        *self.directory.holders.lock().of.entry(container.clone()).or_default() |= self.holder;
     }
 
     /// This instance has done with `container`; whether nobody else here has its context.
     pub(super) fn release(&self, container: &str) -> bool {
-        let mut all = self.directory.holders.lock();
-        let Some(holders) = all.get_mut(container) else { return true };
-        holders.retain(|holder| *holder != self.holder);
-        if !holders.is_empty() {
+        let mut holders = self.directory.holders.lock();
+        let Some(left) = holders.of.get_mut(container) else { return true };
+        *left &= !self.holder;
+        if *left != 0 {
             return false;
         }
-        all.remove(container);
+        holders.of.remove(container);
         true
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.directory.holders.lock().retain(|_, holders| {
-            holders.retain(|holder| *holder != self.holder);
-            !holders.is_empty()
+        let mut holders = self.directory.holders.lock();
+        holders.all &= !self.holder;
+        holders.of.retain(|_, left| {
+            *left &= !self.holder;
+            *left != 0
         });
     }
 }
@@ -102,14 +109,13 @@ impl Directory {
             path,
             lock: Mutex::default(),
             holders: Mutex::default(),
-            next_holder: AtomicU32::new(0),
             written: AtomicU64::new(0),
         }
     }
 
     /// Whether an instance of this process has the context of `container`.
     pub(super) fn is_held(&self, container: &str) -> bool {
-        self.holders.lock().contains_key(container)
+        self.holders.lock().of.contains_key(container)
     }
 
     /// Takes the shared lock, unless it is held already. That it cannot be had (no directory yet,
