@@ -6,7 +6,7 @@ PYTHON ?= python3
 HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
-.PHONY: all build demo demo-cluster test lint unit in-mesos observe regressions python bench \
+.PHONY: all build demo demo-cluster burst test lint unit in-mesos observe regressions python bench \
 	bench-check clean
 
 all: build
@@ -28,6 +28,16 @@ demo-cluster: $(HOST)
 	$(FETCH) 1.11.0
 	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/record.modules.json --records --tasks 50 --restart kill
 	$(PYTHON) tests/mesos/launch.py --host $(HOST) --tasks 50
+
+# 100 tasks at once, each with a command of 0.4 s on the launch path, with every default: the last ones
+# wait for longer than the timeout, and all of them run.
+burst: $(HOST)
+	.ci/setup demo
+	$(FETCH) 1.11.0
+	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/burst.modules.json --tasks 100 --patience 300 \
+	  --set EVENT=isolator_prepare --set TIMEOUT=
+	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/burst.modules.json --tasks 100 --patience 300 \
+	  --set EVENT=isolator_isolate --set TIMEOUT=
 
 # Every part is played, whatever failed before; the end tells what did. See tests/README.md.
 test: python

@@ -127,12 +127,23 @@ class Suite:
             self.play("descriptors", ["sh", HERE / "descriptors.sh", self.host, self.release,
                                       "1.8.1"])
         self.cluster()
+        if self.release == RELEASES[-1]:
+            self.burst()
 
     def inspection(self):
         """The CLI beside the host program, on this release, and once on what is none."""
         self.play("inspect", [sys.executable, HERE / "inspection.py", "--programs",
                               self.host.parent, "--mesos", REAL / self.release,
                               *(["--all"] if self.release == RELEASES[-1] else [])])
+
+    def burst(self):
+        """Tasks whose commands wait for each other for longer than the timeout of each; `make burst`
+        does it with 100 tasks and the default timeout."""
+        for event in ("isolator_prepare", "isolator_isolate"):
+            self.play(f"burst-{event.split('_')[1]}",
+                      [self.host, "cluster", "--mesos", self.release, "--modules",
+                       HERE / "burst.modules.json", "--tasks", "15", "--patience", "120",
+                       "--set", f"EVENT={event}", "--set", "TIMEOUT=3"])
 
     def cluster(self):
         self.play("cluster", [self.host, "cluster", "--mesos", self.release, "--modules",

@@ -175,6 +175,9 @@ struct Cluster {
     /// How many tasks to launch, each in a container of its own.
     #[arg(long, default_value_t = 9)]
     tasks: usize,
+    /// Seconds within which all of them must run.
+    #[arg(long, default_value_t = 60)]
+    patience: u64,
     /// Ends the agent in this way while containers live, and starts it again.
     #[arg(long)]
     restart: Option<cluster::End>,
@@ -251,6 +254,7 @@ fn execute(command: Command) -> anyhow::Result<bool> {
             modules: it.modules,
             set: it.set,
             tasks: it.tasks,
+            patience: Duration::from_secs(it.patience),
             restart: it.restart,
             end: it.end,
             records: it.records,

@@ -44,6 +44,8 @@ pub(crate) struct Options {
     pub(crate) modules: Option<PathBuf>,
     pub(crate) set: Vec<String>,
     pub(crate) tasks: usize,
+    /// How long all of them may take until they run.
+    pub(crate) patience: Duration,
     /// How the agent is ended in the middle; `None` leaves it alone.
     pub(crate) restart: Option<End>,
     pub(crate) end: End,
@@ -170,11 +172,12 @@ impl Course<'_> {
     }
 
     fn launch(&mut self, framework: &mut Framework, tasks: &[Task]) -> anyhow::Result<()> {
+        let patience = self.options.patience;
         self.timed("tasks launched until they run", tasks.len(), || {
             framework.launch(tasks, TIMEOUT)?;
-            framework.until("all tasks running", TIMEOUT, |it| it.states.len() == tasks.len())?;
+            framework.until("all tasks running", patience, |it| it.states.len() == tasks.len())?;
             // A short task may have ended by the time the last one runs.
-            framework.until("all tasks running", TIMEOUT, |it| {
+            framework.until("all tasks running", patience, |it| {
                 it.states.values().all(|state| state == "TASK_RUNNING" || terminal(state))
             })
         })?;

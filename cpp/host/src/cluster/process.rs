@@ -119,6 +119,8 @@ impl Setup {
             ("MESOS_REGISTRATION_BACKOFF_FACTOR", "10ms".to_owned()),
             ("MESOS_AUTHENTICATION_BACKOFF_FACTOR", "10ms".to_owned()),
             ("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", "2secs".to_owned()),
+            // An executor's time begins before those that are launched ahead of it are there.
+            ("MESOS_EXECUTOR_REGISTRATION_TIMEOUT", "10mins".to_owned()),
             ("MESOS_EXECUTOR_REREGISTRATION_TIMEOUT", "3secs".to_owned()),
             (RECORDS_VARIABLE, self.records.display().to_string()),
             ("MESOS_SWITCH_USER", "false".to_owned()),
