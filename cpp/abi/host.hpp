@@ -15,6 +15,14 @@ namespace abi __attribute__((visibility("hidden"))) {
 // being loaded.
 const char* host_version(const char* kind) noexcept;
 
+// Whether the host has taken down libprocess, which continuations of its futures need: an agent does
+// that when it exits, after it has deleted its isolators, but hooks are not told. False while it is
+// not up yet, and in a host that does not export what tells it.
+bool host_is_finalized() noexcept;
+
+// To be called while the host calls us, when libprocess is up.
+void note_host_is_up() noexcept;
+
 // The host's choices where hosts differ.
 struct Host
 {

@@ -25,7 +25,7 @@ use mesos_command::isolator::Isolator;
 use crate::convert::read_inputs;
 use crate::guard::guard;
 use crate::messages::{self, read_parameters};
-use crate::{host, log};
+use crate::{exit, host, log};
 
 #[cxx::bridge(namespace = "mesos_command::shim")]
 pub(crate) mod ffi {
@@ -134,6 +134,7 @@ pub(crate) mod ffi {
     }
 
     unsafe extern "C++" {
+        include!("mesos-command-modules/abi/host.hpp");
         include!("mesos-command-modules/shim/completion.hpp");
         include!("mesos-command-modules/shim/log.hpp");
 
@@ -148,6 +149,14 @@ pub(crate) mod ffi {
 
         /// Answers. May run continuations of the host and methods of other modules on this thread.
         fn complete(self: Pin<&mut Completion>, kind: AnswerKind, bytes: &[u8]);
+
+        /// Whether the host has taken down libprocess.
+        #[namespace = "mesos_command::abi"]
+        fn host_is_finalized() -> bool;
+
+        /// To be called while the host calls us.
+        #[namespace = "mesos_command::abi"]
+        fn note_host_is_up();
 
         /// Writes a line to the host's log. `file` ends with a zero byte.
         fn log_line(severity: u8, file: &[u8], line: u32, text: &[u8]);
@@ -196,6 +205,7 @@ fn create_hook(parameters: &[u8]) -> Result<Box<HookInstance>, String> {
     guard("creating a hook", || {
         let parameters = read_parameters(parameters)?;
         let hook = Hook::create(&parameters).map_err(|error| error.to_string())?;
+        exit::prepare();
         Ok(Box::new(HookInstance(hook)))
     })
     .unwrap_or_else(|panic| Err(panic.to_string()))
@@ -205,6 +215,7 @@ fn create_isolator(parameters: &[u8]) -> Result<Box<IsolatorInstance>, String> {
     guard("creating an isolator", || {
         let parameters = read_parameters(parameters)?;
         let isolator = Isolator::create(&parameters).map_err(|error| error.to_string())?;
+        exit::prepare();
         Ok(Box::new(IsolatorInstance(Some(isolator))))
     })
     .unwrap_or_else(|panic| Err(panic.to_string()))
@@ -236,10 +247,39 @@ fn call_hook(hook: &HookInstance, event: u8, inputs: &[ffi::Input<'_>]) -> ffi::
     }
 }
 
-/// The engine's completion. Dropped unused, it drops the C++ object, which falls back.
-fn into_completion(mut completion: UniquePtr<ffi::Completion>) -> Completion {
+/// A completion of the host's. Dropped unused, it drops the C++ object, which falls back.
+///
+/// When the host has taken down libprocess it is neither used nor dropped, but kept for ever: what
+/// continues there would reach for what is gone. Isolators are deleted before that, and their
+/// completions are held back by the engine from then on; hooks are never told. (The instant between
+/// the look and the continuation is not closed for them: a hook that is asynchronous has to end just
+/// then.)
+struct Held(UniquePtr<ffi::Completion>);
+
+impl Held {
+    fn take(&mut self) -> Option<UniquePtr<ffi::Completion>> {
+        let completion = std::mem::replace(&mut self.0, UniquePtr::null());
+        if ffi::host_is_finalized() {
+            std::mem::forget(completion);
+            return None;
+        }
+        Some(completion)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+/// The engine's completion.
+fn into_completion(completion: UniquePtr<ffi::Completion>) -> Completion {
+    ffi::note_host_is_up();
+    let mut held = Held(completion);
     Box::new(move |answer| {
-        if let Some(completion) = completion.as_mut() {
+        let mut completion = held.take();
+        if let Some(completion) = completion.as_mut().and_then(UniquePtr::as_mut) {
             match &answer {
                 Answer::Nothing => completion.complete(ffi::AnswerKind::Nothing, &[]),
                 Answer::Message(bytes) => completion.complete(ffi::AnswerKind::Message, bytes),

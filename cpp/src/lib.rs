@@ -7,6 +7,7 @@
 
 mod bridge;
 mod convert;
+mod exit;
 pub mod exports;
 mod guard;
 mod host;

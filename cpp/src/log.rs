@@ -5,6 +5,7 @@
 //! characters here, whoever wrote it: a line feed would begin a line that nobody can tell from glog's.
 
 use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mesos_command::escape::one_line;
 use tracing::field::{Field, Visit};
@@ -23,6 +24,13 @@ pub(crate) fn install() {
     let _already = tracing::subscriber::set_global_default(HostLog);
 }
 
+/// Writes no line any more.
+pub(crate) fn silence() {
+    SILENT.store(true, Ordering::Relaxed);
+}
+
+static SILENT: AtomicBool = AtomicBool::new(false);
+
 struct HostLog;
 
 impl Subscriber for HostLog {
@@ -35,6 +43,10 @@ impl Subscriber for HostLog {
     }
 
     fn event(&self, event: &Event<'_>) {
+        // The answer of `enabled` is remembered where an event is made.
+        if SILENT.load(Ordering::Relaxed) {
+            return;
+        }
         let mut line = Line::default();
         event.record(&mut line);
         let metadata = event.metadata();

@@ -4,17 +4,21 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use crate::config::{Config, ConfigError, EnvironmentChoice, Fallback, Warning};
 use crate::event::{Event, ModuleKind, Output};
 use crate::metrics::{self, ModuleMetrics};
-use crate::process::{CancelToken, OnStart, Quarantine, Request, RunReport, Runner};
+use crate::process::{
+    CancelToken, Lifetime, OnStart, Quarantine, Request, RunReport, Runner, lost_report,
+};
 
 use crate::schema;
 use crate::worker::{WorkerPool, WorkerSettings};
 
 use super::in_flight::InFlight;
 use super::lanes::{Lanes, queue_limit};
-use super::{Command, Observer, completion};
+use super::{Command, Completion, Observer, completion};
 
 /// Variables that `environment=clean` passes on; those of sudo's `env_reset` that a daemon has,
 /// the locale and the time zone.
@@ -35,6 +39,7 @@ pub struct Commands {
     /// The instance's metrics.
     pub metrics: Arc<ModuleMetrics>,
     lanes: Lanes,
+    lifetime: Arc<Lifetime>,
     quarantine: Arc<Quarantine>,
     events: [Option<Arc<Command>>; Event::ALL.len()],
     /// Of the events in worker mode.
@@ -72,6 +77,7 @@ impl Commands {
         let environment: Arc<[OsString]> = environment(config.environment).into();
         let schema = schema::current();
         let lanes = Lanes::new(&config);
+        let lifetime = Lifetime::begin(config.kill_grace);
         let counted = metrics.clone();
         let quarantine = Quarantine::new(QUARANTINE, move |event, enters| {
             counted.quarantined(event, enters);
@@ -115,9 +121,10 @@ impl Commands {
                 metrics: metrics.clone(),
                 log: command.clone(),
             };
-            pools[*event as usize] = Some(WorkerPool::start(runner.clone(), settings));
+            pools[*event as usize] =
+                Some(WorkerPool::start_in(&lifetime, runner.clone(), settings));
         }
-        Ok(Commands { config, runner, metrics, lanes, quarantine, events, pools })
+        Ok(Commands { config, runner, metrics, lanes, lifetime, quarantine, events, pools })
     }
 
     /// Gives a request to a worker of its event, or runs the command in its event's lane, and
@@ -129,6 +136,7 @@ impl Commands {
         done: impl FnOnce(RunReport) + Send + 'static,
     ) {
         let (request, flight) = self.track(request);
+        let cancel = Some(self.or_stop(cancel));
         let done = move |report| {
             drop(flight);
             done(report);
@@ -142,16 +150,20 @@ impl Commands {
         }
     }
 
-    /// As [`submit`](Commands::submit), for a task of the runner's runtime.
-    pub async fn run(&self, request: Request, cancel: Option<CancelToken>) -> RunReport {
-        let (request, _flight) = self.track(request);
-        match self.workers(request.spec.event) {
-            Some(pool) => pool.run(request, cancel).await,
-            None => {
-                let lane = self.lanes.of(request.spec.event);
-                self.runner.run(request, lane, cancel).await
-            }
-        }
+    /// As [`submit`](Commands::submit), completing with the report on any executor. What it completes
+    /// with does not keep the instance.
+    pub fn run(
+        &self,
+        request: Request,
+        cancel: Option<CancelToken>,
+    ) -> impl Future<Output = RunReport> + Send + use<> {
+        let submitted = request.submitted;
+        let (sender, receiver) = oneshot::channel();
+        self.submit(request, cancel, move |report| {
+            // Nobody listens when the future was dropped.
+            let _ = sender.send(report);
+        });
+        async move { receiver.await.unwrap_or_else(|_| lost_report(submitted)) }
     }
 
     /// Runs a command and waits for its end, at most until the deadline and the grace period have
@@ -162,14 +174,15 @@ impl Commands {
             Some(pool) => pool.run_blocking(request),
             None => {
                 let lane = self.lanes.of(request.spec.event);
-                self.runner.run_blocking(request, lane, None)
+                self.runner.run_blocking(request, lane, Some(self.or_stop(None)))
             }
         }
     }
 
     /// Counts a request in the gauges `queued` and `running` until the second value is dropped.
     fn track(&self, request: Request) -> (Request, InFlight) {
-        let in_flight = InFlight::new(self.metrics.clone(), request.spec.event);
+        let unended = self.lifetime.unended();
+        let in_flight = InFlight::new(self.metrics.clone(), request.spec.event, unended);
         let started = in_flight.0.clone();
         let on_start = Some(OnStart::new(move || started.start()));
         let quarantine = Some(self.quarantine.clone());
@@ -179,6 +192,36 @@ impl Commands {
     /// How many commands of the lane of `event` wait for their turn.
     pub fn waiting(&self, event: Event) -> usize {
         self.lanes.of(event).map_or(0, |lane| lane.queued())
+    }
+
+    /// The token of a request: every one is withdrawn with the instance.
+    fn or_stop(&self, cancel: Option<CancelToken>) -> CancelToken {
+        cancel.unwrap_or_else(|| self.lifetime.stop().clone())
+    }
+
+    /// A token that is cancelled with the instance, or before.
+    pub fn token(&self) -> CancelToken {
+        self.lifetime.stop().child()
+    }
+
+    /// `done` for a call that is not answered before it returns: when the end of the instance has
+    /// begun it is neither called nor dropped, because the host may have nothing left that could
+    /// hear it.
+    pub fn while_alive(&self, done: Completion) -> Completion {
+        completion::while_alive(self.lifetime.clone(), done)
+    }
+
+    /// Ends the instance: what waits is withdrawn, what runs is ended, with the workers, and no
+    /// completion is called any more when this returns. Blocks until then; see [`Lifetime::end`] for
+    /// how long.
+    pub fn end(&self) {
+        if !self.lifetime.end() {
+            tracing::warn!(
+                "{} module '{}': not all of its commands have ended in time; it goes without",
+                self.config.kind.label(),
+                self.config.module_name
+            );
+        }
     }
 
     /// The workers of `event`, if it is in worker mode.

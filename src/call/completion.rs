@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use crate::process::{Completers, Runner};
+use crate::process::{Completers, Lifetime, Runner};
 
 use super::{Answer, Completion};
 
@@ -21,6 +21,36 @@ pub fn complete(completion: Completion, answer: Answer) {
             completers.run(Box::new(move || hand_over(completion, answer)));
         }
         _ => hand_over(completion, answer),
+    }
+}
+
+/// A completion that must not be used any more when the end of its instance has begun.
+struct WhileAlive {
+    lifetime: Arc<Lifetime>,
+    done: Option<Completion>,
+}
+
+/// `done`, unless the end of the instance has begun: then it is kept for ever, with the host's
+/// future, which stays pending. To drop it would resolve the future, or let go of continuations
+/// whose destructors need what the host may have taken down.
+pub(super) fn while_alive(lifetime: Arc<Lifetime>, done: Completion) -> Completion {
+    let mut held = WhileAlive { lifetime, done: Some(done) };
+    Box::new(move |answer| held.finish(|done| done(answer)))
+}
+
+impl WhileAlive {
+    fn finish(&mut self, how: impl FnOnce(Completion)) {
+        let Some(done) = self.done.take() else { return };
+        match self.lifetime.speak() {
+            Some(_speaking) => how(done),
+            None => std::mem::forget(done),
+        }
+    }
+}
+
+impl Drop for WhileAlive {
+    fn drop(&mut self) {
+        self.finish(drop);
     }
 }
 

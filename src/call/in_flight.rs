@@ -5,10 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::event::{Event, ModuleKind};
 use crate::metrics::ModuleMetrics;
+use crate::process::Unended;
 
-/// Takes the request out of its gauge when dropped.
+/// Takes the request out of its gauge when dropped, and lets the end of the instance go on.
 #[derive(Debug)]
-pub(super) struct InFlight(pub(super) Arc<State>);
+pub(super) struct InFlight(
+    pub(super) Arc<State>,
+    #[expect(dead_code, reason = "is dropped")] Unended,
+);
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -18,10 +22,10 @@ pub(super) struct State {
 }
 
 impl InFlight {
-    pub(super) fn new(metrics: Arc<ModuleMetrics>, event: Event) -> InFlight {
+    pub(super) fn new(metrics: Arc<ModuleMetrics>, event: Event, unended: Unended) -> InFlight {
         let state = State { metrics, event, running: AtomicBool::new(false) };
         state.queued(1);
-        InFlight(Arc::new(state))
+        InFlight(Arc::new(state), unended)
     }
 }
 

@@ -85,6 +85,7 @@ impl Hook {
         match self.accept(event, values) {
             Err(answer) => done(answer),
             Ok((call, request)) => {
+                let done = self.commands.while_alive(done);
                 self.commands.submit(request, None, move |report| complete(done, call.end(report)))
             }
         }
@@ -120,6 +121,13 @@ impl Hook {
                 Err(command.answer(Err(command.conclude_unstarted(failure, &about))))
             }
         }
+    }
+}
+
+/// As for an isolator. Mesos never deletes a hook; others do.
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.commands.end();
     }
 }
 

@@ -58,12 +58,14 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// `id_json` and `config_json` are the JSON texts of the container's ID and config.
+    /// `id_json` and `config_json` are the JSON texts of the container's ID and config; `cancel` is a
+    /// token of its own.
     pub(crate) fn new(
         id: ContainerId,
         id_json: &[u8],
         config_json: &[u8],
         skipped: bool,
+        cancel: CancelToken,
     ) -> Context {
         const CONFIG: &[u8] = b"{\"container_config\":";
         let input = [CONFIG, config_json, b",\"container_id\":", id_json, b"}"].concat();
@@ -78,7 +80,7 @@ impl Context {
             left_out: AtomicBool::new(false),
             usage: Slot::new(seed),
             status: Slot::new(seed.rotate_left(16)),
-            cancel: CancelToken::new(),
+            cancel,
             gate: Arc::new(Gate::default()),
         }
     }
@@ -195,7 +197,7 @@ mod tests {
 
     fn context() -> Context {
         let id = ContainerId { wire: Wire::new(), text: "c".into() };
-        Context::new(id, br#"{"value":"c"}"#, br#"{"directory":"/x"}"#, false)
+        Context::new(id, br#"{"value":"c"}"#, br#"{"directory":"/x"}"#, false, CancelToken::new())
     }
 
     #[test]

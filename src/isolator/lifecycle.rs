@@ -167,8 +167,9 @@ impl Inner {
             let launch = Launch { command: &command, id: &id, input, container };
             let (keeper, id) = (inner.clone(), id.clone());
             inner.submit_launch(launch, move |answer, ended| {
-                // What was never tried is handed to the recover command of the next start.
-                if ended.had_its_turn {
+                // What was never tried is handed to the recover command of the next start, and so is
+                // what was ended with the agent.
+                if ended.had_its_turn && ended.outcome != OutcomeKind::Cancelled {
                     keeper.forget_file(id, || complete(done, answer));
                 } else {
                     complete(done, answer);
@@ -200,7 +201,7 @@ impl Inner {
     fn new_context(&self, id: &ContainerId, json: &[u8], skipped: bool) -> Result<Context, String> {
         let mut id_json = Vec::with_capacity(64);
         self.id_type.write_json(&id.wire, &mut id_json).map_err(|error| error.to_string())?;
-        Ok(Context::new(id.clone(), &id_json, json, skipped))
+        Ok(Context::new(id.clone(), &id_json, json, skipped, self.commands.token()))
     }
 
     /// Adds a context; `false` when the container is known already.

@@ -141,7 +141,7 @@ impl Isolator {
     /// For watch, `done` may never be called (it is dropped when the container is cleaned up).
     pub fn call(&self, event: Event, values: &[InputValue<'_>], done: Completion) {
         if event == Event::Recover {
-            return self.inner.recover(values, done);
+            return self.inner.recover(values, self.inner.commands.while_alive(done));
         }
         let position = event.row().inputs.iter().position(|key| key.name == "container_id");
         let id = match position.and_then(|index| values.get(index)) {
@@ -153,9 +153,21 @@ impl Isolator {
             Event::Usage | Event::Status => self.inner.sample(event, id, done),
             _ => match ContainerId::from_wire(id) {
                 None => done(no_container_id(event)),
-                Some(id) => self.inner.launch(event, id, values, done),
+                Some(id) => {
+                    let done = self.inner.commands.while_alive(done);
+                    self.inner.launch(event, id, values, done);
+                }
             },
         }
+    }
+}
+
+/// Ends what the instance has started, at most for as long as
+/// [`Lifetime::end`](crate::process::Lifetime::end) says. Mesos deletes an isolator when the agent
+/// exits, before it takes down libprocess: no completion is called any more afterwards.
+impl Drop for Isolator {
+    fn drop(&mut self) {
+        self.inner.commands.end();
     }
 }
 

@@ -50,6 +50,7 @@ impl Inner {
             metrics.event(event).call(OutcomeKind::Ok, None);
             return done(Answer::Nothing);
         }
+        let done = self.commands.while_alive(done);
         // The metrics of the cache are about usage alone, as their names say: status is asked for
         // too seldom for a cache to matter.
         let cached = |result| {

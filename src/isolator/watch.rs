@@ -12,7 +12,7 @@
 //! The loop is one call of Mesos, however often the command runs: it is counted when it ends, by a
 //! limitation or with the container. The runs and their failures are counted one by one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::call::completion::complete;
@@ -38,35 +38,44 @@ impl Inner {
         if context.skipped {
             return;
         }
-        let watched = watch_loop(self.clone(), command.clone(), context, done);
+        let watched = watch_loop(Arc::downgrade(self), command.clone(), context, done);
         self.commands.runner.handle().spawn(watched);
     }
 }
 
 async fn watch_loop(
-    inner: Arc<Inner>,
+    inner: Weak<Inner>,
     command: Arc<Command>,
     context: Arc<Context>,
     done: Completion,
 ) {
     let called = Instant::now();
     let id = &context.id;
-    let interval = inner.commands.config.watch_interval;
-    let start = inner.watch_pacer.start(called, inner.contexts.len());
+    let Some(start) =
+        inner.upgrade().map(|inner| inner.watch_pacer.start(called, inner.contexts.len()))
+    else {
+        return call_ended(&command, OutcomeKind::Cancelled, called);
+    };
     tokio::select! {
         () = tokio::time::sleep_until(start.into()) => {}
         () = context.cancel.cancelled() => {}
     }
     while let Some(pass) = context.gate.enter() {
-        let input = context.input_for(command.spec.io, &inner.kept_inputs);
+        // An instance that is gone has nothing to watch for.
+        let Some(instance) = inner.upgrade() else { break };
+        let interval = instance.commands.config.watch_interval;
+        let input = context.input_for(command.spec.io, &instance.kept_inputs);
         let request = command.request(input, Some(id.text.clone()), &id.text);
+        let run = instance.commands.run(request, Some(context.cancel.clone()));
+        drop(instance);
         let report = {
-            let run = inner.commands.run(request, Some(context.cancel.clone()));
             tokio::pin!(run);
             tokio::select! {
                 report = &mut run => report,
                 () = tokio::time::sleep(interval.saturating_mul(2)) => {
-                    warn_of_waiting(&inner, &command, id);
+                    if let Some(instance) = inner.upgrade() {
+                        warn_of_waiting(&instance, &command, id);
+                    }
                     run.await
                 }
             }

@@ -26,6 +26,7 @@ mod errand;
 mod explain;
 mod group;
 mod lane;
+mod lifetime;
 mod plan;
 mod pool;
 mod quarantine;
@@ -48,6 +49,8 @@ pub use descendants::end_descendants;
 pub(crate) use done::Done;
 pub(crate) use errand::Errands;
 pub use lane::LaneQueue;
+pub(crate) use lifetime::Unended;
+pub use lifetime::{Lifetime, end_all};
 pub(crate) use plan::{lookup, unix_seconds};
 pub use quarantine::Quarantine;
 pub(crate) use queue::{Given, Queue, Waits};
@@ -57,5 +60,5 @@ pub use request::{
     RunReport, Stdio, Timings,
 };
 pub use runner::Runner;
-pub(crate) use runner::{answer_blocking, answer_later, waited_since};
+pub(crate) use runner::{answer_blocking, answer_later, lost_report, waited_since};
 pub(crate) use start::sleep_until;

@@ -371,7 +371,8 @@ fn start_runtime() -> io::Result<Handle> {
     Ok(handle)
 }
 
-fn lost_report(submitted: Instant) -> RunReport {
+/// The report of a run whose answer was lost.
+pub(crate) fn lost_report(submitted: Instant) -> RunReport {
     let message = "internal error: the answer of a run was lost";
     RunReport::without_process(OutcomeKind::SpawnError, message, waited_since(submitted))
 }

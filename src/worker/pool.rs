@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use crate::event::{Lane, OutcomeKind};
 use crate::metrics::{KillSignal, ModuleMetrics, WorkerMetrics};
 use crate::process::{
-    CancelToken, CommandSpec, Done, Errands, LaneQueue, Quarantine, Queue, Request, RunReport,
-    Runner, answer_blocking, answer_later,
+    CancelToken, CommandSpec, Done, Errands, LaneQueue, Lifetime, Quarantine, Queue, Request,
+    RunReport, Runner, answer_blocking, answer_later,
 };
 
 use super::direct::Direct;
@@ -91,11 +91,22 @@ pub(super) struct State {
 impl WorkerPool {
     /// Starts the workers; does not wait until they are ready.
     pub fn start(runner: Arc<Runner>, settings: WorkerSettings) -> WorkerPool {
+        let lifetime = Lifetime::begin(settings.spec.kill_grace);
+        WorkerPool::start_in(&lifetime, runner, settings)
+    }
+
+    /// As [`start`](WorkerPool::start), for a part of an instance: the workers end with it, and its
+    /// end waits for theirs.
+    pub fn start_in(
+        lifetime: &Arc<Lifetime>,
+        runner: Arc<Runner>,
+        settings: WorkerSettings,
+    ) -> WorkerPool {
         let workers = settings.workers;
         let shared = Arc::new(Shared {
             runner,
             settings,
-            stop: CancelToken::new(),
+            stop: lifetime.stop().child(),
             generation: watch::Sender::new(0),
             state: Mutex::new(State::default()),
         });
@@ -103,7 +114,11 @@ impl WorkerPool {
         shared.metrics();
         let handle = shared.runner.handle();
         for _ in 0..workers {
-            handle.spawn(keep(shared.clone(), Arc::new(Seat::default())));
+            let (kept, unended) = (shared.clone(), lifetime.unended());
+            handle.spawn(async move {
+                keep(kept, Arc::new(Seat::default())).await;
+                drop(unended);
+            });
         }
         handle.spawn(watch_file(shared.clone()));
         WorkerPool { shared }
@@ -143,7 +158,9 @@ impl WorkerPool {
     /// itself.
     pub fn run_blocking(&self, request: Request) -> RunReport {
         let Some(lent) = self.shared.lend() else {
-            return answer_blocking(request, |request, done| self.submit(request, None, done));
+            return answer_blocking(request, |request, done| {
+                self.submit(request, Some(self.shared.stop.clone()), done)
+            });
         };
         match lent.converse(request) {
             Ok(report) => report,

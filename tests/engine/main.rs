@@ -9,6 +9,7 @@ mod batch;
 mod cache;
 mod cleanup;
 mod dead_storage;
+mod end;
 mod files;
 mod foreign;
 mod gauges;

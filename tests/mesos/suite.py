@@ -111,6 +111,9 @@ class Suite:
         self.generated("contract", contract, "--set", f"STATE={state}",
                        "--set", f"DIRECTORY={os.getcwd()}", "--set", f"USER_ID={os.getuid()}",
                        complaints=lambda: contract.check_state(state))
+        pids = self.scratch / "end.pids"
+        self.run("end", HERE / "end.modules.json", HERE / "end.scenario.json", "--set",
+                 f"PIDS={pids}", complaints=lambda: outlived(pids))
         self.generated("faults", faults)
         methods.load_rules(self.host.with_name("mesos-command"))
         answers = self.scratch / "answers"
@@ -149,6 +152,18 @@ class Suite:
         self.play("cluster", [self.host, "cluster", "--mesos", self.release, "--modules",
                               HERE / "record.modules.json", "--records", "--tasks", "50",
                               "--restart", "kill"])
+
+
+def outlived(pids):
+    """Which of the commands of the `end` scenario outlived their host; there must be five of them,
+    one for each call that was not queued and does not end by itself."""
+    started = pids.read_text().split()
+    wrong = [] if len(started) == 5 else [f"{len(started)} commands were started instead of 5"]
+    for pid in started:
+        stat = pathlib.Path("/proc", pid, "stat")
+        if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
+            wrong.append(f"command {pid} outlived its host")
+    return wrong
 
 
 def fetch(release):

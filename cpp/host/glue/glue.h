@@ -25,6 +25,8 @@ size_t host_bind(HostEmit missing, void* context);
 
 /* Starts libprocess as an agent does. */
 void host_process_initialize(void);
+/* Takes it down, as an agent does last. Nothing of Mesos may be called afterwards. */
+void host_process_finalize(void);
 
 /* Emits each descriptor of `names` that this libmesos has, as a serialised FileDescriptorProto. */
 void host_descriptors(const char* const* names, size_t count, HostEmitNamed emit, void* context);

@@ -144,6 +144,11 @@ void host_process_initialize(void)
   mesos.process_initialize(none, none, none);
 }
 
+void host_process_finalize(void)
+{
+  mesos.process_finalize(false);
+}
+
 int host_load_modules(const void* modules, HostEmit refusal, void* context)
 {
   TryNothing result = mesos.load_manifest(modules);

@@ -38,6 +38,7 @@ const Entry ENTRIES[] = {
   {&mesos.upgrade_resources,
    "_ZN5mesos16upgradeResourcesEPN" PB "16RepeatedPtrFieldINS_8ResourceEEE"},
   {&mesos.process_initialize, "_ZN7process10initializeERK6OptionI" STRING "ES9_S9_"},
+  {&mesos.process_finalize, "_ZN7process8finalizeEb"},
   {&mesos.load_manifest, "_ZN5mesos7modules13ModuleManager12loadManifestERKNS_7ModulesE"},
   {&mesos.create_isolator,
    "_ZN5mesos7modules13ModuleManager6createINS_5slave8IsolatorEEE3TryIPT_5ErrorERK" STRING

@@ -30,6 +30,7 @@ struct Symbols
   void (*upgrade_resources)(RepeatedMessages* list);
   // process, mesos::modules, mesos::internal
   void (*process_initialize)(const Option<Text>&, const Option<Text>&, const Option<Text>&);
+  void (*process_finalize)(bool windows_sockets);
   TryNothing (*load_manifest)(Any modules);
   TryPointer (*create_isolator)(Text_ name, const Option<NoParameters>& parameters);
   TryNothing (*hooks_initialize)(Text_ names);

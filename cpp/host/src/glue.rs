@@ -44,6 +44,7 @@ pub(crate) struct RawFuture {
 unsafe extern "C" {
     pub(crate) fn host_bind(missing: Emit, context: *mut c_void) -> usize;
     pub(crate) fn host_process_initialize();
+    pub(crate) fn host_process_finalize();
     pub(crate) fn host_descriptors(
         names: *const *const c_char,
         count: usize,

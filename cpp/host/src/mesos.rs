@@ -80,6 +80,12 @@ extern "C" fn collect_named(
     list.push((name.to_string_lossy().into_owned(), bytes(data, size)));
 }
 
+/// Takes down libprocess, as an agent does last.
+pub(crate) fn finalize_process(_: Loaded) {
+    // SAFETY: it was initialised; the caller calls nothing of Mesos afterwards.
+    unsafe { glue::host_process_finalize() };
+}
+
 /// Name and serialised `FileDescriptorProto` of each of [`FILES`] that this libmesos has.
 pub(crate) fn descriptors(_: Loaded) -> Vec<(String, Vec<u8>)> {
     let names = FILES.map(CStr::as_ptr);

@@ -71,6 +71,12 @@ pub(crate) enum Step {
         #[serde(default)]
         at_least: f64,
     },
+    /// Ends as an agent does that exits cleanly: deletes the isolators, then takes down libprocess.
+    /// Only futures can be looked at afterwards.
+    End {
+        /// The longest that deleting the isolators may take.
+        at_most_ms: u64,
+    },
     /// Waits.
     Sleep {
         /// For so long.

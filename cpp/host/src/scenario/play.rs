@@ -76,7 +76,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
         mesos,
         schema: &schema,
         scenario: &scenario,
-        isolators: &isolators,
+        isolators,
         temporary: scratch.path().join("tmp"),
         baseline: Snapshot::take(&scratch.path().join("tmp")),
         lateness,
@@ -148,7 +148,7 @@ struct Player<'a> {
     mesos: Loaded,
     schema: &'a Schema,
     scenario: &'a Scenario,
-    isolators: &'a [(String, Isolator)],
+    isolators: Vec<(String, Isolator)>,
     temporary: PathBuf,
     baseline: Snapshot,
     /// Measures the machine where answers have to come in time.
@@ -174,6 +174,7 @@ impl Player<'_> {
             Step::UsageLoop { containers, container, calls, rounds, at_least } => {
                 self.usage_loop(container, *containers, (*calls, *rounds), *at_least)?;
             }
+            Step::End { at_most_ms } => self.end(Duration::from_millis(*at_most_ms)),
             Step::Sleep { ms } => std::thread::sleep(Duration::from_millis(*ms)),
             Step::Baseline => self.baseline = Snapshot::take(&self.temporary),
             Step::Leftovers(allowed) => {
@@ -195,6 +196,20 @@ impl Player<'_> {
         Ok(())
     }
 
+    fn end(&mut self, at_most: Duration) {
+        let begin = Instant::now();
+        let count = self.isolators.len();
+        self.isolators.clear();
+        let deleted = begin.elapsed();
+        mesos::finalize_process(self.mesos);
+        let mut line = Line::new("end", "");
+        line.answer = format!("{count} isolators deleted in {deleted:.0?}, libprocess taken down");
+        if deleted > at_most {
+            line.complaints.push(format!("deleting them took {deleted:?}"));
+        }
+        self.report.line(&line);
+    }
+
     fn named(&self, name: &str) -> anyhow::Result<&(Pending, Arguments, String)> {
         self.pending.get(name).with_context(|| format!("no call was named {name}"))
     }
@@ -202,7 +217,7 @@ impl Player<'_> {
     fn call(&mut self, call: &Call) -> anyhow::Result<()> {
         let event = Event::from_prefix(&call.event)
             .with_context(|| format!("there is no event {}", call.event))?;
-        let target = measure::target(event, self.isolators, call.module.as_deref())?;
+        let target = measure::target(event, &self.isolators, call.module.as_deref())?;
         let builder =
             Builder { mesos: self.mesos, schema: self.schema, defaults: &self.scenario.inputs };
         let containers = containers(call)?;
