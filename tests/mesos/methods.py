@@ -151,7 +151,8 @@ def modules():
             if instances is ISOLATORS:
                 pairs |= {"state_dir": "${SCRATCH}/contexts", "isolator_watch_frequence": "100ms"}
                 # One without a cache, and so without a last good answer; one that keeps it.
-                pairs |= ({"isolator_usage_cache_ttl": "0"} if failure == "fail" else
+                pairs |= ({"isolator_usage_cache_ttl": "0", "isolator_usage_stale_ttl": "0"}
+                          if failure == "fail" else
                           {"isolator_usage_cache_ttl": "50ms", "isolator_usage_stale_ttl": "60secs"})
             listed.append({"name": symbol, "parameters": [
                 {"key": key, "value": value} for key, value in pairs.items()]})
@@ -305,7 +306,7 @@ def mended_steps(symbol, instance):
 
 
 def stale_steps():
-    """When refreshing fails, the last good answer serves; without a cache there is none."""
+    """When refreshing fails, the last good answer serves, unless it may not grow old."""
     steps = []
     for symbol, instance, failure in ISOLATORS:
         own = {"module": symbol, "container": f"case-{instance}-once"}
