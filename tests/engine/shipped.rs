@@ -51,6 +51,8 @@ fn modules_files_are_clean() {
             let parameters: Vec<_> = entry
                 .parameters
                 .iter()
+                // A value that is nothing but a place for one.
+                .filter(|(_, value)| !(value.starts_with("${") && value.ends_with('}')))
                 .map(|(key, value)| {
                     let key = key.replace("${EVENT}", "isolator_prepare");
                     (key, value.replace("${SCRATCH}", "/run"))
