@@ -132,6 +132,8 @@ class Suite:
         self.cluster()
         if self.release == RELEASES[-1]:
             self.burst()
+        self.play("limited", [self.host, "cluster", "--mesos", self.release, "--modules",
+                              HERE / "limited.modules.json", "--limited", "--tasks", "3"])
 
     def inspection(self):
         """The CLI beside the host program, on this release, and once on what is none."""

@@ -187,6 +187,9 @@ struct Cluster {
     /// The commands record their runs: compare that with what was done.
     #[arg(long)]
     records: bool,
+    /// The watch command ends every task: wait for that, twice, and see that the agent lives.
+    #[arg(long, conflicts_with_all = ["restart", "records"])]
+    limited: bool,
     /// Work directory to use and to keep; otherwise a temporary one.
     #[arg(long)]
     work_dir: Option<PathBuf>,
@@ -258,6 +261,7 @@ fn execute(command: Command) -> anyhow::Result<bool> {
             restart: it.restart,
             end: it.end,
             records: it.records,
+            limited: it.limited,
             work_dir: it.work_dir,
             json: it.json,
         }),

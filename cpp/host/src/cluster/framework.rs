@@ -30,6 +30,8 @@ pub(crate) struct Framework {
     pub(crate) states: BTreeMap<String, String>,
     /// Last message of each task that had one.
     pub(crate) messages: BTreeMap<String, String>,
+    /// Last status of each task, whole.
+    pub(crate) statuses: BTreeMap<String, Value>,
 }
 
 /// Whether a task in this state has ended.
@@ -96,6 +98,7 @@ impl Framework {
             offers: Vec::new(),
             states: BTreeMap::new(),
             messages: BTreeMap::new(),
+            statuses: BTreeMap::new(),
         })
     }
 
@@ -144,6 +147,7 @@ impl Framework {
         let name = status.pointer("/task_id/value").and_then(Value::as_str).unwrap_or_default();
         let state = status["state"].as_str().unwrap_or_default();
         self.states.insert(name.to_owned(), state.to_owned());
+        self.statuses.insert(name.to_owned(), status.clone());
         if let Some(message) = status["message"].as_str().filter(|text| !text.is_empty()) {
             self.messages.insert(name.to_owned(), message.to_owned());
         }

@@ -16,7 +16,7 @@ use crate::library;
 use crate::modules::{Modules, Placeholders, RECORDS};
 use crate::report::{Line, Report};
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long commands may go on after the agent's end.
 const SETTLE: Duration = Duration::from_secs(5);
 /// What the recording commands answer, so that it can be found again.
@@ -51,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) end: End,
     /// Whether the commands record their runs, for a comparison with what was done.
     pub(crate) records: bool,
+    /// Whether the watch command is to end all tasks.
+    pub(crate) limited: bool,
     /// Work directory to use and keep.
     pub(crate) work_dir: Option<PathBuf>,
     pub(crate) json: bool,
@@ -83,7 +85,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     report.note("log", &json!(setup.log.display().to_string()));
     report.head();
     let mut course = Course { options, setup: &setup, report, orphans: 0, starts: 0 };
-    let outcome = course.run();
+    let outcome = if options.limited { course.run_limited() } else { course.run() };
     if outcome.is_err() {
         // The log is what explains a failure, so it has to outlive the run.
         let kept = scratch.keep();
@@ -101,10 +103,10 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-struct Course<'a> {
-    options: &'a Options,
-    setup: &'a Setup,
-    report: Report,
+pub(super) struct Course<'a> {
+    pub(super) options: &'a Options,
+    pub(super) setup: &'a Setup,
+    pub(super) report: Report,
     orphans: usize,
     starts: usize,
 }
@@ -144,7 +146,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    fn start(&mut self) -> anyhow::Result<Process> {
+    pub(super) fn start(&mut self) -> anyhow::Result<Process> {
         self.starts += 1;
         let begin = Instant::now();
         let process = Process::start(self.setup)?;
@@ -293,7 +295,7 @@ impl Course<'_> {
     }
 
     /// Waits until the agent has destroyed all containers and removed their executors.
-    fn drain(&mut self) -> anyhow::Result<()> {
+    pub(super) fn drain(&mut self) -> anyhow::Result<()> {
         self.until_none("containers destroyed", "/slave(1)/containers", |value| {
             value.as_array().map_or(0, Vec::len)
         })?;
@@ -339,7 +341,7 @@ impl Course<'_> {
         std::thread::sleep(Duration::from_millis(50));
     }
 
-    fn end_process(&mut self, process: Process, end: End) -> anyhow::Result<()> {
+    pub(super) fn end_process(&mut self, process: Process, end: End) -> anyhow::Result<()> {
         let begin = Instant::now();
         let status = match end {
             End::Stop => process.stop()?,
@@ -357,7 +359,7 @@ impl Course<'_> {
     }
 
     /// Looks for processes of this cluster that outlived it: executors and commands.
-    fn leftovers(&mut self) {
+    pub(super) fn leftovers(&mut self) {
         let deadline = Instant::now() + SETTLE;
         let mut line = Line::new("no process left behind", "");
         while let Some(found) = process::of_directory(&self.setup.work).first() {
