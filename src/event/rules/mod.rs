@@ -21,11 +21,13 @@
 //!   field are told apart by name.
 //! * An answer nested deeper than protobuf reads: refused when it is read.
 
+mod notes;
 mod rows;
 
 use super::Event;
 
-pub use rows::{NOTES, RULES};
+pub use notes::NOTES;
+pub use rows::RULES;
 
 /// A number with its name in Mesos or in a system header.
 pub type Named = (&'static str, u64);
@@ -149,7 +151,7 @@ impl Rule {
             }
             Condition::DeeperThan(_, levels) => format!("{path} has more than {levels} parents"),
             Condition::HostRefuses => {
-                format!("{path} has an element that Mesos's own Resources::validate refuses")
+                format!("{path} has an element that Resources::validate of this Mesos refuses")
             }
         };
         match self.scope {

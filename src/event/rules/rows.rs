@@ -1,4 +1,8 @@
-//! The rows. Files and functions are those of Mesos 1.11.0; the releases since 1.8.1 were compared.
+//! The rows. Files and functions are those of Mesos 1.11.0.
+//!
+//! For what watch and the decorators of resources answer, the agent or the master of each release
+//! since the one named was seen to end over an answer like the row's example; what is said of
+//! `command`, `enter_namespaces`, `clone_namespaces` and attributes was read.
 
 use super::{Action, Condition, Named, Rule, Scope};
 use crate::event::Event;
@@ -31,8 +35,8 @@ const PATH: Named = ("PATH", 1);
 const MOUNT: Named = ("MOUNT", 2);
 const UNMOUNTABLE: &[Named] = &[("BLOCK", 3), ("RAW", 4)];
 
-/// Scalars are counted in thousandths in 63 bits, by the master over all agents: this leaves room
-/// for nine thousand agents. No MiB, processor or port comes near it.
+/// Quantities are counted in thousandths in 63 bits, by the master over all agents: this leaves
+/// room for nine thousand agents. No processor, MiB or port comes near it.
 const LARGEST: f64 = 1e12;
 const LARGEST_WHOLE: u64 = 1_000_000_000_000;
 /// Linux takes 32 pages for one string of an environment (`MAX_ARG_STRLEN`), its final zero
@@ -48,10 +52,12 @@ const EXECUTED: &str = "3rdparty/libprocess/src/posix/subprocess.hpp, childMain"
 const TOO_LONG: &str = "every launch fails unexplained: the kernel takes no longer string for a \
                         process";
 const COUNTED: &str = "src/common/resource_quantities.cpp, add";
-const OVERFLOW: &str = "the sum over all agents overflows and a CHECK ends the master";
-const RECONCILED: &str = "src/common/resources_utils.cpp, applyCheckpointedResources; \
-                          src/master/master.cpp, Slave::Slave";
-const UNMATCHED: &str = "the master cannot find the resources again and a CHECK ends it";
+const RECONCILED: &str = "src/slave/slave.cpp, checkpointResourceState and \
+                          syncCheckpointedResources; src/master/registry_operations.cpp, \
+                          AdmitSlave";
+const UNMATCHED: &str = "the agent takes it for a reservation that a framework made and does not \
+                         find what it was made of: a CHECK ends the agent at the next \
+                         reservation, or the master when the agent registers";
 const VOLUMES: &str = "src/slave/paths.cpp, getPersistentVolumePath";
 const NO_PLACE: &str = "a CHECK ends the agent when a framework makes a volume of it";
 const VALIDATED: &str = "src/common/resources.cpp, validate and isEmpty";
@@ -92,7 +98,7 @@ const fn command(field: &'static str, example: &'static str) -> Rule {
     }
 }
 
-/// A resource of an agent that `--resources` refuses too.
+/// A resource of an agent. Most of the rows are what `--resources` refuses too.
 const fn resource(field: &'static str, when: Condition, example: &'static str) -> Rule {
     Rule {
         event: Event::SlaveResourcesDecorator,
@@ -106,31 +112,19 @@ const fn resource(field: &'static str, when: Condition, example: &'static str) -
     }
 }
 
-const fn of_master(rule: Rule) -> Rule {
-    Rule { event: Event::MasterLaunchTaskResourceDecorator, ..rule }
-}
-
-const LARGE_SCALAR: Rule = Rule {
-    harm: OVERFLOW,
-    source: COUNTED,
-    ..resource(
-        "scalar.value",
-        Condition::Above(LARGEST),
-        r#"{"resources":[{"name":"disk","type":"SCALAR","scalar":{"value":8e15}}]}"#,
-    )
-};
 const LARGE_RANGE: Rule = Rule {
-    harm: "the size of the range overflows and a CHECK ends the master",
+    harm: "its size overflows and a CHECK ends the master, when its roles are asked for",
     source: COUNTED,
+    since: "1.9.0",
     ..resource(
         "ranges.range.end",
         Condition::AboveWhole(LARGEST_WHOLE),
         r#"{"resources":[{"name":"ports","type":"RANGES",
-            "ranges":{"range":[{"begin":1,"end":10000000000000000000}]}}]}"#,
+            "ranges":{"range":[{"begin":1,"end":10000000000000000000}]},
+            "reservations":[{"type":"STATIC","role":"a"}]}]}"#,
     )
 };
 const INVALID_RESOURCE: Rule = Rule {
-    field: "",
     harm: "Mesos leaves it out without a word, or a CHECK ends the process",
     source: VALIDATED,
     ..resource(
@@ -217,7 +211,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         field: "enter_namespaces",
         when: Condition::OtherBits(NAMESPACES),
-        harm: "Mesos hands the number to setns(2) as it is",
+        harm: "Mesos overlooks it without a word, and the container is not where it should be",
         source: "src/linux/ns.cpp, clone",
         example: r#"{"enter_namespaces":[1024]}"#,
         ..REFUSED
@@ -244,8 +238,8 @@ pub const RULES: &[Rule] = &[
         event: Event::Status,
         field: "container_id",
         action: Action::Drop,
-        harm: "it replaces the container's own ID in every status update; a deeply nested one \
-               makes updates that neither the master nor a restarted agent can read",
+        harm: "it replaces the container's own ID in every status update of its tasks; with too \
+               many parents the updates never arrive",
         source: "src/slave/containerizer/mesos/containerizer.cpp, status",
         example: r#"{"container_id":{"value":"another"},"executor_pid":7}"#,
         mended: r#"{"executor_pid":7}"#,
@@ -255,8 +249,7 @@ pub const RULES: &[Rule] = &[
         event: Event::SlaveTaskStatusDecorator,
         field: "container_status.container_id",
         when: Condition::DeeperThan("parent", DEEPEST_CONTAINER),
-        harm: "neither the master nor a restarted agent can read the update, and the agent does \
-               not come back",
+        harm: "the update never arrives: protobuf reads no message that is so deep",
         source: "src/slave/slave.cpp, statusUpdate",
         example: r#"{"task_id":{"value":"t"},"state":"TASK_RUNNING",
             "container_status":{"container_id":@ID@}}"#,
@@ -277,25 +270,40 @@ pub const RULES: &[Rule] = &[
         "taskEnvironment.variables.value",
         r#"{"taskEnvironment":{"variables":[{"name":"A","value":"@TEXT@"}]}}"#,
     ),
-    LARGE_SCALAR,
+    Rule {
+        harm: "the sum of a role's reservations overflows, and a CHECK ends the master when the \
+               agent leaves",
+        source: "src/master/allocator/mesos/hierarchical.cpp, untrackReservations",
+        ..resource(
+            "scalar.value",
+            Condition::Above(LARGEST),
+            r#"{"resources":[{"name":"x","type":"SCALAR","scalar":{"value":8e15},
+                "reservations":[{"type":"STATIC","role":"a"}]},{"name":"x","type":"SCALAR",
+                "scalar":{"value":8e15},"reservations":[{"type":"STATIC","role":"a/b"}]}]}"#,
+        )
+    },
     LARGE_RANGE,
-    resource(
-        "allocation_info",
-        Condition::Set,
-        r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1},
-            "allocation_info":{"role":"a"}}]}"#,
-    ),
-    resource(
-        "provider_id",
-        Condition::Set,
-        r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1},
-            "provider_id":{"value":"p"}}]}"#,
-    ),
-    resource(
-        "revocable",
-        Condition::Set,
-        r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1},"revocable":{}}]}"#,
-    ),
+    Rule {
+        harm: "a CHECK ends the master when a framework makes a reservation of it",
+        source: "src/master/master.cpp, Slave::apply",
+        ..resource(
+            "allocation_info",
+            Condition::Set,
+            r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1},
+                "allocation_info":{"role":"*"}}]}"#,
+        )
+    },
+    Rule {
+        harm: "a CHECK ends the master when a framework makes a reservation of it: it knows no \
+               such provider",
+        source: "src/master/master.cpp, _apply",
+        ..resource(
+            "provider_id",
+            Condition::Set,
+            r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1},
+                "provider_id":{"value":"p"}}]}"#,
+        )
+    },
     resource(
         "reservation",
         Condition::Set,
@@ -345,9 +353,15 @@ pub const RULES: &[Rule] = &[
         )
     },
     INVALID_RESOURCE,
-    of_master(LARGE_SCALAR),
-    of_master(LARGE_RANGE),
-    of_master(INVALID_RESOURCE),
+    Rule {
+        event: Event::MasterLaunchTaskResourceDecorator,
+        harm: "its size overflows and a CHECK ends the master when it validates the task",
+        since: "1.8.1",
+        example: r#"{"resources":[{"name":"ports","type":"RANGES","allocation_info":{"role":"*"},
+            "ranges":{"range":[{"begin":1,"end":10000000000000000000}]}}]}"#,
+        ..LARGE_RANGE
+    },
+    Rule { event: Event::MasterLaunchTaskResourceDecorator, ..INVALID_RESOURCE },
     Rule {
         event: Event::SlaveAttributesDecorator,
         within: "attributes",
@@ -358,50 +372,4 @@ pub const RULES: &[Rule] = &[
         example: r#"{"attributes":[{"name":"disks","type":"SET","set":{"item":["a"]}}]}"#,
         ..REFUSED
     },
-];
-
-/// What surprises people although it is Mesos's, and the original's, way.
-pub const NOTES: &[(Event, &str)] = &[
-    (
-        Event::Watch,
-        "{} is a limitation like any other: the container is destroyed. To keep watching, write \
-         nothing",
-    ),
-    (
-        Event::SlaveRunTaskLabelDecorator,
-        "the labels replace those of the task: {} removes them all",
-    ),
-    (
-        Event::MasterLaunchTaskLabelDecorator,
-        "the labels replace those of the task: {} removes them all",
-    ),
-    (
-        Event::MasterLaunchTaskResourceDecorator,
-        "the resources replace those of the task; each needs its allocation_info again, or the \
-         master answers TASK_ERROR",
-    ),
-    (
-        Event::Prepare,
-        "an empty file as command is a success without an answer: the shell runs it, and it does \
-         nothing",
-    ),
-    (
-        Event::Prepare,
-        "command replaces the whole command of a container that runs no command task; \
-         working_directory counts only for a container with an image",
-    ),
-    (
-        Event::Prepare,
-        "masked_paths and file_operations take place in the container's mount namespace; without \
-         one of its own (isolation filesystem/linux) that is the host's",
-    ),
-    (
-        Event::SlaveResourcesDecorator,
-        "the resources replace those of --resources; an agent that has fewer than before its \
-         restart refuses to start",
-    ),
-    (
-        Event::SlaveTaskStatusDecorator,
-        "only labels and container_status are taken, and each replaces the status's own",
-    ),
 ];
