@@ -1,7 +1,6 @@
 //! The configured command of one event.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::{Config, ConfigError, EventConfig, IoChoice};
 use crate::escape::one_line;
@@ -11,13 +10,11 @@ use crate::process::{Background, CommandSpec, DeadlineFrom, Input, IoMode, Reque
 use crate::redact::Redaction;
 use crate::schema::{self, MessageType, Schema};
 
+use super::lanes::patience;
 use super::log::Limiter;
 use super::observer::Observing;
 use super::{Answer, CallFailure, InputValue};
 
-/// How long a cleanup command waits for its turn. Others end by their deadlines, so that its turn
-/// comes; but the destroy of its container waits for it, and that must not be for ever.
-const CLEANUP_PATIENCE: Duration = Duration::from_secs(3600);
 /// The most that one output for many containers may have, in bytes, unless `max_output_bytes` is
 /// more: a run that goes wrong must not fill the memory file system that outputs are on.
 const BATCH_OUTPUT_BYTES: u64 = 64 << 20;
@@ -219,10 +216,8 @@ impl Command {
             DeadlineFrom::Submission
         };
         let request = Request::new(self.spec.clone(), input);
-        let last_start = match self.row.event {
-            Event::Cleanup => request.submitted.checked_add(CLEANUP_PATIENCE),
-            _ => None,
-        };
+        let last_start =
+            patience(self.row.event).and_then(|patience| request.submitted.checked_add(patience));
         Request { container_id: container, deadline_from, last_start, ..request }
     }
 

@@ -1,6 +1,7 @@
 //! The lanes of an instance: who waits behind whom, and how many commands go on at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::event::{Event, Lane};
@@ -16,6 +17,10 @@ pub(super) const BEHIND_PARALLEL: usize = 16;
 /// Status commands at a time, as a part of `max_parallel`, at least one: they are waited for by
 /// every status update of their container, whatever the usage commands do.
 pub(super) const STATUS_PART: usize = 4;
+
+/// How long a cleanup command waits for its turn. Others end by their deadlines, so that its turn
+/// comes; but the destroy of its container waits for it, and that must not be for ever.
+const CLEANUP_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// The lanes of one instance.
 #[derive(Debug)]
@@ -61,6 +66,12 @@ pub(super) fn queue_limit(lane: Lane) -> Option<usize> {
     }
 }
 
+/// How long a command of `event` whose timeout counts from its start may wait for it; `None`: for as
+/// long as it takes.
+pub(super) fn patience(event: Event) -> Option<Duration> {
+    (event == Event::Cleanup).then_some(CLEANUP_PATIENCE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +83,14 @@ mod tests {
             let lane = event.row().lane;
             let refused = matches!(lane, Lane::Behind | Lane::Sampling | Lane::Status);
             assert_eq!(queue_limit(lane), refused.then_some(16_384), "{}", event.label());
+        }
+    }
+
+    #[test]
+    fn only_a_cleanup_has_a_last_start() {
+        for event in Event::ALL {
+            let hour = Duration::from_secs(3600);
+            assert_eq!(patience(event), (event == Event::Cleanup).then_some(hour));
         }
     }
 
