@@ -34,10 +34,10 @@ demo-cluster: $(HOST)
 burst: $(HOST)
 	.ci/setup demo
 	$(FETCH) 1.11.0
-	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/burst.modules.json --tasks 100 --patience 300 \
-	  --set EVENT=isolator_prepare --set TIMEOUT=
-	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/burst.modules.json --tasks 100 --patience 300 \
-	  --set EVENT=isolator_isolate --set TIMEOUT=
+	BURST=isolator_prepare $(HOST) cluster --mesos 1.11.0 --modules tests/mesos/burst.modules.json \
+	  --tasks 100 --patience 300
+	BURST=isolator_isolate $(HOST) cluster --mesos 1.11.0 --modules tests/mesos/burst.modules.json \
+	  --tasks 100 --patience 300
 
 # Every part is played, whatever failed before; the end tells what did. See tests/README.md.
 test: python

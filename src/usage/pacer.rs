@@ -32,6 +32,9 @@ impl Pacer {
 
     /// When a run that is asked for at `now` is to start, one of `containers` that may need one.
     pub fn start(&self, now: Instant, containers: usize) -> Instant {
+        if containers <= self.burst as usize {
+            return now;
+        }
         let pause = self.period / u32::try_from(containers).unwrap_or(u32::MAX).max(1);
         let mut next = self.next.lock();
         let ahead = pause.saturating_mul(self.burst);

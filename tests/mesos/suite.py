@@ -147,8 +147,8 @@ class Suite:
         for event in ("isolator_prepare", "isolator_isolate"):
             self.play(f"burst-{event.split('_')[1]}",
                       [self.host, "cluster", "--mesos", self.release, "--modules",
-                       HERE / "burst.modules.json", "--tasks", "15", "--patience", "120",
-                       "--set", f"EVENT={event}", "--set", "TIMEOUT=3"])
+                       HERE / "burst-short.modules.json", "--tasks", "15", "--patience", "120"],
+                      environment={"BURST": event})
 
     def cluster(self):
         self.play("cluster", [self.host, "cluster", "--mesos", self.release, "--modules",
