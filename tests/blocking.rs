@@ -10,7 +10,7 @@ use std::path::Path;
 const PARTS: [&str; 8] = ["call", "hook", "io", "isolator", "process", "sys", "usage", "worker"];
 
 /// What follows a path, or waits for as long as a file system likes.
-const BLOCKING: [&str; 22] = [
+const BLOCKING: [&str; 23] = [
     "std::fs",
     "fs::File",
     "File::open",
@@ -25,7 +25,8 @@ const BLOCKING: [&str; 22] = [
     ".exists()",
     ".is_file()",
     ".canonicalize()",
-    "remove_dir",
+    "remove_dir(",
+    "remove_dir_all(",
     "remove_file",
     "fs::rename",
     "fs::read",

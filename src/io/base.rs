@@ -16,11 +16,14 @@ use std::{fs, io};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
 use nix::sys::stat::Mode;
-use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, fstatfs, statfs};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use parking_lot::RwLock;
+use tokio::runtime::Handle;
 
 use crate::sys;
+
+use super::distant::Distant;
 
 const PREFIX: &str = "mesos-command.";
 
@@ -53,6 +56,8 @@ impl AsFd for Base {
 #[derive(Debug)]
 pub(crate) struct Staging {
     parent: PathBuf,
+    /// Who goes there, if it is not in memory.
+    distant: Option<Distant>,
     base: RwLock<Arc<Base>>,
     next: AtomicU64,
 }
@@ -71,7 +76,8 @@ impl Staging {
                 Ok(base) => {
                     sweep(&parent);
                     let base = RwLock::new(Arc::new(base));
-                    return Ok(Staging { parent, base, next: AtomicU64::new(0) });
+                    let next = AtomicU64::new(0);
+                    return Ok(Staging { parent, distant: None, base, next });
                 }
                 Err(error) => {
                     let text = format!("no private directory in {}: {error}", parent.display());
@@ -80,6 +86,18 @@ impl Staging {
             }
         }
         Err(failure)
+    }
+
+    /// Leaves it to children to go there, if it is not in memory.
+    pub(crate) fn with_children(self, handle: &Handle) -> Staging {
+        let found = fstatfs(self.base.read().as_fd());
+        let in_memory = found.is_ok_and(|found| is_memory(found.filesystem_type()));
+        let distant = (!in_memory).then(|| Distant::new(handle.clone()));
+        Staging { distant, ..self }
+    }
+
+    pub(super) fn distant(&self) -> Option<&Distant> {
+        self.distant.as_ref()
     }
 
     /// The directory, and a name in it that was never used before.
@@ -91,7 +109,11 @@ impl Staging {
     /// Removes the process's directory: an orderly end leaves nothing for the next start. It is
     /// made anew if it is needed once more.
     pub(crate) fn remove(&self) {
-        remove_tree(self.base.read().path());
+        let base = self.base.read();
+        match &self.distant {
+            None => remove_tree(base.path()),
+            Some(distant) => distant.remove_behind(base.path()),
+        }
     }
 
     /// Makes the process's directory anew after somebody removed `lost`.
@@ -103,6 +125,13 @@ impl Staging {
         }
         Ok(())
     }
+}
+
+/// Whether a file system has nothing below it that could stop answering.
+pub(crate) fn is_memory(kind: FsType) -> bool {
+    /// `RAMFS_MAGIC` of linux/magic.h.
+    const RAMFS_MAGIC: u32 = 0x8584_58f6;
+    kind == TMPFS_MAGIC || kind == FsType(RAMFS_MAGIC.into())
 }
 
 /// Where a private directory is made when nobody says where: `/run` and `/dev/shm` if they are in

@@ -17,6 +17,7 @@ use crate::process::{Input, IoMode};
 use crate::sys;
 
 use super::base::{Base, Staging, c_path, remove_call, remove_tree, set_mode, stat_in};
+use super::distant::DistantCall;
 use super::measure::{Measurer, cut, kind, taken};
 use super::output::{OutputProblem, head_in, read_file, read_head, read_in};
 use super::parked::{Parking, RunMark};
@@ -29,6 +30,8 @@ const MOST_ERROR_BYTES: u64 = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct CallIo {
     directory: Option<CallDirectory>,
+    /// Instead of the directory, where that is not in memory.
+    distant: Option<Arc<DistantCall>>,
     input: CString,
     /// What the command's stdin is opened from, if not from `input`.
     stdin: Option<CString>,
@@ -88,6 +91,7 @@ impl CallIo {
             let error = Anonymous::new("mesos-command-error")?;
             return Ok(CallIo {
                 directory: None,
+                distant: None,
                 input: path.clone(),
                 stdin: None,
                 sealed: Some(sealed.clone()),
@@ -118,6 +122,16 @@ impl CallIo {
                 }
             },
         };
+        if let Some(by) = staging.distant() {
+            let (base, name) = staging.reserve();
+            let bytes = bytes.map(Arc::from);
+            let call = DistantCall::new(by, base.path(), &name, bytes, base.fix_modes());
+            let (output, error) = (call.path("output")?, call.path("error")?);
+            let input = input_path.map_or_else(|| call.path("input"), Ok)?;
+            let answers = Answers::Files { output, error };
+            let distant = Some(call);
+            return Ok(CallIo { directory: None, distant, input, stdin, sealed, answers });
+        }
         let directory = CallDirectory::create(staging, bytes)?;
         let (output, error) = (directory.path("output")?, directory.path("error")?);
         let input = match input_path {
@@ -125,12 +139,17 @@ impl CallIo {
             None => directory.path("input")?,
         };
         let answers = Answers::Files { output, error };
-        Ok(CallIo { directory: Some(directory), input, stdin, sealed, answers })
+        Ok(CallIo { directory: Some(directory), distant: None, input, stdin, sealed, answers })
     }
 
     /// Path of the input.
     pub(crate) fn input(&self) -> &CStr {
         &self.input
+    }
+
+    /// The files that children make, measure and read, if that is so.
+    pub(crate) fn distant(&self) -> Option<&Arc<DistantCall>> {
+        self.distant.as_ref()
     }
 
     /// What stdin is opened from: its own open file description of the same bytes.
@@ -162,7 +181,7 @@ impl CallIo {
                 let stat = stat_in(&directory.base, &directory.file("output")).ok()?;
                 (kind(&stat) == SFlag::S_IFREG).then(|| u64::try_from(stat.st_size).unwrap_or(0))
             }
-            (Answers::Files { .. }, None) => None,
+            (Answers::Files { .. }, None) => self.distant.as_ref().map(|it| it.output_size()),
         }
     }
 
@@ -172,10 +191,10 @@ impl CallIo {
         Some(Measurer { base: directory.base.clone(), name: directory.name.clone() })
     }
 
-    /// The memory that is taken by output and error where they are in no directory, in bytes.
+    /// The memory that the output takes where it is in no directory, in bytes.
     pub(crate) fn anonymous_bytes(&self) -> u64 {
-        let Answers::Memfds { output, error } = &self.answers else { return 0 };
-        [output, error].iter().filter_map(|it| fstat(&it.file).ok()).map(|it| taken(&it)).sum()
+        let Answers::Memfds { output, .. } = &self.answers else { return 0 };
+        fstat(&output.file).map_or(0, |stat| taken(&stat))
     }
 
     /// Keeps the error file small: only its beginning, of `kept` bytes, is ever read.
@@ -210,7 +229,9 @@ impl CallIo {
             (Answers::Files { .. }, Some(directory)) => {
                 read_in(&directory.base, &directory.file("output"), limit)
             }
-            (Answers::Files { .. }, None) => Ok(Vec::new()),
+            (Answers::Files { .. }, None) => {
+                self.distant.as_ref().map_or(Ok(Vec::new()), |it| it.output())
+            }
         }
     }
 
@@ -223,7 +244,9 @@ impl CallIo {
             (Answers::Files { .. }, Some(directory)) => {
                 head_in(&directory.base, &directory.file("error"), limit)
             }
-            (Answers::Files { .. }, None) => Vec::new(),
+            (Answers::Files { .. }, None) => {
+                self.distant.as_ref().map(|it| it.error()).unwrap_or_default()
+            }
         }
     }
 

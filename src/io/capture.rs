@@ -15,7 +15,6 @@ use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl};
 
 use crate::sys::{self, Source};
 
-use super::measure::taken;
 use super::sealed::{descriptor_path, plain};
 
 /// How much of the end is kept.
@@ -85,11 +84,6 @@ impl Capture {
         }
         self.freed = end;
         true
-    }
-
-    /// The memory that it takes, in bytes.
-    pub(crate) fn bytes(&self) -> u64 {
-        nix::sys::stat::fstat(&*self.file).map_or(0, |stat| taken(&stat))
     }
 
     /// The last few KiB that were written.

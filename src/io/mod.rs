@@ -9,13 +9,14 @@
 mod base;
 mod call;
 mod capture;
+mod distant;
 mod measure;
 mod output;
 mod parked;
 mod sealed;
 
-pub(crate) use base::Staging;
 pub use base::automatic_parents;
+pub(crate) use base::{Staging, is_memory};
 pub(crate) use call::{CallIo, Leftover};
 pub(crate) use capture::Capture;
 pub(crate) use measure::Measured;

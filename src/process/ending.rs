@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -10,7 +10,8 @@ use crate::io::{Leftover, RunMark};
 
 use super::child::Exit;
 use super::group;
-use super::report::{Cause, judge};
+use super::pool::NoPlace;
+use super::report::{Cause, ERROR_BYTES, judge};
 use super::run::Run;
 use super::runner::Shared;
 use super::start::Files;
@@ -19,6 +20,10 @@ use super::{Kills, Timings};
 /// An output that is larger is read, and its answer made of it, on a thread for that: to parse a
 /// mebibyte takes as long as many runs do.
 const LARGE_OUTPUT: u64 = 64 * 1024;
+/// How long what a command left is waited for where threads of ours do not go, until the deadline
+/// and after it.
+const FETCHING: Duration = Duration::from_secs(30);
+const LATE_FETCHING: Duration = Duration::from_secs(1);
 /// Pauses between two looks for descriptors that can be freed.
 const SWEEP_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
@@ -35,6 +40,7 @@ pub(super) enum Cleaning {
 /// A run whose leader was reaped.
 pub(super) struct Ended {
     pub(super) run: Run,
+    pub(super) deadline: Option<Instant>,
     pub(super) files: Files,
     pub(super) cause: Option<Cause>,
     pub(super) exit: Exit,
@@ -51,19 +57,47 @@ pub(super) struct Ended {
 impl Ended {
     /// Answers the run and removes its files.
     pub(super) fn conclude(self, cleaning: Cleaning) {
+        if let Some(distant) = self.files.io.distant() {
+            let (distant, runtime) = (distant.clone(), self.run.shared.runtime.clone());
+            runtime.spawn(async move {
+                let left = self.deadline.map(|it| it.saturating_duration_since(Instant::now()));
+                let patience = left.unwrap_or(FETCHING).clamp(LATE_FETCHING, FETCHING);
+                let limit = self.run.request.spec.max_output_bytes;
+                distant.fetch(limit, ERROR_BYTES, patience).await;
+                drop(distant);
+                self.conclude_here(Cleaning::Here);
+            });
+            return;
+        }
+        self.conclude_here(cleaning);
+    }
+
+    fn conclude_here(self, cleaning: Cleaning) {
         let is_large = self.files.io.output_size().is_some_and(|size| size > LARGE_OUTPUT);
         if !is_large || self.cause.is_some() {
             return self.answer(cleaning, true);
         }
         match self.run.shared.reads.place() {
-            Some(place) => place.run(Box::new(move || self.answer(Cleaning::Here, true))),
-            None => self.answer(cleaning, false),
+            Ok(place) => place.run(Box::new(move || self.answer(Cleaning::Here, true))),
+            Err(why) => self.answer(cleaning, why == NoPlace::NoThread),
         }
     }
 
     /// `read`: there is a thread that may read the output.
     fn answer(self, cleaning: Cleaning, read: bool) {
-        let Ended { mut run, files, cause, exit, pid, kills, timings, others, kept, mark } = self;
+        let Ended {
+            mut run,
+            deadline: _,
+            files,
+            cause,
+            exit,
+            pid,
+            kills,
+            timings,
+            others,
+            kept,
+            mark,
+        } = self;
         let mut report = judge(&run.request, &files.io, cause, exit, read);
         report.strays = others && report.exit_code == Some(0) && cause.is_none();
         report.stdio_tail =
@@ -110,8 +144,9 @@ fn clean_up(shared: &Arc<Shared>, files: Files, mark: RunMark, kept: Option<i32>
 fn remove(shared: &Arc<Shared>, leftover: Leftover) {
     static LEFT: AtomicU64 = AtomicU64::new(0);
     match shared.removals.place() {
-        Some(place) => place.run(Box::new(move || leftover.remove())),
-        None => {
+        Ok(place) => place.run(Box::new(move || leftover.remove())),
+        Err(NoPlace::NoThread) => leftover.remove(),
+        Err(NoPlace::Full) => {
             let count = LEFT.fetch_add(1, Ordering::Relaxed) + 1;
             if count.is_power_of_two() {
                 tracing::warn!(
@@ -132,7 +167,7 @@ async fn sweep_parking(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(pause).await;
         let freed = match shared.sweeps.place() {
-            Some(place) => {
+            Ok(place) => {
                 let (sender, freed) = oneshot::channel();
                 let own = shared.clone();
                 place.run(Box::new(move || {
@@ -141,7 +176,8 @@ async fn sweep_parking(shared: Arc<Shared>) {
                 }));
                 freed.await.unwrap_or(false)
             }
-            None => false,
+            Err(NoPlace::NoThread) => shared.parking.sweep(),
+            Err(NoPlace::Full) => false,
         };
         pause = if freed { short } else { (pause * 2).min(long) };
         if shared.parking.is_empty() {

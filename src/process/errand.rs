@@ -1,12 +1,13 @@
 //! Looking at places that may hang, without a thread that could hang there.
 
+use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use crate::sys::{self, Errand, Plan, Start};
+use crate::sys::{self, Errand, Plan, Source, Start};
 
 use super::child::Child;
 
@@ -33,6 +34,23 @@ pub(crate) enum NoResult {
     /// As many as may be are under way or left behind.
     #[error("its file system does not answer: too many wait for it already")]
     Busy,
+}
+
+/// How long the removal of a tree may take before it is called hanging.
+const REMOVAL: Duration = Duration::from_secs(600);
+
+/// `rm -rf -- PATH`, without a word.
+fn removal(path: &CString) -> Result<Plan, sys::HasNul> {
+    let mut plan = Plan::default();
+    for candidate in [b"/bin/rm".as_slice(), b"/usr/bin/rm"] {
+        plan.candidates.push(&[candidate])?;
+    }
+    for argument in [b"rm".as_slice(), b"-rf", b"--", path.as_bytes()] {
+        plan.arguments.push(&[argument])?;
+    }
+    let null = |flags| Source::Open(CString::from(c"/dev/null"), flags);
+    plan.stdio = [null(libc::O_RDONLY), null(libc::O_WRONLY), Source::Stdout];
+    Ok(plan)
 }
 
 /// One that is under way.
@@ -85,6 +103,20 @@ impl Errands {
         }
     }
 
+    /// Removes a tree by `rm`, which nobody waits for. On the runtime.
+    pub(crate) async fn remove_tree(&self, path: &CString) {
+        let Some(place) = self.take() else { return };
+        let Ok(plan) = removal(path) else { return };
+        let Ok((spawned, start)) = sys::spawn(plan) else { return };
+        let child = Child::new(spawned).listen();
+        if tokio::time::timeout(REMOVAL, child.ended()).await.is_err() {
+            return self.leave_behind(child, start, place);
+        }
+        let mut child = child;
+        child.reap();
+        drop((start, place));
+    }
+
     fn take(&self) -> Option<Place> {
         let more = |count: usize| (count < self.0.most).then_some(count + 1);
         let taken = self.0.under_way.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
@@ -111,7 +143,6 @@ mod tests {
     use super::*;
     use crate::process::Runner;
     use nix::fcntl::OFlag;
-    use std::ffi::CString;
     use std::os::unix::ffi::OsStrExt;
 
     const LONG: Duration = Duration::from_secs(60);

@@ -37,6 +37,16 @@ struct State {
     idle: usize,
 }
 
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    /// The queue has no room.
+    Full,
+    /// The machine gives no thread (a limit, a system call filter): a job is better done where it
+    /// is found than never.
+    NoThread,
+}
+
 /// A place in a pool's queue.
 pub(super) struct Promised(Arc<Pool>);
 
@@ -47,11 +57,14 @@ impl Pool {
         Arc::new(Pool { name, most_threads, most_waiting, state, more })
     }
 
-    /// A place for a job; `None` when the queue is full, or no thread can be started.
-    pub(super) fn place(self: &Arc<Pool>) -> Option<Promised> {
+    /// A place for a job.
+    ///
+    /// # Errors
+    /// When the queue is full, or no thread can be started.
+    pub(super) fn place(self: &Arc<Pool>) -> Result<Promised, NoPlace> {
         let mut state = self.state.lock();
         if state.waiting.len() + state.promised >= self.most_waiting {
-            return None;
+            return Err(NoPlace::Full);
         }
         // Those that were promised a place count as waiting for a thread, too.
         if state.idle <= state.waiting.len() + state.promised && state.threads < self.most_threads {
@@ -61,11 +74,11 @@ impl Pool {
             state = self.state.lock();
             state.threads -= usize::from(!started);
             if state.threads == 0 {
-                return None;
+                return Err(NoPlace::NoThread);
             }
         }
         state.promised += 1;
-        Some(Promised(self.clone()))
+        Ok(Promised(self.clone()))
     }
 
     fn start_thread(self: Arc<Pool>) -> bool {
@@ -127,7 +140,7 @@ mod tests {
     const SOON: Duration = Duration::from_secs(60);
 
     fn run(pool: &Arc<Pool>, job: impl FnOnce() + Send + 'static) -> bool {
-        pool.place().map(|place| place.run(Box::new(job))).is_some()
+        pool.place().map(|place| place.run(Box::new(job))).is_ok()
     }
 
     #[test]
@@ -143,7 +156,7 @@ mod tests {
         begins.recv_timeout(SOON).unwrap();
         assert!(run(&pool, || panic!("a job")));
         let place = pool.place().expect("one more waits");
-        assert!(pool.place().is_none(), "a promised place counts");
+        assert_eq!(pool.place().err(), Some(NoPlace::Full), "a promised place counts");
         let said = sender.clone();
         place.run(Box::new(move || said.send(1).unwrap()));
         assert!(!run(&pool, || ()), "two wait already");

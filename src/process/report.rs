@@ -121,8 +121,8 @@ fn too_large_message(spec: &CommandSpec, size: u64) -> String {
 fn files_too_large_message(request: &Request, size: u64) -> String {
     let most = most_bytes(&request.spec, request.input.len());
     format!(
-        "the files in the command's directory, with what it printed, take {size} bytes; \
-         max_output_bytes, with {} MiB and the input, accepts {most}",
+        "the files of the command take {size} bytes; max_output_bytes, with {} MiB and the input, \
+         accepts {most}",
         MARGIN >> 20
     )
 }

@@ -15,7 +15,7 @@ use super::queue::{Given, Waits};
 use super::quick::Quick;
 use super::report::{Cause, timeout_message};
 use super::runner::{Shared, waited_since};
-use super::start::{Files, prepare};
+use super::start::{Files, begin_distant, prepare};
 use super::{CancelToken, DeadlineFrom, Request, RunReport, Timings};
 
 /// A submission.
@@ -68,7 +68,7 @@ impl Run {
 
     /// Makes the files; `None` when that failed and was answered. On the calling thread, so that
     /// several of them share the work.
-    pub(super) fn prepare(mut self) -> Option<Ready> {
+    pub(super) fn prepare(self) -> Option<Ready> {
         if let Some(refusal) = self.request.refusal() {
             self.refuse(refusal);
             return None;
@@ -86,17 +86,28 @@ impl Run {
         match prepare(&self.shared, &self.request, deadline) {
             Ok((files, plan)) => {
                 self.request.started();
-                Some(Ready { run: self, files, plan, deadline, attempt: 0 })
+                let ready = Ready { run: self, files, plan, deadline, attempt: 0 };
+                if ready.files.io.distant().is_none() {
+                    return Some(ready);
+                }
+                let runtime = ready.run.shared.runtime.clone();
+                runtime.spawn(begin_distant(ready));
+                None
             }
             Err(message) => {
-                let timings = waited_since(self.request.submitted);
-                self.permit = None;
-                let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
-                let reason = Some(FailureReason::InputError);
-                self.done.answer(RunReport { reason, ..report });
+                self.without_files(message);
                 None
             }
         }
+    }
+
+    /// Answers a run whose files could not be made.
+    pub(super) fn without_files(mut self, message: String) {
+        let timings = waited_since(self.request.submitted);
+        self.permit = None;
+        let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
+        let reason = Some(FailureReason::InputError);
+        self.done.answer(RunReport { reason, ..report });
     }
 
     /// The leader, `pid`, outlived SIGKILL.

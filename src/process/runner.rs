@@ -81,7 +81,7 @@ impl Shared {
         if let Some(staging) = stagings.get(&key) {
             return Ok(staging.clone());
         }
-        let staging = Arc::new(Staging::open(parent)?);
+        let staging = Arc::new(Staging::open(parent)?.with_children(&self.runtime));
         stagings.insert(key, staging.clone());
         Ok(staging)
     }
@@ -143,8 +143,8 @@ impl Runner {
     /// thread, which may be the runtime's, when there is none left.
     pub(crate) fn run_long(&self, job: Box<dyn FnOnce() + Send>) {
         match self.shared.removals.place() {
-            Some(place) => place.run(job),
-            None => job(),
+            Ok(place) => place.run(job),
+            Err(_) => job(),
         }
     }
 

@@ -1,8 +1,9 @@
 //! How large the files of a run grow while it goes on.
 //!
-//! Everything that a command can grow is measured together: all that is in its directory, captured
-//! text, memfds. What is more than `max_output_bytes`, the input and [`MARGIN`] ends the run. Between
-//! two looks it may be more: that is what a processor writes in [`LONGEST_TICK`].
+//! Everything that a command can grow is measured together: all that is in its directory, or its
+//! output where that is a memfd. What is more than `max_output_bytes`, the input and [`MARGIN`] ends
+//! the run. Captured text and the error file, of which only an end is ever read, are cut at each look
+//! instead. Between two looks all of it may be more, by what is written in [`LONGEST_TICK`].
 //!
 //! `RLIMIT_FSIZE` is not set: the kernel would apply it to every file that a command writes, its own
 //! log files too, wherever they are, and end it by SIGXFSZ.
@@ -60,8 +61,7 @@ impl Sizes {
         files.io.cut_error(ERROR_BYTES);
         let output = files.io.output_size().unwrap_or(0);
         let enough = most_bytes(&request.spec, request.input.len());
-        let captured = files.capture.as_ref().map_or(0, |capture| capture.bytes());
-        let elsewhere = captured + files.io.anonymous_bytes();
+        let elsewhere = files.io.anonymous_bytes();
         let total = elsewhere.saturating_add(self.in_directory(&files.io, enough, pool));
         let now = total.max(output);
         let grows = trimmed || now > self.last;
@@ -75,6 +75,9 @@ impl Sizes {
 
     /// What the files in the directory take, as far as it is known by now.
     fn in_directory(&mut self, io: &CallIo, enough: u64, pool: &Arc<Pool>) -> u64 {
+        if let Some(distant) = io.distant() {
+            return distant.measure(enough).all;
+        }
         let Some(measurer) = io.measurer() else { return 0 };
         if let Some(thorough) = self.thorough.take() {
             let known = *thorough.lock();
@@ -88,7 +91,7 @@ impl Sizes {
             Measured::Bytes(bytes) => self.in_directory = bytes,
             // Without a place there it is tried again at the next look.
             Measured::TooMany => {
-                if let Some(place) = pool.place() {
+                if let Ok(place) = pool.place() {
                     let thorough = Arc::new(Mutex::new(None));
                     let known = thorough.clone();
                     self.thorough = Some(thorough);

@@ -13,6 +13,7 @@ use super::child::Child;
 use super::errand::Errands;
 use super::explain::{explain, reason};
 use super::plan::plan;
+use super::quick::Quick;
 use super::report::Cause;
 use super::run::{Ready, Run};
 use super::runner::{Shared, waited_since};
@@ -71,6 +72,29 @@ pub(super) fn begin(ready: Ready) -> Option<Running> {
             failed(Ready { run, files, plan, deadline, attempt }, SpawnFailure::Clone(errno));
             None
         }
+    }
+}
+
+/// How long the making of files that are not in memory is waited for without a deadline.
+const MAKING: Duration = Duration::from_secs(30);
+
+/// Has the files of a run made where threads of ours do not go, and starts it.
+pub(super) async fn begin_distant(ready: Ready) {
+    let left = ready.deadline.map(|it| it.saturating_duration_since(Instant::now()));
+    let made = match ready.files.io.distant() {
+        Some(distant) => distant.make(left.unwrap_or(MAKING)).await,
+        None => Ok(()),
+    };
+    let place = "its files were still being made";
+    if ready.run.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+        return ready.run.withdrawn(Cause::Cancelled, place);
+    }
+    if ready.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        return ready.run.withdrawn(Cause::Timeout, place);
+    }
+    match made {
+        Ok(()) => Quick::start(ready),
+        Err(message) => ready.run.without_files(message),
     }
 }
 

@@ -74,7 +74,7 @@ fn ended(running: Running, exit: Exit, cleaning: Cleaning) {
     // One that was ended before it was executed is no failed start.
     let failure = supervision.start.as_ref().and_then(Start::failure);
     let Some(failure) = failure.filter(|_| supervision.cause.is_none()) else {
-        return supervision.finish(run, exit, cleaning);
+        return supervision.finish(run, deadline, exit, cleaning);
     };
     supervision.child.reap();
     let Supervision { files, start, attempt, .. } = supervision;
@@ -248,7 +248,7 @@ impl Supervision {
     }
 
     /// The leader has ended: everything else follows at once.
-    fn finish(mut self, run: Run, exit: Exit, cleaning: Cleaning) {
+    fn finish(mut self, run: Run, deadline: Option<Instant>, exit: Exit, cleaning: Cleaning) {
         let kill_rest = self.cause.is_some() || run.request.spec.background == Background::Kill;
         let mark = if self.files.io.has_memfd_outputs() {
             run_mark(&run.request, self.child.pid())
@@ -267,7 +267,8 @@ impl Supervision {
         let pid = child.pid();
         drop(child);
         let kept = (others && !kill_rest).then_some(pid);
-        let ended = Ended { run, files, cause, exit, pid, kills, timings, others, kept, mark };
+        let ended =
+            Ended { run, deadline, files, cause, exit, pid, kills, timings, others, kept, mark };
         ended.conclude(cleaning);
     }
 }

@@ -117,6 +117,26 @@ impl Errand {
         self.push(libc::SYS_unlinkat, [AT_CWD, path, 0], None, When::Tried)
     }
 
+    /// Removes an empty directory.
+    pub(crate) fn remove_directory(&mut self, path: &CString) -> Step {
+        let path = self.path(path);
+        let flags = libc::AT_REMOVEDIR as usize;
+        self.push(libc::SYS_unlinkat, [AT_CWD, path, flags], None, When::Tried)
+    }
+
+    /// Sets the mode of a file or directory.
+    pub(crate) fn set_mode(&mut self, path: &CString, mode: u32) -> Step {
+        let path = self.path(path);
+        self.push(libc::SYS_fchmodat, [AT_CWD, path, mode as usize], None, When::Needed)
+    }
+
+    /// Reads the first entries of an opened directory, as `getdents64` gives them:
+    /// [`bytes`](Errand::bytes).
+    pub(crate) fn list(&mut self, directory: Step, most: usize) -> Step {
+        let buffer = self.buffer(most);
+        self.push(libc::SYS_getdents64, [0, buffer, most], Some(directory), When::Needed)
+    }
+
     /// The call that was added last is tried: the rest is done although it fails.
     pub(crate) fn tried(&mut self) {
         if let Some(last) = self.calls.last_mut() {

@@ -33,5 +33,5 @@ pub(crate) use pidfd::{
 pub(crate) use procfs::tests::WITHOUT_LISTS;
 pub(crate) use procfs::{Family, ProcessStat, process_stat, processes, read_small};
 pub(crate) use spawn::{
-    NoProcess, Plan, Source, SpawnFailure, Spawned, Start, Step, StringTable, spawn,
+    HasNul, NoProcess, Plan, Source, SpawnFailure, Spawned, Start, Step, StringTable, spawn,
 };

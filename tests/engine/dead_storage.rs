@@ -39,6 +39,11 @@ fn a_dead_file_system_under_the_state_directory() {
     stops_answering_under("state");
 }
 
+#[test]
+fn a_dead_file_system_under_the_temporary_directory() {
+    stops_answering_under("temporary");
+}
+
 fn stops_answering_under(place: &str) {
     let directory = tempfile::tempdir().unwrap();
     let (mount, stop) = (directory.path().join("mount"), directory.path().join("stop"));

@@ -8,7 +8,7 @@ use mesos_command::event::OutcomeKind;
 use mesos_command::process::{IoMode, RunReport};
 use test_support::{PATIENCE, in_time, until};
 
-use crate::support::{Case, command, probe, runner, script, serial};
+use crate::support::{Case, command, probe, runner, script, serial, serial_after};
 
 /// What the commands of these tests write.
 const GIBIBYTE: &str = "1073741824";
@@ -69,6 +69,22 @@ fn whatever_is_beside_the_output_counts() {
         assert!(report.message.contains("max_output_bytes"), "{}", report.message);
         assert!(most < SEEN_BY_THEN, "{text}: {most} bytes at a time");
     }
+}
+
+#[test]
+fn a_directory_that_is_not_in_memory_is_measured_too() {
+    let parent = tempfile::tempdir().unwrap();
+    let _oracle = serial_after(|| runner().check_temp_dir(Some(parent.path())).unwrap());
+    let text = "while :; do head -c 1000000 /dev/zero; sleep 0.01; done >\"$2.tmp\"";
+    let (report, _) = growth(text, |case| case.with(|it| it.temp_dir = Some(parent.path().into())));
+    assert_eq!(report.outcome, OutcomeKind::OutputTooLarge, "{}", report.message);
+    let text = "head -c 2000000 /dev/zero >\"$2\"";
+    let (report, _) = growth(text, |case| case.with(|it| it.temp_dir = Some(parent.path().into())));
+    assert_eq!(report.outcome, OutcomeKind::OutputTooLarge, "{}", report.message);
+    assert!(report.message.contains("2000000"), "{}", report.message);
+    let text = "cat \"$1\" >\"$2\"; echo no >\"$3\"; mkdir -p \"$2.d/deep\"; exit 4";
+    let (report, _) = growth(text, |case| case.with(|it| it.temp_dir = Some(parent.path().into())));
+    assert_eq!((report.exit_code, &*report.error_file), (Some(4), b"no\n".as_slice()));
 }
 
 #[test]

@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
+use nix::sys::statfs::statfs;
 
 use crate::container::{ContainerId, TEMPORARY_PREFIX};
+use crate::io::is_memory;
 use crate::sys::Errand;
 
 use super::{Lost, MOST_NAMES_TRIED, Store, check};
@@ -27,17 +28,12 @@ use super::{Lost, MOST_NAMES_TRIED, Store, check};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Writes and removals of an instance at a time, those that hang included.
 pub(super) const MOST: usize = 16;
-/// `RAMFS_MAGIC` of linux/magic.h.
-const RAMFS_MAGIC: libc::c_long = 0x8584_58f6;
 
 /// Whether the nearest existing directory above `path` is on something that can stop answering.
 /// For the time of loading: it looks.
 pub(super) fn may_hang(path: &Path) -> bool {
     let found = path.ancestors().find_map(|directory| statfs(directory).ok());
-    found.is_none_or(|found| {
-        let kind = found.filesystem_type();
-        kind != TMPFS_MAGIC && kind != FsType(RAMFS_MAGIC as _)
-    })
+    found.is_none_or(|found| !is_memory(found.filesystem_type()))
 }
 
 impl Store {
@@ -229,7 +225,7 @@ mod tests {
     fn memory_does_not_hang_and_everything_else_may() {
         assert!(may_hang(Path::new("/proc/1")));
         let memory = Path::new("/dev/shm");
-        if statfs(memory).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC) {
+        if statfs(memory).is_ok_and(|found| is_memory(found.filesystem_type())) {
             assert!(!may_hang(&memory.join("not/there/yet")));
         }
     }
