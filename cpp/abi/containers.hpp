@@ -243,6 +243,14 @@ static_assert(sizeof(Result<Attributes>) == 80, "as the host's callers reserve")
 class ScalarMap
 {
 public:
+  // Whether this can be a map of so many entries. For a look at what may be something else.
+  bool is_plausible(std::size_t entries) const
+  {
+    return arena == nullptr && aligned(inner) && inner->entries == entries &&
+           inner->buckets >= 2 && inner->buckets <= 4096 &&
+           (inner->buckets & (inner->buckets - 1)) == 0 && aligned(inner->table);
+  }
+
   // Calls `each(key, value)` for every entry. False if there are entries it could not read.
   template <typename Each>
   bool visit(Each&& each) const
@@ -295,6 +303,11 @@ private:
     void* allocator;
   };
 
+  static bool aligned(const void* pointer)
+  {
+    return pointer != nullptr && reinterpret_cast<std::uintptr_t>(pointer) % alignof(void*) == 0;
+  }
+
   void* arena;
   int default_enum;
   const Inner* inner;
@@ -307,21 +320,47 @@ private:
 
 static_assert(sizeof(ScalarMap) == 24, "arena, enum, pointer");
 
+// Where TaskInfo keeps its map of limits since Mesos 1.10: in a MapField of 72 bytes behind the
+// resources. Proved at load on a parsed TaskInfo. The argument of update() is such a map.
+constexpr std::size_t TASK_INFO_LIMITS = 96;
+
+inline const ScalarMap& limits_of(const HeapMessage<TaskInfoType>& task_info)
+{
+  return *reinterpret_cast<const ScalarMap*>(
+      reinterpret_cast<const char*>(&task_info.any()) + TASK_INFO_LIMITS);
+}
+
 // stout's hashset<ContainerID> behind a reference: libstdc++'s unordered_set.
 class ContainerIdSet
 {
 public:
+  // Calls `each(id)` for every element. False when this is no set of ContainerIDs: then at an element
+  // that is none, or after another number of them.
   template <typename Each>
-  void visit(Each&& each) const
+  bool visit(Each&& each) const
   {
+    const void* const id_vtable = vtable(ContainerIdType::default_instance());
+    std::size_t seen = 0;
     for (const Node* node = first; node != nullptr; node = node->next) {
+      if (seen == count || vtable(node->value) != id_vtable) {
+        return false;
+      }
       each(*reinterpret_cast<const AnyMessage*>(node->value));
+      seen++;
     }
+    return seen == count;
   }
 
   std::size_t size() const { return count; }
 
 private:
+  static const void* vtable(const void* message)
+  {
+    const void* first_word;
+    std::memcpy(&first_word, message, sizeof(first_word));
+    return first_word;
+  }
+
   struct Node
   {
     const Node* next;

@@ -3,7 +3,11 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <initializer_list>
+#include <map>
+#include <set>
+#include <unordered_set>
 
 #include "descriptors.hpp"
 #include "message.hpp"
@@ -59,7 +63,6 @@ constexpr const char* TESTED[] = {
 };
 
 constexpr const char* ACCEPT_VARIABLE = "MESOS_COMMAND_MODULES_ACCEPT";
-constexpr const char* TEST_SIZES_VARIABLE = "MESOS_COMMAND_MODULES_TEST_SIZES";
 
 // A map field adds this to the size that its message reports.
 constexpr std::size_t MAP_FIELD = 24;
@@ -102,20 +105,6 @@ bool read_release(const std::string& version, unsigned long& major, unsigned lon
   const char* second = end + 1;
   minor = std::strtoul(second, &end, 10);
   return end != second;
-}
-
-// The size that the test-only variable gives `name`, else `size`.
-std::size_t simulated(const std::string& name, std::size_t size)
-{
-  const char* text = std::getenv(TEST_SIZES_VARIABLE);
-  while (text != nullptr && *text != '\0') {
-    if (std::strncmp(text, name.c_str(), name.size()) == 0 && text[name.size()] == '=') {
-      return std::strtoul(text + name.size() + 1, nullptr, 10);
-    }
-    text = std::strchr(text, ',');
-    text = text != nullptr ? text + 1 : nullptr;
-  }
-  return size;
 }
 
 // How many sizes of `Type` are known, if `size` is one of them; else 0.
@@ -162,17 +151,11 @@ static_assert(known<ResourceStatisticsType>(sizeof(ResourceStatistics<488>)) == 
 static_assert(known<ContainerLaunchInfoType>(sizeof(ContainerLaunchInfo<224>)) == 2, "");
 static_assert(known<ContainerLaunchInfoType>(sizeof(ContainerLaunchInfo<280>)) == 2, "");
 
-template <typename Type>
-std::size_t size_in_host()
-{
-  return simulated(Type::name(), reported_size<Type>());
-}
-
 // Sets `problem`, if there is none yet, when the host's size of `Type` is none of `sizes`.
 template <typename Type>
 void check_size(std::initializer_list<std::size_t> sizes, std::string& problem)
 {
-  const std::size_t size = size_in_host<Type>();
+  const std::size_t size = reported_size<Type>();
   std::string list;
   for (const std::size_t candidate : sizes) {
     if (size == candidate) {
@@ -194,11 +177,11 @@ bool check_sizes(Host& host, std::string& problem)
 #include "known.def"
 #undef MESOS_COMMAND_RELEASE
 #undef MESOS_COMMAND_SIZES
-  host.resource_statistics_size = size_in_host<ResourceStatisticsType>();
-  host.container_launch_info_size = size_in_host<ContainerLaunchInfoType>();
-  host.container_state_size = size_in_host<ContainerStateType>();
+  host.resource_statistics_size = reported_size<ResourceStatisticsType>();
+  host.container_launch_info_size = reported_size<ContainerLaunchInfoType>();
+  host.container_state_size = reported_size<ContainerStateType>();
   // TaskInfo got its map of limits together with the third argument of Isolator::update.
-  const std::size_t task_info = size_in_host<TaskInfoType>();
+  const std::size_t task_info = reported_size<TaskInfoType>();
   if (problem.empty() && host.update_has_limits != (task_info == 224 + MAP_FIELD)) {
     problem = "mesos.TaskInfo takes " + std::to_string(task_info) +
               " bytes in it, which belongs to another release";
@@ -233,9 +216,69 @@ bool check_lists(Host& host, std::string& problem)
               std::to_string(sizeof(SmallVectorResources)) + " bytes)";
     return false;
   }
-  if (simulated("mesos.Resources", size) != size) {
-    problem = "mesos.Resources takes " + std::to_string(simulated("mesos.Resources", size)) +
-              " bytes in it, but its constructor fills " + std::to_string(size);
+  return true;
+}
+
+// Parses a TaskInfo with two limits, and looks for the map where TaskInfo and Map are taken to keep
+// them: a host of the same release may have been built with another protobuf.
+bool check_limits(const Host& host, std::string& problem)
+{
+  if (!host.update_has_limits) {
+    return true;
+  }
+  static const char bytes[] =
+      "\x7a\x11\x0a\x04" "cpus" "\x12\x09\x09\x00\x00\x00\x00\x00\x00\xf8\x3f"
+      "\x7a\x10\x0a\x03" "mem" "\x12\x09\x09\x00\x00\x00\x00\x00\x00\x50\x40";
+
+  HeapMessage<TaskInfoType> task_info;
+  bool right = parse(task_info.any(), bytes, sizeof(bytes) - 1);
+  const ScalarMap& limits = limits_of(task_info);
+  std::map<std::string, double> found;
+  right = right && limits.is_plausible(2) &&
+          limits.visit([&](const std::string& key, double value) { found[key] = value; });
+  if (!right || found != std::map<std::string, double>{{"cpus", 1.5}, {"mem", 64}}) {
+    problem = "mesos.TaskInfo does not keep its map of limits where expected (was this Mesos built "
+              "with another protobuf?)";
+    return false;
+  }
+  return true;
+}
+
+// Whether the standard library that this was compiled with keeps a set of ContainerIDs where
+// ContainerIdSet looks for them. The host's set is one of the same library, of elements whose size
+// was checked.
+bool check_ids(std::string& problem)
+{
+  struct Hash
+  {
+    // Not noexcept, as the host's, so that nodes keep their hash.
+    std::size_t operator()(const ContainerId& id) const
+    {
+      return std::hash<std::string>()(serialize(id.any()));
+    }
+  };
+  struct Equal
+  {
+    bool operator()(const ContainerId& a, const ContainerId& b) const
+    {
+      return serialize(a.any()) == serialize(b.any());
+    }
+  };
+  const std::set<std::string> given = {"\x0a\x01" "a", "\x0a\x01" "b", "\x0a\x01" "c"};
+  std::unordered_set<ContainerId, Hash, Equal> ids;
+  bool right = true;
+  for (const std::string& id : given) {
+    bool valid = false;
+    ids.emplace(static_cast<const void*>(id.data()), id.size(), valid);
+    right = right && valid;
+  }
+  static_assert(sizeof(ids) == sizeof(ContainerIdSet), "libstdc++ unordered_set");
+  std::set<std::string> found;
+  right = right && reinterpret_cast<const ContainerIdSet&>(ids).visit([&](const AnyMessage& id) {
+    found.insert(serialize(id));
+  });
+  if (!right || found != given) {
+    problem = "a set of mesos.ContainerID does not keep its elements where expected";
     return false;
   }
   return true;
@@ -309,7 +352,7 @@ bool examine_host(Host& host, std::string& problem)
   host.update_has_limits = major > 1 || (major == 1 && minor >= 10);
   problem.clear();
   return check_release(host.version, problem) && check_sizes(host, problem) &&
-         check_lists(host, problem);
+         check_lists(host, problem) && check_limits(host, problem) && check_ids(problem);
 }
 
 }  // namespace abi

@@ -39,9 +39,6 @@ struct Host
 // environment variable MESOS_COMMAND_MODULES_ACCEPT) and every type that crosses by value has a
 // size that this build knows. Otherwise `problem` says in one line what is different. Throws
 // nothing but std::bad_alloc and what the host's own functions throw.
-//
-// For tests only: MESOS_COMMAND_MODULES_TEST_SIZES="mesos.Labels=56" replaces the size that the
-// host reports for a type.
 bool examine_host(Host& host, std::string& problem);
 
 }  // namespace abi

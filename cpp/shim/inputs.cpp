@@ -126,7 +126,9 @@ void Inputs::container_ids(const abi::ContainerIdSet& value)
 {
   std::vector<std::string> serialised;
   serialised.reserve(value.size());
-  value.visit([&](const abi::AnyMessage& id) { serialised.push_back(abi::serialize(id)); });
+  if (!value.visit([&](const abi::AnyMessage& id) { serialised.push_back(abi::serialize(id)); })) {
+    throw std::logic_error("the set of orphans is not laid out as expected");
+  }
   messages(std::move(serialised));
 }
 

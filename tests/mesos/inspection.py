@@ -13,10 +13,13 @@ import subprocess
 import sys
 import tempfile
 
+import refusals
+
 MODULE = "libmesos_command_modules.so"
 MANAGER = "_ZN5mesos7modules13ModuleManager"
 TABLE = f"{MANAGER}13kindToVersionB5cxx11E"
-SIZES = "MESOS_COMMAND_MODULES_TEST_SIZES"
+# What the program itself takes the sizes for; the module is told by refusals.simulate().
+SIZES = "MESOS_COMMAND_INSPECT_TEST_SIZES"
 FITS, NOT, UNUSABLE = 0, 1, 2
 
 
@@ -79,17 +82,20 @@ class Inspection:
         self.check("as text", self.library, FITS, f"release:      {release} (tested)",
                    "own check:    accepts it", "The module fits this library.",
                    environment=self.stubs)
+        simulated = refusals.with_simulation(self.stubs, self.library, self.scratch)
         # Both tables, ours and the module's, know the same: each refuses on its own.
         for name in ["mesos.Labels", "mesos.ResourceStatistics"]:
             self.check(f"a size of {name}", self.library, NOT,
                        f"problem:      {name} takes 56 bytes in it, but the module knows",
                        f"refuses to run in this Mesos {release}: {name} takes 56 bytes in it",
-                       environment={**self.stubs, SIZES: f"{name}=56"})
-        self.check("what only the module checks", self.library, NOT, "its constructor fills",
-                   environment={**self.stubs, SIZES: "mesos.Resources=8"})
+                       environment={**simulated, SIZES: f"{name}=56",
+                                    "SIMULATED_SIZES": f"{name}=56"})
+        self.check("what only the module checks", self.library, NOT, "has a layout in it",
+                   environment={**simulated, "SIMULATED_LAYOUT": "resources"})
         every = ",".join(f"{it['type']}=1" for it in report.get("sizes", []))
         report = self.json("every size", self.library, NOT, "does_not_fit",
-                           environment={**self.stubs, SIZES: every})
+                           environment={**simulated, SIZES: every,
+                                       "SIMULATED_SIZES": every})
         for it in report.get("sizes", []):
             self.expect(any(problem.startswith(f"{it['type']} takes 1 bytes")
                             for problem in report["problems"]), f"{it['type']} is compared")

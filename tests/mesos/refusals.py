@@ -27,8 +27,14 @@ def parameter(words, refused=NOT_CREATED, **parameters):
 
 def size(name, found, known):
     return {"modules": isolator(), "refused": INCOMPATIBLE,
-            "environment": {"MESOS_COMMAND_MODULES_TEST_SIZES": f"{name}={found}"},
+            "environment": {"SIMULATED_SIZES": f"{name}={found}"},
             "line": ["refuses to run in this Mesos @RELEASE@", name, f"takes {found} bytes", known]}
+
+
+def layout(which, words, unless=()):
+    return {"modules": isolator(), "refused": INCOMPATIBLE, "unless": unless,
+            "environment": {"SIMULATED_LAYOUT": which},
+            "line": ["refuses to run in this Mesos @RELEASE@", words]}
 
 
 # name: modules file, what Mesos has to say (None: it accepts), environment, words of our one line.
@@ -48,7 +54,9 @@ CASES = {
     "size-hook": size("mesos.Labels", 56, "knows 48"),
     "size-usage": size("mesos.ResourceStatistics", 416, "knows 400 or 408 or 488"),
     "size-prepare": size("mesos.slave.ContainerLaunchInfo", 288, "knows 224 or 280"),
-    "size-resources": size("mesos.Resources", 272, "its constructor fills"),
+    "layout-resources": layout("resources", "mesos.Resources has a layout"),
+    "layout-limits": layout("limits", "mesos.TaskInfo does not keep its map of limits",
+                            unless=["1.8.1", "1.9.0"]),
     "untested": {"modules": isolator(), "release": "@RELEASE@-rc1", "refused": INCOMPATIBLE,
                  "line": ["refuses to run in this Mesos @RELEASE@-rc1", "it has been tested with",
                           "MESOS_COMMAND_MODULES_ACCEPT=@RELEASE@-rc1"]},
@@ -58,7 +66,7 @@ CASES = {
     # Accepting a release does not accept its sizes.
     "accepts-no-size": {"modules": isolator(), "release": "@RELEASE@-rc1", "refused": INCOMPATIBLE,
                         "environment": {"MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc1",
-                                        "MESOS_COMMAND_MODULES_TEST_SIZES": "mesos.Labels=56"},
+                                        "SIMULATED_SIZES": "mesos.Labels=56"},
                         "line": ["mesos.Labels takes 56 bytes"]},
     "accepted": {"modules": isolator(isolator_usage_command="${HERE}/trivial.sh"),
                  "release": "@RELEASE@-rc1",
@@ -83,23 +91,33 @@ def complaints(log, words):
     return [f"the line lacks {word!r}: {lines[0]}" for word in words if word not in lines[0]]
 
 
-def simulate(library, release, scratch):
-    """The variables that make a libmesos say that it is `release`."""
+def simulate(library, scratch):
+    """The variables that let the SIMULATED_ ones make a libmesos look like another."""
     preload = scratch / "release.so"
     if not preload.exists():
         subprocess.run(["cc", "-shared", "-fPIC", "-Wall", "-Werror", "-o", preload,
                         HERE / "release.c"], check=True)
-    return {"LD_PRELOAD": str(preload), "SIMULATED_LIBRARY": str(library),
-            "SIMULATED_RELEASE": release}
+    return {"LD_PRELOAD": str(preload), "SIMULATED_LIBRARY": str(library)}
+
+
+def with_simulation(environment, library, scratch):
+    """A libmesos's environment with what simulate() adds."""
+    added = simulate(library, scratch)
+    preloads = [environment.get("LD_PRELOAD", ""), added["LD_PRELOAD"]]
+    return {**environment, **added, "LD_PRELOAD": " ".join(filter(None, preloads))}
 
 
 def run(suite, library):
     """Plays all cases with a Suite."""
     for name, case in CASES.items():
         case = json.loads(json.dumps(case).replace("@RELEASE@", suite.release))
+        if suite.release in case.get("unless", []):
+            continue
         environment = case.get("environment", {})
         if "release" in case:
-            environment |= simulate(library, case["release"], suite.scratch)
+            environment["SIMULATED_RELEASE"] = case["release"]
+        if any(name.startswith("SIMULATED_") for name in environment):
+            environment |= simulate(library, suite.scratch)
         refused = case.get("refused")
         scenario = {"about": name, "environment": {},
                     **({"refused": refused} if refused else

@@ -1,11 +1,21 @@
-/* Makes a libmesos say that it is another release, for tests. Preloaded, it stands in for dlopen():
- * before a command module is opened, the releases in ModuleManager's table, which is filled by then,
- * become $SIMULATED_RELEASE (at most 15 bytes, which every std::string holds in itself). The
- * libmesos is $SIMULATED_LIBRARY. */
+/* Makes a libmesos look like another one to a command module, for tests; preloaded. The libmesos is
+ * $SIMULATED_LIBRARY. What it stands in for:
+ *
+ * dlopen(): with $SIMULATED_RELEASE, before a command module is opened, the releases in
+ * ModuleManager's table, which is filled by then, become that (at most 15 bytes, which every
+ * std::string holds in itself).
+ *
+ * Functions that the module calls to find out how the host's types are laid out:
+ * $SIMULATED_SIZES="mesos.Labels=56,mesos.slave.ContainerLaunchInfo=288" is what is reported of
+ * messages; $SIMULATED_LAYOUT is "resources": their constructor fills eight bytes more, or "limits":
+ * the map of limits does not have what was put in. Others who call them get the real ones. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define MODULE "libmesos_command_modules"
 
 struct text {
   char* data;
@@ -27,14 +37,41 @@ struct table {
 
 typedef void* open_function(const char*, int);
 
-static void rename_release(open_function* open)
+static open_function* real_open(void)
+{
+  open_function* open;
+  *(void**)&open = dlsym(RTLD_NEXT, "dlopen");
+  return open;
+}
+
+/* A symbol of the libmesos; ends the process if there is none. */
+static void* find(const char* name)
 {
   const char* library = getenv("SIMULATED_LIBRARY");
-  const char* release = getenv("SIMULATED_RELEASE");
-  void* mesos = library ? open(library, RTLD_NOW | RTLD_NOLOAD) : NULL;
-  struct table* table =
-      mesos ? dlsym(mesos, "_ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E") : NULL;
-  if (!table || !table->first || !release || strlen(release) > 15) {
+  void* mesos = library ? real_open()(library, RTLD_NOW | RTLD_NOLOAD) : NULL;
+  void* found = mesos ? dlsym(mesos, name) : NULL;
+  if (!found) {
+    abort();
+  }
+  return found;
+}
+
+static int from_module(void* address)
+{
+  Dl_info info;
+  return dladdr(address, &info) && info.dli_fname && strstr(info.dli_fname, MODULE);
+}
+
+static int is_set(const char* name, const char* value)
+{
+  const char* text = getenv(name);
+  return text && strcmp(text, value) == 0;
+}
+
+static void rename_release(const char* release)
+{
+  struct table* table = find("_ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E");
+  if (!table->first || strlen(release) > 15) {
     abort();
   }
   for (struct node* node = table->first; node; node = node->next) {
@@ -45,10 +82,72 @@ static void rename_release(open_function* open)
 
 void* dlopen(const char* file, int flags)
 {
-  open_function* open;
-  *(void**)&open = dlsym(RTLD_NEXT, "dlopen");
-  if (file && strstr(file, "libmesos_command_modules")) {
-    rename_release(open);
+  const char* release = getenv("SIMULATED_RELEASE");
+  if (file && release && strstr(file, MODULE)) {
+    rename_release(release);
   }
-  return open(file, flags);
+  return real_open()(file, flags);
+}
+
+/* The default instance of a message; its name has `length` bytes and parts joined by points. */
+static const void* default_instance(const char* name, size_t length)
+{
+  char symbol[256] = "_ZN";
+  size_t used = 3;
+  for (size_t at = 0; at < length; at++) {
+    size_t part = strcspn(name + at, ".=");
+    used += snprintf(symbol + used, sizeof(symbol) - used, "%zu%.*s", part, (int)part, name + at);
+    at += part;
+  }
+  snprintf(symbol + used, sizeof(symbol) - used, "16default_instanceEv");
+  const void* (*get)(void);
+  *(void**)&get = find(symbol);
+  return get();
+}
+
+/* google::protobuf::Message::SpaceUsedLong() const */
+size_t _ZNK6google8protobuf7Message13SpaceUsedLongEv(const void* self)
+{
+  const char* entry = getenv("SIMULATED_SIZES");
+  while (entry && *entry && from_module(__builtin_return_address(0))) {
+    size_t length = strcspn(entry, "=");
+    if (default_instance(entry, length) == self) {
+      return strtoul(entry + length + 1, NULL, 10);
+    }
+    entry = strchr(entry, ',');
+    entry = entry ? entry + 1 : NULL;
+  }
+  size_t (*real)(const void*);
+  *(void**)&real = find("_ZNK6google8protobuf7Message13SpaceUsedLongEv");
+  return real(self);
+}
+
+/* mesos::Resources::Resources(const RepeatedPtrField<Resource>&) */
+void _ZN5mesos9ResourcesC1ERKN6google8protobuf16RepeatedPtrFieldINS_8ResourceEEE(
+    void* self, const void* list)
+{
+  void (*real)(void*, const void*);
+  *(void**)&real =
+      find("_ZN5mesos9ResourcesC1ERKN6google8protobuf16RepeatedPtrFieldINS_8ResourceEEE");
+  real(self, list);
+  if (is_set("SIMULATED_LAYOUT", "resources") && from_module(__builtin_return_address(0))) {
+    memset((char*)self + 264, 0, 8);
+  }
+}
+
+/* google::protobuf::MessageLite::ParsePartialFromArray(const void*, int) */
+_Bool _ZN6google8protobuf11MessageLite21ParsePartialFromArrayEPKvi(
+    void* self, const void* data, int size)
+{
+  char changed[256];
+  /* Field 15 of TaskInfo: limits. */
+  if (is_set("SIMULATED_LAYOUT", "limits") && size > 0 && size < (int)sizeof(changed) &&
+      *(const char*)data == 0x7a && from_module(__builtin_return_address(0))) {
+    memcpy(changed, data, size);
+    changed[size - 1] ^= 1;
+    data = changed;
+  }
+  _Bool (*real)(void*, const void*, int);
+  *(void**)&real = find("_ZN6google8protobuf11MessageLite21ParsePartialFromArrayEPKvi");
+  return real(self, data, size);
 }

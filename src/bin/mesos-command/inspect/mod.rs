@@ -28,7 +28,7 @@ const MODULE: &str = "libmesos_command_modules.so";
 /// Names a release that is accepted although it has not been tested; read by the module too.
 const ACCEPT_VARIABLE: &str = "MESOS_COMMAND_MODULES_ACCEPT";
 /// Replaces sizes that the library reports, for tests; read by the module too.
-const TEST_SIZES_VARIABLE: &str = "MESOS_COMMAND_MODULES_TEST_SIZES";
+const TEST_SIZES_VARIABLE: &str = "MESOS_COMMAND_INSPECT_TEST_SIZES";
 /// Beginning of every function of Mesos's manager of modules, which only a libmesos has.
 const MESOS_MARK: &str = "_ZN5mesos7modules13ModuleManager";
 /// The table of versions, under either string ABI.
