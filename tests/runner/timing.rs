@@ -131,7 +131,7 @@ fn waiting_counts_for_the_deadline_unless_it_counts_from_the_start() {
     let case = probe("output:{}").timeout(2000);
     let report = runner().run_blocking(case.request(), Some(&lane), None);
     assert_eq!((report.outcome, report.pid), (OutcomeKind::Timeout, None), "{report:?}");
-    assert!(report.message.contains("lane"), "{}", report.message);
+    assert!(report.message.contains("waiting for its turn"), "{}", report.message);
 
     let mut patient = case.request();
     patient.deadline_from = DeadlineFrom::Start;
