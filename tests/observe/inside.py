@@ -57,7 +57,7 @@ class Inside:
             step = json.loads(line)
             if "step" in step:
                 lines += 1
-                made += step["calls"]
+                made += step.get("calls", 0)
                 if not step["ok"]:
                     raise RuntimeError(f"a step went wrong: {line}")
         return made

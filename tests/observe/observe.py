@@ -164,7 +164,7 @@ def skip(why):
 def observe(host, release, rounds, directory, then=None):
     """Plays and checks; `then(server, begin, end)` may look at the data. The checks."""
     target = f"127.0.0.1:{prometheus.free_port()}"
-    work = workload.Workload(rounds)
+    work = workload.Workload(rounds, target)
     with prometheus.Server(directory, target) as server:
         begin = time.time()
         with inside.Inside(host, release, directory, target, work) as played:

@@ -103,7 +103,8 @@ def modules(metrics_address):
 class Workload:
     """Steps, and the counts that belong to them."""
 
-    def __init__(self, rounds):
+    def __init__(self, rounds, metrics_address):
+        self._metrics_address = metrics_address
         self.steps = []
         self.expected = collections.Counter()
         self.failures = collections.Counter()
@@ -138,6 +139,15 @@ class Workload:
             self.lines += 1
         self.steps.append(step)
         self.expected[module, event, outcome] += calls
+
+    def _workers_are_back(self, reason):
+        """Waits for both workers after one was lost; without any, calls would be plain runs."""
+        labels = 'module="worker",event="isolator_usage"'
+        for series in [f'worker_restarts_total{{{labels},reason="{reason}"}} 1\n',
+                       f"worker_up{{{labels}}} 2\n"]:
+            self.steps.append({"do": "metrics", "address": self._metrics_address,
+                               "contains": f"mesos_command_{series}", "within_ms": 60000})
+            self.lines += 1
 
     def _sleep(self, ms):
         self.steps.append({"do": "sleep", "ms": ms})
@@ -246,10 +256,10 @@ class Workload:
         if number == 0:
             usage("crashes", "exit")
             self.failures["worker", "isolator_usage", "exit"] += 1
-            self._sleep(1000)
+            self._workers_are_back("exit")
             usage("babbles", "worker_protocol")
             self.failures["worker", "isolator_usage", "worker_protocol"] += 1
-            self._sleep(1000)
+            self._workers_are_back("protocol")
             usage("sleeps", "timeout")
             self.failures["worker", "isolator_usage", "timeout"] += 1
 
