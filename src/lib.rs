@@ -6,10 +6,9 @@
 //!
 //! # Who may use whom
 //!
-//! ```text
-//! sys  <-  io, process  <-  worker  <-  call  <-  usage, isolator, hook  <-  cpp, the command line tool
-//! event, config, container, escape, redact, schema, metrics: plain data and leaves, used by all of the above but sys
-//! ```
+//! `ARCHITECTURE.md` has the table of imports, and `tests/architecture.py` holds the code to it. From
+//! below: sys, escape, event, container, redact, schema, metrics; io and process; config; worker;
+//! usage; call; hook and isolator; and the load generator, which knows config and event alone.
 //!
 //! State belongs to a module instance. Process-wide are only the runner with its threads
 //! ([`process::Runner`]), the schema of the host and the metrics registry.

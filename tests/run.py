@@ -58,6 +58,7 @@ PARTS = {
         Step("clippy", [CARGO, "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         Step("rustdoc", [CARGO, "doc", "--workspace", "--no-deps", "--document-private-items"],
              RUSTDOCFLAGS="-D warnings"),
+        Step("architecture", python("tests/architecture.py")),
     ],
     "unit": [
         Step("cargo test", [CARGO, "test", "--workspace", "--no-fail-fast"]),

@@ -1,7 +1,7 @@
 //! The catalogue of parameters: name, default, meaning.
 //!
-//! The per-event parameters are templates over the event table. Parsing knows a key only if it
-//! stands here; a test holds the README's table against it.
+//! The per-event parameters are templates over the event table. A key that does not stand here is
+//! warned of as unknown; a test holds the README's table against it.
 
 use crate::event::{Event, FailureAnswer, ModuleKind};
 use crate::redact;

@@ -2,7 +2,7 @@
 //!
 //! Parameter names, command line, metric labels, documentation and the host adapters all read
 //! [`Row`]s; nothing else in the crate knows what, say, `prepare` takes or what its failure means.
-//! To add an event, add a variant to [`Event`] and a row to the table.
+//! A new event needs a variant of [`Event`] and a row in the table; `CONTRIBUTING.md` has the rest.
 
 mod outcome;
 pub mod rules;

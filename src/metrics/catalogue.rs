@@ -1,8 +1,8 @@
 //! Every metric, as data: the one place that names them.
 //!
 //! Registration, HELP and TYPE lines, the table in the documentation, and the checks of
-//! dashboards and rules read [`METRICS`]. To add a metric, add a constant and its line in the
-//! list.
+//! dashboards and rules read [`METRICS`]. A new metric needs a constant and its line in the list;
+//! `CONTRIBUTING.md` has the rest.
 
 use std::fmt::Write;
 

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Holds ARCHITECTURE.md and the other pages about the code against the code.
+
+What fails:
+
+* an import from one folder of src/ to another (or from the tool, the module or the host program to
+  the engine) that the table of ARCHITECTURE.md does not have, or that it has and the code has not;
+* an arrow from a row of the table to a row that stands below it, other than in the last column;
+* a thread that the code names and ARCHITECTURE.md does not, or the other way round;
+* a path or a test that a page names and that does not exist;
+* a function, type or parameter that a page names and that the code does not have.
+
+What is printed besides: the arrows with their numbers, files over 400 lines and Rust functions over
+60 lines. Test code does not count as an import.
+
+Exit status: 0 it is so; 1 it is not.
+"""
+
+import argparse
+import collections
+import pathlib
+import re
+import sys
+
+import regressions
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGE = "ARCHITECTURE.md"
+PAGES = [PAGE, "CONTRIBUTING.md", "SECURITY.md"]
+# What uses the engine from outside: only through `mesos_command::`.
+OUTSIDE = {"src/bin": "the tool", "cpp/src": "the module", "cpp/host/src": "the host program"}
+MOST_LINES, MOST_FUNCTION_LINES = 400, 60
+SOURCES = [".rs", ".cpp", ".hpp", ".h", ".py", ".sh", ".c"]
+# Directories whose contents a backquoted path of a page may name.
+PLACES = ("src", "cpp", "tests", "benches", "docs", "examples", "dashboards", ".ci")
+
+Arrow = collections.namedtuple("Arrow", "user used")
+
+
+def without_tests(text):
+    """Rust code without comments and without the items under `#[cfg(test)]`, as (number, line)."""
+    lines = enumerate(text.splitlines(), 1)
+    for number, line in lines:
+        if line.strip() == "#[cfg(test)]":
+            skip_item(lines, len(line) - len(line.lstrip()))
+        elif not line.lstrip().startswith("//"):
+            yield number, line
+
+
+def skip_item(lines, indent):
+    """Skips one item, which rustfmt has ended with a line of its own indentation."""
+    for _, line in lines:
+        text = line.strip()
+        if text.startswith(("#[", "//")) or len(line) - len(line.lstrip()) != indent:
+            continue
+        if text.endswith(";") or text.startswith("}") or text.endswith("}"):
+            return
+
+
+def test_files(root):
+    """Files that are modules of tests as a whole."""
+    found = set()
+    declared = re.compile(r'#\[cfg\(test\)\]\s*(?:#\[path = "(\S+)"\]\s*)?mod (\w+);')
+    for file in root.rglob("*.rs"):
+        for path, name in declared.findall(file.read_text()):
+            beside = file.parent if file.name in ("mod.rs", "lib.rs") else file.with_suffix("")
+            found.add(file.parent / path if path else beside / f"{name}.rs")
+    return found
+
+
+def modules(line, crate):
+    """The modules of a crate that a line of code names."""
+    for match in re.finditer(rf"\b{crate}::(?:\{{([^}}]*)|(\w+))", line):
+        if match[1] is None:
+            yield match[2]
+        else:
+            # `{metrics, schema::{self, Schema}}`: the names that begin an element.
+            yield from re.findall(r"(?:^|,)\s*(\w+)", re.sub(r"\{[^}]*\}?", "", match[1]))
+
+
+def folder(file, source):
+    """The folder of src/ that a file belongs to; a single file is one by itself."""
+    return file.relative_to(source).parts[0].removesuffix(".rs")
+
+
+def arrows(root):
+    """Each arrow of the code with its places."""
+    found = collections.defaultdict(list)
+    source = root / "src"
+    skipped = test_files(root)
+    names = {folder(file, source) for file in source.rglob("*.rs")}
+    for file in sorted(file for place in ("src", "cpp/src", "cpp/host/src")
+                       for file in (root / place).rglob("*.rs")):
+        path = file.relative_to(root)
+        outside = next((place for place in OUTSIDE if path.is_relative_to(place)), None)
+        if file in skipped or path == pathlib.Path("src/lib.rs"):
+            continue
+        user, crate = (outside, "mesos_command") if outside else (folder(file, source), "crate")
+        # An import of several lines is one line here.
+        code = re.sub(r"\{\n[^;]*?\};", lambda it: it[0].replace("\n", " "), "\n".join(
+            line for _, line in without_tests(file.read_text())))
+        for line in code.splitlines():
+            for used in modules(line, crate):
+                if used != user and used in names:
+                    found[Arrow(user, used)].append(f"{path}: {line.strip()[:90]}")
+    return found
+
+
+def table(text):
+    """The rows of the page: folder, what it may use, what is to be removed."""
+    begin, end = "<!-- imports:begin -->", "<!-- imports:end -->"
+    if begin not in text or end not in text:
+        return None
+    rows = {}
+    for line in text.split(begin)[1].split(end)[0].splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        names = re.findall(r"`([^`]+)`", cells[0])
+        if len(cells) == 3 and names:
+            rows[names[0].rstrip("/")] = [re.findall(r"`(\w+)`", cell) for cell in cells[1:]]
+    return rows
+
+
+def import_problems(rows, found):
+    """What the code and the table say differently."""
+    wrong = []
+    order = {name: place for place, name in enumerate(rows)}
+    told = {Arrow(user, used) for user, cells in rows.items() for cell in cells for used in cell}
+    for user in sorted({arrow.user for arrow in found} - rows.keys()):
+        wrong.append(f"{PAGE} has no row for {user}")
+    for arrow, places in sorted(found.items()):
+        if arrow.user in rows and arrow not in told:
+            wrong.append(f"{arrow.user} must not use {arrow.used}: {places[0]}")
+    for arrow in sorted(told - found.keys()):
+        wrong.append(f"{PAGE}: {arrow.user} does not use {arrow.used} any more: take it out")
+    for user, (allowed, _) in rows.items():
+        for used in allowed:
+            if order.get(used, -1) >= order[user]:
+                wrong.append(f"{PAGE}: {user} uses {used}, whose row must stand above it")
+    return wrong
+
+
+def thread_problems(root, page):
+    """Threads that only one of the code and the page knows."""
+    started = re.compile(r'"(mcmd-[a-z-]+)"')
+    code = {name for file in (root / "src").rglob("*.rs")
+            for _, line in without_tests(file.read_text()) for name in started.findall(line)}
+    # The page writes `mcmd-done-0` and `mcmd-done-N`.
+    told = {name.rstrip("-") for name in re.findall(r"`(mcmd-[a-z-]+)", page)}
+    return ([f"{PAGE} does not name the thread {name}" for name in sorted(code - told)]
+            + [f"{PAGE} names the thread {name}, which nothing starts" for name in
+               sorted(told - code)])
+
+
+def page_problems(root, name, text):
+    """Links, paths and tests of a page that are not there."""
+    wrong = []
+    links = re.findall(r"\]\(([^)#\s]+)", text)
+    quoted = [word for word in re.findall(r"`([^`\s]+)`", text)
+              if word.split("/")[0] in PLACES and "/" in word]
+    for word in [link for link in links if ":" not in link] + quoted:
+        if "::" in word or "#" in word:
+            found = regressions.problem(word)
+            wrong += [f"{name}: {found}"] if found else []
+        elif not any(root.glob(word.rstrip("/"))):
+            wrong.append(f"{name}: there is no {word}")
+    return wrong
+
+
+def name_problems(root, pages):
+    """Functions, types and parameters of the pages that no code has."""
+    words = {word for place in PLACES for file in (root / place).rglob("*")
+             if file.suffix in SOURCES for word in re.findall(r"\w+", file.read_text())}
+    return [f"{page}: there is no {name} in the code" for page, text in pages.items()
+            for name in dict.fromkeys(re.findall(r"`([A-Za-z_]\w*(?:::\w+)*)`", text))
+            if not set(name.split("::")) <= words]
+
+
+def long_things(root):
+    """Files and functions that are longer than a reader likes."""
+    function = re.compile(r"^( *)(?:pub(?:\([a-z]+\))? )?(?:(?:async|const|unsafe|extern \"C\") )*"
+                          r"fn (\w+)")
+    for file in sorted(path for place in PLACES for path in (root / place).rglob("*")):
+        if file.suffix not in SOURCES or "node_modules" in file.parts:
+            continue
+        lines = file.read_text(errors="replace").splitlines()
+        path = file.relative_to(root)
+        if len(lines) > MOST_LINES:
+            yield f"{len(lines):5} lines  {path}"
+        begins = None
+        for number, line in enumerate(lines, 1) if file.suffix == ".rs" else []:
+            if match := function.match(line):
+                begins = (number, match[1], match[2])
+            elif begins and line == begins[1] + "}":
+                if number - begins[0] + 1 > MOST_FUNCTION_LINES:
+                    yield f"{number - begins[0] + 1:5} lines  {path}:{begins[0]} fn {begins[2]}"
+                begins = None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quiet", action="store_true", help="print only what is wrong")
+    arguments = parser.parse_args()
+    pages = {name: (ROOT / name).read_text() for name in PAGES}
+    found, rows = arrows(ROOT), table(pages[PAGE])
+    if not arguments.quiet:
+        for user in dict.fromkeys(arrow.user for arrow in sorted(found)):
+            uses = [f"{arrow.used} {len(places)}" for arrow, places in sorted(found.items())
+                    if arrow.user == user]
+            print(f"{user:14} -> {', '.join(uses)}")
+        print(f"over {MOST_LINES} lines, or functions over {MOST_FUNCTION_LINES}:")
+        print("\n".join(long_things(ROOT)))
+    if rows is None:
+        wrong = [f"{PAGE} has no table between the markers imports:begin and imports:end"]
+    else:
+        wrong = import_problems(rows, found)
+    wrong += thread_problems(ROOT, pages[PAGE]) + name_problems(ROOT, pages)
+    wrong += [line for name, text in pages.items() for line in page_problems(ROOT, name, text)]
+    for line in wrong:
+        print(f"FAILED: {line}")
+    print(f"{len(found)} arrows, {len(wrong)} problems")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

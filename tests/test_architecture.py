@@ -1,0 +1,106 @@
+"""What architecture.py finds wrong with a repository. Played by `make unit`."""
+
+import pathlib
+import tempfile
+import unittest
+
+import architecture
+from architecture import Arrow
+
+ENGINE = """//! use crate::above
+use crate::{low, other::{self, Thing}};
+fn a() { crate::third::b(); }
+#[cfg(test)]
+pub(crate) use crate::hidden::tests::X;
+#[cfg(test)]
+mod beside;
+#[cfg(test)]
+mod tests {
+    use crate::hidden;
+    fn b() {
+    }
+}
+use crate::last;
+"""
+TABLE = """<!-- imports:begin -->
+| folder | uses | uses still |
+|---|---|---|
+{rows}
+<!-- imports:end -->
+"""
+
+
+class Repository(unittest.TestCase):
+    """A small one."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.root = pathlib.Path(directory.name)
+
+    def write(self, path, text):
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def engine(self):
+        self.write("src/high/mod.rs", ENGINE)
+        self.write("src/high/beside.rs", "use crate::hidden;\n")
+        for name in ("low", "other", "third", "hidden", "last", "above"):
+            self.write(f"src/{name}.rs", "use std::io;\n")
+        self.write("src/bin/tool/main.rs", "use crate::own;\nuse mesos_command::{\n    high,\n"
+                   "    low::{A, B},\n};\n")
+        return architecture.arrows(self.root)
+
+    def test_arrows_are_those_of_code_without_tests(self):
+        found = self.engine()
+        self.assertEqual(sorted(found), [
+            Arrow("high", "last"), Arrow("high", "low"), Arrow("high", "other"),
+            Arrow("high", "third"), Arrow("src/bin", "high"), Arrow("src/bin", "low")])
+
+    def problems(self, rows):
+        text = TABLE.format(rows="\n".join(rows))
+        return architecture.import_problems(architecture.table(text), self.engine())
+
+    def test_the_table_is_held_to_the_code_and_to_its_order(self):
+        low = ["| `low` | | |", "| `other` | | |", "| `third` | | |"]
+        high, tool = "| `high` | `low`, `other` | `third`, `last` |", "| `src/bin` | `high`, `low` | |"
+        self.assertEqual(self.problems([*low, "| `last` | | |", high, tool]), [])
+        # What is to be removed may stand below.
+        self.assertEqual(self.problems([*low, high, "| `last` | | |", tool]), [])
+        for rows, words in [
+                ([*low, high], "no row for src/bin"),
+                ([*low, "| `high` | `low`, `other`, `third` | |", tool], "high must not use last"),
+                ([*low, "| `third` | `low` | |", high, tool], "third does not use low any more"),
+                ([low[0], high, *low[1:], tool], "high uses other, whose row must stand above")]:
+            found = self.problems(rows)
+            self.assertEqual(len(found), 1, found)
+            self.assertIn(words, found[0])
+
+    def test_threads_are_known_to_both(self):
+        self.write("src/a.rs", 'start("mcmd-one");\n// "mcmd-no"\n')
+        self.assertEqual(architecture.thread_problems(self.root, "`mcmd-one-0`"), [])
+        self.assertEqual(len(architecture.thread_problems(self.root, "`mcmd-two`")), 2)
+
+    def test_names_of_the_page_are_in_the_code(self):
+        self.write("src/a.rs", "impl Run { fn start() {} }\n")
+        self.assertEqual(architecture.name_problems(self.root, {"p": "`Run::start`, `a b`, `x/y`"}), [])
+        self.assertEqual(len(architecture.name_problems(self.root, {"p": "`Run::stop`"})), 1)
+
+    def test_paths_and_links_are_there(self):
+        self.write("src/a.rs", "")
+        self.write("b.md", "")
+        good = "`src/`, `src/a.rs`, `src/*.rs` [b](b.md#c) [d](https://e/f) `srcs/x` `a/b`"
+        self.assertEqual(architecture.page_problems(self.root, "p", good), [])
+        for bad in ["`src/b.rs`", "[b](c.md)", "`tests/nowhere.rs::x`"]:
+            self.assertEqual(len(architecture.page_problems(self.root, "p", bad)), 1, bad)
+
+    def test_long_functions_and_files_are_told(self):
+        body = "    x();\n" * 60
+        self.write("src/a.rs", f"pub fn long() {{\n{body}}}\nfn short() {{\n}}\n")
+        self.write("src/b.rs", "//\n" * 401)
+        self.assertEqual(len(list(architecture.long_things(self.root))), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
