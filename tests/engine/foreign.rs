@@ -78,9 +78,9 @@ fn outputs_that_cannot_be_used_are_quoted_visibly() {
     failure(bench.call(Event::Prepare, "wrong"));
     failure(bench.call(Event::Prepare, "raw"));
     bench.call(Event::Usage, "lossy");
-    until("the note about the batch", || !logged("unknown containers").is_empty());
-    let note = logged("unknown containers").remove(0);
-    assert!(note.contains(SHOWN_JSON), "{note}");
+    // Other tests of this program have batches with strangers, too.
+    let is_shown = |line: &String| line.contains(SHOWN_JSON);
+    until("the note about the batch", || logged("unknown containers").iter().any(is_shown));
     let lossy: Vec<String> =
         lines_of(&bench).into_iter().filter(|line| line.contains("[TASK=lossy")).collect();
     assert!(lossy.iter().any(|line| line.contains(SHOWN_JSON)), "{lossy:?}");
