@@ -7,7 +7,7 @@ HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
 .PHONY: all build demo demo-cluster burst test lint unit in-mesos observe regressions python bench \
-	bench-check clean
+	bench-check bench-compare clean
 
 all: build
 
@@ -63,6 +63,13 @@ bench-check: $(HOST)
 	.ci/setup bench
 	$(FETCH) 1.11.0
 	$(PYTHON) benches/table.py --check
+
+# The same figures of this tree and of another commit, measured in turn: make bench-compare BASE=HEAD~1
+BASE ?= HEAD~1
+bench-compare: $(HOST)
+	.ci/setup bench
+	$(FETCH) 1.11.0
+	$(PYTHON) benches/compare.py $(BASE)
 
 clean:
 	$(CARGO) clean

@@ -6,6 +6,7 @@
     benches/table.py --check           also fail when a figure leaves its bound
     benches/table.py --check --only instructions
     benches/table.py --record          write the instruction counts found into the bounds
+    benches/table.py --json FILE       also write the figures to FILE: {"name": [value, "unit"]}
 
 Ratios are taken within one run, between sides that alternate; absolute times of a shared machine
 mean little and are shown for orientation. Exit status: 0 all within bounds; 1 a figure is outside;
@@ -24,9 +25,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BOUNDS = ROOT / "benches/bounds.json"
-TOOLS = ROOT / "target/tools"
+TOOLS = ROOT / "target/tools"  # shared by every tree that is measured
 GUNGRAUN = "0.20.0"
-HOST = ROOT / "target/release/mesos-host"
 BIG = {"2 GiB touched": ["--touch-memory", str(2 << 30)],
        "10,000 descriptors": ["--open-fds", "10000"]}
 
@@ -38,18 +38,19 @@ class Unavailable(Exception):
 class Table:
     """Figures as they come in."""
 
-    def __init__(self, cargo):
-        self.cargo, self.figures, self.commands, self.missing = cargo, {}, [], []
+    def __init__(self, cargo, tree):
+        self.cargo, self.tree = cargo, tree
+        self.figures, self.commands, self.missing = {}, [], []
 
     def add(self, name, value, unit):
         self.figures[name] = (value, unit)
 
     def run(self, command, environment=None):
-        shown = " ".join(str(word).replace(f"{ROOT}/", "") for word in command)
+        shown = " ".join(str(word).replace(f"{self.tree}/", "") for word in command)
         if shown not in self.commands:
             self.commands.append(shown)
         print(f"$ {shown}", file=sys.stderr, flush=True)
-        done = subprocess.run([str(word) for word in command], cwd=ROOT, text=True,
+        done = subprocess.run([str(word) for word in command], cwd=self.tree, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env={**os.environ, **(environment or {})})
         if done.returncode != 0:
@@ -64,7 +65,7 @@ class Table:
     def criterion(self, group, name):
         """The median of a criterion benchmark, in nanoseconds."""
         parts = [part.replace("/", "_") for part in (group, name)]
-        path = ROOT.joinpath("target/criterion", *parts, "new/estimates.json")
+        path = self.tree.joinpath("target/criterion", *parts, "new/estimates.json")
         return json.loads(path.read_text())["median"]["point_estimate"]
 
 
@@ -119,8 +120,6 @@ def codec(table):
 
 
 def worker(table):
-    if not (ROOT / "benches/worker.rs").is_file():
-        raise Unavailable("there is no benches/worker.rs")
     first = re.compile(r"^(\S.*?)\s{2,}([\d.]+)\s+([\d.]+)$", re.M)
     for name, micros, ratio in first.findall(table.bench("worker", "9")):
         if float(ratio) == 1.0 and not name.startswith(("pool", "worker")):
@@ -162,7 +161,7 @@ def host(table):
         raise Unavailable(f"Mesos 1.11.0 is not in {root}: cpp/host/real-mesos/fetch.py 1.11.0")
     table.run([table.cargo, "build", "--quiet", "--release", "-p", "mesos-command-modules", "-p",
                "mesos-host"])
-    return HOST
+    return table.tree / "target/release/mesos-host"
 
 
 def json_lines(text):
@@ -251,10 +250,13 @@ def main():
     parser.add_argument("--only", action="append", choices=GROUPS)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--record", action="store_true")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--tree", type=pathlib.Path, default=ROOT,
+                        help="the tree that is measured (default: this one)")
     parser.add_argument("--cargo", default=os.environ.get("CARGO", "cargo"))
     arguments = parser.parse_args()
     bounds = json.loads(BOUNDS.read_text())
-    table = Table(arguments.cargo)
+    table = Table(arguments.cargo, arguments.tree.resolve())
     for group in arguments.only or GROUPS:
         try:
             GROUPS[group](table)
@@ -262,6 +264,8 @@ def main():
             table.missing.append((group, reason))
     if arguments.record:
         record(table, bounds)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(table.figures, indent=1) + "\n")
     outside = show(table, bounds)
     if not arguments.check:
         return 0
