@@ -222,7 +222,7 @@ impl Command {
     }
 
     /// A run of a command that answers for so many containers in one output. Each of its answers may
-    /// have `max_output_bytes`, all together [`BATCH_OUTPUT_BYTES`].
+    /// have `max_output_bytes`, all together `BATCH_OUTPUT_BYTES`.
     pub fn batch_request(&self, input: Input, containers: usize, subject: &str) -> Request {
         let spec = self.batch_spec(containers as u64);
         Request { spec, ..self.request(input, None, subject) }

@@ -1,4 +1,4 @@
-//! Applies the [rules](crate::event::rules) to a well-formed answer: refuses it by the field's
+//! Applies the rules of `event::rules` to a well-formed answer: refuses it by the field's
 //! name, or mends it and says how.
 
 use crate::event::rules::{self, Action, Condition, Rule, Scope};

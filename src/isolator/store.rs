@@ -6,9 +6,9 @@
 //! may be secrets. Nothing is synced to disk: the directory is on a tmpfs by default, and after a
 //! machine's restart its containers are gone as well.
 //!
-//! The directory may be shared, with other agents too; [`directory`] says how. Files that nobody
+//! The directory may be shared, with other agents too; `directory` says how. Files that nobody
 //! asked for go only when no other process has the directory, and only those that are certainly
-//! contexts of this agent ([`owner`]).
+//! contexts of this agent (`owner`).
 
 mod by_child;
 mod directory;

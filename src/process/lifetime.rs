@@ -131,7 +131,7 @@ pub fn end_all() -> bool {
     let until = all.iter().map(|lifetime| lifetime.patience()).max().unwrap_or_default();
     let until = Instant::now() + until;
     // Each of them is waited for, also after one that is late.
-    all.iter().map(|lifetime| lifetime.wait_until(until)).fold(true, |all, one| all && one)
+    all.iter().filter(|lifetime| !lifetime.wait_until(until)).count() == 0
 }
 
 impl Drop for Unended {

@@ -21,7 +21,7 @@ pub(crate) struct Features {
     /// close_range with CLOSE_RANGE_UNSHARE (Linux 5.9).
     pub(crate) close_range: bool,
     /// Sealed memfds that we can open again as `/proc/<our pid>/fd/N`. What commands can do is
-    /// said by [`memfd_paths`](super::memfd_paths).
+    /// said by [`memfd_paths`].
     pub(super) own_memfd_paths: bool,
     /// memfds at all.
     pub(crate) memfd: bool,

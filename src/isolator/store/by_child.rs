@@ -2,7 +2,7 @@
 //!
 //! A directory on a disk or on a network may stop answering while the agent runs. Whoever looks at
 //! it then hangs, and while a thread of the agent hangs there the agent cannot even be killed. So
-//! children write and remove there ([`Errands`]), are waited for up to [`PATIENCE`] and left behind
+//! children write and remove there (`process::Errands`), are waited for up to [`PATIENCE`] and left behind
 //! if they hang. As long as one of them does, nothing more is tried: the directory is dead, and the
 //! container's command does not wait for it.
 
