@@ -10,6 +10,8 @@
 
 use std::sync::OnceLock;
 
+use mesos_command::process::Runner;
+
 use crate::guard::guard;
 use crate::log;
 
@@ -37,6 +39,8 @@ extern "C" fn at_exit() {
         if PROCESS.get() == Some(&std::process::id()) {
             if !mesos_command::process::end_all() {
                 tracing::warn!("not all commands have ended at the exit of this process");
+            } else if let Ok(runner) = Runner::global() {
+                runner.remove_directories();
             }
             // From here on the host takes down its log.
             log::silence();

@@ -1,7 +1,5 @@
 //! Strays, found and ended.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::ffi::CString;
 use std::fs;
 use std::path::Path;

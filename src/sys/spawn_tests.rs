@@ -1,7 +1,5 @@
 //! What a child does on its way to the program, seen from outside.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;

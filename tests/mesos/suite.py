@@ -111,9 +111,11 @@ class Suite:
         self.generated("contract", contract, "--set", f"STATE={state}",
                        "--set", f"DIRECTORY={os.getcwd()}", "--set", f"USER_ID={os.getuid()}",
                        complaints=lambda: contract.check_state(state))
-        pids = self.scratch / "end.pids"
+        pids, calls = self.scratch / "end.pids", self.scratch / "end.calls"
+        calls.mkdir()
         self.run("end", HERE / "end.modules.json", HERE / "end.scenario.json", "--set",
-                 f"PIDS={pids}", complaints=lambda: outlived(pids))
+                 f"PIDS={pids}", "--set", f"CALLS={calls}",
+                 complaints=lambda: outlived(pids) + [f"{left} is left" for left in calls.iterdir()])
         self.generated("faults", faults)
         methods.load_rules(self.host.with_name("mesos-command"))
         answers = self.scratch / "answers"

@@ -114,7 +114,7 @@ fn everything() -> Everything {
     let (command, (sender, ended)) = (CancelToken::new(), channel());
     let done = move |report| sender.send(report).unwrap();
     runner().submit(probe("sleep:600000").request(), None, Some(command.clone()), done);
-    runner().handle().spawn_blocking(|| std::thread::park());
+    runner().handle().spawn_blocking(std::thread::park);
     Everything { _directory: directory, _isolator: isolator, command, ended }
 }
 
