@@ -76,6 +76,9 @@ pub(crate) enum Step {
     End {
         /// The longest that deleting the isolators may take.
         at_most_ms: u64,
+        /// An isolator that is not deleted, as no hook is.
+        #[serde(default)]
+        keep: Option<String>,
     },
     /// Waits.
     Sleep {

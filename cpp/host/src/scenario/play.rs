@@ -174,7 +174,9 @@ impl Player<'_> {
             Step::UsageLoop { containers, container, calls, rounds, at_least } => {
                 self.usage_loop(container, *containers, (*calls, *rounds), *at_least)?;
             }
-            Step::End { at_most_ms } => self.end(Duration::from_millis(*at_most_ms)),
+            Step::End { at_most_ms, keep } => {
+                self.end(Duration::from_millis(*at_most_ms), keep.as_deref());
+            }
             Step::Sleep { ms } => std::thread::sleep(Duration::from_millis(*ms)),
             Step::Baseline => self.baseline = Snapshot::take(&self.temporary),
             Step::Leftovers(allowed) => {
@@ -196,10 +198,15 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn end(&mut self, at_most: Duration) {
+    fn end(&mut self, at_most: Duration, keep: Option<&str>) {
         let begin = Instant::now();
-        let count = self.isolators.len();
-        self.isolators.clear();
+        let all = std::mem::take(&mut self.isolators);
+        // What is kept must not be deleted later, when its host has nothing left.
+        let is_kept = |(name, _): &(String, Isolator)| keep == Some(name.as_str());
+        let (kept, deleted): (Vec<_>, Vec<_>) = all.into_iter().partition(is_kept);
+        kept.into_iter().for_each(std::mem::forget);
+        let count = deleted.len();
+        drop(deleted);
         let deleted = begin.elapsed();
         mesos::finalize_process(self.mesos);
         let mut line = Line::new("end", "");
