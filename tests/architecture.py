@@ -27,6 +27,8 @@ import regressions
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = "ARCHITECTURE.md"
 PAGES = [PAGE, "CONTRIBUTING.md", "SECURITY.md"]
+# Of these only links and paths are looked at.
+OTHERS = ["README.md", "CHANGELOG.md", "DIFFERENCES.md"]
 # What uses the engine from outside: only through `mesos_command::`.
 OUTSIDE = {"src/bin": "the tool", "cpp/src": "the module", "cpp/host/src": "the host program"}
 MOST_LINES, MOST_FUNCTION_LINES = 400, 60
@@ -214,6 +216,7 @@ def main():
     else:
         wrong = import_problems(rows, found)
     wrong += thread_problems(ROOT, pages[PAGE]) + name_problems(ROOT, pages)
+    pages |= {name: (ROOT / name).read_text() for name in OTHERS}
     wrong += [line for name, text in pages.items() for line in page_problems(ROOT, name, text)]
     for line in wrong:
         print(f"FAILED: {line}")
