@@ -57,7 +57,7 @@ pub struct ConfigError(pub String);
 /// How a command gets and gives its data, as configured; `Auto` depends on the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IoChoice {
-    /// Files for the launch path, memfd inputs for sampling.
+    /// Files for the events that the original has, memfd inputs for the others.
     Auto,
     /// Files for all.
     File,

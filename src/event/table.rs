@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Empty, Event, FailureAnswer, InputKey, InputKind, Lane, ModuleKind, Output, Row};
 
-/// Deadline of the events that the original had, of the isolator's others, in seconds.
+/// Timeout of the events that the original has, and of the isolator's other methods.
 const ISOLATOR_TIMEOUT: Option<Duration> = Some(Duration::from_secs(30));
 /// Deadline of agent hooks that the original did not have: they hold the agent's actor.
 const AGENT_HOOK_TIMEOUT: Option<Duration> = Some(Duration::from_secs(5));

@@ -36,9 +36,10 @@ const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
 
 /// Starts and supervises commands. One per process: get it with [`Runner::global`].
 ///
-/// Its threads are named `mcmd-*` and block signals: two that wait for the ends of commands and
-/// hand answers over, one for timers and all that takes longer, and one that hears workers, once
-/// there are some. None exists before the first `global()`.
+/// Its threads are named `mcmd-*` and block the host's signals: two that wait for the ends of
+/// commands and hand answers over, one for timers and all that takes longer, one that reads the
+/// answers of workers once there are some, and a few that come for what takes long and go again.
+/// None exists before the first `global()`.
 #[derive(Debug)]
 pub struct Runner {
     pub(super) shared: Arc<Shared>,
