@@ -81,6 +81,7 @@ fn main() {
             IoMode::Files,
         ),
         runner("usage, memfd input", &script, &environment, Event::Usage, IoMode::MemfdInput),
+        runner("usage, files", &script, &environment, Event::Usage, IoMode::SharedStdin),
         naive(&script),
     ];
     for side in &sides {

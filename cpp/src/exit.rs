@@ -42,6 +42,10 @@ extern "C" fn at_exit() {
             } else if let Ok(runner) = Runner::global() {
                 runner.remove_directories();
             }
+            // Of a process that has a runner already: the handler comes with an instance.
+            if let Ok(runner) = mesos_command::process::Runner::global() {
+                runner.remove_directories();
+            }
             // From here on the host takes down its log.
             log::silence();
         }

@@ -47,8 +47,7 @@ impl Distant {
     /// Has a tree removed; nobody waits for that.
     pub(super) fn remove_behind(&self, path: &Path) {
         let Ok(path) = c_path(path) else { return };
-        let errands = self.errands.clone();
-        self.handle.spawn(async move { errands.remove_tree(&path).await });
+        self.errands.remove_tree(&path, &self.handle);
     }
 }
 
@@ -311,7 +310,7 @@ impl Drop for DistantCall {
                 Err(_) => return,
             };
             if !matches!(removed, Ok(_) | Err(Errno::ENOENT)) {
-                by.errands.remove_tree(&path).await;
+                by.errands.remove_tree(&path, &by.handle);
             }
         });
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use tokio::runtime::Handle;
 
 use crate::sys::{self, Errand, Plan, Source, Start};
 
@@ -103,18 +104,21 @@ impl Errands {
         }
     }
 
-    /// Removes a tree by `rm`, which nobody waits for. On the runtime.
-    pub(crate) async fn remove_tree(&self, path: &CString) {
+    /// Removes a tree by `rm`, which nobody waits for. It is started at once, so that a process that
+    /// is about to end may call this; `handle` is the runtime's, which reaps it.
+    pub(crate) fn remove_tree(&self, path: &CString, handle: &Handle) {
         let Some(place) = self.take() else { return };
         let Ok(plan) = removal(path) else { return };
         let Ok((spawned, start)) = sys::spawn(plan) else { return };
-        let child = Child::new(spawned).listen();
-        if tokio::time::timeout(REMOVAL, child.ended()).await.is_err() {
-            return self.leave_behind(child, start, place);
-        }
-        let mut child = child;
-        child.reap();
-        drop((start, place));
+        let errands = self.clone();
+        handle.spawn(async move {
+            let mut child = Child::new(spawned).listen();
+            if tokio::time::timeout(REMOVAL, child.ended()).await.is_err() {
+                return errands.leave_behind(child, start, place);
+            }
+            child.reap();
+            drop((start, place));
+        });
     }
 
     fn take(&self) -> Option<Place> {

@@ -5,6 +5,7 @@
 
 import json
 import pathlib
+import time
 
 CONFIG = {"command_info": {"shell": True, "value": "sleep"}, "directory": "/tmp/x"}
 # As the original wrote it: keys sorted, no spaces, no newline, mode 0644.
@@ -44,7 +45,7 @@ COMMAND_TASK = [
 
 
 def parameters(**more):
-    pairs = {"module_name": "contract", "temp_dir": "${SCRATCH}/tmp", "state_dir": "${STATE}",
+    pairs = {"module_name": "contract", "temp_dir": "${STATE}.calls", "state_dir": "${STATE}",
              "isolator_usage_cache_ttl": "0", "isolator_watch_frequence": "1", **more}
     for event in ["prepare", "isolate", "watch", "usage", "cleanup"]:
         pairs[f"isolator_{event}_command"] = "${HERE}/contract.sh"
@@ -52,7 +53,7 @@ def parameters(**more):
 
 
 def modules():
-    hook = {"module_name": "contract", "temp_dir": "${SCRATCH}/tmp"}
+    hook = {"module_name": "contract", "temp_dir": "${STATE}.calls"}
     for event in ["run_task_label_decorator", "executor_environment_decorator",
                   "remove_executor_hook"]:
         hook[f"hook_slave_{event}_command"] = "${HERE}/contract.sh"
@@ -67,6 +68,7 @@ def write_state(state):
     """A context of a container that the original prepared."""
     directory = pathlib.Path(state, "contract")
     directory.mkdir(parents=True)
+    pathlib.Path(f"{state}.calls").mkdir()
     for name in ["live", "parent.child", "orphan", "lost"]:
         path = directory / name
         path.write_text(CONTEXT)
@@ -185,9 +187,16 @@ def hook_steps():
 
 
 def check_state(state):
-    """After the scenario nothing is left but the file of which nobody knows whose it is."""
+    """After the scenario nothing is left but the file of which nobody knows whose it is; nor are the
+    directories in which the files of calls were made, once the process has ended."""
     left = sorted(path.name for path in pathlib.Path(state, "contract").iterdir())
-    return [f"context files are left: {', '.join(left)}"] if left != ["lost"] else []
+    complaints = [f"context files are left: {', '.join(left)}"] if left != ["lost"] else []
+    calls = pathlib.Path(f"{state}.calls")
+    deadline = time.monotonic() + 10
+    while any(calls.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = sorted(path.name for path in calls.iterdir())
+    return complaints + ([f"directories of calls are left: {', '.join(left)}"] if left else [])
 
 
 if __name__ == "__main__":
