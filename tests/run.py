@@ -59,6 +59,7 @@ PARTS = {
         Step("rustdoc", [CARGO, "doc", "--workspace", "--no-deps", "--document-private-items"],
              RUSTDOCFLAGS="-D warnings"),
         Step("architecture", python("tests/architecture.py")),
+        Step("regressions", python("tests/regressions.py", "--quiet")),
     ],
     "unit": [
         Step("cargo test", [CARGO, "test", "--workspace", "--no-fail-fast"]),
