@@ -7,19 +7,20 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::sys::{self, Errand, Plan, Source, Start};
 
 use super::child::Child;
 
-/// The errands of one place (a command's file, a directory): so many may be under way.
+/// The errands of one place (a command's file, a directory): so many may be under way, others wait
+/// for their turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Errands(Arc<State>);
 
 #[derive(Debug)]
 struct State {
-    most: usize,
-    under_way: AtomicUsize,
+    places: Arc<Semaphore>,
     left_behind: AtomicUsize,
 }
 
@@ -32,7 +33,7 @@ pub(crate) enum NoResult {
     /// The file system did not answer in time; the child is left behind until it does.
     #[error("its file system does not answer")]
     Unanswered,
-    /// As many as may be are under way or left behind.
+    /// None of those that are under way or left behind made room in time.
     #[error("its file system does not answer: too many wait for it already")]
     Busy,
 }
@@ -54,21 +55,13 @@ fn removal(path: &CString) -> Result<Plan, sys::HasNul> {
     Ok(plan)
 }
 
-/// One that is under way.
-struct Place(Arc<State>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 impl Errands {
     /// At most `most` at a time, those that hang included.
     pub(crate) fn new(most: usize) -> Errands {
-        let (under_way, left_behind) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Errands(Arc::new(State { most, under_way, left_behind }))
+        let places = Arc::new(Semaphore::new(most));
+        Errands(Arc::new(State { places, left_behind: AtomicUsize::new(0) }))
     }
+
     /// Whether an errand that was given up still hangs: the place does not answer. It is the first
     /// to know when that is over.
     pub(crate) fn hangs(&self) -> bool {
@@ -78,10 +71,10 @@ impl Errands {
     /// Makes the calls of `errand` in a child and returns it with their results. On the runtime.
     ///
     /// # Errors
-    /// When there is no answer within `patience`.
+    /// When there is no answer within `patience`, in which it may have to wait for its turn.
     pub(crate) async fn run(&self, errand: Errand, patience: Duration) -> Result<Errand, NoResult> {
         let until = Instant::now() + patience;
-        let place = self.take().ok_or(NoResult::Busy)?;
+        let place = self.take(until).await.ok_or(NoResult::Busy)?;
         let plan = Plan { errand, ..Plan::default() };
         let (spawned, start) = match sys::spawn(plan) {
             Ok(started) => started,
@@ -104,11 +97,26 @@ impl Errands {
         }
     }
 
-    /// Removes a tree by `rm`, which nobody waits for. It is started at once, so that a process that
-    /// is about to end may call this; `handle` is the runtime's, which reaps it.
+    /// Removes a tree by `rm`, which nobody waits for. It is started at once if there is room, so
+    /// that a process that is about to end may call this; `handle` is the runtime's, which reaps it.
     pub(crate) fn remove_tree(&self, path: &CString, handle: &Handle) {
-        let Some(place) = self.take() else { return };
+        // What waits for a dead place would only grow; the next start removes the tree.
+        if self.hangs() {
+            return;
+        }
         let Ok(plan) = removal(path) else { return };
+        if let Ok(place) = self.0.places.clone().try_acquire_owned() {
+            return self.begin_removal(plan, place, handle);
+        }
+        let (errands, own) = (self.clone(), handle.clone());
+        handle.spawn(async move {
+            if let Some(place) = errands.take(Instant::now() + REMOVAL).await {
+                errands.begin_removal(plan, place, &own);
+            }
+        });
+    }
+
+    fn begin_removal(&self, plan: Plan, place: OwnedSemaphorePermit, handle: &Handle) {
         let Ok((spawned, start)) = sys::spawn(plan) else { return };
         let errands = self.clone();
         handle.spawn(async move {
@@ -121,14 +129,14 @@ impl Errands {
         });
     }
 
-    fn take(&self) -> Option<Place> {
-        let more = |count: usize| (count < self.0.most).then_some(count + 1);
-        let taken = self.0.under_way.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
-        taken.is_ok().then(|| Place(self.0.clone()))
+    /// A place among those under way, when it is free before `until`.
+    async fn take(&self, until: Instant) -> Option<OwnedSemaphorePermit> {
+        let place = self.0.places.clone().acquire_owned();
+        tokio::time::timeout_at(until.into(), place).await.ok()?.ok()
     }
 
     /// Nobody waits for it any more but the task that reaps it.
-    fn leave_behind(&self, mut child: Child, start: Start, place: Place) {
+    fn leave_behind(&self, mut child: Child, start: Start, place: OwnedSemaphorePermit) {
         let state = self.0.clone();
         state.left_behind.fetch_add(1, Ordering::SeqCst);
         child.signal(libc::SIGKILL);
@@ -205,6 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn more_than_may_be_under_way_wait_for_their_turn() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let path = CString::new(directory.path().as_os_str().as_bytes()).expect("no NUL");
+        let (errands, runner) = (Errands::new(2), Runner::global().expect("a runner"));
+        let looks: Vec<_> = (0..50)
+            .map(|_| {
+                let (errands, mut errand) = (errands.clone(), Errand::default());
+                errand.look(&path, true);
+                runner.handle().spawn(async move { errands.run(errand, LONG).await.is_ok() })
+            })
+            .collect();
+        for look in looks {
+            assert!(runner.handle().block_on(look).expect("no panic"));
+        }
+    }
+
+    #[test]
     fn one_that_hangs_is_left_behind_and_bounds_the_others() {
         let directory = tempfile::tempdir().expect("tempdir");
         let path = directory.path().join("fifo");
@@ -225,7 +250,8 @@ mod tests {
             assert!(begun.elapsed() < LONG, "the child was not ended");
             std::thread::sleep(Duration::from_millis(1));
         }
-        let place = errands.take();
+        let place = runner.handle().block_on(errands.take(Instant::now()));
+        assert!(place.is_some());
         assert_eq!(hang().err(), Some(NoResult::Busy));
         drop(place);
         assert_eq!(hang().err(), Some(NoResult::Unanswered));
