@@ -69,10 +69,17 @@ impl Place {
         std::fs::write(self.path("modules.json"), file.to_string()).expect("the modules file");
     }
 
-    /// `mesos-command SUBCOMMAND --modules … --input …`, with `more` behind it.
+    /// `mesos-command SUBCOMMAND --modules … --input …`, with `more` behind it. Signals have their
+    /// default dispositions, whatever the tests were started with: under nohup, or behind a shell
+    /// without job control, some are ignored, which the tool respects.
     pub(crate) fn command(&self, subcommand: &str, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mesos-command"));
-        command.arg(subcommand).arg("--modules").arg(self.path("modules.json"));
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,QUIT,TERM");
+        command
+            .arg(env!("CARGO_BIN_EXE_mesos-command"))
+            .arg(subcommand)
+            .arg("--modules")
+            .arg(self.path("modules.json"));
         if subcommand == "call" {
             command.arg("--input").arg(self.path("input.json"));
         }
