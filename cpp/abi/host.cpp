@@ -244,6 +244,38 @@ bool check_limits(const Host& host, std::string& problem)
   return true;
 }
 
+// Plain memory for the set below: std::allocator asks newer standard libraries for a function that
+// older ones do not have.
+template <typename T>
+struct Memory
+{
+  using value_type = T;
+
+  Memory() = default;
+  template <typename Other>
+  Memory(const Memory<Other>&)
+  {
+  }
+
+  T* allocate(std::size_t count)
+  {
+    return static_cast<T*>(::operator new(count * sizeof(T)));
+  }
+  void deallocate(T* memory, std::size_t) { ::operator delete(memory); }
+};
+
+template <typename T, typename Other>
+bool operator==(const Memory<T>&, const Memory<Other>&)
+{
+  return true;
+}
+
+template <typename T, typename Other>
+bool operator!=(const Memory<T>&, const Memory<Other>&)
+{
+  return false;
+}
+
 // Whether the standard library that this was compiled with keeps a set of ContainerIDs where
 // ContainerIdSet looks for them. The host's set is one of the same library, of elements whose size
 // was checked.
@@ -265,7 +297,7 @@ bool check_ids(std::string& problem)
     }
   };
   const std::set<std::string> given = {"\x0a\x01" "a", "\x0a\x01" "b", "\x0a\x01" "c"};
-  std::unordered_set<ContainerId, Hash, Equal> ids;
+  std::unordered_set<ContainerId, Hash, Equal, Memory<ContainerId>> ids;
   bool right = true;
   for (const std::string& id : given) {
     bool valid = false;
