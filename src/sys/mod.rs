@@ -10,6 +10,7 @@
 //! every descriptor is close-on-exec.
 
 mod child;
+mod child_files;
 mod clone;
 mod errand;
 mod features;
