@@ -3,9 +3,12 @@
 //! A thread of ours lives as long as the process, so its mask must suit the host for that long
 //! ([`start_thread`], [`enter_own_thread`]):
 //!
-//! * the host's signals go to the host's threads, so ours block them. SIGCHLD too, always: a host
-//!   that takes it by sigwait or signalfd has it blocked everywhere and at its default disposition,
-//!   and one thread that has it open would take and drop some of the host's;
+//! * the host's signals go to the host's threads, so ours block them;
+//! * SIGCHLD is as the host has it. A host that takes it by sigwait or signalfd has it blocked
+//!   everywhere and at its default disposition, and one thread that has it open would take and drop
+//!   some of the host's. Where the host leaves it open, so do we: of a child that such a thread
+//!   started the kernel drops it at once, while one that is blocked is queued for the process and
+//!   wakes a thread of the host for each command that ends;
 //! * signals that a faulty instruction or abort() raises stay open. Blocked, they end the process
 //!   without the host's handler and so without its report, and what runs on our threads may be the
 //!   host's own code and that of other modules;
@@ -19,6 +22,7 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
@@ -44,11 +48,18 @@ const FAULTS: [Signal; 7] = [
 /// default, and so libprocess its own. Only touched pages cost memory.
 pub(crate) const HOST_CODE_STACK_BYTES: usize = 8 << 20;
 
+/// Whether the host blocks SIGCHLD: as its thread had it that started the first of ours.
+static HOST_BLOCKS_SIGCHLD: OnceLock<bool> = OnceLock::new();
+
 /// What a permanent thread of ours blocks. sigfillset leaves out the C library's own signals.
 fn own_mask() -> SigSet {
     let mut mask = SigSet::all();
     for fault in FAULTS {
         mask.remove(fault);
+    }
+    let blocked = || SigSet::thread_get_mask().is_ok_and(|mask| mask.contains(Signal::SIGCHLD));
+    if !*HOST_BLOCKS_SIGCHLD.get_or_init(blocked) {
+        mask.remove(Signal::SIGCHLD);
     }
     mask
 }

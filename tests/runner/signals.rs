@@ -135,18 +135,21 @@ fn install(signal: Signal, handler: extern "C" fn(i32)) {
 }
 
 /// Whether a mask of blocked signals is one of a thread of ours: open are the signals of faults and
-/// the C library's own, and none of the host's.
-fn is_right(mask: u64) -> bool {
+/// the C library's own, and none of the host's; SIGCHLD is as the host has it.
+fn is_right(mask: u64, host_blocks_sigchld: bool) -> bool {
     let blocks = |number: i32| mask >> (number - 1) & 1 == 1;
-    let hosts = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGQUIT];
+    let hosts = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGQUIT];
     let open = FAULTS.map(|fault| fault as i32).into_iter().chain([32, 33]);
-    hosts.into_iter().all(blocks) && !open.into_iter().any(blocks)
+    hosts.into_iter().all(blocks)
+        && !open.into_iter().any(blocks)
+        && blocks(libc::SIGCHLD) == host_blocks_sigchld
 }
 
 fn open_signals(demanded: &[&str]) {
     if demanded.contains(&"mcmd-wait") {
         refuse("435=38,no-pidfd");
     }
+    let host_blocks_sigchld = SigSet::thread_get_mask().unwrap().contains(Signal::SIGCHLD);
     let everything = everything();
     let all = wait_for("all threads", || {
         let all = threads();
@@ -159,7 +162,7 @@ fn open_signals(demanded: &[&str]) {
         // For an instant, while it starts a command, a thread blocks everything.
         until(&format!("the right mask of {name}"), || {
             let now = threads().into_iter().find(|(number, _, _)| number == thread);
-            now.is_none_or(|(_, _, mask)| is_right(mask))
+            now.is_none_or(|(_, _, mask)| is_right(mask, host_blocks_sigchld))
         });
     }
 
