@@ -17,7 +17,7 @@ echo $! >>"$D/pids"
 setsid sleep 1000 &
 echo $! >>"$D/pids"
 echo $$ >>"$D/pids"
-dirname "$2" >"$D/private"
+dirname "$2" >>"$D/private"
 : >"$D/started"
 while :; do sleep 1000; done"#;
 
@@ -39,7 +39,8 @@ fn assert_all_gone(place: &Place) {
         assert!(!lives(pid), "process {pid} of the command lives on");
     }
     let private = place.read("private");
-    let private = Path::new(private.trim());
+    // Commands beside each other add lines; all of them have the same root.
+    let private = Path::new(private.lines().next().unwrap_or_default());
     let root = private.ancestors().find(|path| {
         path.file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with("mesos-command-tool"))
