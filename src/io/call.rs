@@ -2,21 +2,19 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
-
 use std::sync::Arc;
 
 use memfd::MemfdOptions;
-use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
 use crate::process::{Input, IoMode};
 use crate::sys;
 
-use super::base::{Base, Staging, c_path, remove_call, remove_tree, set_mode, stat_in};
+use super::base::{Staging, stat_in};
+use super::directory::{CallDirectory, Leftover};
 use super::distant::DistantCall;
 use super::measure::{Measurer, cut, kind, taken};
 use super::output::{OutputProblem, head_in, read_file, read_head, read_in};
@@ -187,8 +185,7 @@ impl CallIo {
 
     /// Measures what is in the directory, if there is one.
     pub(crate) fn measurer(&self) -> Option<Measurer> {
-        let directory = self.directory.as_ref()?;
-        Some(Measurer { base: directory.base.clone(), name: directory.name.clone() })
+        self.directory.as_ref().map(CallDirectory::measurer)
     }
 
     /// The memory that the output takes where it is in no directory, in bytes.
@@ -263,106 +260,7 @@ impl CallIo {
         if let Answers::Memfds { output, error } = std::mem::replace(&mut self.answers, empty) {
             parking.park(mark, [output.file, error.file], self.sealed.take());
         }
-        let mut directory = self.directory.take()?;
-        if directory.remove() {
-            return None;
-        }
-        let (base, name) = (directory.base.clone(), std::mem::take(&mut directory.name));
-        Some(Leftover { base, name })
-    }
-}
-
-/// The directory of an ended run in which the command left something.
-#[derive(Debug)]
-pub(crate) struct Leftover {
-    base: Arc<Base>,
-    name: String,
-}
-
-impl Leftover {
-    /// Removes it with all that is in it, which may take long.
-    pub(crate) fn remove(&self) {
-        remove_tree(&self.path());
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> PathBuf {
-        self.base.path().join(&self.name)
-    }
-}
-
-/// A private directory, removed with its contents when dropped.
-#[derive(Debug)]
-struct CallDirectory {
-    base: Arc<Base>,
-    /// Empty when it is somebody else's to remove.
-    name: String,
-    has_input: bool,
-}
-
-impl CallDirectory {
-    /// Makes the directory with its files in it: scripts may expect them to exist.
-    fn create(staging: &Arc<Staging>, input: Option<&[u8]>) -> io::Result<CallDirectory> {
-        let (base, name) = staging.reserve();
-        match CallDirectory::create_in(base.clone(), name, input) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                staging.restore(&base)?;
-                let (base, name) = staging.reserve();
-                CallDirectory::create_in(base, name, input)
-            }
-            result => result,
-        }
-    }
-
-    fn create_in(base: Arc<Base>, name: String, input: Option<&[u8]>) -> io::Result<CallDirectory> {
-        nix::sys::stat::mkdirat(&*base, name.as_str(), Mode::S_IRWXU)?;
-        let directory = CallDirectory { base, name, has_input: input.is_some() };
-        if directory.base.fix_modes() {
-            set_mode(&directory.base, &directory.name, 0o700)?;
-        }
-        if let Some(bytes) = input {
-            directory.create_file("input")?.write_all(bytes)?;
-        }
-        directory.create_file("output")?;
-        directory.create_file("error")?;
-        Ok(directory)
-    }
-
-    fn create_file(&self, leaf: &str) -> Result<File, Errno> {
-        let name = self.file(leaf);
-        let flags =
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        let fd = nix::fcntl::openat(self.base.as_fd(), name.as_str(), flags, mode)?;
-        if self.base.fix_modes() {
-            set_mode(&self.base, &name, 0o600)?;
-        }
-        Ok(File::from(fd))
-    }
-
-    fn file(&self, leaf: &str) -> String {
-        format!("{}/{leaf}", self.name)
-    }
-
-    fn path(&self, leaf: &str) -> io::Result<CString> {
-        c_path(&self.base.path().join(&self.name).join(leaf))
-    }
-}
-
-impl CallDirectory {
-    /// Removes it with the files that were made in it; false when there is more in it.
-    fn remove(&self) -> bool {
-        let files = ["input", "output", "error"];
-        remove_call(&self.base, &self.name, &files[usize::from(!self.has_input)..])
-    }
-}
-
-impl Drop for CallDirectory {
-    fn drop(&mut self) {
-        // A run that ends as runs do has left nothing to this.
-        if !self.name.is_empty() && !self.remove() {
-            remove_tree(&self.base.path().join(&self.name));
-        }
+        self.directory.take()?.finish()
     }
 }
 

@@ -9,6 +9,7 @@
 mod base;
 mod call;
 mod capture;
+mod directory;
 mod distant;
 mod measure;
 mod output;
@@ -17,8 +18,9 @@ mod sealed;
 
 pub use base::automatic_parents;
 pub(crate) use base::{Staging, is_memory};
-pub(crate) use call::{CallIo, Leftover};
+pub(crate) use call::CallIo;
 pub(crate) use capture::Capture;
+pub(crate) use directory::Leftover;
 pub(crate) use measure::Measured;
 pub(crate) use output::{OutputProblem, kind_name};
 pub(crate) use parked::{Parking, RunMark};

@@ -105,7 +105,8 @@ impl Parking {
 
 /// The groups of those runs of which a process may be left.
 fn held_groups(marks: &[RunMark], live: &HashSet<i32>) -> HashSet<i32> {
-    let own_paths = format!("/proc/{}/fd/", std::process::id());
+    let own = std::process::id().cast_signed();
+    let own_paths = format!("/proc/{own}/fd/");
     let mut held = HashSet::new();
     for pid in sys::processes() {
         let Some(stat) = sys::process_stat(pid) else { continue };
@@ -121,9 +122,12 @@ fn held_groups(marks: &[RunMark], live: &HashSet<i32>) -> HashSet<i32> {
             if live.contains(&stat.group) {
                 continue;
             }
-            // What hangs in the kernel may hold up whoever looks into its memory: it may be one.
+            // What hangs in the kernel may hold up whoever looks into its memory. It may be one of
+            // the run's if it is an orphan; else its parent is looked at.
             if stat.state == b'D' {
-                held.insert(mark.group);
+                if stat.parent == 1 || stat.parent == own {
+                    held.insert(mark.group);
+                }
                 continue;
             }
             let text = environment.get_or_insert_with(|| {

@@ -211,7 +211,7 @@ pub(crate) fn descriptors() -> BTreeSet<String> {
         .collect()
 }
 
-fn threads() -> Vec<String> {
+pub(crate) fn threads() -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir("/proc/self/task")
         .expect("/proc")
         .flatten()
