@@ -1,4 +1,5 @@
-//! Handing answers to the host, on the runner's completers and nowhere else.
+//! Handing answers to the host on the runner's completers. Before any instance was created there are
+//! none, and it is done on the calling thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};

@@ -1,7 +1,8 @@
 //! The events of Mesos as data: one row per Hook or Isolator method.
 //!
 //! Parameter names, command line, metric labels, documentation and the host adapters all read
-//! [`Row`]s; nothing else in the crate knows what, say, `prepare` takes or what its failure means.
+//! [`Row`]s; nothing else in the engine knows what, say, `prepare` takes or what its failure means.
+//! (The tool has sentences of its own about what Mesos makes of an answer.)
 //! A new event needs a variant of [`Event`] and a row in the table; `CONTRIBUTING.md` has the rest.
 
 mod outcome;

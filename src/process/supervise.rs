@@ -92,7 +92,8 @@ enum Phase {
     /// KILL was sent; at the first instant a leader in the kernel is called unkillable, at the
     /// second any.
     Killed(Instant, Instant),
-    /// It was called unkillable, and is waited for without an end.
+    /// Nothing more is sent: it was called unkillable, or the grace period is too long to be told.
+    /// Its end is waited for all the same.
     GivenUp,
 }
 

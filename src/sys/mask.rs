@@ -1,7 +1,7 @@
 //! Signal masks of our own threads, decided here and nowhere else.
 //!
-//! A thread of ours lives as long as the process, so its mask must suit the host for that long
-//! ([`start_thread`], [`enter_own_thread`]):
+//! Most threads of ours live as long as the process, and code of the host runs on some of them, so
+//! their mask must suit the host for that long ([`start_thread`], [`enter_own_thread`]):
 //!
 //! * the host's signals go to the host's threads, so ours block them;
 //! * SIGCHLD is as the host has it. A host that takes it by sigwait or signalfd has it blocked
