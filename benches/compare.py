@@ -31,8 +31,13 @@ LEAST = 0.01
 
 def work_tree(commit):
     """A work tree of `commit` below target/, made on first use."""
-    name = subprocess.run(["git", "rev-parse", "--verify", f"{commit}^{{commit}}"], cwd=ROOT,
-                          check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+    name = subprocess.run(
+        ["git", "rev-parse", "--verify", f"{commit}^{{commit}}"],
+        cwd=ROOT,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+    ).stdout.strip()
     tree = ROOT / "target/compare" / name[:12]
     if not (tree / "Cargo.toml").is_file():
         tree.parent.mkdir(parents=True, exist_ok=True)
@@ -45,11 +50,23 @@ def measure(tree, group):
     """One run of a group in `tree`, by this tree's table.py: its figures by name."""
     real = os.environ.get("REAL_MESOS_DIR", ROOT / "target/real-mesos")
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        command = [sys.executable, ROOT / "benches/table.py", "--tree", tree, "--only", group,
-                   "--json", out.name]
-        done = subprocess.run([str(word) for word in command], text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE,
-                              env={**os.environ, "REAL_MESOS_DIR": str(real)})
+        command = [
+            sys.executable,
+            ROOT / "benches/table.py",
+            "--tree",
+            tree,
+            "--only",
+            group,
+            "--json",
+            out.name,
+        ]
+        done = subprocess.run(
+            [str(word) for word in command],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "REAL_MESOS_DIR": str(real)},
+        )
         if done.returncode != 0:
             print(done.stdout[-2000:], done.stderr[-4000:], sep="\n", file=sys.stderr)
             sys.exit(2)
@@ -70,7 +87,9 @@ def verdict(bound, here, there):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("commit", help="what to compare with")
-    parser.add_argument("--only", action="append", choices=GROUPS, help="one group; may be repeated")
+    parser.add_argument(
+        "--only", action="append", choices=GROUPS, help="one group; may be repeated"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     tree, name = work_tree(arguments.commit)
@@ -97,11 +116,15 @@ def main():
         mine, other = statistics.median(here), statistics.median(there)
         ratio = mine / other if other else float("nan")
         spread = f"{min(there):.3f} to {max(there):.3f}"
-        print(f"{figure:{width}}  {other:12.3f} {mine:12.3f} {ratio:7.3f}  {word:8} "
-              f"({name}: {spread} {unit})")
+        print(
+            f"{figure:{width}}  {other:12.3f} {mine:12.3f} {ratio:7.3f}  {word:8} "
+            f"({name}: {spread} {unit})"
+        )
     for figure, unit in found[name].keys() - found["here"].keys():
-        print(f"{figure:{width}}  {statistics.median(found[name][figure, unit]):12.3f} {'-':>12}"
-              "          gone")
+        print(
+            f"{figure:{width}}  {statistics.median(found[name][figure, unit]):12.3f} {'-':>12}"
+            "          gone"
+        )
     print(f"{worse} figures are worse than at {name}")
     return 1 if worse else 0
 

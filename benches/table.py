@@ -27,8 +27,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BOUNDS = ROOT / "benches/bounds.json"
 TOOLS = ROOT / "target/tools"  # shared by every tree that is measured
 GUNGRAUN = "0.20.0"
-BIG = {"2 GiB touched": ["--touch-memory", str(2 << 30)],
-       "10,000 descriptors": ["--open-fds", "10000"]}
+BIG = {
+    "2 GiB touched": ["--touch-memory", str(2 << 30)],
+    "10,000 descriptors": ["--open-fds", "10000"],
+}
 
 
 class Unavailable(Exception):
@@ -50,9 +52,14 @@ class Table:
         if shown not in self.commands:
             self.commands.append(shown)
         print(f"$ {shown}", file=sys.stderr, flush=True)
-        done = subprocess.run([str(word) for word in command], cwd=self.tree, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env={**os.environ, **(environment or {})})
+        done = subprocess.run(
+            [str(word) for word in command],
+            cwd=self.tree,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+        )
         if done.returncode != 0:
             print(done.stdout[-4000:], done.stderr[-4000:], sep="\n", file=sys.stderr)
             print(f"exit status {done.returncode}: {shown}", file=sys.stderr)
@@ -84,12 +91,18 @@ SHORT = ("--warm-up-time", "0.5", "--measurement-time", "2", "--noplot")
 
 def cache(table):
     table.bench("cache", *SHORT)
-    times = {(threads, containers): table.criterion("cache/hit", f"{threads}/{containers}")
-             for threads in ("1_thread", "2_threads") for containers in (10, 100, 1000, 10000)}
+    times = {
+        (threads, containers): table.criterion("cache/hit", f"{threads}/{containers}")
+        for threads in ("1_thread", "2_threads")
+        for containers in (10, 100, 1000, 10000)
+    }
     for (threads, containers), time in times.items():
         table.add(f"cache: hit, {threads}, {containers} containers", time, "ns")
-    table.add("cache: hit, 2_threads, 10,000 to 10 containers",
-              times["2_threads", 10000] / times["2_threads", 10], "x")
+    table.add(
+        "cache: hit, 2_threads, 10,000 to 10 containers",
+        times["2_threads", 10000] / times["2_threads", 10],
+        "x",
+    )
     scale = re.compile(r"^(\S.*?)\s+10000\s+\d+\s+([\d.]+)$", re.M)
     for order, ratio in scale.findall(table.bench("scale", "41")):
         table.add(f"cache: hit, {order}, 10,000 to 10 containers", float(ratio), "x")
@@ -99,22 +112,30 @@ def cache(table):
     table.add("cache: 100 callers of one container to one miss", stampede / miss, "x")
     for containers in (10, 1000):
         batch = table.criterion("batch", f"{containers}_containers")
-        table.add(f"batch: {containers:,} containers in one run to as many misses",
-                  batch / (miss * containers), "x")
+        table.add(
+            f"batch: {containers:,} containers in one run to as many misses",
+            batch / (miss * containers),
+            "x",
+        )
 
 
 def metrics(table):
     table.bench("metrics", *SHORT)
-    times = {name: table.criterion("metrics", name)
-             for name in ("bare_atomic_add", "cached_call/1_thread", "call_with_run")}
+    times = {
+        name: table.criterion("metrics", name)
+        for name in ("bare_atomic_add", "cached_call/1_thread", "call_with_run")
+    }
     table.add("metrics: a cached call", times["cached_call/1_thread"], "ns")
     table.add("metrics: a call with a run", times["call_with_run"], "ns")
 
 
 def codec(table):
     table.bench("codec", *SHORT)
-    table.add("codec: write a container's config",
-              table.criterion("codec/write_json", "container_config"), "ns")
+    table.add(
+        "codec: write a container's config",
+        table.criterion("codec/write_json", "container_config"),
+        "ns",
+    )
     for name in ("usage", "usage_normalised", "container_config"):
         table.add(f"codec: read {name}", table.criterion("codec/read_json", name), "ns")
 
@@ -130,8 +151,9 @@ def worker(table):
 
 def memory(table):
     found = json.loads(table.bench("memory").strip().splitlines()[-1])
-    table.add("memory: a container beyond its configuration text",
-              found["bytes_per_container"], "bytes")
+    table.add(
+        "memory: a container beyond its configuration text", found["bytes_per_container"], "bytes"
+    )
     table.add("memory: descriptors of 10,000 containers", found["descriptors"], "")
 
 
@@ -140,10 +162,23 @@ def instructions(table):
         raise Unavailable("valgrind is not installed")
     runner = TOOLS / "bin/gungraun-runner"
     if not runner.is_file():
-        table.run([table.cargo, "install", "gungraun-runner", "--version", GUNGRAUN, "--root",
-                   TOOLS, "--locked"])
-    out = table.bench("instructions", "--nocapture=false",
-                      environment={"GUNGRAUN_RUNNER": str(runner), "NO_COLOR": "1"})
+        table.run(
+            [
+                table.cargo,
+                "install",
+                "gungraun-runner",
+                "--version",
+                GUNGRAUN,
+                "--root",
+                TOOLS,
+                "--locked",
+            ]
+        )
+    out = table.bench(
+        "instructions",
+        "--nocapture=false",
+        environment={"GUNGRAUN_RUNNER": str(runner), "NO_COLOR": "1"},
+    )
     name = None
     for line in out.splitlines():
         found = re.match(r"instructions::paths::(\S+)", line)
@@ -159,8 +194,18 @@ def host(table):
     root = pathlib.Path(os.environ.get("REAL_MESOS_DIR", ROOT / "target/real-mesos"))
     if not (root / "1.11.0/complete").is_file():
         raise Unavailable(f"Mesos 1.11.0 is not in {root}: cpp/host/real-mesos/fetch.py 1.11.0")
-    table.run([table.cargo, "build", "--quiet", "--release", "-p", "mesos-command-modules", "-p",
-               "mesos-host"])
+    table.run(
+        [
+            table.cargo,
+            "build",
+            "--quiet",
+            "--release",
+            "-p",
+            "mesos-command-modules",
+            "-p",
+            "mesos-host",
+        ]
+    )
     return table.tree / "target/release/mesos-host"
 
 
@@ -169,8 +214,18 @@ def json_lines(text):
 
 
 def ratio(table, program, *more):
-    out = table.run([program, "ratio", "--modules", "benches/uncached.modules.json", "--json",
-                     "--log", "target/ratio.log", *more])
+    out = table.run(
+        [
+            program,
+            "ratio",
+            "--modules",
+            "benches/uncached.modules.json",
+            "--json",
+            "--log",
+            "target/ratio.log",
+            *more,
+        ]
+    )
     return {line["compared"]: line for line in json_lines(out) if "compared" in line}
 
 
@@ -178,9 +233,19 @@ def inside(table):
     program = host(table)
     for name, line in ratio(table, program).items():
         table.add(f"inside: {name}", line["ratio"], "x bare")
-    out = table.run([program, "run", "--modules", "tests/mesos/examples.modules.json",
-                     "--scenario", "tests/mesos/usage-rate.scenario.json", "--json", "--log",
-                     "target/usage-rate.log"])
+    out = table.run(
+        [
+            program,
+            "run",
+            "--modules",
+            "tests/mesos/examples.modules.json",
+            "--scenario",
+            "tests/mesos/usage-rate.scenario.json",
+            "--json",
+            "--log",
+            "target/usage-rate.log",
+        ]
+    )
     for line in json_lines(out):
         if line.get("step") == "usage called in a row":
             table.add("inside: cached usage, one thread", line["per_second"], "calls/s")
@@ -204,8 +269,17 @@ def big(table):
         table.add(f"big: {name}, to a small one", statistics.median(pairs), "x")
 
 
-GROUPS = {"spawn": spawn, "cache": cache, "metrics": metrics, "codec": codec, "worker": worker,
-          "memory": memory, "instructions": instructions, "inside": inside, "big": big}
+GROUPS = {
+    "spawn": spawn,
+    "cache": cache,
+    "metrics": metrics,
+    "codec": codec,
+    "worker": worker,
+    "memory": memory,
+    "instructions": instructions,
+    "inside": inside,
+    "big": big,
+}
 
 
 def verdict(bound, value):
@@ -251,8 +325,12 @@ def main():
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
-    parser.add_argument("--tree", type=pathlib.Path, default=ROOT,
-                        help="the tree that is measured (default: this one)")
+    parser.add_argument(
+        "--tree",
+        type=pathlib.Path,
+        default=ROOT,
+        help="the tree that is measured (default: this one)",
+    )
     parser.add_argument("--cargo", default=os.environ.get("CARGO", "cargo"))
     arguments = parser.parse_args()
     bounds = json.loads(BOUNDS.read_text())
@@ -270,8 +348,13 @@ def main():
     if not arguments.check:
         return 0
     measured = tuple(f"{group}:" for group in arguments.only or ())
-    absent = [name for name in bounds if name not in table.figures and not table.missing
-              and (not measured or name.startswith(measured))]
+    absent = [
+        name
+        for name in bounds
+        if name not in table.figures
+        and not table.missing
+        and (not measured or name.startswith(measured))
+    ]
     for name in absent:
         print(f"NOT FOUND: {name} has a bound, but nothing measured it")
     if outside or absent:

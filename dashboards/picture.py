@@ -86,18 +86,30 @@ def draw_lines(axes, panel, found, unit):
     handles, labels = axes.get_legend_handles_labels()
     more = len(handles) - NAMED
     if more > 0:
-        handles, labels = handles[:NAMED], [*labels[:NAMED - 1],
-                                            f"{labels[NAMED - 1]} (and {more} more)"]
-    axes.legend(handles, labels, fontsize=6, loc="upper center", ncols=2, frameon=False,
-                bbox_to_anchor=(0.5, -0.13), borderaxespad=0)
+        handles, labels = (
+            handles[:NAMED],
+            [*labels[: NAMED - 1], f"{labels[NAMED - 1]} (and {more} more)"],
+        )
+    axes.legend(
+        handles,
+        labels,
+        fontsize=6,
+        loc="upper center",
+        ncols=2,
+        frameon=False,
+        bbox_to_anchor=(0.5, -0.13),
+        borderaxespad=0,
+    )
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: unit_text(unit, value)))
     axes.yaxis.set_minor_formatter("")
 
 
 def draw_heatmap(axes, found):
     """Buckets are cumulative; the colour is how many calls fell into each."""
-    rows = sorted(((float(name), times, values) for name, times, values in found
-                   if name != "+Inf"), key=lambda row: row[0])
+    rows = sorted(
+        ((float(name), times, values) for name, times, values in found if name != "+Inf"),
+        key=lambda row: row[0],
+    )
     length = max(len(times) for _, times, _ in rows)
     cells, below = [], [0.0] * length
     for _, _, values in rows:
@@ -105,13 +117,25 @@ def draw_heatmap(axes, found):
         cells.append([max(0.0, own - under) or math.nan for own, under in zip(padded, below)])
         below = padded
     last = max(times[-1] for _, times, _ in rows)
-    axes.imshow(cells, aspect="auto", origin="lower", cmap="viridis", interpolation="nearest",
-                extent=(last - length, last, 0, len(rows)), norm="log")
+    axes.imshow(
+        cells,
+        aspect="auto",
+        origin="lower",
+        cmap="viridis",
+        interpolation="nearest",
+        extent=(last - length, last, 0, len(rows)),
+        norm="log",
+    )
     ticks = range(2, len(rows), 3)
-    axes.set_yticks([tick + 1 for tick in ticks],
-                    [unit_text("s", rows[tick][0]) for tick in ticks])
-    axes.text(0.5, -0.2, "a bucket's upper bound; brighter: more calls", fontsize=6, ha="center",
-              transform=axes.transAxes)
+    axes.set_yticks([tick + 1 for tick in ticks], [unit_text("s", rows[tick][0]) for tick in ticks])
+    axes.text(
+        0.5,
+        -0.2,
+        "a bucket's upper bound; brighter: more calls",
+        fontsize=6,
+        ha="center",
+        transform=axes.transAxes,
+    )
 
 
 def unit_text(unit, value):
@@ -140,8 +164,16 @@ def draw_stats(figure, grid, stats, server, begin, end):
             _, times, values = found[0]
             # Half way: at the end nobody calls any more.
             middle = values[len(values) // 2]
-            axes.text(0.5, 0.72, unit_text(unit, middle), fontsize=17, ha="center", va="center",
-                      transform=axes.transAxes, color="#1f60c4")
+            axes.text(
+                0.5,
+                0.72,
+                unit_text(unit, middle),
+                fontsize=17,
+                ha="center",
+                va="center",
+                transform=axes.transAxes,
+                color="#1f60c4",
+            )
             small = axes.inset_axes((0.1, 0.0, 0.8, 0.42))
             small.fill_between(times, values, alpha=0.3)
             small.axis("off")
@@ -153,8 +185,17 @@ def draw(path, server, begin, end):
     others = [it for it in every if it[0]["type"] != "stat"]
     rows = math.ceil(len(others) / COLUMNS)
     figure = plt.figure(figsize=(16, 1.7 + 2.75 * rows))
-    grid = figure.add_gridspec(rows + 1, COLUMNS, height_ratios=[0.42] + [1] * rows, hspace=0.78,
-                               wspace=0.22, left=0.06, right=0.985, top=0.955, bottom=0.03)
+    grid = figure.add_gridspec(
+        rows + 1,
+        COLUMNS,
+        height_ratios=[0.42] + [1] * rows,
+        hspace=0.78,
+        wspace=0.22,
+        left=0.06,
+        right=0.985,
+        top=0.955,
+        bottom=0.03,
+    )
     draw_stats(figure, grid[0, :], stats, server, begin, end)
     for place, (panel, targets) in enumerate(others):
         axes = figure.add_subplot(grid[1 + place // COLUMNS, place % COLUMNS])
@@ -171,8 +212,11 @@ def draw(path, server, begin, end):
             axes.grid(alpha=0.25)
         axes.set_xlim(0, end - begin)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} s"))
-    figure.suptitle("Mesos command modules: what the dashboard shows while commands fail on "
-                    "purpose, inside libmesos 1.11.0", fontsize=13)
+    figure.suptitle(
+        "Mesos command modules: what the dashboard shows while commands fail on "
+        "purpose, inside libmesos 1.11.0",
+        fontsize=13,
+    )
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=90)
     # A palette is a third of the size, and there are few colours.
@@ -181,8 +225,9 @@ def draw(path, server, begin, end):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--host", type=pathlib.Path,
-                        default=prometheus.ROOT / "target/release/mesos-host")
+    parser.add_argument(
+        "--host", type=pathlib.Path, default=prometheus.ROOT / "target/release/mesos-host"
+    )
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--out", type=pathlib.Path, default=HERE / "overview.png")
     arguments = parser.parse_args()
@@ -191,8 +236,12 @@ def main():
         sys.exit(why)
     with tempfile.TemporaryDirectory(prefix="mesos-observe-") as directory:
         checks = observe.observe(
-            arguments.host, "1.11.0", arguments.rounds, pathlib.Path(directory),
-            lambda server, begin, end: draw(arguments.out, server, begin, end))
+            arguments.host,
+            "1.11.0",
+            arguments.rounds,
+            pathlib.Path(directory),
+            lambda server, begin, end: draw(arguments.out, server, begin, end),
+        )
     sys.exit(1 if checks.failed else 0)
 
 

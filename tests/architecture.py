@@ -91,16 +91,22 @@ def arrows(root):
     source = root / "src"
     skipped = test_files(root)
     names = {folder(file, source) for file in source.rglob("*.rs")}
-    for file in sorted(file for place in ("src", "cpp/src", "cpp/host/src")
-                       for file in (root / place).rglob("*.rs")):
+    for file in sorted(
+        file
+        for place in ("src", "cpp/src", "cpp/host/src")
+        for file in (root / place).rglob("*.rs")
+    ):
         path = file.relative_to(root)
         outside = next((place for place in OUTSIDE if path.is_relative_to(place)), None)
         if file in skipped or path == pathlib.Path("src/lib.rs"):
             continue
         user, crate = (outside, "mesos_command") if outside else (folder(file, source), "crate")
         # An import of several lines is one line here.
-        code = re.sub(r"\{\n[^;]*?\};", lambda it: it[0].replace("\n", " "), "\n".join(
-            line for _, line in without_tests(file.read_text())))
+        code = re.sub(
+            r"\{\n[^;]*?\};",
+            lambda it: it[0].replace("\n", " "),
+            "\n".join(line for _, line in without_tests(file.read_text())),
+        )
         for line in code.splitlines():
             for used in modules(line, crate):
                 if used != user and used in names:
@@ -144,21 +150,28 @@ def import_problems(rows, found):
 def thread_problems(root, page):
     """Threads that only one of the code and the page knows."""
     started = re.compile(r'"(mcmd-[a-z-]+)"')
-    code = {name for file in (root / "src").rglob("*.rs")
-            for _, line in without_tests(file.read_text()) for name in started.findall(line)}
+    code = {
+        name
+        for file in (root / "src").rglob("*.rs")
+        for _, line in without_tests(file.read_text())
+        for name in started.findall(line)
+    }
     # The page writes `mcmd-done-0` and `mcmd-done-N`.
     told = {name.rstrip("-") for name in re.findall(r"`(mcmd-[a-z-]+)", page)}
-    return ([f"{PAGE} does not name the thread {name}" for name in sorted(code - told)]
-            + [f"{PAGE} names the thread {name}, which nothing starts" for name in
-               sorted(told - code)])
+    return [f"{PAGE} does not name the thread {name}" for name in sorted(code - told)] + [
+        f"{PAGE} names the thread {name}, which nothing starts" for name in sorted(told - code)
+    ]
 
 
 def page_problems(root, name, text):
     """Links, paths and tests of a page that are not there."""
     wrong = []
     links = re.findall(r"\]\(([^)#\s]+)", text)
-    quoted = [word for word in re.findall(r"`([^`\s]+)`", text)
-              if word.split("/")[0] in PLACES and "/" in word]
+    quoted = [
+        word
+        for word in re.findall(r"`([^`\s]+)`", text)
+        if word.split("/")[0] in PLACES and "/" in word
+    ]
     for word in [link for link in links if ":" not in link] + quoted:
         if "::" in word or "#" in word:
             found = regressions.problem(word)
@@ -170,17 +183,27 @@ def page_problems(root, name, text):
 
 def name_problems(root, pages):
     """Functions, types and parameters of the pages that no code has."""
-    words = {word for place in PLACES for file in (root / place).rglob("*")
-             if file.suffix in SOURCES for word in re.findall(r"\w+", file.read_text())}
-    return [f"{page}: there is no {name} in the code" for page, text in pages.items()
-            for name in dict.fromkeys(re.findall(r"`([A-Za-z_]\w*(?:::\w+)*)`", text))
-            if not set(name.split("::")) <= words]
+    words = {
+        word
+        for place in PLACES
+        for file in (root / place).rglob("*")
+        if file.suffix in SOURCES
+        for word in re.findall(r"\w+", file.read_text())
+    }
+    return [
+        f"{page}: there is no {name} in the code"
+        for page, text in pages.items()
+        for name in dict.fromkeys(re.findall(r"`([A-Za-z_]\w*(?:::\w+)*)`", text))
+        if not set(name.split("::")) <= words
+    ]
 
 
 def long_things(root):
     """Files and functions that are longer than a reader likes."""
-    function = re.compile(r"^( *)(?:pub(?:\([a-z]+\))? )?(?:(?:async|const|unsafe|extern \"C\") )*"
-                          r"fn (\w+)")
+    function = re.compile(
+        r"^( *)(?:pub(?:\([a-z]+\))? )?(?:(?:async|const|unsafe|extern \"C\") )*"
+        r"fn (\w+)"
+    )
     for file in sorted(path for place in PLACES for path in (root / place).rglob("*")):
         if file.suffix not in SOURCES or "node_modules" in file.parts:
             continue
@@ -206,8 +229,11 @@ def main():
     found, rows = arrows(ROOT), table(pages[PAGE])
     if not arguments.quiet:
         for user in dict.fromkeys(arrow.user for arrow in sorted(found)):
-            uses = [f"{arrow.used} {len(places)}" for arrow, places in sorted(found.items())
-                    if arrow.user == user]
+            uses = [
+                f"{arrow.used} {len(places)}"
+                for arrow, places in sorted(found.items())
+                if arrow.user == user
+            ]
             print(f"{user:14} -> {', '.join(uses)}")
         print(f"over {MOST_LINES} lines, or functions over {MOST_FUNCTION_LINES}:")
         print("\n".join(long_things(ROOT)))

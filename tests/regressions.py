@@ -19,33 +19,52 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 TABLE = HERE / "regressions.json"
 SUITE = HERE / "mesos/suite.py"
-ENTRIES = ([str(number) for number in range(1, 21)] + [f"D{number}" for number in range(1, 10)]
-           + [f"V{number}" for number in range(1, 21)])
+ENTRIES = (
+    [str(number) for number in range(1, 21)]
+    + [f"D{number}" for number in range(1, 10)]
+    + [f"V{number}" for number in range(1, 21)]
+)
 
 
 def declared(path):
     """Whether a Rust file is part of a program: an entry file, or declared as a module."""
     if path.name in ("main.rs", "lib.rs") or path.parent in (ROOT / "tests", ROOT / "cpp/tests"):
         return True
-    name, directory = (path.parent.name, path.parent.parent) if path.name == "mod.rs" else (
-        path.stem, path.parent)
-    parents = [directory / "main.rs", directory / "lib.rs", directory / "mod.rs",
-               directory.with_suffix(".rs")]
-    if any(re.search(rf"^\s*(pub(\([a-z]+\))? )?mod {name};", parent.read_text(), re.M)
-           for parent in parents if parent.is_file()):
+    name, directory = (
+        (path.parent.name, path.parent.parent)
+        if path.name == "mod.rs"
+        else (path.stem, path.parent)
+    )
+    parents = [
+        directory / "main.rs",
+        directory / "lib.rs",
+        directory / "mod.rs",
+        directory.with_suffix(".rs"),
+    ]
+    if any(
+        re.search(rf"^\s*(pub(\([a-z]+\))? )?mod {name};", parent.read_text(), re.M)
+        for parent in parents
+        if parent.is_file()
+    ):
         return True
     mounted = re.compile(rf'path = "(\S+/)?{re.escape(path.name)}"\]\s*mod ')
-    return any(mounted.search(parent.read_text())
-               for place in (directory, directory.parent) for parent in place.glob("*.rs"))
+    return any(
+        mounted.search(parent.read_text())
+        for place in (directory, directory.parent)
+        for parent in place.glob("*.rs")
+    )
 
 
 def rust(path, function):
     """What is wrong with a Rust test."""
     if not declared(path):
         return "no module declares the file"
-    found = re.search(rf"((?:^[ \t]*(?:#\[.*|//.*)\n)*)^[ \t]*"
-                      rf"(?:pub )?fn {re.escape(function)}\b",
-                      path.read_text(), re.M)
+    found = re.search(
+        rf"((?:^[ \t]*(?:#\[.*|//.*)\n)*)^[ \t]*"
+        rf"(?:pub )?fn {re.escape(function)}\b",
+        path.read_text(),
+        re.M,
+    )
     if not found:
         return f"there is no function {function}"
     if "#[test]" not in found[1]:
@@ -117,8 +136,7 @@ def main():
     wrong = problems(rows)
     for line in wrong:
         print(f"FAILED: {line}")
-    print(f"{len(rows)} rows, {sum(len(tests(row)) for row in rows)} tests, "
-          f"{len(wrong)} problems")
+    print(f"{len(rows)} rows, {sum(len(tests(row)) for row in rows)} tests, {len(wrong)} problems")
     sys.exit(1 if wrong else 0)
 
 

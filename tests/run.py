@@ -56,8 +56,11 @@ PARTS = {
     "lint": [
         Step("rustfmt", [CARGO, "fmt", "--all", "--check"]),
         Step("clippy", [CARGO, "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-        Step("rustdoc", [CARGO, "doc", "--workspace", "--no-deps", "--document-private-items"],
-             RUSTDOCFLAGS="-D warnings"),
+        Step(
+            "rustdoc",
+            [CARGO, "doc", "--workspace", "--no-deps", "--document-private-items"],
+            RUSTDOCFLAGS="-D warnings",
+        ),
         Step("architecture", python("tests/architecture.py")),
         Step("regressions", python("tests/regressions.py", "--quiet")),
     ],
@@ -110,9 +113,16 @@ def play(step):
     """Runs a step and shows what it prints; (exit status, Totals)."""
     totals = Totals()
     try:
-        process = subprocess.Popen(step.command, cwd=ROOT, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   errors="replace", env={**os.environ, **step.environment})
+        process = subprocess.Popen(
+            step.command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, **step.environment},
+        )
     except OSError as error:
         print(f"{step.command[0]}: {error}")
         status = 127
@@ -139,10 +149,11 @@ class Run:
             began = time.monotonic()
             status, totals = play(step)
             self.notes += totals.notes
-            self.count(name, step.name, totals, "FAILED" if status else "ok",
-                       time.monotonic() - began)
+            self.count(
+                name, step.name, totals, "FAILED" if status else "ok", time.monotonic() - began
+            )
             if status and step.prepares:
-                for other in PARTS[name][index + 1:]:
+                for other in PARTS[name][index + 1 :]:
                     lost = Totals()
                     lost.end(status)
                     self.count(name, other.name, lost, "NOT RUN", 0)
@@ -170,8 +181,9 @@ class Run:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="PART",
-                        help=f"default: all of {', '.join(PARTS)}")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"default: all of {', '.join(PARTS)}"
+    )
     arguments = parser.parse_args()
     unknown = [part for part in arguments.parts if part not in PARTS]
     if unknown:

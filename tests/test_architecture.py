@@ -48,15 +48,25 @@ class Repository(unittest.TestCase):
         self.write("src/high/beside.rs", "use crate::hidden;\n")
         for name in ("low", "other", "third", "hidden", "last", "above"):
             self.write(f"src/{name}.rs", "use std::io;\n")
-        self.write("src/bin/tool/main.rs", "use crate::own;\nuse mesos_command::{\n    high,\n"
-                   "    low::{A, B},\n};\n")
+        self.write(
+            "src/bin/tool/main.rs",
+            "use crate::own;\nuse mesos_command::{\n    high,\n    low::{A, B},\n};\n",
+        )
         return architecture.arrows(self.root)
 
     def test_arrows_are_those_of_code_without_tests(self):
         found = self.engine()
-        self.assertEqual(sorted(found), [
-            Arrow("high", "last"), Arrow("high", "low"), Arrow("high", "other"),
-            Arrow("high", "third"), Arrow("src/bin", "high"), Arrow("src/bin", "low")])
+        self.assertEqual(
+            sorted(found),
+            [
+                Arrow("high", "last"),
+                Arrow("high", "low"),
+                Arrow("high", "other"),
+                Arrow("high", "third"),
+                Arrow("src/bin", "high"),
+                Arrow("src/bin", "low"),
+            ],
+        )
 
     def problems(self, rows):
         text = TABLE.format(rows="\n".join(rows))
@@ -64,15 +74,19 @@ class Repository(unittest.TestCase):
 
     def test_the_table_is_held_to_the_code_and_to_its_order(self):
         low = ["| `low` | | |", "| `other` | | |", "| `third` | | |"]
-        high, tool = "| `high` | `low`, `other` | `third`, `last` |", "| `src/bin` | `high`, `low` | |"
+        high, tool = (
+            "| `high` | `low`, `other` | `third`, `last` |",
+            "| `src/bin` | `high`, `low` | |",
+        )
         self.assertEqual(self.problems([*low, "| `last` | | |", high, tool]), [])
         # What is to be removed may stand below.
         self.assertEqual(self.problems([*low, high, "| `last` | | |", tool]), [])
         for rows, words in [
-                ([*low, high], "no row for src/bin"),
-                ([*low, "| `high` | `low`, `other`, `third` | |", tool], "high must not use last"),
-                ([*low, "| `third` | `low` | |", high, tool], "third does not use low any more"),
-                ([low[0], high, *low[1:], tool], "high uses other, whose row must stand above")]:
+            ([*low, high], "no row for src/bin"),
+            ([*low, "| `high` | `low`, `other`, `third` | |", tool], "high must not use last"),
+            ([*low, "| `third` | `low` | |", high, tool], "third does not use low any more"),
+            ([low[0], high, *low[1:], tool], "high uses other, whose row must stand above"),
+        ]:
             found = self.problems(rows)
             self.assertEqual(len(found), 1, found)
             self.assertIn(words, found[0])
@@ -84,7 +98,9 @@ class Repository(unittest.TestCase):
 
     def test_names_of_the_page_are_in_the_code(self):
         self.write("src/a.rs", "impl Run { fn start() {} }\n")
-        self.assertEqual(architecture.name_problems(self.root, {"p": "`Run::start`, `a b`, `x/y`"}), [])
+        self.assertEqual(
+            architecture.name_problems(self.root, {"p": "`Run::start`, `a b`, `x/y`"}), []
+        )
         self.assertEqual(len(architecture.name_problems(self.root, {"p": "`Run::stop`"})), 1)
 
     def test_paths_and_links_are_there(self):

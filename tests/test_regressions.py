@@ -17,18 +17,25 @@ class Problems(unittest.TestCase):
         return {"entry": "1", "what": "w", **more}
 
     def test_good_rows(self):
-        self.assertEqual(self.found(self.row(test=GOOD), self.row(stays="because"),
-                                    self.row(test=["tests/mesos/suite.py#cluster"]),
-                                    self.row(test="tests/mesos/fault.sh#faults")), [])
+        self.assertEqual(
+            self.found(
+                self.row(test=GOOD),
+                self.row(stays="because"),
+                self.row(test=["tests/mesos/suite.py#cluster"]),
+                self.row(test="tests/mesos/fault.sh#faults"),
+            ),
+            [],
+        )
 
     def test_tests_that_do_not_exist(self):
         for test, words in [
-                ("tests/support/src/wait.rs::renamed", "no function"),
-                ("tests/support/src/wait.rs::until", "is no #[test]"),
-                ("tests/support/src/own_process.rs::child", "is ignored"),
-                ("tests/nowhere.rs::x", "no such file"),
-                ("tests/mesos/suite.py#no such scenario", "stands neither"),
-                ("tests/mesos/suite.py", "is neither")]:
+            ("tests/support/src/wait.rs::renamed", "no function"),
+            ("tests/support/src/wait.rs::until", "is no #[test]"),
+            ("tests/support/src/own_process.rs::child", "is ignored"),
+            ("tests/nowhere.rs::x", "no such file"),
+            ("tests/mesos/suite.py#no such scenario", "stands neither"),
+            ("tests/mesos/suite.py", "is neither"),
+        ]:
             [line] = self.found(self.row(test=test))
             self.assertIn(words, line)
 

@@ -21,14 +21,17 @@ class Counting(unittest.TestCase):
     """Totals in the words of the programs that are run."""
 
     def test_cargo(self):
-        text = ("test result: ok. 54 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n"
-                "test result: FAILED. 7 passed; 2 failed; 0 ignored; 0 measured\n")
+        text = (
+            "test result: ok. 54 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n"
+            "test result: FAILED. 7 passed; 2 failed; 0 ignored; 0 measured\n"
+        )
         self.assertEqual(totals(text, 101), (61, 2))
 
     def test_unittest(self):
         self.assertEqual(totals("Ran 12 tests in 0.5s\n\nOK\n"), (12, 0))
-        self.assertEqual(totals("Ran 12 tests in 0.5s\n\nFAILED (failures=2, errors=1)\n", 1),
-                         (9, 3))
+        self.assertEqual(
+            totals("Ran 12 tests in 0.5s\n\nFAILED (failures=2, errors=1)\n", 1), (9, 3)
+        )
         self.assertEqual(totals("Ran 1 test in 0.5s\n\nFAILED (errors=1)\n", 1), (0, 1))
 
     def test_scripts(self):
@@ -61,11 +64,15 @@ class Going(unittest.TestCase):
         return status, output.getvalue()
 
     def test_all_parts_are_played_and_the_last_line_has_the_totals(self):
-        status, text = self.play({
-            "one": [run.Step("bad", ["sh", "-c", "echo '3 passed, 2 failed'; exit 1"]),
-                    run.Step("good", ["sh", "-c", "echo SKIPPED b: no tool"])],
-            "two": [run.Step("good", ["true"])],
-        })
+        status, text = self.play(
+            {
+                "one": [
+                    run.Step("bad", ["sh", "-c", "echo '3 passed, 2 failed'; exit 1"]),
+                    run.Step("good", ["sh", "-c", "echo SKIPPED b: no tool"]),
+                ],
+                "two": [run.Step("good", ["true"])],
+            }
+        )
         self.assertEqual(status, 1)
         lines = text.splitlines()
         self.assertEqual(lines[-1], "5 passed, 2 failed")
@@ -74,16 +81,19 @@ class Going(unittest.TestCase):
         self.assertIn("SKIPPED b: no tool", lines)
 
     def test_what_needs_a_failed_build_counts_as_failed(self):
-        status, text = self.play({
-            "one": [run.Step("build", ["false"], prepares=True), run.Step("tests", ["true"])],
-            "two": [run.Step("missing", ["/no/such/program"])],
-        })
+        status, text = self.play(
+            {
+                "one": [run.Step("build", ["false"], prepares=True), run.Step("tests", ["true"])],
+                "two": [run.Step("missing", ["/no/such/program"])],
+            }
+        )
         self.assertEqual(status, 1)
         self.assertEqual(text.splitlines()[-1], "0 passed, 3 failed")
 
     def test_good_parts_end_well(self):
-        status, text = self.play({"one": [run.Step("build", ["true"], prepares=True),
-                                          run.Step("good", ["true"])]})
+        status, text = self.play(
+            {"one": [run.Step("build", ["true"], prepares=True), run.Step("good", ["true"])]}
+        )
         self.assertEqual((status, text.splitlines()[-1]), (0, "1 passed, 0 failed"))
 
 

@@ -25,18 +25,29 @@ LIBRARY = HERE.parent.parent / "target/release/libmesos_command_modules.so"
 VERSIONS = HERE / "required-versions.txt"
 EXPORTS = HERE / "exported-symbols.txt"
 FAMILIES = ["GLIBC", "GLIBCXX", "CXXABI", "GCC"]
-MANIFESTS = [f"com_criteo_mesos_Command{kind}{suffix}"
-             for kind in ["Hook", "Isolator"] for suffix in ["", *range(2, 33)]]
+MANIFESTS = [
+    f"com_criteo_mesos_Command{kind}{suffix}"
+    for kind in ["Hook", "Isolator"]
+    for suffix in ["", *range(2, 33)]
+]
 # name, newest GLIBC and GLIBCXX of its own libraries.
 SYSTEMS = [
-    ("RHEL and CentOS 7", "2.17", "3.4.19"), ("Debian 8", "2.19", "3.4.20"),
-    ("Ubuntu 16.04", "2.23", "3.4.21"), ("Debian 9", "2.24", "3.4.22"),
-    ("Amazon Linux 2", "2.26", "3.4.24"), ("Ubuntu 18.04", "2.27", "3.4.25"),
-    ("Debian 10", "2.28", "3.4.25"), ("RHEL 8", "2.28", "3.4.25"),
-    ("Debian 11", "2.31", "3.4.28"), ("Ubuntu 20.04", "2.31", "3.4.28"),
-    ("RHEL 9", "2.34", "3.4.29"), ("Amazon Linux 2023", "2.34", "3.4.29"),
-    ("Ubuntu 22.04", "2.35", "3.4.30"), ("Debian 12", "2.36", "3.4.30"),
-    ("Ubuntu 24.04", "2.39", "3.4.33"), ("Debian 13", "2.41", "3.4.33"),
+    ("RHEL and CentOS 7", "2.17", "3.4.19"),
+    ("Debian 8", "2.19", "3.4.20"),
+    ("Ubuntu 16.04", "2.23", "3.4.21"),
+    ("Debian 9", "2.24", "3.4.22"),
+    ("Amazon Linux 2", "2.26", "3.4.24"),
+    ("Ubuntu 18.04", "2.27", "3.4.25"),
+    ("Debian 10", "2.28", "3.4.25"),
+    ("RHEL 8", "2.28", "3.4.25"),
+    ("Debian 11", "2.31", "3.4.28"),
+    ("Ubuntu 20.04", "2.31", "3.4.28"),
+    ("RHEL 9", "2.34", "3.4.29"),
+    ("Amazon Linux 2023", "2.34", "3.4.29"),
+    ("Ubuntu 22.04", "2.35", "3.4.30"),
+    ("Debian 12", "2.36", "3.4.30"),
+    ("Ubuntu 24.04", "2.39", "3.4.33"),
+    ("Debian 13", "2.41", "3.4.33"),
 ]
 
 
@@ -45,8 +56,13 @@ def number(version):
 
 
 def output(*command):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True,
-                          env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}).stdout
+    return subprocess.run(
+        command,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"},
+    ).stdout
 
 
 def needs(library):
@@ -105,17 +121,23 @@ def compare_exports(found):
 
 
 def compare_manifests(found):
-    wrong = [f"manifest {name}: expected a data symbol of 64 bytes, found {found.get(name)}"
-             for name in MANIFESTS if found.get(name, ("", 0)) not in [("D", 64), ("R", 64)]]
+    wrong = [
+        f"manifest {name}: expected a data symbol of 64 bytes, found {found.get(name)}"
+        for name in MANIFESTS
+        if found.get(name, ("", 0)) not in [("D", 64), ("R", 64)]
+    ]
     surplus = {name for name in found if name.startswith("com_criteo_")} - set(MANIFESTS)
     return wrong + [f"a manifest too many: {name}" for name in sorted(surplus)]
 
 
 def update(found, exported):
-    VERSIONS.write_text("# The newest symbol versions that the release build may need.\n" + "".join(
-        f"{family}_{version}\n" for family, version in newest(found).items()))
-    EXPORTS.write_text("# What the library exports.\n"
-                       + "".join(f"{name}\n" for name in sorted(exported)))
+    VERSIONS.write_text(
+        "# The newest symbol versions that the release build may need.\n"
+        + "".join(f"{family}_{version}\n" for family, version in newest(found).items())
+    )
+    EXPORTS.write_text(
+        "# What the library exports.\n" + "".join(f"{name}\n" for name in sorted(exported))
+    )
 
 
 def main():
@@ -137,9 +159,12 @@ def main():
         print(f"FAILED: {line}")
     least = newest(found)
     print("needs " + ", ".join(f"{family}_{version}" for family, version in least.items()))
-    runs = [name for name, glibc, cxx in SYSTEMS
-            if number(glibc) >= number(least["GLIBC"])
-            and number(cxx) >= number(least.get("GLIBCXX", "0"))]
+    runs = [
+        name
+        for name, glibc, cxx in SYSTEMS
+        if number(glibc) >= number(least["GLIBC"])
+        and number(cxx) >= number(least.get("GLIBCXX", "0"))
+    ]
     print(f"so it loads on: {', '.join(runs)} and newer")
     print(f"exports {len(exported)} symbols, {len(MANIFESTS)} of them manifests")
     sys.exit(1 if wrong else 0)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """isolator_usage_command, with isolator_usage_mode=worker: memory of a container, from its cgroup."""
+
 import json
 import os
 import sys

@@ -16,20 +16,32 @@ PREPARE = [
     ("empty", {"answer": "nothing"}),
     ("blank", {"answer": "nothing"}),
     ("braces", {"answer": "nothing"}),
-    ("number", {"answer": "failure",
-                "text": "Unable to deserialize ContainerLaunchInfo: Malformed Protobuf. "
-                        "JSON object is expected."}),
+    (
+        "number",
+        {
+            "answer": "failure",
+            "text": "Unable to deserialize ContainerLaunchInfo: Malformed Protobuf. "
+            "JSON object is expected.",
+        },
+    ),
     ("environment", {"json": {"environment": {"variables": [{"name": "N", "value": "V"}]}}}),
     ("moved", {"json": {"environment": {"variables": [{"name": "N", "value": "moved"}]}}}),
     ("success-with-error-file", {"answer": "nothing"}),
     ("only-stdout", {"answer": "nothing"}),
-    ("exits-7", {"answer": "failure",
-                 "text": "contract.sh\" exited with return code 7. Cause: because"}),
+    (
+        "exits-7",
+        {"answer": "failure", "text": 'contract.sh" exited with return code 7. Cause: because'},
+    ),
     ("exits-silently", {"answer": "failure", "text": "exited with return code 7."}),
     ("dies", {"answer": "failure", "text": "exited via signal 15"}),
-    ("misspelt", {"answer": "failure",
-                  "text": "Error while converting JSON to protobuf. Missing required fields: "
-                          "environment.variables[0].name"}),
+    (
+        "misspelt",
+        {
+            "answer": "failure",
+            "text": "Error while converting JSON to protobuf. Missing required fields: "
+            "environment.variables[0].name",
+        },
+    ),
     ("lenient", {"json": {"environment": {"variables": [{"name": "N", "value": "V"}]}}}),
     # These would fail the launch, or abort the agent.
     ("rootfs", {"answer": "failure", "text": "'rootfs'"}),
@@ -45,8 +57,14 @@ COMMAND_TASK = [
 
 
 def parameters(**more):
-    pairs = {"module_name": "contract", "temp_dir": "${STATE}.calls", "state_dir": "${STATE}",
-             "isolator_usage_cache_ttl": "0", "isolator_watch_frequence": "1", **more}
+    pairs = {
+        "module_name": "contract",
+        "temp_dir": "${STATE}.calls",
+        "state_dir": "${STATE}",
+        "isolator_usage_cache_ttl": "0",
+        "isolator_watch_frequence": "1",
+        **more,
+    }
     for event in ["prepare", "isolate", "watch", "usage", "cleanup"]:
         pairs[f"isolator_{event}_command"] = "${HERE}/contract.sh"
     return [{"key": key, "value": value} for key, value in pairs.items()]
@@ -54,14 +72,26 @@ def parameters(**more):
 
 def modules():
     hook = {"module_name": "contract", "temp_dir": "${STATE}.calls"}
-    for event in ["run_task_label_decorator", "executor_environment_decorator",
-                  "remove_executor_hook"]:
+    for event in [
+        "run_task_label_decorator",
+        "executor_environment_decorator",
+        "remove_executor_hook",
+    ]:
         hook[f"hook_slave_{event}_command"] = "${HERE}/contract.sh"
-    return {"libraries": [{"file": "${LIBRARY}", "modules": [
-        {"name": "com_criteo_mesos_CommandHook",
-         "parameters": [{"key": k, "value": v} for k, v in hook.items()]},
-        {"name": "com_criteo_mesos_CommandIsolator", "parameters": parameters()},
-    ]}]}
+    return {
+        "libraries": [
+            {
+                "file": "${LIBRARY}",
+                "modules": [
+                    {
+                        "name": "com_criteo_mesos_CommandHook",
+                        "parameters": [{"key": k, "value": v} for k, v in hook.items()],
+                    },
+                    {"name": "com_criteo_mesos_CommandIsolator", "parameters": parameters()},
+                ],
+            }
+        ]
+    }
 
 
 def write_state(state):
@@ -87,11 +117,22 @@ def observed(text, within_ms=0):
 
 
 def recover_steps():
-    states = [{"container_id": {"value": "live"}, "pid": 1, "directory": "/tmp/x"},
-              {"container_id": {"value": "child", "parent": {"value": "parent"}}, "pid": 1,
-               "directory": "/tmp/x"}]
-    steps = [call("isolator_recover", None, {"answer": "nothing"},
-                  inputs={"states": states, "orphans": [{"value": "orphan"}]})]
+    states = [
+        {"container_id": {"value": "live"}, "pid": 1, "directory": "/tmp/x"},
+        {
+            "container_id": {"value": "child", "parent": {"value": "parent"}},
+            "pid": 1,
+            "directory": "/tmp/x",
+        },
+    ]
+    steps = [
+        call(
+            "isolator_recover",
+            None,
+            {"answer": "nothing"},
+            inputs={"states": states, "orphans": [{"value": "orphan"}]},
+        )
+    ]
     for name, number in [("live", 1), ("parent.child", 2), ("orphan", 3)]:
         own = f'"container_id":{{"value":"{name}"}}'
         if name == "parent.child":
@@ -109,20 +150,32 @@ def scenario():
     for name, expect in COMMAND_TASK:
         task = {"name": "t", "task_id": {"value": "t"}, "slave_id": {"value": "s"}}
         steps.append(call("isolator_cleanup", name, {"answer": "nothing"}))
-        steps.append(call("isolator_prepare", name, expect,
-                          inputs={"container_config": {**CONFIG, "task_info": task}}))
+        steps.append(
+            call(
+                "isolator_prepare",
+                name,
+                expect,
+                inputs={"container_config": {**CONFIG, "task_info": task}},
+            )
+        )
     text = f'{{"container_config":{CONTEXT},"container_id":{{"value":"environment"}}}}'
     steps += [
         # The command's surroundings.
-        observed("arguments: 3"), observed(f"input: {text}"), observed(f"stdin: {text}"),
-        observed("output: there and empty"), observed("error: there and empty"),
-        observed("directory: ${DIRECTORY}"), observed("user: ${USER_ID}"),
+        observed("arguments: 3"),
+        observed(f"input: {text}"),
+        observed(f"stdin: {text}"),
+        observed("output: there and empty"),
+        observed("error: there and empty"),
+        observed("directory: ${DIRECTORY}"),
+        observed("user: ${USER_ID}"),
         observed("variable: of the agent"),
         # Our context, where the original looks for it and as it writes it.
         {"do": "file", "path": "${STATE}/contract/environment", "contains": CONTEXT},
-        call("isolator_prepare", "environment", {
-            "answer": "failure",
-            "text": "mesos-command-module already initialized for container"}),
+        call(
+            "isolator_prepare",
+            "environment",
+            {"answer": "failure", "text": "mesos-command-module already initialized for container"},
+        ),
         # isolate: with the context, and without one.
         call("isolator_isolate", "environment", {"answer": "nothing"}, inputs={"pid": 5000}),
         observed(text[:-1] + ',"pid":5000}'),
@@ -130,12 +183,19 @@ def scenario():
         observed('{"container_id":{"value":"unknown"},"pid":5000}'),
         # Ignored outputs, and exit codes that count.
         call("isolator_isolate", "number", {"answer": "nothing"}, inputs={"pid": 1}),
-        call("isolator_isolate", "exits-7", {"answer": "failure", "text": "return code 7"},
-             inputs={"pid": 1}),
+        call(
+            "isolator_isolate",
+            "exits-7",
+            {"answer": "failure", "text": "return code 7"},
+            inputs={"pid": 1},
+        ),
         # usage: never fails; numeric strings and its own timestamp are as they were.
         call("isolator_prepare", "statistics", {"answer": "nothing"}),
-        call("isolator_usage", "statistics", {"equals": {"cpus_user_time_secs": 1.5,
-                                                        "mem_rss_bytes": 7}}),
+        call(
+            "isolator_usage",
+            "statistics",
+            {"equals": {"cpus_user_time_secs": 1.5, "mem_rss_bytes": 7}},
+        ),
         call("isolator_usage", "empty", {"answer": "nothing"}),
         call("isolator_usage", "exits-7", {"answer": "nothing"}),
         call("isolator_usage", "unknown", {"answer": "nothing"}),
@@ -149,8 +209,10 @@ def scenario():
         {"do": "await", "name": "failing", "timeout_ms": 10, "expect": {"answer": "pending"}},
         {"do": "await", "name": "unknown", "timeout_ms": 10, "expect": {"answer": "pending"}},
         observed("event: isolator_watch of contract for exits-7"),
-        *[observed(f"files of isolator_{event}: its own")
-          for event in ["prepare", "isolate", "usage", "watch", "cleanup"]],
+        *[
+            observed(f"files of isolator_{event}: its own")
+            for event in ["prepare", "isolate", "usage", "watch", "cleanup"]
+        ],
         call("isolator_cleanup", "unknown", {"answer": "nothing"}),
     ]
     steps += hook_steps()
@@ -159,13 +221,15 @@ def scenario():
     steps.append({"do": "leftovers", "threads": 64, "fds": 64, "directories": 4})
     return {
         "about": "the original's contract: arguments, stdin, JSON, exit codes, empty outputs, "
-                 "context files",
+        "context files",
         "environment": {"OBSERVED": "${SCRATCH}/observed", "CONTRACT_VARIABLE": "of the agent"},
-        "inputs": {"container_config": CONFIG, "framework_info": {"user": "u", "name": "n"},
-                   "executor_info": {"executor_id": {"value": "e"}, "command": {"value": "x"}},
-                   "slave_info": {"hostname": "h"},
-                   "task_info": {"name": "t", "task_id": {"value": "t"},
-                                 "slave_id": {"value": "s"}}},
+        "inputs": {
+            "container_config": CONFIG,
+            "framework_info": {"user": "u", "name": "n"},
+            "executor_info": {"executor_id": {"value": "e"}, "command": {"value": "x"}},
+            "slave_info": {"hostname": "h"},
+            "task_info": {"name": "t", "task_id": {"value": "t"}, "slave_id": {"value": "s"}},
+        },
         "steps": steps,
     }
 
@@ -176,9 +240,11 @@ def hook_steps():
     return [
         # An empty output of a decorator is an error, which changes nothing.
         call("hook_slave_run_task_label_decorator", None, {"answer": "nothing"}),
-        observed(f'stdin: {{"executor_info":{executor},"framework_info":{framework},"slave_info":'
-                 '{"checkpoint":false,"hostname":"h","port":5051},"task_info":{"name":"t",'
-                 '"slave_id":{"value":"s"},"task_id":{"value":"t"}}}'),
+        observed(
+            f'stdin: {{"executor_info":{executor},"framework_info":{framework},"slave_info":'
+            '{"checkpoint":false,"hostname":"h","port":5051},"task_info":{"name":"t",'
+            '"slave_id":{"value":"s"},"task_id":{"value":"t"}}}'
+        ),
         call("hook_slave_executor_environment_decorator", None, {"answer": "nothing"}),
         observed(f'stdin: {{"executor_info":{executor}}}'),
         call("hook_slave_remove_executor_hook", None, {"answer": "nothing"}),

@@ -23,8 +23,13 @@ HOOKS = {
     "hook_slave_attributes_decorator": ["slave_info"],
 }
 ISOLATOR = ["isolator_isolate", "isolator_update", "isolator_usage", "isolator_status"]
-ALL_ISOLATOR = ["isolator_recover", "isolator_prepare", *ISOLATOR, "isolator_watch",
-                "isolator_cleanup"]
+ALL_ISOLATOR = [
+    "isolator_recover",
+    "isolator_prepare",
+    *ISOLATOR,
+    "isolator_watch",
+    "isolator_cleanup",
+]
 # Their output is not read, so nothing can be wrong with it.
 IGNORES_OUTPUT = {"isolator_isolate", "isolator_update", "isolator_cleanup", "isolator_recover"}
 # What fails towards Mesos when the command fails.
@@ -64,15 +69,22 @@ def modules():
         ("3", "${HERE}/not-executable"),
         ("4", "${HERE}/no-shebang"),
     ]
-    listed = [{"name": "com_criteo_mesos_CommandHook",
-               "parameters": parameters("${HERE}/fault.sh", HOOKS, "faults")}]
+    listed = [
+        {
+            "name": "com_criteo_mesos_CommandHook",
+            "parameters": parameters("${HERE}/fault.sh", HOOKS, "faults"),
+        }
+    ]
     for suffix, command in isolators:
-        own = parameters(command, [e for e in ALL_ISOLATOR if e != "isolator_watch"],
-                         f"faults{suffix}")
-        own += [{"key": "isolator_watch_command", "value": command},
-                {"key": "isolator_watch_frequence", "value": "100ms"},
-                {"key": "isolator_usage_cache_ttl", "value": "0"},
-                {"key": "state_dir", "value": "${SCRATCH}/contexts"}]
+        own = parameters(
+            command, [e for e in ALL_ISOLATOR if e != "isolator_watch"], f"faults{suffix}"
+        )
+        own += [
+            {"key": "isolator_watch_command", "value": command},
+            {"key": "isolator_watch_frequence", "value": "100ms"},
+            {"key": "isolator_usage_cache_ttl", "value": "0"},
+            {"key": "state_dir", "value": "${SCRATCH}/contexts"},
+        ]
         listed.append({"name": f"com_criteo_mesos_CommandIsolator{suffix}", "parameters": own})
     return {"libraries": [{"file": "${LIBRARY}", "modules": listed}]}
 
@@ -103,8 +115,14 @@ def isolator_steps(fault, text, output_only):
         expect = isolator_answer(event, text, output_only)
         steps.append(call(event, fault, {**expect, **timed, **early}))
     # A watch command that fails is no limitation: the future stays as it is.
-    steps.append({"do": "await", "name": f"watch {fault}", "timeout_ms": 300,
-                  "expect": {"answer": "pending"}})
+    steps.append(
+        {
+            "do": "await",
+            "name": f"watch {fault}",
+            "timeout_ms": 300,
+            "expect": {"answer": "pending"},
+        }
+    )
     # The watch command has to be ended first: one more grace.
     late = {"at_most_ms": LIMIT_MS + GRACE_MS + SLACK_MS}
     steps.append(call("isolator_cleanup", fault, {"answer": "nothing", **late}))
@@ -114,23 +132,33 @@ def isolator_steps(fault, text, output_only):
 
 def hook_inputs(fault, event):
     executor = {"executor_id": {"value": fault}, "command": {"value": "x"}}
-    slave = {"hostname": fault,
-             "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 4}}],
-             "attributes": [{"name": "rack", "type": "TEXT", "text": {"value": "r1"}}]}
-    task = {"name": "t", "task_id": {"value": "t.1"}, "slave_id": {"value": "s"},
-            "executor": executor,
-            "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}]}
-    status = {"task_id": {"value": "t.1"}, "state": "TASK_RUNNING",
-              "executor_id": {"value": fault}}
-    every = {"executor_info": executor, "slave_info": slave, "task_info": task,
-             "task_status": status}
+    slave = {
+        "hostname": fault,
+        "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 4}}],
+        "attributes": [{"name": "rack", "type": "TEXT", "text": {"value": "r1"}}],
+    }
+    task = {
+        "name": "t",
+        "task_id": {"value": "t.1"},
+        "slave_id": {"value": "s"},
+        "executor": executor,
+        "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}],
+    }
+    status = {"task_id": {"value": "t.1"}, "state": "TASK_RUNNING", "executor_id": {"value": fault}}
+    every = {
+        "executor_info": executor,
+        "slave_info": slave,
+        "task_info": task,
+        "task_status": status,
+    }
     return {key: every[key] for key in HOOKS[event]}
 
 
 # What is in the inputs must still be there: a failing hook changes nothing.
 UNCHANGED = {
-    "hook_master_launch_task_resource_decorator":
-        {"resources": [{"name": "cpus", "scalar": {"value": 1}}]},
+    "hook_master_launch_task_resource_decorator": {
+        "resources": [{"name": "cpus", "scalar": {"value": 1}}]
+    },
     "hook_slave_task_status_decorator": {"state": "TASK_RUNNING"},
     "hook_slave_resources_decorator": {"resources": [{"name": "cpus", "scalar": {"value": 4}}]},
     "hook_slave_attributes_decorator": {"attributes": [{"name": "rack"}]},
@@ -145,8 +173,9 @@ def hook_steps(fault):
             expect["json"] = UNCHANGED[event]
         else:
             expect["answer"] = "nothing"
-        steps.append({"do": "call", "event": event, "inputs": hook_inputs(fault, event),
-                      "expect": expect})
+        steps.append(
+            {"do": "call", "event": event, "inputs": hook_inputs(fault, event), "expect": expect}
+        )
     steps.append({"do": "leftovers", "threads": 4, "directories": 1, "within_ms": 4000})
     return steps
 
@@ -170,16 +199,25 @@ def scenario():
         call("isolator_usage", "fine", {"answer": "nothing"}),
         call("isolator_cleanup", "fine", {"answer": "nothing"}),
         # The other instances, too, lock their directories when they first need them.
-        *[call(event, "c", {}, module) for module in "234"
-          for event in ["isolator_prepare", "isolator_cleanup"]],
-        {"do": "call", "event": "hook_slave_remove_executor_hook",
-         "inputs": hook_inputs("fine", "hook_slave_remove_executor_hook"),
-         "expect": {"answer": "nothing"}},
+        *[
+            call(event, "c", {}, module)
+            for module in "234"
+            for event in ["isolator_prepare", "isolator_cleanup"]
+        ],
+        {
+            "do": "call",
+            "event": "hook_slave_remove_executor_hook",
+            "inputs": hook_inputs("fine", "hook_slave_remove_executor_hook"),
+            "expect": {"answer": "nothing"},
+        },
         {"do": "baseline"},
-        {"do": "call", "event": "isolator_recover",
-         "inputs": {"states": states, "orphans": [{"value": "hangs"}]},
-         # Its container is none, so the command ends with 99: ignored.
-         "expect": {"answer": "nothing", "at_most_ms": LIMIT_MS}},
+        {
+            "do": "call",
+            "event": "isolator_recover",
+            "inputs": {"states": states, "orphans": [{"value": "hangs"}]},
+            # Its container is none, so the command ends with 99: ignored.
+            "expect": {"answer": "nothing", "at_most_ms": LIMIT_MS},
+        },
     ]
     for fault in HARMLESS:
         steps += isolator_steps(fault, None, True)
@@ -193,12 +231,17 @@ def scenario():
     steps.append({"do": "leftovers", "threads": 4, "directories": 1, "within_ms": 4000})
     return {
         "about": "every fault of a command with every event: what Mesos hears, when, and what stays",
-        "inputs": {"container_config": CONFIG, "framework_info": {"user": "u", "name": "f"},
-                   "framework_id": {"value": "f"}, "container_name": "c",
-                   "container_work_directory": "/w", "mapped_sandbox_directory": "/m",
-                   "directory": "/d", "env": {"K": "V"},
-                   "slave_resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 4}}],
-                   "resource_requests": [{"name": "cpus", "type": "SCALAR",
-                                          "scalar": {"value": 1}}]},
+        "inputs": {
+            "container_config": CONFIG,
+            "framework_info": {"user": "u", "name": "f"},
+            "framework_id": {"value": "f"},
+            "container_name": "c",
+            "container_work_directory": "/w",
+            "mapped_sandbox_directory": "/m",
+            "directory": "/d",
+            "env": {"K": "V"},
+            "slave_resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 4}}],
+            "resource_requests": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}],
+        },
         "steps": steps,
     }

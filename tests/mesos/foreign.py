@@ -1,40 +1,77 @@
 """What a script says stays on one visible line, in Mesos's log and in what Mesos is told."""
 
-SHOWN = r"\x1b[2J\x1b]0;owned\x07\r\x0b\u{85}\u{202e}\xff\nE1126 00:00:00.000000 1 forged.cpp:1] forged"
-PAIRS = {"module_name": "foreign", "temp_dir": "${SCRATCH}/tmp", "state_dir": "${SCRATCH}/contexts",
-         "isolator_prepare_command": "${HERE}/foreign.sh",
-         "isolator_cleanup_command": "${HERE}/foreign.sh"}
-HOOK = {"module_name": "foreign", "temp_dir": "${SCRATCH}/tmp",
-        "hook_slave_remove_executor_hook_command": "${HERE}/foreign.sh"}
+SHOWN = (
+    r"\x1b[2J\x1b]0;owned\x07\r\x0b\u{85}\u{202e}\xff\nE1126 00:00:00.000000 1 forged.cpp:1] forged"
+)
+PAIRS = {
+    "module_name": "foreign",
+    "temp_dir": "${SCRATCH}/tmp",
+    "state_dir": "${SCRATCH}/contexts",
+    "isolator_prepare_command": "${HERE}/foreign.sh",
+    "isolator_cleanup_command": "${HERE}/foreign.sh",
+}
+HOOK = {
+    "module_name": "foreign",
+    "temp_dir": "${SCRATCH}/tmp",
+    "hook_slave_remove_executor_hook_command": "${HERE}/foreign.sh",
+}
 
 
 def modules():
-    return {"libraries": [{"file": "${LIBRARY}", "modules": [
-        {"name": name, "parameters": [{"key": k, "value": v} for k, v in pairs.items()]}
-        for name, pairs in [("com_criteo_mesos_CommandHook", HOOK),
-                            ("com_criteo_mesos_CommandIsolator", PAIRS)]]}]}
+    return {
+        "libraries": [
+            {
+                "file": "${LIBRARY}",
+                "modules": [
+                    {"name": name, "parameters": [{"key": k, "value": v} for k, v in pairs.items()]}
+                    for name, pairs in [
+                        ("com_criteo_mesos_CommandHook", HOOK),
+                        ("com_criteo_mesos_CommandIsolator", PAIRS),
+                    ]
+                ],
+            }
+        ]
+    }
 
 
 def scenario():
-    return {"about": "control characters and forged lines of a script",
-            "inputs": {"container_config": {"command_info": {"value": "x"}, "directory": "/x"},
-                       "framework_info": {"user": "u", "name": "n"},
-                       "executor_info": {"executor_id": {"value": "e"}, "command": {"value": "x"}}},
-            "steps": [
-                {"do": "call", "event": "isolator_prepare", "container": "c",
-                 "expect": {"answer": "failure", "text": f"return code 3. Cause: {SHOWN}"}},
-                {"do": "call", "event": "isolator_cleanup", "container": "c",
-                 "expect": {"answer": "nothing"}},
-                {"do": "call", "event": "hook_slave_remove_executor_hook"}]}
+    return {
+        "about": "control characters and forged lines of a script",
+        "inputs": {
+            "container_config": {"command_info": {"value": "x"}, "directory": "/x"},
+            "framework_info": {"user": "u", "name": "n"},
+            "executor_info": {"executor_id": {"value": "e"}, "command": {"value": "x"}},
+        },
+        "steps": [
+            {
+                "do": "call",
+                "event": "isolator_prepare",
+                "container": "c",
+                "expect": {"answer": "failure", "text": f"return code 3. Cause: {SHOWN}"},
+            },
+            {
+                "do": "call",
+                "event": "isolator_cleanup",
+                "container": "c",
+                "expect": {"answer": "nothing"},
+            },
+            {"do": "call", "event": "hook_slave_remove_executor_hook"},
+        ],
+    }
 
 
 def complaints(log):
     """The log has what was said, and nothing in it that a terminal would obey."""
     text = log.read_bytes()
-    wrong = [f"the log has a byte {byte:#04x}" for byte in {*range(32), 127} - {9, 10}
-             if bytes([byte]) in text]
+    wrong = [
+        f"the log has a byte {byte:#04x}"
+        for byte in {*range(32), 127} - {9, 10}
+        if bytes([byte]) in text
+    ]
     lines = text.decode(errors="replace").splitlines()
-    wrong += [f"a forged line: {line}" for line in lines if line.startswith("E1126 00:00:00.000000 1 f")]
+    wrong += [
+        f"a forged line: {line}" for line in lines if line.startswith("E1126 00:00:00.000000 1 f")
+    ]
     shown = sum(SHOWN in line for line in lines)
     # prepare, cleanup and the hook, by us; Mesos logs the hook's error too.
     return wrong + ([] if shown >= 3 else [f"{shown} lines show what the script said"])

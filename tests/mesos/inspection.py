@@ -32,16 +32,25 @@ class Inspection:
         stubs = mesos / "stubs"
         # Sonames that no longer exist are found in the stubs; nobody needs Python's symbols by
         # soname.
-        self.stubs = {"LD_LIBRARY_PATH": str(stubs), "LD_PRELOAD": " ".join(
-            str(path) for path in sorted(stubs.glob("*python*.so")))}
+        self.stubs = {
+            "LD_LIBRARY_PATH": str(stubs),
+            "LD_PRELOAD": " ".join(str(path) for path in sorted(stubs.glob("*python*.so"))),
+        }
         self.checks, self.failed = 0, 0
 
     def check(self, what, library, status, *words, more=(), environment=None):
         """Runs the program; every one of the words must be in its output."""
         command = [self.program, "inspect", library, *more]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
-                              env={**os.environ, **(environment or {})})
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+            env={**os.environ, **(environment or {})},
+        )
         wrong = [f"{word!r} is not in the output" for word in words if word not in done.stdout]
         if done.returncode != status:
             wrong.append(f"exit status {done.returncode} instead of {status}")
@@ -79,26 +88,49 @@ class Inspection:
         symbols = report.get("symbols", {})
         self.expect(symbols.get("required", 0) > 40, "symbols")
         self.expect(symbols.get("missing") == [] and symbols.get("weak") == [], "missing symbols")
-        self.check("as text", self.library, FITS, f"release:      {release} (tested)",
-                   "own check:    accepts it", "The module fits this library.",
-                   environment=self.stubs)
+        self.check(
+            "as text",
+            self.library,
+            FITS,
+            f"release:      {release} (tested)",
+            "own check:    accepts it",
+            "The module fits this library.",
+            environment=self.stubs,
+        )
         simulated = refusals.with_simulation(self.stubs, self.library, self.scratch)
         # Both tables, ours and the module's, know the same: each refuses on its own.
         for name in ["mesos.Labels", "mesos.ResourceStatistics"]:
-            self.check(f"a size of {name}", self.library, NOT,
-                       f"problem:      {name} takes 56 bytes in it, but the module knows",
-                       f"refuses to run in this Mesos {release}: {name} takes 56 bytes in it",
-                       environment={**simulated, SIZES: f"{name}=56",
-                                    "SIMULATED_SIZES": f"{name}=56"})
-        self.check("what only the module checks", self.library, NOT, "has a layout in it",
-                   environment={**simulated, "SIMULATED_LAYOUT": "resources"})
+            self.check(
+                f"a size of {name}",
+                self.library,
+                NOT,
+                f"problem:      {name} takes 56 bytes in it, but the module knows",
+                f"refuses to run in this Mesos {release}: {name} takes 56 bytes in it",
+                environment={**simulated, SIZES: f"{name}=56", "SIMULATED_SIZES": f"{name}=56"},
+            )
+        self.check(
+            "what only the module checks",
+            self.library,
+            NOT,
+            "has a layout in it",
+            environment={**simulated, "SIMULATED_LAYOUT": "resources"},
+        )
         every = ",".join(f"{it['type']}=1" for it in report.get("sizes", []))
-        report = self.json("every size", self.library, NOT, "does_not_fit",
-                           environment={**simulated, SIZES: every,
-                                       "SIMULATED_SIZES": every})
+        report = self.json(
+            "every size",
+            self.library,
+            NOT,
+            "does_not_fit",
+            environment={**simulated, SIZES: every, "SIMULATED_SIZES": every},
+        )
         for it in report.get("sizes", []):
-            self.expect(any(problem.startswith(f"{it['type']} takes 1 bytes")
-                            for problem in report["problems"]), f"{it['type']} is compared")
+            self.expect(
+                any(
+                    problem.startswith(f"{it['type']} takes 1 bytes")
+                    for problem in report["problems"]
+                ),
+                f"{it['type']} is compared",
+            )
 
     def truncated(self):
         whole = self.library.stat().st_size
@@ -117,28 +149,36 @@ class Inspection:
         text = self.scratch / "text"
         text.write_text("no library\n")
         for what, library, words in [
-                ("a text file", text, "is not an ELF file"),
-                ("a shell", "/bin/sh", "is a shared library, but no libmesos"),
-                ("the module", self.module, "is the module library, not a libmesos"),
-                ("a directory", self.scratch, "is not a regular file"),
-                ("nothing", self.scratch / "nothing", "cannot be opened"),
-                ("an endless device", "/dev/zero", "is not a regular file")]:
+            ("a text file", text, "is not an ELF file"),
+            ("a shell", "/bin/sh", "is a shared library, but no libmesos"),
+            ("the module", self.module, "is the module library, not a libmesos"),
+            ("a directory", self.scratch, "is not a regular file"),
+            ("nothing", self.scratch / "nothing", "cannot be opened"),
+            ("an endless device", "/dev/zero", "is not a regular file"),
+        ]:
             output = self.check(what, library, UNUSABLE, words)
             self.expect(output.count("\n") == 1, f"{what}: one line, not {output!r}")
         self.json("JSON of a text file", text, UNUSABLE, "unusable")
         for what, module, words in [
-                ("a libmesos as module", self.library, "is not the module library"),
-                ("a text file as module", text, "is not an ELF file"),
-                ("no module", self.scratch / "nothing", "cannot be opened")]:
+            ("a libmesos as module", self.library, "is not the module library"),
+            ("a text file as module", text, "is not an ELF file"),
+            ("no module", self.scratch / "nothing", "cannot be opened"),
+        ]:
             self.check(what, self.library, UNUSABLE, words, more=["--module", module])
 
     # Libraries that misbehave.
 
     def required(self):
-        listed = subprocess.run(["nm", "-D", "--undefined-only", self.module], check=True,
-                                stdout=subprocess.PIPE, text=True).stdout.split("\n")
+        listed = subprocess.run(
+            ["nm", "-D", "--undefined-only", self.module],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout.split("\n")
         pairs = [line.split() for line in listed]
-        return [pair[1] for pair in pairs if len(pair) == 2 and pair[0] == "U" and "@" not in pair[1]]
+        return [
+            pair[1] for pair in pairs if len(pair) == 2 and pair[0] == "U" and "@" not in pair[1]
+        ]
 
     def make(self, name, names, weak=(), body="", table=TABLE, link=()):
         """A library that exports these names, and does `body` when it is loaded."""
@@ -146,57 +186,100 @@ class Inspection:
         lines = []
         for index, it in enumerate([*names, f"{MANAGER}10initializeEv"]):
             attribute = "__attribute__((weak)) " if it in weak else ""
-            lines += [f'{attribute}long f{index}(void) __asm__("{it}");',
-                      f"long f{index}(void) {{ return 0; }}"]
-        lines += ["#include <stdlib.h>", "#include <string.h>", "#include <unistd.h>",
-                  f'void* table[7] __asm__("{table}");',
-                  f"__attribute__((constructor)) static void start(void) {{ {body} }}"]
+            lines += [
+                f'{attribute}long f{index}(void) __asm__("{it}");',
+                f"long f{index}(void) {{ return 0; }}",
+            ]
+        lines += [
+            "#include <stdlib.h>",
+            "#include <string.h>",
+            "#include <unistd.h>",
+            f'void* table[7] __asm__("{table}");',
+            f"__attribute__((constructor)) static void start(void) {{ {body} }}",
+        ]
         source.write_text("\n".join(lines))
         library = self.scratch / f"{name}.so"
-        subprocess.run(["cc", "-w", "-shared", "-fPIC", "-o", library, source,
-                        "-Wl,--no-as-needed", *link], check=True)
+        subprocess.run(
+            ["cc", "-w", "-shared", "-fPIC", "-o", library, source, "-Wl,--no-as-needed", *link],
+            check=True,
+        )
         return library
 
     def misbehaving(self):
         names = self.required()
         quick = ["--timeout", "1"]
         for name, body, words in [
-                ("aborts", "abort();", "crashed (SIGABRT) while loading the library"),
-                ("faults", "*(volatile int*)8 = 0;", "crashed (SIGSEGV) while loading the library"),
-                ("hangs", "for (;;) pause();", "took longer than 1s while loading the library"),
-                ("exits", "_exit(3);", "ended with exit code 3 while loading the library"),
-                ("leaves", "exit(0);", "ended with exit code 0 while loading the library"),
-                ("prints", "static char b[1 << 16]; memset(b, 'x', sizeof b); "
-                           "for (;;) write(1, b, sizeof b);", "crashed (SIGXFSZ)")]:
+            ("aborts", "abort();", "crashed (SIGABRT) while loading the library"),
+            ("faults", "*(volatile int*)8 = 0;", "crashed (SIGSEGV) while loading the library"),
+            ("hangs", "for (;;) pause();", "took longer than 1s while loading the library"),
+            ("exits", "_exit(3);", "ended with exit code 3 while loading the library"),
+            ("leaves", "exit(0);", "ended with exit code 0 while loading the library"),
+            (
+                "prints",
+                "static char b[1 << 16]; memset(b, 'x', sizeof b); for (;;) write(1, b, sizeof b);",
+                "crashed (SIGXFSZ)",
+            ),
+        ]:
             library = self.make(name, names, body=body)
-            self.check(f"a library that {name}", library, UNUSABLE, words, "is unknown",
-                       more=quick if name == "hangs" else ["--timeout", "60"])
-        self.check("a lacking symbol", self.make("lacks", names[1:]), NOT,
-                   f"missing: {names[0]}", "lacks 1 symbols")
-        self.check("a weak symbol", self.make("weak", names, weak=names[:1]), NOT,
-                   f"weak only: {names[0]}", "has only weakly 1 symbols")
+            self.check(
+                f"a library that {name}",
+                library,
+                UNUSABLE,
+                words,
+                "is unknown",
+                more=quick if name == "hangs" else ["--timeout", "60"],
+            )
+        self.check(
+            "a lacking symbol",
+            self.make("lacks", names[1:]),
+            NOT,
+            f"missing: {names[0]}",
+            "lacks 1 symbols",
+        )
+        self.check(
+            "a weak symbol",
+            self.make("weak", names, weak=names[:1]),
+            NOT,
+            f"weak only: {names[0]}",
+            "has only weakly 1 symbols",
+        )
         old = self.make("old", names, table=TABLE.replace("B5cxx11", ""))
         self.check("the old string ABI", old, NOT, "built with the old string ABI")
         gone = self.scratch / "libgone.so"
         subprocess.run(["cc", "-shared", "-o", gone, "-x", "c", "/dev/null"], check=True)
         needy = self.make("needy", names, link=[gone, "-Wl,-soname,x"])
         gone.unlink()
-        self.check("a needed library that is not there", needy, UNUSABLE, "it needs ",
-                   "libgone.so, which this system does not have")
+        self.check(
+            "a needed library that is not there",
+            needy,
+            UNUSABLE,
+            "it needs ",
+            "libgone.so, which this system does not have",
+        )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--programs", type=pathlib.Path, required=True,
-                        help="directory of mesos-command and the module library")
-    parser.add_argument("--mesos", type=pathlib.Path, required=True,
-                        help="directory of one release, as fetch.py makes it")
-    parser.add_argument("--all", action="store_true",
-                        help="also what does not depend on the release")
+    parser.add_argument(
+        "--programs",
+        type=pathlib.Path,
+        required=True,
+        help="directory of mesos-command and the module library",
+    )
+    parser.add_argument(
+        "--mesos",
+        type=pathlib.Path,
+        required=True,
+        help="directory of one release, as fetch.py makes it",
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="also what does not depend on the release"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mesos-inspect-") as scratch:
-        it = Inspection(arguments.programs.resolve(), arguments.mesos.resolve(),
-                        pathlib.Path(scratch))
+        it = Inspection(
+            arguments.programs.resolve(), arguments.mesos.resolve(), pathlib.Path(scratch)
+        )
         it.real(arguments.mesos.name)
         if arguments.all:
             it.truncated()

@@ -17,8 +17,15 @@ STEP = "tasks launched until they run"
 
 def seconds(arguments, modules):
     """Time until all tasks run."""
-    command = [arguments.host, "cluster", "--mesos", arguments.mesos, "--tasks",
-               str(arguments.tasks), "--json"]
+    command = [
+        arguments.host,
+        "cluster",
+        "--mesos",
+        arguments.mesos,
+        "--tasks",
+        str(arguments.tasks),
+        "--json",
+    ]
     if modules:
         command += ["--modules", modules]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -46,9 +53,12 @@ def main():
             order.reverse()
         took = {modules: seconds(arguments, modules) for modules in order}
         ratios.append(took[arguments.modules] / took[None])
-        print(f"round {number + 1}: {arguments.tasks} tasks run after "
-              f"{took[arguments.modules]:.2f} s with the module, {took[None]:.2f} s without: "
-              f"{ratios[-1]:.2f}", flush=True)
+        print(
+            f"round {number + 1}: {arguments.tasks} tasks run after "
+            f"{took[arguments.modules]:.2f} s with the module, {took[None]:.2f} s without: "
+            f"{ratios[-1]:.2f}",
+            flush=True,
+        )
     print(f"median of {len(ratios)} rounds: {statistics.median(ratios):.2f}")
 
 

@@ -14,11 +14,27 @@ INCOMPATIBLE = "has determined to be incompatible"
 
 
 def isolator(**parameters):
-    pairs = {"module_name": "refused", "state_dir": "${SCRATCH}/contexts",
-             "temp_dir": "${SCRATCH}/tmp", **parameters}
-    return {"libraries": [{"file": "${LIBRARY}", "modules": [
-        {"name": "com_criteo_mesos_CommandIsolator",
-         "parameters": [{"key": key, "value": value} for key, value in pairs.items()]}]}]}
+    pairs = {
+        "module_name": "refused",
+        "state_dir": "${SCRATCH}/contexts",
+        "temp_dir": "${SCRATCH}/tmp",
+        **parameters,
+    }
+    return {
+        "libraries": [
+            {
+                "file": "${LIBRARY}",
+                "modules": [
+                    {
+                        "name": "com_criteo_mesos_CommandIsolator",
+                        "parameters": [
+                            {"key": key, "value": value} for key, value in pairs.items()
+                        ],
+                    }
+                ],
+            }
+        ]
+    }
 
 
 def parameter(words, refused=NOT_CREATED, **parameters):
@@ -26,15 +42,22 @@ def parameter(words, refused=NOT_CREATED, **parameters):
 
 
 def size(name, found, known):
-    return {"modules": isolator(), "refused": INCOMPATIBLE,
-            "environment": {"SIMULATED_SIZES": f"{name}={found}"},
-            "line": ["refuses to run in this Mesos @RELEASE@", name, f"takes {found} bytes", known]}
+    return {
+        "modules": isolator(),
+        "refused": INCOMPATIBLE,
+        "environment": {"SIMULATED_SIZES": f"{name}={found}"},
+        "line": ["refuses to run in this Mesos @RELEASE@", name, f"takes {found} bytes", known],
+    }
 
 
 def layout(which, words, unless=()):
-    return {"modules": isolator(), "refused": INCOMPATIBLE, "unless": unless,
-            "environment": {"SIMULATED_LAYOUT": which},
-            "line": ["refuses to run in this Mesos @RELEASE@", words]}
+    return {
+        "modules": isolator(),
+        "refused": INCOMPATIBLE,
+        "unless": unless,
+        "environment": {"SIMULATED_LAYOUT": which},
+        "line": ["refuses to run in this Mesos @RELEASE@", words],
+    }
 
 
 # name: modules file, what Mesos has to say (None: it accepts), environment, words of our one line.
@@ -42,35 +65,61 @@ def layout(which, words, unless=()):
 CASES = {
     "no-isolator-name": parameter(["'module_name'", "is missing"], module_name=""),
     "bad-name": parameter(["'module_name'", "'../up'"], module_name="../up"),
-    "bad-duration": parameter(["'isolator_usage_timeout'", "'soon'", "accepted are"],
-                              isolator_usage_command="${HERE}/trivial.sh",
-                              isolator_usage_timeout="soon"),
-    "zero-duration": parameter(["'isolator_prepare_timeout'", "'0'"],
-                               isolator_prepare_command="${HERE}/trivial.sh",
-                               isolator_prepare_timeout="0"),
-    "bad-failure": parameter(["'isolator_prepare_failure'", "'never'", "fail", "ignore"],
-                             isolator_prepare_failure="never"),
+    "bad-duration": parameter(
+        ["'isolator_usage_timeout'", "'soon'", "accepted are"],
+        isolator_usage_command="${HERE}/trivial.sh",
+        isolator_usage_timeout="soon",
+    ),
+    "zero-duration": parameter(
+        ["'isolator_prepare_timeout'", "'0'"],
+        isolator_prepare_command="${HERE}/trivial.sh",
+        isolator_prepare_timeout="0",
+    ),
+    "bad-failure": parameter(
+        ["'isolator_prepare_failure'", "'never'", "fail", "ignore"],
+        isolator_prepare_failure="never",
+    ),
     "bad-number": parameter(["'max_parallel'", "'many'"], max_parallel="many"),
     "size-hook": size("mesos.Labels", 56, "knows 48"),
     "size-usage": size("mesos.ResourceStatistics", 416, "knows 400 or 408 or 488"),
     "size-prepare": size("mesos.slave.ContainerLaunchInfo", 288, "knows 224 or 280"),
     "layout-resources": layout("resources", "mesos.Resources has a layout"),
-    "layout-limits": layout("limits", "mesos.TaskInfo does not keep its map of limits",
-                            unless=["1.8.1", "1.9.0"]),
-    "untested": {"modules": isolator(), "release": "@RELEASE@-rc1", "refused": INCOMPATIBLE,
-                 "line": ["refuses to run in this Mesos @RELEASE@-rc1", "it has been tested with",
-                          "MESOS_COMMAND_MODULES_ACCEPT=@RELEASE@-rc1"]},
-    "accepts-another": {"modules": isolator(), "release": "@RELEASE@-rc1", "refused": INCOMPATIBLE,
-                        "environment": {"MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc2"},
-                        "line": ["MESOS_COMMAND_MODULES_ACCEPT=@RELEASE@-rc1"]},
+    "layout-limits": layout(
+        "limits", "mesos.TaskInfo does not keep its map of limits", unless=["1.8.1", "1.9.0"]
+    ),
+    "untested": {
+        "modules": isolator(),
+        "release": "@RELEASE@-rc1",
+        "refused": INCOMPATIBLE,
+        "line": [
+            "refuses to run in this Mesos @RELEASE@-rc1",
+            "it has been tested with",
+            "MESOS_COMMAND_MODULES_ACCEPT=@RELEASE@-rc1",
+        ],
+    },
+    "accepts-another": {
+        "modules": isolator(),
+        "release": "@RELEASE@-rc1",
+        "refused": INCOMPATIBLE,
+        "environment": {"MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc2"},
+        "line": ["MESOS_COMMAND_MODULES_ACCEPT=@RELEASE@-rc1"],
+    },
     # Accepting a release does not accept its sizes.
-    "accepts-no-size": {"modules": isolator(), "release": "@RELEASE@-rc1", "refused": INCOMPATIBLE,
-                        "environment": {"MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc1",
-                                        "SIMULATED_SIZES": "mesos.Labels=56"},
-                        "line": ["mesos.Labels takes 56 bytes"]},
-    "accepted": {"modules": isolator(isolator_usage_command="${HERE}/trivial.sh"),
-                 "release": "@RELEASE@-rc1",
-                 "environment": {"MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc1"}},
+    "accepts-no-size": {
+        "modules": isolator(),
+        "release": "@RELEASE@-rc1",
+        "refused": INCOMPATIBLE,
+        "environment": {
+            "MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc1",
+            "SIMULATED_SIZES": "mesos.Labels=56",
+        },
+        "line": ["mesos.Labels takes 56 bytes"],
+    },
+    "accepted": {
+        "modules": isolator(isolator_usage_command="${HERE}/trivial.sh"),
+        "release": "@RELEASE@-rc1",
+        "environment": {"MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc1"},
+    },
 }
 # After a refusal nothing is played; after an acceptance the module has to work.
 STEPS = [
@@ -82,8 +131,11 @@ STEPS = [
 
 def complaints(log, words):
     """The module's error lines must be one with these words; none when there are no words."""
-    lines = [line for line in log.read_text(errors="replace").splitlines()
-             if line.startswith("E") and "] " in line]
+    lines = [
+        line
+        for line in log.read_text(errors="replace").splitlines()
+        if line.startswith("E") and "] " in line
+    ]
     if not words:
         return [f"the log has an error: {line}" for line in lines]
     if len(lines) != 1:
@@ -95,8 +147,10 @@ def simulate(library, scratch):
     """The variables that let the SIMULATED_ ones make a libmesos look like another."""
     preload = scratch / "release.so"
     if not preload.exists():
-        subprocess.run(["cc", "-shared", "-fPIC", "-Wall", "-Werror", "-o", preload,
-                        HERE / "release.c"], check=True)
+        subprocess.run(
+            ["cc", "-shared", "-fPIC", "-Wall", "-Werror", "-o", preload, HERE / "release.c"],
+            check=True,
+        )
     return {"LD_PRELOAD": str(preload), "SIMULATED_LIBRARY": str(library)}
 
 
@@ -119,14 +173,28 @@ def run(suite, library):
         if any(name.startswith("SIMULATED_") for name in environment):
             environment |= simulate(library, suite.scratch)
         refused = case.get("refused")
-        scenario = {"about": name, "environment": {},
-                    **({"refused": refused} if refused else
-                       {"inputs": {"container_config": {"command_info": {"value": "x"}, "directory": "/x"}},
-                        "steps": STEPS})}
+        scenario = {
+            "about": name,
+            "environment": {},
+            **(
+                {"refused": refused}
+                if refused
+                else {
+                    "inputs": {
+                        "container_config": {"command_info": {"value": "x"}, "directory": "/x"}
+                    },
+                    "steps": STEPS,
+                }
+            ),
+        }
         name = f"refuse-{name}"
         paths = [suite.scratch / f"{name}.{kind}.json" for kind in ["modules", "scenario"]]
         for path, content in zip(paths, [case["modules"], scenario]):
             path.write_text(json.dumps(content).replace("${HERE}", str(HERE)))
         log = suite.scratch / f"{name}.log"
-        suite.run(name, *paths, environment=environment,
-                  complaints=lambda log=log, case=case: complaints(log, case.get("line")))
+        suite.run(
+            name,
+            *paths,
+            environment=environment,
+            complaints=lambda log=log, case=case: complaints(log, case.get("line")),
+        )

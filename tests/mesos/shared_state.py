@@ -48,50 +48,118 @@ class Machine:
             path = root / name
             path.write_text(text.format(root=root))
             path.chmod(0o755)
-        pairs = {"module_name": "shared", "state_dir": str(self.state),
-                 "temp_dir": "${SCRATCH}/tmp", "isolator_prepare_command": str(root / "prepare"),
-                 "isolator_cleanup_command": str(root / "cleanup")}
+        pairs = {
+            "module_name": "shared",
+            "state_dir": str(self.state),
+            "temp_dir": "${SCRATCH}/tmp",
+            "isolator_prepare_command": str(root / "prepare"),
+            "isolator_cleanup_command": str(root / "cleanup"),
+        }
         self.modules = root / "modules.json"
-        self.modules.write_text(json.dumps({"libraries": [{"file": "${LIBRARY}", "modules": [
-            {"name": "com_criteo_mesos_CommandIsolator",
-             "parameters": [{"key": k, "value": v} for k, v in pairs.items()]}]}]}))
+        self.modules.write_text(
+            json.dumps(
+                {
+                    "libraries": [
+                        {
+                            "file": "${LIBRARY}",
+                            "modules": [
+                                {
+                                    "name": "com_criteo_mesos_CommandIsolator",
+                                    "parameters": [
+                                        {"key": k, "value": v} for k, v in pairs.items()
+                                    ],
+                                }
+                            ],
+                        }
+                    ]
+                }
+            )
+        )
 
     def context(self, agent, number):
         return self.state / "shared" / container(agent, number)
 
     def sandbox(self, agent, number):
-        return (f"{self.root}/work-{agent}/slaves/S/frameworks/F/executors/E/runs/"
-                f"{container(agent, number)}")
+        return (
+            f"{self.root}/work-{agent}/slaves/S/frameworks/F/executors/E/runs/"
+            f"{container(agent, number)}"
+        )
 
     def start(self, agent, live=(), prepare=(), cleanup=(), stay=False):
         """An agent's process. It recovers, then prepares, cleans up, and ends or stays."""
-        states = [{"container_id": {"value": container(agent, number)}, "pid": 1,
-                   "directory": self.sandbox(agent, number)} for number in live]
-        steps = [{"do": "call", "event": "isolator_recover",
-                  "inputs": {"states": states, "orphans": []}, "expect": {"answer": "nothing"}}]
+        states = [
+            {
+                "container_id": {"value": container(agent, number)},
+                "pid": 1,
+                "directory": self.sandbox(agent, number),
+            }
+            for number in live
+        ]
+        steps = [
+            {
+                "do": "call",
+                "event": "isolator_recover",
+                "inputs": {"states": states, "orphans": []},
+                "expect": {"answer": "nothing"},
+            }
+        ]
         for event, numbers in [("prepare", prepare), ("cleanup", cleanup)]:
-            steps += [{"do": "call", "event": f"isolator_{event}", "container": container(agent, n),
-                       "inputs": {"container_config": {"command_info": {"value": "x"},
-                                                       "directory": self.sandbox(agent, n)}}
-                       if event == "prepare" else {},
-                       "expect": {"answer": "nothing"}} for n in numbers]
+            steps += [
+                {
+                    "do": "call",
+                    "event": f"isolator_{event}",
+                    "container": container(agent, n),
+                    "inputs": {
+                        "container_config": {
+                            "command_info": {"value": "x"},
+                            "directory": self.sandbox(agent, n),
+                        }
+                    }
+                    if event == "prepare"
+                    else {},
+                    "expect": {"answer": "nothing"},
+                }
+                for n in numbers
+            ]
         if stay:
             steps.append({"do": "sleep", "ms": PATIENCE * 10_000})
         self.started += 1
         scenario = self.root / f"{self.started}.scenario.json"
-        scenario.write_text(json.dumps({
-            "about": f"agent {agent}", "steps": steps,
-            "environment": {"MESOS_WORK_DIR": f"{self.root}/work-{agent}"}}))
+        scenario.write_text(
+            json.dumps(
+                {
+                    "about": f"agent {agent}",
+                    "steps": steps,
+                    "environment": {"MESOS_WORK_DIR": f"{self.root}/work-{agent}"},
+                }
+            )
+        )
         log = self.root / f"{self.started}.log"
         process = subprocess.Popen(
-            [self.host, "run", "--mesos", self.release, "--modules", self.modules,
-             "--scenario", scenario, "--log", log],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            [
+                self.host,
+                "run",
+                "--mesos",
+                self.release,
+                "--modules",
+                self.modules,
+                "--scenario",
+                scenario,
+                "--log",
+                log,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         if stay:
             for number in prepare:
                 name = f"prepared.{container(agent, number)}"
-                wait_for(name, lambda name=name: (self.root / name).exists()
-                         or process.poll() is not None)
+                wait_for(
+                    name,
+                    lambda name=name: (self.root / name).exists() or process.poll() is not None,
+                )
             if process.poll() is not None:
                 raise SystemExit(f"agent {agent} ended:\n{process.stdout.read()}")
         return process
@@ -107,8 +175,11 @@ def complaints(machine):
     wrong = []
 
     def there(agent, numbers, when):
-        wrong.extend(f"{when} the context of {agent}{number} is gone" for number in numbers
-                     if not machine.context(agent, number).exists())
+        wrong.extend(
+            f"{when} the context of {agent}{number} is gone"
+            for number in numbers
+            if not machine.context(agent, number).exists()
+        )
 
     first = machine.start("a", prepare=[1, 2, 3], stay=True)
     second = machine.start("b", prepare=[1, 2, 3], stay=True)

@@ -31,9 +31,14 @@ RELEASES = ["1.8.1", "1.9.0", "1.10.0", "1.11.0"]
 # How often a scenario is played whose answers came late.
 ATTEMPTS = 3
 # Scenarios whose files are beside this one: (scenario, modules).
-WRITTEN = [("examples", "examples"), ("all-events", "record"), ("failing", "failing"),
-           ("in-flight", "in-flight"), ("no-name", "no-name"),
-           ("bad-parameter", "bad-parameter")]
+WRITTEN = [
+    ("examples", "examples"),
+    ("all-events", "record"),
+    ("failing", "failing"),
+    ("in-flight", "in-flight"),
+    ("no-name", "no-name"),
+    ("bad-parameter", "bad-parameter"),
+]
 
 
 def late(output):
@@ -55,16 +60,26 @@ class Suite:
         """Plays a command; its output."""
         log = self.scratch / f"{name}.log"
         started = time.monotonic()
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=600,
-                              env={**os.environ, **(environment or {})})
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=600,
+            env={**os.environ, **(environment or {})},
+        )
         took = time.monotonic() - started
         wrong = complaints() if done.returncode == 0 else []
         good = done.returncode == 0 and not wrong
         (self.passed if good else self.failed).append(name)
         summary = done.stdout.strip().splitlines()[-1:] or ["no output"]
-        print(f"{self.release:8} {name:24} {'ok' if good else 'FAILED':8} {took:6.1f} s  "
-              f"{summary[0]}", flush=True)
+        print(
+            f"{self.release:8} {name:24} {'ok' if good else 'FAILED':8} {took:6.1f} s  "
+            f"{summary[0]}",
+            flush=True,
+        )
         if not good:
             print(done.stdout, *wrong, sep="\n")
             print(f"exit status {done.returncode}; the log ends with:")
@@ -76,8 +91,19 @@ class Suite:
         """Plays a scenario. One in which nothing is wrong but that answers came late is played
         again, as something else may have held up the machine. Where the machine itself was late
         each time, nobody can judge, which is said and no failure."""
-        command = [self.host, "run", "--mesos", self.release, "--modules", modules,
-                   "--scenario", scenario, "--log", self.scratch / f"{name}.log", *more]
+        command = [
+            self.host,
+            "run",
+            "--mesos",
+            self.release,
+            "--modules",
+            modules,
+            "--scenario",
+            scenario,
+            "--log",
+            self.scratch / f"{name}.log",
+            *more,
+        ]
         seen = []
         for attempt in range(1, ATTEMPTS + 1):
             times = late(self.play(name, command, complaints, environment))
@@ -104,59 +130,130 @@ class Suite:
         mesos = REAL / self.release / "libmesos.so"
         self.play("symbols", [ROOT / "cpp/tests/symbols.sh", library, mesos])
         for scenario, modules in WRITTEN:
-            self.run(scenario, HERE / f"{modules}.modules.json",
-                     HERE / f"{scenario}.scenario.json")
+            self.run(scenario, HERE / f"{modules}.modules.json", HERE / f"{scenario}.scenario.json")
         state = self.scratch / "state"
         contract.write_state(state)
-        self.generated("contract", contract, "--set", f"STATE={state}",
-                       "--set", f"DIRECTORY={os.getcwd()}", "--set", f"USER_ID={os.getuid()}",
-                       complaints=lambda: contract.check_state(state))
+        self.generated(
+            "contract",
+            contract,
+            "--set",
+            f"STATE={state}",
+            "--set",
+            f"DIRECTORY={os.getcwd()}",
+            "--set",
+            f"USER_ID={os.getuid()}",
+            complaints=lambda: contract.check_state(state),
+        )
         pids = self.scratch / "end.pids"
         # In memory: elsewhere the removal is begun but not waited for.
         with tempfile.TemporaryDirectory(prefix="mesos-suite-", dir="/dev/shm") as calls:
-            self.run("end", HERE / "end.modules.json", HERE / "end.scenario.json", "--set",
-                     f"PIDS={pids}", "--set", f"CALLS={calls}", complaints=lambda: [
-                         *outlived(pids), *(f"{left} is left" for left in os.listdir(calls))])
+            self.run(
+                "end",
+                HERE / "end.modules.json",
+                HERE / "end.scenario.json",
+                "--set",
+                f"PIDS={pids}",
+                "--set",
+                f"CALLS={calls}",
+                complaints=lambda: [
+                    *outlived(pids),
+                    *(f"{left} is left" for left in os.listdir(calls)),
+                ],
+            )
         self.generated("faults", faults)
         methods.load_rules(self.host.with_name("mesos-command"))
         answers = self.scratch / "answers"
         methods.write_answers(answers)
-        self.generated("methods", methods, "--set", f"ANSWERS={answers}",
-                       complaints=lambda: methods.complaints(self.scratch / "methods.log"))
-        self.generated("foreign", foreign,
-                       complaints=lambda: foreign.complaints(self.scratch / "foreign.log"))
+        self.generated(
+            "methods",
+            methods,
+            "--set",
+            f"ANSWERS={answers}",
+            complaints=lambda: methods.complaints(self.scratch / "methods.log"),
+        )
+        self.generated(
+            "foreign", foreign, complaints=lambda: foreign.complaints(self.scratch / "foreign.log")
+        )
         refusals.run(self, REAL / self.release / "libmesos.so")
         self.inspection()
         if self.release == RELEASES[-1]:
-            self.play("shared-state", [sys.executable, HERE / "shared_state.py", self.host,
-                                       self.release])
-            self.play("descriptors", ["sh", HERE / "descriptors.sh", self.host, self.release,
-                                      "1.8.1"])
+            self.play(
+                "shared-state", [sys.executable, HERE / "shared_state.py", self.host, self.release]
+            )
+            self.play(
+                "descriptors", ["sh", HERE / "descriptors.sh", self.host, self.release, "1.8.1"]
+            )
         self.cluster()
         if self.release == RELEASES[-1]:
             self.burst()
-        self.play("limited", [self.host, "cluster", "--mesos", self.release, "--modules",
-                              HERE / "limited.modules.json", "--limited", "--tasks", "3"])
+        self.play(
+            "limited",
+            [
+                self.host,
+                "cluster",
+                "--mesos",
+                self.release,
+                "--modules",
+                HERE / "limited.modules.json",
+                "--limited",
+                "--tasks",
+                "3",
+            ],
+        )
 
     def inspection(self):
         """The CLI beside the host program, on this release, and once on what is none."""
-        self.play("inspect", [sys.executable, HERE / "inspection.py", "--programs",
-                              self.host.parent, "--mesos", REAL / self.release,
-                              *(["--all"] if self.release == RELEASES[-1] else [])])
+        self.play(
+            "inspect",
+            [
+                sys.executable,
+                HERE / "inspection.py",
+                "--programs",
+                self.host.parent,
+                "--mesos",
+                REAL / self.release,
+                *(["--all"] if self.release == RELEASES[-1] else []),
+            ],
+        )
 
     def burst(self):
         """Tasks whose commands wait for each other for longer than the timeout of each; `make burst`
         does it with 100 tasks and the default timeout."""
         for event in ("isolator_prepare", "isolator_isolate"):
-            self.play(f"burst-{event.split('_')[1]}",
-                      [self.host, "cluster", "--mesos", self.release, "--modules",
-                       HERE / "burst-short.modules.json", "--tasks", "15", "--patience", "120"],
-                      environment={"BURST": event})
+            self.play(
+                f"burst-{event.split('_')[1]}",
+                [
+                    self.host,
+                    "cluster",
+                    "--mesos",
+                    self.release,
+                    "--modules",
+                    HERE / "burst-short.modules.json",
+                    "--tasks",
+                    "15",
+                    "--patience",
+                    "120",
+                ],
+                environment={"BURST": event},
+            )
 
     def cluster(self):
-        self.play("cluster", [self.host, "cluster", "--mesos", self.release, "--modules",
-                              HERE / "record.modules.json", "--records", "--tasks", "50",
-                              "--restart", "kill"])
+        self.play(
+            "cluster",
+            [
+                self.host,
+                "cluster",
+                "--mesos",
+                self.release,
+                "--modules",
+                HERE / "record.modules.json",
+                "--records",
+                "--tasks",
+                "50",
+                "--restart",
+                "kill",
+            ],
+        )
 
 
 def outlived(pids):
@@ -179,8 +276,13 @@ def fetch(release):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--host", type=pathlib.Path, default=ROOT / "target/release/mesos-host")
-    parser.add_argument("releases", nargs="*", metavar="RELEASE", default=RELEASES,
-                        help=f"default: {' '.join(RELEASES)}")
+    parser.add_argument(
+        "releases",
+        nargs="*",
+        metavar="RELEASE",
+        default=RELEASES,
+        help=f"default: {' '.join(RELEASES)}",
+    )
     arguments = parser.parse_args()
     table, passed, failed, missing = [], 0, 0, 0
     for release in arguments.releases:

@@ -14,8 +14,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 def parser(doc):
     """The arguments that say what is run inside which Mesos."""
     found = argparse.ArgumentParser(description=doc.splitlines()[0])
-    found.add_argument("--host", type=pathlib.Path,
-                       default=prometheus.ROOT / "target/release/mesos-host")
+    found.add_argument(
+        "--host", type=pathlib.Path, default=prometheus.ROOT / "target/release/mesos-host"
+    )
     found.add_argument("--mesos", default="1.11.0", metavar="RELEASE")
     return found
 
@@ -32,13 +33,25 @@ class Inside:
         modules.write_text(text.replace("${HERE}", str(HERE)))
         scenario = directory / "scenario.json"
         scenario.write_text(json.dumps(work.scenario(self._done), indent=1))
-        self._command = [host, "run", "--mesos", release, "--modules", modules,
-                         "--scenario", scenario, "--json", "--log", self.log]
+        self._command = [
+            host,
+            "run",
+            "--mesos",
+            release,
+            "--modules",
+            modules,
+            "--scenario",
+            scenario,
+            "--json",
+            "--log",
+            self.log,
+        ]
         self._process = None
 
     def __enter__(self):
-        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
         return self
 
     def __exit__(self, *_):
@@ -52,8 +65,10 @@ class Inside:
         while lines < self.work.lines:
             line = self._process.stdout.readline()
             if not line:
-                raise RuntimeError(f"mesos-host ended early ({self._process.wait()}); its log "
-                                   f"ends with:\n{self.tail()}")
+                raise RuntimeError(
+                    f"mesos-host ended early ({self._process.wait()}); its log "
+                    f"ends with:\n{self.tail()}"
+                )
             step = json.loads(line)
             if "step" in step:
                 lines += 1

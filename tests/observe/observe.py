@@ -46,8 +46,14 @@ class Checks:
 
     def exposition(self):
         text = prometheus.get(f"http://{self.target}/metrics")
-        linted = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        linted = subprocess.run(
+            ["promtool", "check", "metrics"],
+            input=text,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
         wrong = linted.stdout.strip().splitlines()
         if linted.returncode:
             wrong.append(f"promtool ended with {linted.returncode}")
@@ -56,8 +62,18 @@ class Checks:
     def answers(self, expression):
         """Whether promtool finds a number; no series, or NaN alone, shows nobody anything."""
         asked = subprocess.run(
-            ["promtool", "query", "instant", f"--time={self.when:.3f}", self.server.url,
-             expression], text=True, capture_output=True, check=False)
+            [
+                "promtool",
+                "query",
+                "instant",
+                f"--time={self.when:.3f}",
+                self.server.url,
+                expression,
+            ],
+            text=True,
+            capture_output=True,
+            check=False,
+        )
         if asked.returncode:
             return f"promtool: {asked.stderr.strip()}: {expression}"
         # {labels} => value @[time]
@@ -76,41 +92,61 @@ class Checks:
         self.done(name, f"{len(expressions)} expressions", wrong)
 
     def dashboard(self):
-        self.queries("every query of the dashboard has data",
-                     [prometheus.as_sent(expression, INTERVAL)
-                      for _, targets in prometheus.panels() for expression, _ in targets])
+        self.queries(
+            "every query of the dashboard has data",
+            [
+                prometheus.as_sent(expression, INTERVAL)
+                for _, targets in prometheus.panels()
+                for expression, _ in targets
+            ],
+        )
 
     def rules(self):
         rules = self.server.rules()
         recording = [rule for rule in rules if rule["type"] == "recording"]
         alerts = [rule for rule in rules if rule["type"] == "alerting"]
-        self.queries("every recording rule has data", [rule["query"] for rule in recording]
-                     + [rule["name"] for rule in recording])
-        self.queries("what every alert compares has data",
-                     [part for rule in alerts for part in prometheus.ingredients(rule["query"])])
-        sick = [f"{rule['name']}: {rule.get('lastError')}" for rule in rules
-                if rule["health"] != "ok"]
+        self.queries(
+            "every recording rule has data",
+            [rule["query"] for rule in recording] + [rule["name"] for rule in recording],
+        )
+        self.queries(
+            "what every alert compares has data",
+            [part for rule in alerts for part in prometheus.ingredients(rule["query"])],
+        )
+        sick = [
+            f"{rule['name']}: {rule.get('lastError')}" for rule in rules if rule["health"] != "ok"
+        ]
         self.done("every rule is evaluated", f"{len(rules)} rules", sick)
         active = {alert["labels"]["alertname"] for alert in self.server.api("alerts")["alerts"]}
         wrong = [f"{name} should be pending or firing" for name in workload.ALERTS - active]
         wrong += [f"{name} should be silent" for name in active - workload.ALERTS]
-        self.done("the alerts that these faults call for, and no other", f"{len(active)} active",
-                  sorted(wrong))
+        self.done(
+            "the alerts that these faults call for, and no other",
+            f"{len(active)} active",
+            sorted(wrong),
+        )
 
     def counted(self, name, metric, label, expected):
         series = self.server.vector(metric, self.when)
-        found = {(it["module"], it["event"], it[label]): int(value)
-                 for it, value in series if value}
-        wrong = [f"{' '.join(key)}: {found.get(key, 0)} counted, {expected.get(key, 0)} made"
-                 for key in sorted(found.keys() | expected.keys())
-                 if found.get(key, 0) != expected.get(key, 0)]
+        found = {
+            (it["module"], it["event"], it[label]): int(value) for it, value in series if value
+        }
+        wrong = [
+            f"{' '.join(key)}: {found.get(key, 0)} counted, {expected.get(key, 0)} made"
+            for key in sorted(found.keys() | expected.keys())
+            if found.get(key, 0) != expected.get(key, 0)
+        ]
         self.done(name, f"{sum(found.values())} in {len(found)} series", wrong)
         return sum(found.values())
 
     def counts(self, work, made):
         expected = workload.calls(work.expected)
-        total = self.counted("mesos_command_calls_total is what was called, by outcome",
-                             "mesos_command_calls_total", "outcome", expected)
+        total = self.counted(
+            "mesos_command_calls_total is what was called, by outcome",
+            "mesos_command_calls_total",
+            "outcome",
+            expected,
+        )
         outcomes = collections.Counter()
         for (_, _, outcome), count in expected.items():
             outcomes[outcome] += count
@@ -118,13 +154,19 @@ class Checks:
         # Beside the tally: what mesos-host says that it did. Named calls have no line of their own.
         named = sum(step.get("name") is not None for step in work.steps)
         unhandled = sum(work.expected.values()) - sum(expected.values())
-        wrong = [] if made + named - unhandled == total else [
-            f"mesos-host made {made + named} calls, {unhandled} of them of no command"]
+        wrong = (
+            []
+            if made + named - unhandled == total
+            else [f"mesos-host made {made + named} calls, {unhandled} of them of no command"]
+        )
         self.done("sum(mesos_command_calls_total) is the number of calls made", total, wrong)
         # Watches fail as often as they run, which is a matter of time.
-        self.counted("mesos_command_failures_total is what failed, by reason",
-                     'mesos_command_failures_total{event!="isolator_watch"}', "reason",
-                     work.failures)
+        self.counted(
+            "mesos_command_failures_total is what failed, by reason",
+            'mesos_command_failures_total{event!="isolator_watch"}',
+            "reason",
+            work.failures,
+        )
         timeouts = sum(count for key, count in expected.items() if key[2] == "timeout")
         self.equal("sum(mesos_command_timeouts_total)", timeouts)
         self.equal("sum(mesos_command_running) + sum(mesos_command_queued)", 0)
@@ -177,8 +219,11 @@ def observe(host, release, rounds, directory, then=None):
             if then:
                 then(server, begin, checks.when)
             status = played.end()
-            checks.done("mesos-host ends well", f"exit status {status}",
-                        played.tail().splitlines() if status else [])
+            checks.done(
+                "mesos-host ends well",
+                f"exit status {status}",
+                played.tail().splitlines() if status else [],
+            )
     return checks
 
 
@@ -191,8 +236,7 @@ def main():
         skip(why)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mesos-observe-") as directory:
-        checks = observe(arguments.host, arguments.mesos, arguments.rounds,
-                         pathlib.Path(directory))
+        checks = observe(arguments.host, arguments.mesos, arguments.rounds, pathlib.Path(directory))
     print(f"after {time.monotonic() - started:.0f} s")
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(1 if checks.failed else 0)

@@ -50,19 +50,24 @@ class Server:
         config.write_text(
             "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
             f"rule_files: ['{ROOT}/dashboards/rules/*.yml']\n"
-            f"scrape_configs: [{{job_name: mesos, static_configs: [{{targets: ['{target}']}}]}}]\n")
+            f"scrape_configs: [{{job_name: mesos, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        )
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log = directory / "prometheus.log"
-        self._command = ["prometheus", f"--config.file={config}",
-                         f"--storage.tsdb.path={directory / 'data'}",
-                         f"--web.listen-address=127.0.0.1:{port}"]
+        self._command = [
+            "prometheus",
+            f"--config.file={config}",
+            f"--storage.tsdb.path={directory / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
         self._process = None
 
     def __enter__(self):
         with self.log.open("w") as log:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL,
-                                             stdout=subprocess.DEVNULL, stderr=log)
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+            )
         wait_for("Prometheus", lambda: "is Ready" in get(f"{self.url}/-/ready"))
         # It takes seconds to begin. An increase before the first scrape would be none to it.
         wait_for("the first scrape", lambda: self.api("query", query="up")["result"])
@@ -102,10 +107,14 @@ class Server:
     def _later(times, since):
         """The earliest of these times of RFC 3339, once all of them are later."""
         # Prometheus writes nanoseconds, of which Python reads the first six digits.
-        seconds = [datetime.datetime.fromisoformat(
-            re.sub(r"\.(\d{1,6})\d*", lambda digits: f".{digits[1]:0<6}", text)
-            .replace("Z", "+00:00")).timestamp()
-                   for text in times]
+        seconds = [
+            datetime.datetime.fromisoformat(
+                re.sub(r"\.(\d{1,6})\d*", lambda digits: f".{digits[1]:0<6}", text).replace(
+                    "Z", "+00:00"
+                )
+            ).timestamp()
+            for text in times
+        ]
         return min(seconds) if seconds and min(seconds) > since else None
 
     def rules(self):
@@ -117,8 +126,10 @@ def panels():
     """The dashboard's panels: (panel, its expressions with their legends)."""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         if panel["type"] != "row":
-            yield panel, [(target["expr"], target.get("legendFormat") or "")
-                          for target in panel["targets"]]
+            yield (
+                panel,
+                [(target["expr"], target.get("legendFormat") or "") for target in panel["targets"]],
+            )
 
 
 def as_sent(expression, interval):

@@ -50,7 +50,8 @@ def modules(target):
     text = (prometheus.ROOT / "benches/load.modules.json").read_text()
     filled = json.loads(text.replace("${HERE}", str(prometheus.ROOT / "benches")))
     filled["libraries"][0]["modules"][0]["parameters"].append(
-        {"key": "metrics_address", "value": target})
+        {"key": "metrics_address", "value": target}
+    )
     return json.dumps(filled)
 
 
@@ -61,14 +62,28 @@ def measure(arguments, directory):
     path.write_text(modules(target))
     slices = 2 * arguments.pairs
     seconds = WARM_UP + slices * arguments.seconds
-    command = [arguments.host, "load", "--mesos", arguments.mesos, "--modules", path,
-               "--rate", str(arguments.rate), "--containers", str(arguments.containers),
-               "--warm-up", f"{WARM_UP}s", "--duration", f"{seconds - WARM_UP}s"]
+    command = [
+        arguments.host,
+        "load",
+        "--mesos",
+        arguments.mesos,
+        "--modules",
+        path,
+        "--rate",
+        str(arguments.rate),
+        "--containers",
+        str(arguments.containers),
+        "--warm-up",
+        f"{WARM_UP}s",
+        "--duration",
+        f"{seconds - WARM_UP}s",
+    ]
     # Off, on, on, off: what only changes with time meets both sides.
     found = [(index % 4 in (1, 2), []) for index in range(slices)]
     scraper = Scraper(f"http://{target}/metrics")
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as load:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as load:
         for line in load.stderr:
             match = LINE.match(line)
             if not match:
@@ -98,8 +113,10 @@ def main():
         parser.error("the first second of a slice is not counted: --seconds 2 at least")
     with tempfile.TemporaryDirectory(prefix="mesos-scraper-") as directory:
         found, scraper = measure(arguments, pathlib.Path(directory))
-    medians = [(scraped, [statistics.median(values) for values in zip(*seconds)])
-               for scraped, seconds in found]
+    medians = [
+        (scraped, [statistics.median(values) for values in zip(*seconds)])
+        for scraped, seconds in found
+    ]
     # The slice without a scraper first: False sorts before True.
     couples = [sorted(couple) for couple in zip(medians[::2], medians[1::2])]
     print(f"{scraper.scrapes} scrapes of {scraper.bytes} bytes")
@@ -109,8 +126,10 @@ def main():
         ratios = sorted(scraped / max(bare, 1) for bare, scraped in pairs)
         ratio = statistics.median(ratios)
         bare, scraped = (statistics.median(side) for side in zip(*pairs))
-        print(f"{name}: {bare:.0f} us without, {scraped:.0f} us with a scraper; median ratio of "
-              f"{len(ratios)} pairs {ratio:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+        print(
+            f"{name}: {bare:.0f} us without, {scraped:.0f} us with a scraper; median ratio of "
+            f"{len(ratios)} pairs {ratio:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        )
         if name == "p99":
             verdict = int(ratio > arguments.at_most)
     sys.exit(verdict)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Misbehaves as its container's name says: as a worker, and as a plain command while none is up."""
+
 import json
 import os
 import sys

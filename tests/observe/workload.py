@@ -53,11 +53,20 @@ HOOKS = "hooks"
 
 # Alerts that this workload has to raise, at once or after their time ("for").
 ALERTS = {
-    "MesosCommandLaunchesFail", "MesosCommandFailureRatioHigh", "MesosCommandTimeouts",
-    "MesosCommandHookSlow", "MesosCommandHookSuspended", "MesosCommandNotRunnable",
-    "MesosCommandCacheIneffective", "MesosCommandWorkersDown", "MesosCommandWorkersRestart",
-    "MesosCommandStrays", "MesosCommandSigkills", "MesosCommandCleanupFails",
-    "MesosCommandOutputInvalid", "MesosCommandOutputLossy",
+    "MesosCommandLaunchesFail",
+    "MesosCommandFailureRatioHigh",
+    "MesosCommandTimeouts",
+    "MesosCommandHookSlow",
+    "MesosCommandHookSuspended",
+    "MesosCommandNotRunnable",
+    "MesosCommandCacheIneffective",
+    "MesosCommandWorkersDown",
+    "MesosCommandWorkersRestart",
+    "MesosCommandStrays",
+    "MesosCommandSigkills",
+    "MesosCommandCleanupFails",
+    "MesosCommandOutputInvalid",
+    "MesosCommandOutputLossy",
 }
 
 
@@ -66,8 +75,12 @@ def modules(metrics_address):
     isolator = ["isolator_recover", *LAUNCH, *SAMPLING, "isolator_cleanup"]
 
     def parameters(name, pairs, **more):
-        common = {"module_name": name, "metrics_address": metrics_address,
-                  "temp_dir": "${SCRATCH}/tmp", "kill_grace": f"{GRACE_MS}ms"}
+        common = {
+            "module_name": name,
+            "metrics_address": metrics_address,
+            "temp_dir": "${SCRATCH}/tmp",
+            "kill_grace": f"{GRACE_MS}ms",
+        }
         every = {**common, **pairs, **more}
         return [{"key": key, "value": value} for key, value in every.items()]
 
@@ -80,23 +93,41 @@ def modules(metrics_address):
     uncached = state | {"isolator_usage_cache_ttl": "0"}
     own = {
         "hanging": commands(isolator, script, SHORT_MS) | uncached,
-        "faults": commands(isolator, script, TIMEOUT_MS) | uncached | {
-            "isolator_watch_command": script, "isolator_watch_frequence": "200ms",
-            "max_output_bytes": "65536"},
-        "cached": commands(["isolator_usage"], script, TIMEOUT_MS) | state | {
-            "isolator_usage_stale_while_revalidate": "2secs"},
-        "worker": commands(["isolator_usage"], "${HERE}/worker.py", WORKER_TIMEOUT_MS) | uncached | {
-            "isolator_usage_mode": "worker", "isolator_usage_workers": "2"},
-        "missing": commands(["isolator_prepare", "isolator_usage"], "${HERE}/no-such-command",
-                            TIMEOUT_MS) | uncached,
-        "not-ready": commands(["isolator_usage"], "${HERE}/never-ready.py", TIMEOUT_MS) | uncached | {
-            "isolator_usage_mode": "worker"},
+        "faults": commands(isolator, script, TIMEOUT_MS)
+        | uncached
+        | {
+            "isolator_watch_command": script,
+            "isolator_watch_frequence": "200ms",
+            "max_output_bytes": "65536",
+        },
+        "cached": commands(["isolator_usage"], script, TIMEOUT_MS)
+        | state
+        | {"isolator_usage_stale_while_revalidate": "2secs"},
+        "worker": commands(["isolator_usage"], "${HERE}/worker.py", WORKER_TIMEOUT_MS)
+        | uncached
+        | {"isolator_usage_mode": "worker", "isolator_usage_workers": "2"},
+        "missing": commands(
+            ["isolator_prepare", "isolator_usage"], "${HERE}/no-such-command", TIMEOUT_MS
+        )
+        | uncached,
+        "not-ready": commands(["isolator_usage"], "${HERE}/never-ready.py", TIMEOUT_MS)
+        | uncached
+        | {"isolator_usage_mode": "worker"},
     }
-    listed = [{"name": "com_criteo_mesos_CommandHook",
-               "parameters": parameters(HOOKS, commands([HOOK], script, TIMEOUT_MS) |
-                                        commands([HANGING_HOOK], script, HOOK_TIMEOUT_MS))}]
-    listed += [{"name": instance, "parameters": parameters(name, own[name])}
-               for name, instance in ISOLATORS.items()]
+    listed = [
+        {
+            "name": "com_criteo_mesos_CommandHook",
+            "parameters": parameters(
+                HOOKS,
+                commands([HOOK], script, TIMEOUT_MS)
+                | commands([HANGING_HOOK], script, HOOK_TIMEOUT_MS),
+            ),
+        }
+    ]
+    listed += [
+        {"name": instance, "parameters": parameters(name, own[name])}
+        for name, instance in ISOLATORS.items()
+    ]
     return {"libraries": [{"file": "${LIBRARY}", "modules": listed}]}
 
 
@@ -120,10 +151,13 @@ class Workload:
         wait = {"do": "file", "path": str(until), "contains": "done", "within_ms": 120000}
         return {
             "about": "commands that fail in every way, for what is counted of them",
-            "inputs": {"container_config": CONFIG, "framework_info": {"user": "u", "name": "f"},
-                       "states": [], "orphans": [],
-                       "resource_requests": [{"name": "cpus", "type": "SCALAR",
-                                              "scalar": {"value": 1}}]},
+            "inputs": {
+                "container_config": CONFIG,
+                "framework_info": {"user": "u", "name": "f"},
+                "states": [],
+                "orphans": [],
+                "resource_requests": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}],
+            },
             "steps": [*self.steps, wait],
         }
 
@@ -143,10 +177,18 @@ class Workload:
     def _workers_are_back(self, reason):
         """Waits for both workers after one was lost; without any, calls would be plain runs."""
         labels = 'module="worker",event="isolator_usage"'
-        for series in [f'worker_restarts_total{{{labels},reason="{reason}"}} 1\n',
-                       f"worker_up{{{labels}}} 2\n"]:
-            self.steps.append({"do": "metrics", "address": self._metrics_address,
-                               "contains": f"mesos_command_{series}", "within_ms": 60000})
+        for series in [
+            f'worker_restarts_total{{{labels},reason="{reason}"}} 1\n',
+            f"worker_up{{{labels}}} 2\n",
+        ]:
+            self.steps.append(
+                {
+                    "do": "metrics",
+                    "address": self._metrics_address,
+                    "contains": f"mesos_command_{series}",
+                    "within_ms": 60000,
+                }
+            )
             self.lines += 1
 
     def _sleep(self, ms):
@@ -225,8 +267,9 @@ class Workload:
             self._call("faults", "isolator_prepare", outcome, container)
             if outcome != "ok":
                 self.failures["faults", "isolator_prepare", outcome] += 1
-            self._call("faults", "isolator_watch", "cancelled", container,
-                       name=f"watch {container}")
+            self._call(
+                "faults", "isolator_watch", "cancelled", container, name=f"watch {container}"
+            )
         container = f"limits-{number}"
         self._call("faults", "isolator_prepare", "ok", container)
         self._call("faults", "isolator_watch", "ok", container)

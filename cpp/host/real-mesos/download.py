@@ -32,8 +32,18 @@ def client(root):
     """The module `pypi_simple`, installed below `root` on the first use."""
     place = root / "client"
     if not (place / "pypi_simple").is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input",
-                   "--disable-pip-version-check", "--target", str(place) + ".new", CLIENT]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--target",
+            str(place) + ".new",
+            CLIENT,
+        ]
         shutil.rmtree(str(place) + ".new", ignore_errors=True)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -97,8 +107,10 @@ def download(release, partial):
                 return
         except requests.RequestException as error:
             if attempt == ATTEMPTS:
-                raise Unreachable(f"PyPI cannot be reached: {type(error).__name__}: "
-                                  f"{release.archive_name} could not be downloaded") from error
+                raise Unreachable(
+                    f"PyPI cannot be reached: {type(error).__name__}: "
+                    f"{release.archive_name} could not be downloaded"
+                ) from error
 
 
 def find(connection, release):

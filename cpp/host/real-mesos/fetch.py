@@ -26,16 +26,24 @@ LAYOUT = "1"
 
 def arguments(words):
     parser = argparse.ArgumentParser(description="Fetches real Mesos libraries for the tests.")
-    parser.add_argument("--root", type=Path,
-                        default=Path(os.environ.get("REAL_MESOS_DIR")
-                                     or REPOSITORY / "target" / "real-mesos"),
-                        help="where to keep them (default: $REAL_MESOS_DIR or target/real-mesos)")
-    parser.add_argument("--archives", type=Path,
-                        default=os.environ.get("REAL_MESOS_ARCHIVES") or None,
-                        help="directory with archives already downloaded "
-                             "(default: $REAL_MESOS_ARCHIVES)")
-    parser.add_argument("versions", nargs="*", metavar="VERSION",
-                        help=f"releases to fetch (default: {' '.join(SHA256)})")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path(os.environ.get("REAL_MESOS_DIR") or REPOSITORY / "target" / "real-mesos"),
+        help="where to keep them (default: $REAL_MESOS_DIR or target/real-mesos)",
+    )
+    parser.add_argument(
+        "--archives",
+        type=Path,
+        default=os.environ.get("REAL_MESOS_ARCHIVES") or None,
+        help="directory with archives already downloaded (default: $REAL_MESOS_ARCHIVES)",
+    )
+    parser.add_argument(
+        "versions",
+        nargs="*",
+        metavar="VERSION",
+        help=f"releases to fetch (default: {' '.join(SHA256)})",
+    )
     return parser.parse_args(words)
 
 
@@ -46,8 +54,11 @@ def stamp(wanted):
 
 def complete(wanted):
     """Whether the directory was finished by this very layout from the pinned archive."""
-    return (wanted.marker.is_file() and wanted.marker.read_bytes() == stamp(wanted)
-            and wanted.library.is_file())
+    return (
+        wanted.marker.is_file()
+        and wanted.marker.read_bytes() == stamp(wanted)
+        and wanted.library.is_file()
+    )
 
 
 def provide(wanted, archives):
@@ -73,8 +84,9 @@ def provide(wanted, archives):
 def main(words):
     options = arguments(words)
     try:
-        wanted = [release(version, options.root.resolve())
-                  for version in options.versions or SHA256]
+        wanted = [
+            release(version, options.root.resolve()) for version in options.versions or SHA256
+        ]
         system.ensure()
         for one in wanted:
             done = provide(one, options.archives)

@@ -79,8 +79,10 @@ def parse_symbols(text, needs):
                 wanted[soname][match["version"]].append(match["name"])
         elif match["version"] is None and PYTHON_SYMBOL.match(match["name"]):
             wanted[PYTHON][None].append(match["name"])
-    return {soname: {version: sorted(names) for version, names in versions.items()}
-            for soname, versions in wanted.items()}
+    return {
+        soname: {version: sorted(names) for version, names in versions.items()}
+        for soname, versions in wanted.items()
+    }
 
 
 def source(names):
@@ -112,8 +114,18 @@ def build(soname, versions, directory):
     stem = directory / soname
     code = directory / f"{soname}.c"
     code.write_text(source([name for names in versions.values() for name in names]))
-    command = ["gcc", "-shared", "-fPIC", "-O1", "-fno-builtin", "-w",
-               f"-Wl,-soname,{soname}", "-o", str(stem), str(code)]
+    command = [
+        "gcc",
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-fno-builtin",
+        "-w",
+        f"-Wl,-soname,{soname}",
+        "-o",
+        str(stem),
+        str(code),
+    ]
     if script := version_script(versions):
         path = directory / f"{soname}.map"
         path.write_text(script)

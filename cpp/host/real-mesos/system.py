@@ -38,10 +38,13 @@ def ensure():
         raise Missing(f"system libraries are missing; install them (Debian: {wish})")
     print(f"installing {' '.join(packages)}", flush=True)
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    for arguments in (["update", "-qq"],
-                      ["install", "-qq", "-y", "--no-install-recommends", *packages]):
-        done = subprocess.run(["apt-get", *arguments], env=environment, check=False,
-                              stdout=subprocess.DEVNULL)
+    for arguments in (
+        ["update", "-qq"],
+        ["install", "-qq", "-y", "--no-install-recommends", *packages],
+    ):
+        done = subprocess.run(
+            ["apt-get", *arguments], env=environment, check=False, stdout=subprocess.DEVNULL
+        )
         if done.returncode != 0:
             raise Missing(f"apt-get {arguments[0]} failed; install by hand: {wish}")
     if left := absent():

@@ -48,17 +48,24 @@ OLD = {
 
 def compile_library(path, code, *flags):
     """Compiles a shared library from C text."""
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(path), "-x", "c", "-", "-x", "none",
-                    *flags], input=code, text=True, check=True)
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-o", str(path), "-x", "c", "-", "-x", "none", *flags],
+        input=code,
+        text=True,
+        check=True,
+    )
 
 
 class Parsing(unittest.TestCase):
     def test_symbols_are_sorted_by_library_and_version(self):
         wanted = stubs.parse_symbols(SYMBOLS, stubs.parse_needs(NEEDS))
-        self.assertEqual(wanted, {
-            "libcrypto.so.1.0.0": {"OPENSSL_1.0.0": ["HMAC"]},
-            stubs.PYTHON: {None: ["PyList_New", "_Py_NoneStruct"]},
-        })
+        self.assertEqual(
+            wanted,
+            {
+                "libcrypto.so.1.0.0": {"OPENSSL_1.0.0": ["HMAC"]},
+                stubs.PYTHON: {None: ["PyList_New", "_Py_NoneStruct"]},
+            },
+        )
 
     def test_data_is_told_from_functions(self):
         text = stubs.source(["_Py_NoneStruct", "PyExc_TypeError", "PyType_Ready"])
@@ -105,11 +112,19 @@ class Fetching(unittest.TestCase):
             flags.append(str(old / soname))
             for names in versions.values():
                 uses += [f"void {name}(void);" for name in names]
-        calls = [f"{name}();" for versions in OLD.values() for names in versions.values()
-                 for name in names]
+        calls = [
+            f"{name}();"
+            for versions in OLD.values()
+            for names in versions.values()
+            for name in names
+        ]
         calls.append("PyList_New(); return _Py_NoneStruct;")
-        compile_library(self.library, "\n".join(uses) + "\nvoid* use(void){" + "".join(calls) + "}",
-                        "-Wl,-z,lazy", *flags)
+        compile_library(
+            self.library,
+            "\n".join(uses) + "\nvoid* use(void){" + "".join(calls) + "}",
+            "-Wl,-z,lazy",
+            *flags,
+        )
 
     def run_fetch(self, *words):
         errors, output = io.StringIO(), io.StringIO()
@@ -120,15 +135,21 @@ class Fetching(unittest.TestCase):
     def test_a_library_is_made_that_the_loader_accepts(self):
         code, said = self.run_fetch("--archives", str(self.archives), "9.9.9")
         self.assertEqual(code, 0, said)
-        load = ("import ctypes,glob,os,sys\n"
-                "for path in [p for p in glob.glob(sys.argv[1] + '/stubs/*.so*')\n"
-                "             if not p.endswith(('.c', '.map'))] + [sys.argv[1] + '/libmesos.so']:\n"
-                "    library = ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_GLOBAL)\n"
-                "print(library.curl_global_init())\n"
-                "sys.stdout.flush()\n"
-                "library.SSL_new()\n")
-        done = subprocess.run([sys.executable, "-c", load, str(self.release.directory)],
-                              capture_output=True, text=True, check=False)
+        load = (
+            "import ctypes,glob,os,sys\n"
+            "for path in [p for p in glob.glob(sys.argv[1] + '/stubs/*.so*')\n"
+            "             if not p.endswith(('.c', '.map'))] + [sys.argv[1] + '/libmesos.so']:\n"
+            "    library = ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_GLOBAL)\n"
+            "print(library.curl_global_init())\n"
+            "sys.stdout.flush()\n"
+            "library.SSL_new()\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", load, str(self.release.directory)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         self.assertEqual(done.stdout, "0\n", done.stderr)
         self.assertIn("SSL_new: only a stub", done.stderr)
         self.assertEqual(done.returncode, -6, "a stub that is called aborts")
@@ -187,8 +208,10 @@ class Receiving(unittest.TestCase):
 
 class SystemLibraries(unittest.TestCase):
     def test_without_root_the_packages_are_named(self):
-        with mock.patch.object(system, "absent", return_value=["libapr1", "libsvn1"]), \
-                mock.patch.object(system.os, "geteuid", return_value=1000):
+        with (
+            mock.patch.object(system, "absent", return_value=["libapr1", "libsvn1"]),
+            mock.patch.object(system.os, "geteuid", return_value=1000),
+        ):
             with self.assertRaises(releases.Missing) as caught:
                 system.ensure()
         self.assertEqual(caught.exception.code, 4)
