@@ -28,8 +28,12 @@ GROUPS = ["spawn", "cache", "metrics", "codec", "worker", "memory", "instruction
 # Differences below this are not told from noise on any machine, however few rounds were made.
 LEAST = 0.01
 
+# What table.py --json writes: {name: [value, unit]}.
+Figures = dict[str, tuple[float, str]]
+Bound = dict[str, float]
 
-def work_tree(commit):
+
+def work_tree(commit: str) -> tuple[pathlib.Path, str]:
     """A work tree of `commit` below target/, made on first use."""
     name = subprocess.run(
         ["git", "rev-parse", "--verify", f"{commit}^{{commit}}"],
@@ -46,7 +50,7 @@ def work_tree(commit):
     return tree, name[:12]
 
 
-def measure(tree, group):
+def measure(tree: pathlib.Path, group: str) -> Figures:
     """One run of a group in `tree`, by this tree's table.py: its figures by name."""
     real = os.environ.get("REAL_MESOS_DIR", ROOT / "target/real-mesos")
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
@@ -63,18 +67,19 @@ def measure(tree, group):
         done = subprocess.run(
             [str(word) for word in command],
             text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
+            check=False,
             env={**os.environ, "REAL_MESOS_DIR": str(real)},
         )
         if done.returncode != 0:
             print(done.stdout[-2000:], done.stderr[-4000:], sep="\n", file=sys.stderr)
             sys.exit(2)
-        return json.loads(pathlib.Path(out.name).read_text())
+        figures: Figures = json.loads(pathlib.Path(out.name).read_text())
+        return figures
 
 
-def verdict(bound, here, there):
-    """Whether the figures `here` are worse than those `there`; a word, or nothing without a bound."""
+def verdict(bound: Bound | None, here: list[float], there: list[float]) -> str:
+    """Whether the figures `here` are worse than those `there`, in a word; "" without a bound."""
     if bound is None:
         return ""
     mine, other = statistics.median(here), statistics.median(there)
@@ -84,7 +89,7 @@ def verdict(bound, here, there):
     return "WORSE" if bad > max(noise, LEAST) else "as good" if bad > -noise else "better"
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("commit", help="what to compare with")
     parser.add_argument(
@@ -94,7 +99,7 @@ def main():
     arguments = parser.parse_args()
     tree, name = work_tree(arguments.commit)
     sides = {"here": ROOT, name: tree}
-    found = {side: {} for side in sides}
+    found: dict[str, dict[tuple[str, str], list[float]]] = {side: {} for side in sides}
     for turn in range(arguments.rounds):
         order = list(sides) if turn % 2 == 0 else list(sides)[::-1]
         for group in arguments.only or GROUPS:

@@ -22,6 +22,8 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BOUNDS = ROOT / "benches/bounds.json"
@@ -40,14 +42,18 @@ class Unavailable(Exception):
 class Table:
     """Figures as they come in."""
 
-    def __init__(self, cargo, tree):
+    def __init__(self, cargo: str, tree: pathlib.Path) -> None:
         self.cargo, self.tree = cargo, tree
-        self.figures, self.commands, self.missing = {}, [], []
+        self.figures: dict[str, tuple[float, str]] = {}
+        self.commands: list[str] = []
+        self.missing: list[tuple[str, Unavailable]] = []
 
-    def add(self, name, value, unit):
+    def add(self, name: str, value: float, unit: str) -> None:
         self.figures[name] = (value, unit)
 
-    def run(self, command, environment=None):
+    def run(
+        self, command: Sequence[str | pathlib.Path], environment: Mapping[str, str] | None = None
+    ) -> str:
         shown = " ".join(str(word).replace(f"{self.tree}/", "") for word in command)
         if shown not in self.commands:
             self.commands.append(shown)
@@ -56,8 +62,8 @@ class Table:
             [str(word) for word in command],
             cwd=self.tree,
             text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
+            check=False,
             env={**os.environ, **(environment or {})},
         )
         if done.returncode != 0:
@@ -66,18 +72,21 @@ class Table:
             sys.exit(2)
         return done.stdout
 
-    def bench(self, name, *arguments, **more):
-        return self.run([self.cargo, "bench", "--quiet", "--bench", name, "--", *arguments], **more)
+    def bench(
+        self, name: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> str:
+        command = [self.cargo, "bench", "--quiet", "--bench", name, "--", *arguments]
+        return self.run(command, environment)
 
-    def criterion(self, group, name):
+    def criterion(self, group: str, name: str) -> float:
         """The median of a criterion benchmark, in nanoseconds."""
         parts = [part.replace("/", "_") for part in (group, name)]
         path = self.tree.joinpath("target/criterion", *parts, "new/estimates.json")
-        return json.loads(path.read_text())["median"]["point_estimate"]
+        return float(json.loads(path.read_text())["median"]["point_estimate"])
 
 
-def spawn(table):
-    row = re.compile(r"^(\S.*?)\s+(\d+)\s+(\d+)\s+([\d.]+)\s+([\d.]+)$", re.M)
+def spawn(table: Table) -> None:
+    row = re.compile(r"^(\S.*?)\s+(\d+)\s+(\d+)\s+([\d.]+)\s+([\d.]+)$", re.MULTILINE)
     for name, p50, _, p50_x, p99_x in row.findall(table.bench("spawn", "31", "60")):
         if name.startswith("bare"):
             table.add("spawn: bare posix_spawn p50", float(p50), "us")
@@ -89,7 +98,7 @@ def spawn(table):
 SHORT = ("--warm-up-time", "0.5", "--measurement-time", "2", "--noplot")
 
 
-def cache(table):
+def cache(table: Table) -> None:
     table.bench("cache", *SHORT)
     times = {
         (threads, containers): table.criterion("cache/hit", f"{threads}/{containers}")
@@ -103,7 +112,7 @@ def cache(table):
         times["2_threads", 10000] / times["2_threads", 10],
         "x",
     )
-    scale = re.compile(r"^(\S.*?)\s+10000\s+\d+\s+([\d.]+)$", re.M)
+    scale = re.compile(r"^(\S.*?)\s+10000\s+\d+\s+([\d.]+)$", re.MULTILINE)
     for order, ratio in scale.findall(table.bench("scale", "41")):
         table.add(f"cache: hit, {order}, 10,000 to 10 containers", float(ratio), "x")
     miss = table.criterion("cache", "miss")
@@ -119,7 +128,7 @@ def cache(table):
         )
 
 
-def metrics(table):
+def metrics(table: Table) -> None:
     table.bench("metrics", *SHORT)
     times = {
         name: table.criterion("metrics", name)
@@ -129,7 +138,7 @@ def metrics(table):
     table.add("metrics: a call with a run", times["call_with_run"], "ns")
 
 
-def codec(table):
+def codec(table: Table) -> None:
     table.bench("codec", *SHORT)
     table.add(
         "codec: write a container's config",
@@ -140,8 +149,8 @@ def codec(table):
         table.add(f"codec: read {name}", table.criterion("codec/read_json", name), "ns")
 
 
-def worker(table):
-    first = re.compile(r"^(\S.*?)\s{2,}([\d.]+)\s+([\d.]+)$", re.M)
+def worker(table: Table) -> None:
+    first = re.compile(r"^(\S.*?)\s{2,}([\d.]+)\s+([\d.]+)$", re.MULTILINE)
     for name, micros, ratio in first.findall(table.bench("worker", "9")):
         if float(ratio) == 1.0 and not name.startswith(("pool", "worker")):
             table.add(f"worker: {name}", float(micros), "us")
@@ -149,7 +158,7 @@ def worker(table):
             table.add(f"worker: {name}", float(ratio), "x rate")
 
 
-def memory(table):
+def memory(table: Table) -> None:
     found = json.loads(table.bench("memory").strip().splitlines()[-1])
     table.add(
         "memory: a container beyond its configuration text", found["bytes_per_container"], "bytes"
@@ -157,7 +166,7 @@ def memory(table):
     table.add("memory: descriptors of 10,000 containers", found["descriptors"], "")
 
 
-def instructions(table):
+def instructions(table: Table) -> None:
     if shutil.which("valgrind") is None:
         raise Unavailable("valgrind is not installed")
     runner = TOOLS / "bin/gungraun-runner"
@@ -189,7 +198,7 @@ def instructions(table):
             name = None
 
 
-def host(table):
+def host(table: Table) -> pathlib.Path:
     """The host program with a real libmesos beside it."""
     root = pathlib.Path(os.environ.get("REAL_MESOS_DIR", ROOT / "target/real-mesos"))
     if not (root / "1.11.0/complete").is_file():
@@ -209,11 +218,11 @@ def host(table):
     return table.tree / "target/release/mesos-host"
 
 
-def json_lines(text):
+def json_lines(text: str) -> list[Any]:
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
-def ratio(table, program, *more):
+def ratio(table: Table, program: pathlib.Path, *more: str) -> dict[str, Any]:
     out = table.run(
         [
             program,
@@ -229,7 +238,7 @@ def ratio(table, program, *more):
     return {line["compared"]: line for line in json_lines(out) if "compared" in line}
 
 
-def inside(table):
+def inside(table: Table) -> None:
     program = host(table)
     for name, line in ratio(table, program).items():
         table.add(f"inside: {name}", line["ratio"], "x bare")
@@ -252,12 +261,12 @@ def inside(table):
             table.add("inside: cached usage to a constant answer", line["ratio"], "x rate")
 
 
-def big(table):
+def big(table: Table) -> None:
     """Spawning from a large host next to a small one; whole hosts alternate."""
     program = host(table)
     few = ("--at-once", "1", "--rounds", "9", "--calls", "20")
     hosts = [("small", []), *BIG.items()]
-    times = {name: [] for name, _ in hosts}
+    times: dict[str, list[float]] = {name: [] for name, _ in hosts}
     for turn in range(15):
         # Another one first each time, as within a run.
         first = turn % len(hosts)
@@ -265,7 +274,7 @@ def big(table):
             found = ratio(table, program, *few, *arguments)
             times[name].append(found["one call, p50"]["own"])
     for name in BIG:
-        pairs = [large / small for large, small in zip(times[name], times["small"])]
+        pairs = [large / small for large, small in zip(times[name], times["small"], strict=True)]
         table.add(f"big: {name}, to a small one", statistics.median(pairs), "x")
 
 
@@ -282,7 +291,7 @@ GROUPS = {
 }
 
 
-def verdict(bound, value):
+def verdict(bound: Mapping[str, float] | None, value: float) -> tuple[str, bool]:
     """What a bound says about a value: a word, and whether it is within."""
     if bound is None:
         return "", True
@@ -295,7 +304,7 @@ def verdict(bound, value):
     return text, least <= value <= most
 
 
-def show(table, bounds):
+def show(table: Table, bounds: Mapping[str, dict[str, float]]) -> list[str]:
     outside = []
     width = max(map(len, table.figures), default=0)
     for name, (value, unit) in table.figures.items():
@@ -312,14 +321,14 @@ def show(table, bounds):
     return outside
 
 
-def record(table, bounds):
+def record(table: Table, bounds: dict[str, dict[str, float]]) -> None:
     for name, (value, _) in table.figures.items():
         if name.startswith("instructions: "):
             bounds.setdefault(name, {"slack": 0.03})["instructions"] = value
     BOUNDS.write_text(json.dumps(bounds, indent=2, ensure_ascii=False) + "\n")
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", choices=GROUPS)
     parser.add_argument("--check", action="store_true")

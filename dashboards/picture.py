@@ -2,7 +2,8 @@
 """Draws dashboards/overview.png: what the panels show while commands fail in every way.
 
 The data are those of tests/observe/observe.py, from a real Prometheus; the queries, titles, units
-and legends are the dashboard's. Grafana itself is not needed. Needs matplotlib, which brings Pillow.
+and legends are the dashboard's. Grafana itself is not needed. Needs matplotlib, which brings
+Pillow.
 """
 
 import argparse
@@ -11,13 +12,18 @@ import math
 import pathlib
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
-from matplotlib.ticker import FuncFormatter  # noqa: E402
-from PIL import Image  # noqa: E402
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import FuncFormatter
+from PIL import Image
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests/observe"))
@@ -31,17 +37,25 @@ COLUMNS = 3
 NAMED = 7
 
 
-def plain(value, digits=3):
+class Series(NamedTuple):
+    """One line of a panel; times are seconds since the run began."""
+
+    legend: str
+    times: Sequence[float]
+    values: Sequence[float]
+
+
+def plain(value: float, digits: int = 3) -> str:
     return "0" if value == 0 else f"{value:.{digits}g}"
 
 
-def scaled(value, units):
+def scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
     """With the largest unit that is not above the value."""
     factor, unit = next((it for it in units if abs(value) >= it[0]), units[-1])
     return "0" if value == 0 else f"{plain(value / factor)}{unit}"
 
 
-UNITS = {
+UNITS: dict[str, Callable[[float], str]] = {
     "s": lambda value: scaled(value, [(1, " s"), (1e-3, " ms"), (1e-6, " µs")]),
     "reqps": lambda value: scaled(value, [(1000, "k req/s"), (1, " req/s")]),
     "ops": lambda value: scaled(value, [(1000, "k ops/s"), (1, " ops/s")]),
@@ -52,31 +66,39 @@ UNITS = {
 }
 
 
-def legend(template, labels):
+def legend(template: str, labels: prometheus.Labels) -> str:
     for name, value in labels.items():
         template = template.replace("{{" + name + "}}", value)
     # Shorter than Grafana's, which has more room.
     return template.replace("isolator_", "").replace("hook_slave_", "")
 
 
-def series(server, panel, targets, begin, end):
-    """(legend, times, values) of a panel, largest first."""
-    found = []
-    for expression, template in targets:
-        sent = prometheus.as_sent(expression, INTERVAL)
-        data = server.api("query_range", query=sent, start=begin, end=end, step=1)["result"]
-        for one in data:
-            points = [(float(when) - begin, float(value)) for when, value in one["values"]]
-            points = [point for point in points if math.isfinite(point[1])]
-            if points:
-                times, values = zip(*points)
-                found.append((legend(template, one["metric"]) or panel["title"], times, values))
-    return sorted(found, key=lambda it: -max(it[2]))
+class Recording(NamedTuple):
+    """What Prometheus has of a run."""
+
+    server: prometheus.Server
+    begin: float
+    end: float
+
+    def series(self, panel: prometheus.Panel) -> list[Series]:
+        """The series of a panel, largest first."""
+        found = []
+        span = {"start": self.begin, "end": self.end, "step": 1}
+        for expression, template in panel.targets:
+            sent = prometheus.as_sent(expression, INTERVAL)
+            for one in self.server.api("query_range", query=sent, **span)["result"]:
+                points = [(float(when) - self.begin, float(value)) for when, value in one["values"]]
+                points = [point for point in points if math.isfinite(point[1])]
+                if points:
+                    times, values = zip(*points, strict=True)
+                    name = legend(template, one["metric"]) or panel.title
+                    found.append(Series(name, times, values))
+        return sorted(found, key=lambda it: -max(it.values))
 
 
-def draw_lines(axes, panel, found, unit):
-    log = panel["fieldConfig"]["defaults"].get("custom", {}).get("scaleDistribution", {})
-    shown = [it for it in found if any(it[2])] or found[:1]
+def draw_lines(axes: Axes, panel: prometheus.Panel, found: Sequence[Series]) -> None:
+    log, unit = panel.defaults.get("custom", {}).get("scaleDistribution", {}), panel.unit
+    shown = [it for it in found if any(it.values)] or found[:1]
     for name, times, values in shown:
         axes.plot(times, values, linewidth=1.1, label=name)
     if log.get("type") == "log" or unit == "s":
@@ -104,17 +126,19 @@ def draw_lines(axes, panel, found, unit):
     axes.yaxis.set_minor_formatter("")
 
 
-def draw_heatmap(axes, found):
+def draw_heatmap(axes: Axes, found: Sequence[Series]) -> None:
     """Buckets are cumulative; the colour is how many calls fell into each."""
     rows = sorted(
         ((float(name), times, values) for name, times, values in found if name != "+Inf"),
         key=lambda row: row[0],
     )
     length = max(len(times) for _, times, _ in rows)
-    cells, below = [], [0.0] * length
+    cells: list[list[float]] = []
+    below = [0.0] * length
     for _, _, values in rows:
         padded = [0.0] * (length - len(values)) + list(values)
-        cells.append([max(0.0, own - under) or math.nan for own, under in zip(padded, below)])
+        pairs = zip(padded, below, strict=True)
+        cells.append([max(0.0, own - under) or math.nan for own, under in pairs])
         below = padded
     last = max(times[-1] for _, times, _ in rows)
     axes.imshow(
@@ -138,27 +162,29 @@ def draw_heatmap(axes, found):
     )
 
 
-def unit_text(unit, value):
+def unit_text(unit: str, value: float) -> str:
     return UNITS.get(unit, plain)(value)
 
 
-def draw_table(axes, server, targets, when):
+def draw_table(axes: Axes, panel: prometheus.Panel, recording: Recording) -> None:
     axes.axis("off")
     rows = []
-    for expression, _ in targets:
-        for labels, _ in server.vector(prometheus.as_sent(expression, INTERVAL), when):
+    for expression, _ in panel.targets:
+        sent = prometheus.as_sent(expression, INTERVAL)
+        for labels, _ in recording.server.vector(sent, recording.end):
             rows.append([labels[name] for name in ("instance", "version", "mesos_version")])
     table = axes.table(rows, colLabels=["instance", "module", "Mesos"], loc="upper center")
     table.set_fontsize(8)
 
 
-def draw_stats(figure, grid, stats, server, begin, end):
+def draw_stats(
+    figure: Figure, grid: SubplotSpec, stats: Sequence[prometheus.Panel], recording: Recording
+) -> None:
     row = grid.subgridspec(1, len(stats))
-    for place, (panel, targets) in enumerate(stats):
+    for place, panel in enumerate(stats):
         axes = figure.add_subplot(row[place])
-        unit = panel["fieldConfig"]["defaults"]["unit"]
-        found = series(server, panel, targets, begin, end)
-        axes.set_title(panel["title"], fontsize=9)
+        found = recording.series(panel)
+        axes.set_title(panel.title, fontsize=9)
         axes.axis("off")
         if found:
             _, times, values = found[0]
@@ -167,7 +193,7 @@ def draw_stats(figure, grid, stats, server, begin, end):
             axes.text(
                 0.5,
                 0.72,
-                unit_text(unit, middle),
+                unit_text(panel.unit, middle),
                 fontsize=17,
                 ha="center",
                 va="center",
@@ -179,10 +205,10 @@ def draw_stats(figure, grid, stats, server, begin, end):
             small.axis("off")
 
 
-def draw(path, server, begin, end):
+def draw(path: pathlib.Path, recording: Recording) -> None:
     every = list(prometheus.panels())
-    stats = [it for it in every if it[0]["type"] == "stat"]
-    others = [it for it in every if it[0]["type"] != "stat"]
+    stats = [panel for panel in every if panel.kind == "stat"]
+    others = [panel for panel in every if panel.kind != "stat"]
     rows = math.ceil(len(others) / COLUMNS)
     figure = plt.figure(figsize=(16, 1.7 + 2.75 * rows))
     grid = figure.add_gridspec(
@@ -196,21 +222,21 @@ def draw(path, server, begin, end):
         top=0.955,
         bottom=0.03,
     )
-    draw_stats(figure, grid[0, :], stats, server, begin, end)
-    for place, (panel, targets) in enumerate(others):
+    draw_stats(figure, grid[0, :], stats, recording)
+    for place, panel in enumerate(others):
         axes = figure.add_subplot(grid[1 + place // COLUMNS, place % COLUMNS])
-        axes.set_title(panel["title"], fontsize=10, loc="left", weight="bold")
+        axes.set_title(panel.title, fontsize=10, loc="left", weight="bold")
         axes.tick_params(labelsize=7)
-        if panel["type"] == "table":
-            draw_table(axes, server, targets, end)
+        if panel.kind == "table":
+            draw_table(axes, panel, recording)
             continue
-        found = series(server, panel, targets, begin, end)
-        if panel["type"] == "heatmap":
+        found = recording.series(panel)
+        if panel.kind == "heatmap":
             draw_heatmap(axes, found)
         else:
-            draw_lines(axes, panel, found, panel["fieldConfig"]["defaults"]["unit"])
+            draw_lines(axes, panel, found)
             axes.grid(alpha=0.25)
-        axes.set_xlim(0, end - begin)
+        axes.set_xlim(0, recording.end - recording.begin)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} s"))
     figure.suptitle(
         "Mesos command modules: what the dashboard shows while commands fail on "
@@ -223,7 +249,7 @@ def draw(path, server, begin, end):
     Image.open(drawn).convert("RGB").quantize(96).save(path, optimize=True)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--host", type=pathlib.Path, default=prometheus.ROOT / "target/release/mesos-host"
@@ -240,7 +266,7 @@ def main():
             "1.11.0",
             arguments.rounds,
             pathlib.Path(directory),
-            lambda server, begin, end: draw(arguments.out, server, begin, end),
+            lambda *recorded: draw(arguments.out, Recording(*recorded)),
         )
     sys.exit(1 if checks.failed else 0)
 

@@ -8,9 +8,10 @@ cache makes bearable; on a busy agent prefer a worker (isolator_usage_mode=worke
 import json
 import os
 import sys
+from typing import Dict
 
 
-def usage(directory):
+def usage(directory: str) -> Dict[str, int]:
     """A ResourceStatistics object for the files below a directory."""
     blocks = 0
     for place, _, names in os.walk(directory):
@@ -27,7 +28,7 @@ def usage(directory):
     }
 
 
-def main(input_path, output_path, error_path):
+def main(input_path: str, output_path: str, error_path: str) -> int:
     with open(input_path, encoding="utf-8", errors="replace") as file:
         config = json.load(file).get("container_config", {})
     try:

@@ -21,6 +21,8 @@ import collections
 import pathlib
 import re
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import regressions
 
@@ -36,10 +38,18 @@ SOURCES = [".rs", ".cpp", ".hpp", ".h", ".py", ".sh", ".c"]
 # Directories whose contents a backquoted path of a page may name.
 PLACES = ("src", "cpp", "tests", "benches", "docs", "examples", "dashboards", ".ci")
 
-Arrow = collections.namedtuple("Arrow", "user used")
+# The rows of the page's table: what a folder may use, and what it uses still.
+Rows = dict[str, list[list[str]]]
 
 
-def without_tests(text):
+class Arrow(NamedTuple):
+    """That one folder uses another."""
+
+    user: str
+    used: str
+
+
+def without_tests(text: str) -> Iterator[tuple[int, str]]:
     """Rust code without comments and without the items under `#[cfg(test)]`, as (number, line)."""
     lines = enumerate(text.splitlines(), 1)
     for number, line in lines:
@@ -49,17 +59,17 @@ def without_tests(text):
             yield number, line
 
 
-def skip_item(lines, indent):
+def skip_item(lines: Iterator[tuple[int, str]], indent: int) -> None:
     """Skips one item, which rustfmt has ended with a line of its own indentation."""
     for _, line in lines:
         text = line.strip()
         if text.startswith(("#[", "//")) or len(line) - len(line.lstrip()) != indent:
             continue
-        if text.endswith(";") or text.startswith("}") or text.endswith("}"):
+        if text.startswith("}") or text.endswith((";", "}")):
             return
 
 
-def test_files(root):
+def test_files(root: pathlib.Path) -> set[pathlib.Path]:
     """Files that are modules of tests as a whole."""
     found = set()
     declared = re.compile(r'#\[cfg\(test\)\]\s*(?:#\[path = "(\S+)"\]\s*)?mod (\w+);')
@@ -70,7 +80,7 @@ def test_files(root):
     return found
 
 
-def modules(line, crate):
+def modules(line: str, crate: str) -> Iterator[str]:
     """The modules of a crate that a line of code names."""
     for match in re.finditer(rf"\b{crate}::(?:\{{([^}}]*)|(\w+))", line):
         if match[1] is None:
@@ -80,12 +90,12 @@ def modules(line, crate):
             yield from re.findall(r"(?:^|,)\s*(\w+)", re.sub(r"\{[^}]*\}?", "", match[1]))
 
 
-def folder(file, source):
+def folder(file: pathlib.Path, source: pathlib.Path) -> str:
     """The folder of src/ that a file belongs to; a single file is one by itself."""
     return file.relative_to(source).parts[0].removesuffix(".rs")
 
 
-def arrows(root):
+def arrows(root: pathlib.Path) -> dict[Arrow, list[str]]:
     """Each arrow of the code with its places."""
     found = collections.defaultdict(list)
     source = root / "src"
@@ -114,13 +124,13 @@ def arrows(root):
     return found
 
 
-def table(text):
+def table(text: str) -> Rows | None:
     """The rows of the page: folder, what it may use, what is to be removed."""
     begin, end = "<!-- imports:begin -->", "<!-- imports:end -->"
     if begin not in text or end not in text:
         return None
     rows = {}
-    for line in text.split(begin)[1].split(end)[0].splitlines():
+    for line in text.split(begin, 1)[1].split(end, 1)[0].splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         names = re.findall(r"`([^`]+)`", cells[0])
         if len(cells) == 3 and names:
@@ -128,26 +138,31 @@ def table(text):
     return rows
 
 
-def import_problems(rows, found):
+def import_problems(rows: Rows, found: Mapping[Arrow, Sequence[str]]) -> list[str]:
     """What the code and the table say differently."""
-    wrong = []
+    users = {arrow.user for arrow in found}
+    wrong = [f"{PAGE} has no row for {user}" for user in sorted(users - rows.keys())]
     order = {name: place for place, name in enumerate(rows)}
-    told = {Arrow(user, used) for user, cells in rows.items() for cell in cells for used in cell}
-    for user in sorted({arrow.user for arrow in found} - rows.keys()):
-        wrong.append(f"{PAGE} has no row for {user}")
-    for arrow, places in sorted(found.items()):
-        if arrow.user in rows and arrow not in told:
-            wrong.append(f"{arrow.user} must not use {arrow.used}: {places[0]}")
-    for arrow in sorted(told - found.keys()):
-        wrong.append(f"{PAGE}: {arrow.user} does not use {arrow.used} any more: take it out")
-    for user, (allowed, _) in rows.items():
-        for used in allowed:
-            if order.get(used, -1) >= order[user]:
-                wrong.append(f"{PAGE}: {user} uses {used}, whose row must stand above it")
+    listed = {Arrow(user, used) for user, cells in rows.items() for cell in cells for used in cell}
+    wrong += [
+        f"{arrow.user} must not use {arrow.used}: {places[0]}"
+        for arrow, places in sorted(found.items())
+        if arrow.user in rows and arrow not in listed
+    ]
+    wrong += [
+        f"{PAGE}: {arrow.user} does not use {arrow.used} any more: take it out"
+        for arrow in sorted(listed - found.keys())
+    ]
+    wrong += [
+        f"{PAGE}: {user} uses {used}, whose row must stand above it"
+        for user, (allowed, _) in rows.items()
+        for used in allowed
+        if order.get(used, -1) >= order[user]
+    ]
     return wrong
 
 
-def thread_problems(root, page):
+def thread_problems(root: pathlib.Path, page: str) -> list[str]:
     """Threads that only one of the code and the page knows."""
     started = re.compile(r'"(mcmd-[a-z-]+)"')
     code = {
@@ -157,13 +172,13 @@ def thread_problems(root, page):
         for name in started.findall(line)
     }
     # The page writes `mcmd-done-0` and `mcmd-done-N`.
-    told = {name.rstrip("-") for name in re.findall(r"`(mcmd-[a-z-]+)", page)}
-    return [f"{PAGE} does not name the thread {name}" for name in sorted(code - told)] + [
-        f"{PAGE} names the thread {name}, which nothing starts" for name in sorted(told - code)
+    listed = {name.rstrip("-") for name in re.findall(r"`(mcmd-[a-z-]+)", page)}
+    return [f"{PAGE} does not name the thread {name}" for name in sorted(code - listed)] + [
+        f"{PAGE} names the thread {name}, which nothing starts" for name in sorted(listed - code)
     ]
 
 
-def page_problems(root, name, text):
+def page_problems(root: pathlib.Path, name: str, text: str) -> list[str]:
     """Links, paths and tests of a page that are not there."""
     wrong = []
     links = re.findall(r"\]\(([^)#\s]+)", text)
@@ -181,7 +196,7 @@ def page_problems(root, name, text):
     return wrong
 
 
-def name_problems(root, pages):
+def name_problems(root: pathlib.Path, pages: Mapping[str, str]) -> list[str]:
     """Functions, types and parameters of the pages that no code has."""
     words = {
         word
@@ -198,7 +213,7 @@ def name_problems(root, pages):
     ]
 
 
-def long_things(root):
+def long_things(root: pathlib.Path) -> Iterator[str]:
     """Files and functions that are longer than a reader likes."""
     function = re.compile(
         r"^( *)(?:pub(?:\([a-z]+\))? )?(?:(?:async|const|unsafe|extern \"C\") )*"
@@ -221,7 +236,7 @@ def long_things(root):
                 begins = None
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quiet", action="store_true", help="print only what is wrong")
     arguments = parser.parse_args()

@@ -14,6 +14,8 @@ import json
 import pathlib
 import re
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -25,8 +27,11 @@ ENTRIES = (
     + [f"V{number}" for number in range(1, 21)]
 )
 
+# Of the table.
+Row = dict[str, Any]
 
-def declared(path):
+
+def declared(path: pathlib.Path) -> bool:
     """Whether a Rust file is part of a program: an entry file, or declared as a module."""
     if path.name in ("main.rs", "lib.rs") or path.parent in (ROOT / "tests", ROOT / "cpp/tests"):
         return True
@@ -42,7 +47,7 @@ def declared(path):
         directory.with_suffix(".rs"),
     ]
     if any(
-        re.search(rf"^\s*(pub(\([a-z]+\))? )?mod {name};", parent.read_text(), re.M)
+        re.search(rf"^\s*(pub(\([a-z]+\))? )?mod {name};", parent.read_text(), re.MULTILINE)
         for parent in parents
         if parent.is_file()
     ):
@@ -55,7 +60,7 @@ def declared(path):
     )
 
 
-def rust(path, function):
+def rust(path: pathlib.Path, function: str) -> str | None:
     """What is wrong with a Rust test."""
     if not declared(path):
         return "no module declares the file"
@@ -63,7 +68,7 @@ def rust(path, function):
         rf"((?:^[ \t]*(?:#\[.*|//.*)\n)*)^[ \t]*"
         rf"(?:pub )?fn {re.escape(function)}\b",
         path.read_text(),
-        re.M,
+        re.MULTILINE,
     )
     if not found:
         return f"there is no function {function}"
@@ -74,7 +79,7 @@ def rust(path, function):
     return None
 
 
-def named(path, name):
+def named(path: pathlib.Path, name: str) -> str | None:
     """What is wrong with a scenario or a part of a script."""
     scenarios = SUITE.read_text() if path.parent == SUITE.parent else ""
     if name in path.read_text() or f'"{name}"' in scenarios:
@@ -82,7 +87,7 @@ def named(path, name):
     return f"{name!r} stands neither in it nor in {SUITE.name}"
 
 
-def problem(test):
+def problem(test: str) -> str | None:
     """What is wrong with a test of the table, or nothing."""
     kind = rust if "::" in test else named
     path, separator, name = test.partition("::" if kind is rust else "#")
@@ -94,13 +99,13 @@ def problem(test):
     return f"{test}: {wrong}" if wrong else None
 
 
-def tests(row):
+def tests(row: Row) -> list[str]:
     """The tests that a row names."""
     found = row.get("test", [])
     return [found] if isinstance(found, str) else found
 
 
-def problems(rows):
+def problems(rows: Sequence[Row]) -> list[str]:
     """Everything that is wrong with the table."""
     wrong = []
     for row in rows:
@@ -119,7 +124,7 @@ def problems(rows):
     return wrong
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quiet", action="store_true", help="print no table, only what is wrong")
     arguments = parser.parse_args()

@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CARGO = os.environ.get("CARGO", "cargo")
@@ -38,16 +40,22 @@ NOTE = re.compile(r"^(SKIPPED|NOT JUDGED) ")
 class Step:
     """One command of a part. One that `prepares` is no test; when it fails, its part ends there."""
 
-    def __init__(self, name, command, prepares=False, **environment):
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | pathlib.Path],
+        prepares: bool = False,
+        **environment: str,
+    ) -> None:
         self.name, self.command, self.prepares = name, command, prepares
         self.environment = environment
 
 
-def python(*words):
+def python(*words: str | pathlib.Path) -> list[str | pathlib.Path]:
     return [sys.executable, *words]
 
 
-def build():
+def build() -> Step:
     return Step("release build", [CARGO, "build", "--release", "--workspace"], prepares=True)
 
 
@@ -63,6 +71,8 @@ PARTS = {
         ),
         Step("architecture", python("tests/architecture.py")),
         Step("regressions", python("tests/regressions.py", "--quiet")),
+        Step("ruff", python("tests/lint.py", "ruff")),
+        Step("mypy", python("tests/lint.py", "mypy")),
     ],
     "unit": [
         Step("cargo test", [CARGO, "test", "--workspace", "--no-fail-fast"]),
@@ -86,11 +96,11 @@ PARTS = {
 class Totals:
     """What the output of a step says about its tests."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.passed = self.failed = 0
-        self.notes = []
+        self.notes: list[str] = []
 
-    def line(self, text):
+    def line(self, text: str) -> None:
         if NOTE.match(text):
             self.notes.append(text.rstrip())
         for pattern in TOTALS:
@@ -101,7 +111,7 @@ class Totals:
                 self.passed += found.get("passed", -bad)
                 self.failed += bad
 
-    def end(self, status, is_test=True):
+    def end(self, status: int, is_test: bool = True) -> None:
         """A test that counts nothing is one; what fails without a count has failed."""
         if status and not self.failed:
             self.failed = 1
@@ -109,7 +119,7 @@ class Totals:
             self.passed = 1
 
 
-def play(step):
+def play(step: Step) -> tuple[int, Totals]:
     """Runs a step and shows what it prints; (exit status, Totals)."""
     totals = Totals()
     try:
@@ -127,6 +137,7 @@ def play(step):
         print(f"{step.command[0]}: {error}")
         status = 127
     else:
+        assert process.stdout is not None  # It is a pipe.
         with process:
             for text in process.stdout:
                 print(text, end="", flush=True)
@@ -136,14 +147,26 @@ def play(step):
     return status, totals
 
 
+class Row(NamedTuple):
+    """What came of a step."""
+
+    part: str
+    step: str
+    result: str
+    passed: int
+    failed: int
+    seconds: float
+
+
 class Run:
     """Parts that were played, and what came of them."""
 
-    def __init__(self):
-        self.rows, self.notes = [], []
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.notes: list[str] = []
         self.passed = self.failed = 0
 
-    def part(self, name):
+    def part(self, name: str) -> None:
         for index, step in enumerate(PARTS[name]):
             print(f"== {name}: {step.name}", flush=True)
             began = time.monotonic()
@@ -159,12 +182,12 @@ class Run:
                     self.count(name, other.name, lost, "NOT RUN", 0)
                 return
 
-    def count(self, part, step, totals, result, seconds):
+    def count(self, part: str, step: str, totals: Totals, result: str, seconds: float) -> None:
         self.passed += totals.passed
         self.failed += totals.failed
-        self.rows.append((part, step, result, totals.passed, totals.failed, seconds))
+        self.rows.append(Row(part, step, result, totals.passed, totals.failed, seconds))
 
-    def summary(self, file):
+    def summary(self, file: pathlib.Path) -> int:
         """The end of the output; `file` has notes that tests wrote past their captured output."""
         print(f"\n{'part':9} {'step':20} {'result':8} {'passed':>6} {'failed':>6} {'seconds':>8}")
         for part, step, result, passed, failed, seconds in self.rows:
@@ -172,14 +195,14 @@ class Run:
         written = file.read_text(errors="replace").splitlines() if file.exists() else []
         for note in dict.fromkeys(written + self.notes):
             print(note)
-        bad = list(dict.fromkeys(row[0] for row in self.rows if row[2] != "ok"))
+        bad = list(dict.fromkeys(row.part for row in self.rows if row.result != "ok"))
         if bad:
             print(f"failed parts: {', '.join(bad)}")
         print(f"{self.passed} passed, {self.failed} failed")
         return 1 if self.failed or bad else 0
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "parts", nargs="*", metavar="PART", help=f"default: all of {', '.join(PARTS)}"

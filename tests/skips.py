@@ -3,6 +3,6 @@
 import os
 
 
-def allowed_offline():
+def allowed_offline() -> bool:
     """Whether a test may be skipped that lacks what has to be downloaded or installed."""
     return "1" in (os.environ.get("ALLOW_OFFLINE"), os.environ.get("ALLOW_SKIPS"))

@@ -33,17 +33,17 @@ TABLE = """<!-- imports:begin -->
 class Repository(unittest.TestCase):
     """A small one."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.root = pathlib.Path(directory.name)
 
-    def write(self, path, text):
+    def write(self, path: str, text: str) -> None:
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def engine(self):
+    def engine(self) -> dict[Arrow, list[str]]:
         self.write("src/high/mod.rs", ENGINE)
         self.write("src/high/beside.rs", "use crate::hidden;\n")
         for name in ("low", "other", "third", "hidden", "last", "above"):
@@ -54,7 +54,7 @@ class Repository(unittest.TestCase):
         )
         return architecture.arrows(self.root)
 
-    def test_arrows_are_those_of_code_without_tests(self):
+    def test_arrows_are_those_of_code_without_tests(self) -> None:
         found = self.engine()
         self.assertEqual(
             sorted(found),
@@ -68,11 +68,11 @@ class Repository(unittest.TestCase):
             ],
         )
 
-    def problems(self, rows):
+    def problems(self, rows: list[str]) -> list[str]:
         text = TABLE.format(rows="\n".join(rows))
-        return architecture.import_problems(architecture.table(text), self.engine())
+        return architecture.import_problems(architecture.table(text) or {}, self.engine())
 
-    def test_the_table_is_held_to_the_code_and_to_its_order(self):
+    def test_the_table_is_held_to_the_code_and_to_its_order(self) -> None:
         low = ["| `low` | | |", "| `other` | | |", "| `third` | | |"]
         high, tool = (
             "| `high` | `low`, `other` | `third`, `last` |",
@@ -91,19 +91,19 @@ class Repository(unittest.TestCase):
             self.assertEqual(len(found), 1, found)
             self.assertIn(words, found[0])
 
-    def test_threads_are_known_to_both(self):
+    def test_threads_are_known_to_both(self) -> None:
         self.write("src/a.rs", 'start("mcmd-one");\n// "mcmd-no"\n')
         self.assertEqual(architecture.thread_problems(self.root, "`mcmd-one-0`"), [])
         self.assertEqual(len(architecture.thread_problems(self.root, "`mcmd-two`")), 2)
 
-    def test_names_of_the_page_are_in_the_code(self):
+    def test_names_of_the_page_are_in_the_code(self) -> None:
         self.write("src/a.rs", "impl Run { fn start() {} }\n")
         self.assertEqual(
             architecture.name_problems(self.root, {"p": "`Run::start`, `a b`, `x/y`"}), []
         )
         self.assertEqual(len(architecture.name_problems(self.root, {"p": "`Run::stop`"})), 1)
 
-    def test_paths_and_links_are_there(self):
+    def test_paths_and_links_are_there(self) -> None:
         self.write("src/a.rs", "")
         self.write("b.md", "")
         good = "`src/`, `src/a.rs`, `src/*.rs` [b](b.md#c) [d](https://e/f) `srcs/x` `a/b`"
@@ -111,7 +111,7 @@ class Repository(unittest.TestCase):
         for bad in ["`src/b.rs`", "[b](c.md)", "`tests/nowhere.rs::x`"]:
             self.assertEqual(len(architecture.page_problems(self.root, "p", bad)), 1, bad)
 
-    def test_long_functions_and_files_are_told(self):
+    def test_long_functions_and_files_are_told(self) -> None:
         body = "    x();\n" * 60
         self.write("src/a.rs", f"pub fn long() {{\n{body}}}\nfn short() {{\n}}\n")
         self.write("src/b.rs", "//\n" * 401)

@@ -10,13 +10,13 @@ GOOD = "tests/support/src/wait.rs::a_dropped_sender_is_no_answer"
 class Problems(unittest.TestCase):
     """Each of them is found."""
 
-    def found(self, *rows):
+    def found(self, *rows: regressions.Row) -> list[str]:
         return [line for line in regressions.problems(rows) if not line.startswith("no row for ")]
 
-    def row(self, **more):
+    def row(self, **more: str | list[str]) -> regressions.Row:
         return {"entry": "1", "what": "w", **more}
 
-    def test_good_rows(self):
+    def test_good_rows(self) -> None:
         self.assertEqual(
             self.found(
                 self.row(test=GOOD),
@@ -27,7 +27,7 @@ class Problems(unittest.TestCase):
             [],
         )
 
-    def test_tests_that_do_not_exist(self):
+    def test_tests_that_do_not_exist(self) -> None:
         for test, words in [
             ("tests/support/src/wait.rs::renamed", "no function"),
             ("tests/support/src/wait.rs::until", "is no #[test]"),
@@ -39,13 +39,13 @@ class Problems(unittest.TestCase):
             [line] = self.found(self.row(test=test))
             self.assertIn(words, line)
 
-    def test_rows(self):
+    def test_rows(self) -> None:
         self.assertEqual(len(self.found(self.row())), 1)
         self.assertEqual(len(self.found(self.row(test=GOOD, stays="both"))), 1)
         self.assertEqual(len(self.found({"entry": "99", "what": "w", "stays": "s"})), 1)
         self.assertEqual(len(self.found({"entry": "1", "stays": "s"})), 1)
 
-    def test_missing_entries(self):
+    def test_missing_entries(self) -> None:
         self.assertIn("no row for 2, 3,", regressions.problems([self.row(test=GOOD)])[-1])
 
 

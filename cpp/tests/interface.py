@@ -50,12 +50,17 @@ SYSTEMS = [
     ("Debian 13", "2.41", "3.4.33"),
 ]
 
+# {family: {version: symbols}}
+Needs = dict[str, dict[str, list[str]]]
+# {name: (nm's type, size)}
+Exports = dict[str, tuple[str, int]]
 
-def number(version):
+
+def number(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
 
 
-def output(*command):
+def output(*command: str) -> str:
     return subprocess.run(
         command,
         check=True,
@@ -65,9 +70,9 @@ def output(*command):
     ).stdout
 
 
-def needs(library):
-    """{family: {version: symbols}} of the undefined symbols."""
-    found = {family: {} for family in FAMILIES}
+def needs(library: pathlib.Path) -> Needs:
+    """The undefined symbols, by family and version."""
+    found: Needs = {family: {} for family in FAMILIES}
     for line in output("objdump", "-T", str(library)).splitlines():
         match = re.search(r"\*UND\*.*\(?\b([A-Z]+)_([0-9.]+)\)?\s+(\S+)$", line)
         if match and match[1] in found:
@@ -75,12 +80,12 @@ def needs(library):
     return found
 
 
-def newest(found):
+def newest(found: Needs) -> dict[str, str]:
     return {family: max(versions, key=number) for family, versions in found.items() if versions}
 
 
-def exports(library):
-    """{name: (nm's type, size)}"""
+def exports(library: pathlib.Path) -> Exports:
+    """What the library exports, but for what cxx exports for itself."""
     table = {}
     internal = "cxxbridge1$"
     for line in output("nm", "-D", "-S", "--defined-only", str(library)).splitlines():
@@ -92,11 +97,11 @@ def exports(library):
     return table
 
 
-def listed(path):
+def listed(path: pathlib.Path) -> list[str]:
     return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
 
 
-def compare_versions(found):
+def compare_versions(found: Needs) -> list[str]:
     wrong = []
     committed = dict(line.rsplit("_", 1) for line in listed(VERSIONS))
     for family, version in newest(found).items():
@@ -113,14 +118,14 @@ def compare_versions(found):
     return wrong
 
 
-def compare_exports(found):
+def compare_exports(found: Exports) -> list[str]:
     committed = set(listed(EXPORTS))
     wrong = [f"exported, but not on the list: {name}" for name in sorted(set(found) - committed)]
     wrong += [f"not exported any more: {name}" for name in sorted(committed - set(found))]
     return wrong
 
 
-def compare_manifests(found):
+def compare_manifests(found: Exports) -> list[str]:
     wrong = [
         f"manifest {name}: expected a data symbol of 64 bytes, found {found.get(name)}"
         for name in MANIFESTS
@@ -130,7 +135,7 @@ def compare_manifests(found):
     return wrong + [f"a manifest too many: {name}" for name in sorted(surplus)]
 
 
-def update(found, exported):
+def update(found: Needs, exported: Exports) -> None:
     VERSIONS.write_text(
         "# The newest symbol versions that the release build may need.\n"
         + "".join(f"{family}_{version}\n" for family, version in newest(found).items())
@@ -140,7 +145,7 @@ def update(found, exported):
     )
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--update", action="store_true", help="write the lists anew")
     parser.add_argument("library", nargs="?", type=pathlib.Path, default=LIBRARY)

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""isolator_usage_command, with isolator_usage_mode=worker: memory of a container, from its cgroup."""
+"""isolator_usage_command with isolator_usage_mode=worker: a container's memory, from its cgroup."""
 
 import json
 import os
 import sys
+from typing import Any, Dict
 
 CGROUPS = os.environ.get("CGROUPS", "/sys/fs/cgroup/mesos")
 
 
-def usage(request):
+def usage(request: Dict[str, Any]) -> Dict[str, int]:
     container = request["container_id"]
     if "parent" in container:  # A nested container has no cgroup of its own.
         return {}
@@ -16,17 +17,17 @@ def usage(request):
         return {"mem_rss_bytes": int(file.read())}
 
 
-def work():
+def work() -> None:
     # Bytes, because the lines are UTF-8 whatever the agent's locale is.
     for line in sys.stdin.buffer:
         request = json.loads(line)
         if "mesos_command_worker" in request:
-            answer = {"ready": 1}
+            answer = {"ready": 1}  # type: Dict[str, Any]
         else:
             answer = {"id": request["id"]}
             try:
                 answer["output"] = usage(request["input"])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (a worker answers whatever happens)
                 answer["error"] = repr(error)
         # stdout belongs to the protocol: print anything else to stderr.
         print(json.dumps(answer), flush=True)

@@ -7,12 +7,14 @@ import json
 import pathlib
 import time
 
+from files import Json, Step, call, modules_file
+
 CONFIG = {"command_info": {"shell": True, "value": "sleep"}, "directory": "/tmp/x"}
 # As the original wrote it: keys sorted, no spaces, no newline, mode 0644.
 CONTEXT = '{"command_info":{"shell":true,"value":"sleep"},"directory":"/tmp/x"}'
 
 # What prepare's command answers -> what Mesos gets.
-PREPARE = [
+PREPARE: list[tuple[str, Json]] = [
     ("empty", {"answer": "nothing"}),
     ("blank", {"answer": "nothing"}),
     ("braces", {"answer": "nothing"}),
@@ -50,27 +52,22 @@ PREPARE = [
     ("value", {"json": {"command": {"value": "id"}}}),
 ]
 # The same for a command task, for which Mesos aborts over any command but arguments.
-COMMAND_TASK = [
+COMMAND_TASK: list[tuple[str, Json]] = [
     ("arguments", {"json": {"command": {"arguments": ["a"]}}}),
     ("value", {"answer": "failure", "text": "'command.value'"}),
 ]
 
 
-def parameters(**more):
-    pairs = {
+def modules() -> Json:
+    isolator = {
         "module_name": "contract",
         "temp_dir": "${STATE}.calls",
         "state_dir": "${STATE}",
         "isolator_usage_cache_ttl": "0",
         "isolator_watch_frequence": "1",
-        **more,
     }
     for event in ["prepare", "isolate", "watch", "usage", "cleanup"]:
-        pairs[f"isolator_{event}_command"] = "${HERE}/contract.sh"
-    return [{"key": key, "value": value} for key, value in pairs.items()]
-
-
-def modules():
+        isolator[f"isolator_{event}_command"] = "${HERE}/contract.sh"
     hook = {"module_name": "contract", "temp_dir": "${STATE}.calls"}
     for event in [
         "run_task_label_decorator",
@@ -78,23 +75,12 @@ def modules():
         "remove_executor_hook",
     ]:
         hook[f"hook_slave_{event}_command"] = "${HERE}/contract.sh"
-    return {
-        "libraries": [
-            {
-                "file": "${LIBRARY}",
-                "modules": [
-                    {
-                        "name": "com_criteo_mesos_CommandHook",
-                        "parameters": [{"key": k, "value": v} for k, v in hook.items()],
-                    },
-                    {"name": "com_criteo_mesos_CommandIsolator", "parameters": parameters()},
-                ],
-            }
-        ]
-    }
+    return modules_file(
+        [("com_criteo_mesos_CommandHook", hook), ("com_criteo_mesos_CommandIsolator", isolator)]
+    )
 
 
-def write_state(state):
+def write_state(state: pathlib.Path) -> None:
     """A context of a container that the original prepared."""
     directory = pathlib.Path(state, "contract")
     directory.mkdir(parents=True)
@@ -105,18 +91,11 @@ def write_state(state):
         path.chmod(0o644)
 
 
-def call(event, container=None, expect=None, **more):
-    step = {"do": "call", "event": event, "expect": expect or {}, **more}
-    if container:
-        step["container"] = container
-    return step
-
-
-def observed(text, within_ms=0):
+def observed(text: str, within_ms: int = 0) -> Step:
     return {"do": "file", "path": "${SCRATCH}/observed", "contains": text, "within_ms": within_ms}
 
 
-def recover_steps():
+def recover_steps() -> list[Step]:
     states = [
         {"container_id": {"value": "live"}, "pid": 1, "directory": "/tmp/x"},
         {
@@ -133,7 +112,7 @@ def recover_steps():
             inputs={"states": states, "orphans": [{"value": "orphan"}]},
         )
     ]
-    for name, number in [("live", 1), ("parent.child", 2), ("orphan", 3)]:
+    for name in ["live", "parent.child", "orphan"]:
         own = f'"container_id":{{"value":"{name}"}}'
         if name == "parent.child":
             own = '"container_id":{"parent":{"value":"parent"},"value":"child"}'
@@ -143,7 +122,7 @@ def recover_steps():
     return steps
 
 
-def scenario():
+def scenario() -> Json:
     steps = recover_steps()
     for name, expect in PREPARE:
         steps.append(call("isolator_prepare", name, expect))
@@ -234,7 +213,7 @@ def scenario():
     }
 
 
-def hook_steps():
+def hook_steps() -> list[Step]:
     executor = '{"command":{"shell":true,"value":"x"},"executor_id":{"value":"e"}}'
     framework = '{"checkpoint":false,"failover_timeout":0.0,"name":"n","user":"u"}'
     return [
@@ -252,9 +231,11 @@ def hook_steps():
     ]
 
 
-def check_state(state):
-    """After the scenario nothing is left but the file of which nobody knows whose it is; nor are the
-    directories in which the files of calls were made, once the process has ended."""
+def check_state(state: pathlib.Path) -> list[str]:
+    """What is left after the scenario, other than the file whose owner is unknown.
+
+    Nor may the directories of calls be left, once the process has ended.
+    """
     left = sorted(path.name for path in pathlib.Path(state, "contract").iterdir())
     complaints = [f"context files are left: {', '.join(left)}"] if left != ["lost"] else []
     calls = pathlib.Path(f"{state}.calls")

@@ -1,9 +1,13 @@
 """The fault table: what a misbehaving command makes Mesos hear, event by event.
 
-`scenario(release)` and `modules()` give the two files that mesos-host plays. Every fault is played
+`scenario()` and `modules()` give the two files that mesos-host plays. Every fault is played
 with every event; the answer must come within deadline + grace + SLACK_MS, and afterwards no child,
 zombie, file descriptor, memfd or temporary file may be left.
 """
+
+from collections.abc import Iterable
+
+from files import Json, Step, call, modules_file
 
 DEADLINE_MS = 1000
 GRACE_MS = 300
@@ -36,13 +40,13 @@ IGNORES_OUTPUT = {"isolator_isolate", "isolator_update", "isolator_cleanup", "is
 FAILS = {"isolator_prepare", "isolator_isolate"}
 
 # fault: (part of the failure's text, whether the output alone is at fault)
-FAULTS = {
+FAULTS: dict[str, tuple[str, bool]] = {
     "exits": ("exited with return code 3. Cause: the reason", False),
     "dies": ("exited via signal 9", False),
     "hangs": ("took too long to execute", False),
     "ignores-term": ("took too long to execute", False),
     "garbage": ("Malformed JSON", True),
-    "huge": ("max_output_bytes accepts 1048576", None),
+    "huge": ("max_output_bytes accepts 1048576", False),
     "symlink": ("link", True),
     "fifo": ("regular file", True),
     "removes": ("", True),
@@ -53,15 +57,15 @@ HARMLESS = ["fine", "background", "huge-stderr"]
 CONFIG = {"command_info": {"value": "x"}, "directory": "/sandbox"}
 
 
-def parameters(command, events, own):
+def parameters(command: str, events: Iterable[str], own: str) -> dict[str, str]:
     """A module's parameters: `command` for all `events`."""
-    pairs = [("module_name", own), ("temp_dir", "${SCRATCH}/tmp"), ("kill_grace", f"{GRACE_MS}ms")]
+    pairs = {"module_name": own, "temp_dir": "${SCRATCH}/tmp", "kill_grace": f"{GRACE_MS}ms"}
     for event in events:
-        pairs += [(f"{event}_command", command), (f"{event}_timeout", f"{DEADLINE_MS}ms")]
-    return [{"key": key, "value": value} for key, value in pairs]
+        pairs |= {f"{event}_command": command, f"{event}_timeout": f"{DEADLINE_MS}ms"}
+    return pairs
 
 
-def modules():
+def modules() -> Json:
     """Instances: well-meant and misbehaving commands, and commands that cannot run."""
     isolators = [
         ("", "${HERE}/fault.sh"),
@@ -69,49 +73,41 @@ def modules():
         ("3", "${HERE}/not-executable"),
         ("4", "${HERE}/no-shebang"),
     ]
-    listed = [
-        {
-            "name": "com_criteo_mesos_CommandHook",
-            "parameters": parameters("${HERE}/fault.sh", HOOKS, "faults"),
-        }
-    ]
+    listed = [("com_criteo_mesos_CommandHook", parameters("${HERE}/fault.sh", HOOKS, "faults"))]
+    events = [event for event in ALL_ISOLATOR if event != "isolator_watch"]
     for suffix, command in isolators:
-        own = parameters(
-            command, [e for e in ALL_ISOLATOR if e != "isolator_watch"], f"faults{suffix}"
-        )
-        own += [
-            {"key": "isolator_watch_command", "value": command},
-            {"key": "isolator_watch_frequence", "value": "100ms"},
-            {"key": "isolator_usage_cache_ttl", "value": "0"},
-            {"key": "state_dir", "value": "${SCRATCH}/contexts"},
-        ]
-        listed.append({"name": f"com_criteo_mesos_CommandIsolator{suffix}", "parameters": own})
-    return {"libraries": [{"file": "${LIBRARY}", "modules": listed}]}
+        own = parameters(command, events, f"faults{suffix}")
+        own |= {
+            "isolator_watch_command": command,
+            "isolator_watch_frequence": "100ms",
+            "isolator_usage_cache_ttl": "0",
+            "state_dir": "${SCRATCH}/contexts",
+        }
+        listed.append((in_module(suffix), own))
+    return modules_file(listed)
 
 
-def call(event, container, expect, module=None, **more):
-    step = {"do": "call", "event": event, "container": container, "expect": expect, **more}
-    if module:
-        step["module"] = f"com_criteo_mesos_CommandIsolator{module}"
-    return step
+def in_module(suffix: str) -> str:
+    """The symbol of one of the isolators."""
+    return f"com_criteo_mesos_CommandIsolator{suffix}"
 
 
-def isolator_answer(event, text, output_only):
+def isolator_answer(event: str, text: str | None, output_only: bool) -> Json:
     """What Mesos hears of an isolator command; without a text it is not at fault."""
-    if text is None or output_only and event in IGNORES_OUTPUT:
+    if text is None or (output_only and event in IGNORES_OUTPUT):
         return {"answer": "nothing"}
     if event in FAILS:
         return {"answer": "failure", "text": text}
     return {"answer": "nothing"}
 
 
-def isolator_steps(fault, text, output_only):
+def isolator_steps(fault: str, text: str | None, output_only: bool) -> list[Step]:
     timed = {"at_most_ms": LIMIT_MS}
     early = {"at_least_ms": DEADLINE_MS} if (text or "").startswith("took") else {}
     steps = []
     for event in ["isolator_prepare", *ISOLATOR]:
         if event == "isolator_usage":
-            steps.append(call("isolator_watch", fault, {}, name=f"watch {fault}"))
+            steps.append(call("isolator_watch", fault, name=f"watch {fault}"))
         expect = isolator_answer(event, text, output_only)
         steps.append(call(event, fault, {**expect, **timed, **early}))
     # A watch command that fails is no limitation: the future stays as it is.
@@ -130,7 +126,7 @@ def isolator_steps(fault, text, output_only):
     return steps
 
 
-def hook_inputs(fault, event):
+def hook_inputs(fault: str, event: str) -> Json:
     executor = {"executor_id": {"value": fault}, "command": {"value": "x"}}
     slave = {
         "hostname": fault,
@@ -145,7 +141,7 @@ def hook_inputs(fault, event):
         "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}],
     }
     status = {"task_id": {"value": "t.1"}, "state": "TASK_RUNNING", "executor_id": {"value": fault}}
-    every = {
+    every: Json = {
         "executor_info": executor,
         "slave_info": slave,
         "task_info": task,
@@ -165,10 +161,10 @@ UNCHANGED = {
 }
 
 
-def hook_steps(fault):
-    steps = []
+def hook_steps(fault: str) -> list[Step]:
+    steps: list[Step] = []
     for event in HOOKS:
-        expect = {"at_most_ms": LIMIT_MS}
+        expect: Json = {"at_most_ms": LIMIT_MS}
         if event in UNCHANGED:
             expect["json"] = UNCHANGED[event]
         else:
@@ -180,27 +176,28 @@ def hook_steps(fault):
     return steps
 
 
-def command_steps():
+def command_steps() -> list[Step]:
     """Commands that cannot run, or only as a shell script."""
     steps = []
     for module, text in [("2", "does not exist"), ("3", "not executable"), ("4", None)]:
         for event in ["isolator_prepare", *ISOLATOR, "isolator_cleanup"]:
             failing = event in FAILS and text
-            expect = {"answer": "failure", "text": text} if failing else {"answer": "nothing"}
-            steps.append(call(event, "c", {**expect, "at_most_ms": LIMIT_MS}, module))
+            answer = {"answer": "failure", "text": text} if failing else {"answer": "nothing"}
+            expect: Json = {**answer, "at_most_ms": LIMIT_MS}
+            steps.append(call(event, "c", expect, module=in_module(module)))
     return steps
 
 
-def scenario():
+def scenario() -> Json:
     states = [{"container_id": {"value": "fine"}, "pid": 1, "directory": "/x"}]
-    steps = [
+    steps: list[Step] = [
         # The first call starts what stays: threads, directories.
         call("isolator_prepare", "fine", {"answer": "nothing"}),
         call("isolator_usage", "fine", {"answer": "nothing"}),
         call("isolator_cleanup", "fine", {"answer": "nothing"}),
         # The other instances, too, lock their directories when they first need them.
         *[
-            call(event, "c", {}, module)
+            call(event, "c", module=in_module(module))
             for module in "234"
             for event in ["isolator_prepare", "isolator_cleanup"]
         ],
@@ -230,7 +227,7 @@ def scenario():
     steps += command_steps()
     steps.append({"do": "leftovers", "threads": 4, "directories": 1, "within_ms": 4000})
     return {
-        "about": "every fault of a command with every event: what Mesos hears, when, and what stays",
+        "about": "every fault of a command with every event: what Mesos gets, when, and what stays",
         "inputs": {
             "container_config": CONFIG,
             "framework_info": {"user": "u", "name": "f"},

@@ -1,5 +1,9 @@
 """What a script says stays on one visible line, in Mesos's log and in what Mesos is told."""
 
+import pathlib
+
+from files import Json, call, modules_file
+
 SHOWN = (
     r"\x1b[2J\x1b]0;owned\x07\r\x0b\u{85}\u{202e}\xff\nE1126 00:00:00.000000 1 forged.cpp:1] forged"
 )
@@ -17,24 +21,14 @@ HOOK = {
 }
 
 
-def modules():
-    return {
-        "libraries": [
-            {
-                "file": "${LIBRARY}",
-                "modules": [
-                    {"name": name, "parameters": [{"key": k, "value": v} for k, v in pairs.items()]}
-                    for name, pairs in [
-                        ("com_criteo_mesos_CommandHook", HOOK),
-                        ("com_criteo_mesos_CommandIsolator", PAIRS),
-                    ]
-                ],
-            }
-        ]
-    }
+def modules() -> Json:
+    return modules_file(
+        [("com_criteo_mesos_CommandHook", HOOK), ("com_criteo_mesos_CommandIsolator", PAIRS)]
+    )
 
 
-def scenario():
+def scenario() -> Json:
+    said = {"answer": "failure", "text": f"return code 3. Cause: {SHOWN}"}
     return {
         "about": "control characters and forged lines of a script",
         "inputs": {
@@ -43,24 +37,14 @@ def scenario():
             "executor_info": {"executor_id": {"value": "e"}, "command": {"value": "x"}},
         },
         "steps": [
-            {
-                "do": "call",
-                "event": "isolator_prepare",
-                "container": "c",
-                "expect": {"answer": "failure", "text": f"return code 3. Cause: {SHOWN}"},
-            },
-            {
-                "do": "call",
-                "event": "isolator_cleanup",
-                "container": "c",
-                "expect": {"answer": "nothing"},
-            },
-            {"do": "call", "event": "hook_slave_remove_executor_hook"},
+            call("isolator_prepare", "c", said),
+            call("isolator_cleanup", "c", {"answer": "nothing"}),
+            call("hook_slave_remove_executor_hook"),
         ],
     }
 
 
-def complaints(log):
+def complaints(log: pathlib.Path) -> list[str]:
     """The log has what was said, and nothing in it that a terminal would obey."""
     text = log.read_bytes()
     wrong = [

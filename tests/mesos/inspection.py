@@ -12,8 +12,10 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 
 import refusals
+from files import Json
 
 MODULE = "libmesos_command_modules.so"
 MANAGER = "_ZN5mesos7modules13ModuleManager"
@@ -26,7 +28,7 @@ FITS, NOT, UNUSABLE = 0, 1, 2
 class Inspection:
     """Counts checks and what failed of them."""
 
-    def __init__(self, programs, mesos, scratch):
+    def __init__(self, programs: pathlib.Path, mesos: pathlib.Path, scratch: pathlib.Path) -> None:
         self.program, self.module = programs / "mesos-command", programs / MODULE
         self.library, self.scratch = mesos / "libmesos.so", scratch
         stubs = mesos / "stubs"
@@ -38,7 +40,15 @@ class Inspection:
         }
         self.checks, self.failed = 0, 0
 
-    def check(self, what, library, status, *words, more=(), environment=None):
+    def check(
+        self,
+        what: str,
+        library: pathlib.Path,
+        status: int,
+        *words: str,
+        more: Sequence[str | pathlib.Path] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
         """Runs the program; every one of the words must be in its output."""
         command = [self.program, "inspect", library, *more]
         done = subprocess.run(
@@ -60,17 +70,24 @@ class Inspection:
             print(f"FAILED: {what}", *wrong, done.stdout, sep="\n  ")
         return done.stdout
 
-    def json(self, what, library, status, outcome, **more):
+    def json(
+        self,
+        what: str,
+        library: pathlib.Path,
+        status: int,
+        outcome: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> Json:
         """The same with --json; its outcome must be this one. Returns what was read."""
-        text = self.check(what, library, status, more=["--json"], **more)
+        text = self.check(what, library, status, more=["--json"], environment=environment)
         try:
-            report = json.loads(text)
+            report: Json = json.loads(text)
         except ValueError:
             report = {"outcome": "no JSON"}
         self.expect(report["outcome"] == outcome, f"{what}: {report}")
         return report
 
-    def expect(self, good, what):
+    def expect(self, good: bool, what: str) -> None:
         self.checks += 1
         if not good:
             self.failed += 1
@@ -78,9 +95,10 @@ class Inspection:
 
     # A real libmesos.
 
-    def real(self, release):
+    def real(self, release: str) -> None:
         report = self.json("a real libmesos", self.library, FITS, "fits", environment=self.stubs)
-        self.expect(report.get("release") == release and report.get("tested"), "the release")
+        self.expect(report.get("release") == release, "the release")
+        self.expect(report.get("tested") is True, "that it is tested")
         self.expect(report.get("string_abi") == "cxx11", "the string ABI")
         self.expect(report.get("accepted") is True, "the module's own check")
         self.expect(len(report.get("sizes", [])) > 10, "sizes")
@@ -132,7 +150,7 @@ class Inspection:
                 f"{it['type']} is compared",
             )
 
-    def truncated(self):
+    def truncated(self) -> None:
         whole = self.library.stat().st_size
         for length in [0, 4, 20, 64, 4096, whole // 2, whole - 1]:
             path = self.scratch / "truncated.so"
@@ -145,16 +163,16 @@ class Inspection:
 
     # What is no libmesos.
 
-    def foreign(self):
+    def foreign(self) -> None:
         text = self.scratch / "text"
         text.write_text("no library\n")
         for what, library, words in [
             ("a text file", text, "is not an ELF file"),
-            ("a shell", "/bin/sh", "is a shared library, but no libmesos"),
+            ("a shell", pathlib.Path("/bin/sh"), "is a shared library, but no libmesos"),
             ("the module", self.module, "is the module library, not a libmesos"),
             ("a directory", self.scratch, "is not a regular file"),
             ("nothing", self.scratch / "nothing", "cannot be opened"),
-            ("an endless device", "/dev/zero", "is not a regular file"),
+            ("an endless device", pathlib.Path("/dev/zero"), "is not a regular file"),
         ]:
             output = self.check(what, library, UNUSABLE, words)
             self.expect(output.count("\n") == 1, f"{what}: one line, not {output!r}")
@@ -168,7 +186,7 @@ class Inspection:
 
     # Libraries that misbehave.
 
-    def required(self):
+    def required(self) -> list[str]:
         listed = subprocess.run(
             ["nm", "-D", "--undefined-only", self.module],
             check=True,
@@ -180,7 +198,16 @@ class Inspection:
             pair[1] for pair in pairs if len(pair) == 2 and pair[0] == "U" and "@" not in pair[1]
         ]
 
-    def make(self, name, names, weak=(), body="", table=TABLE, link=()):
+    def make(
+        self,
+        name: str,
+        names: Sequence[str],
+        *,
+        weak: Sequence[str] = (),
+        body: str = "",
+        table: str = TABLE,
+        link: Sequence[str | pathlib.Path] = (),
+    ) -> pathlib.Path:
         """A library that exports these names, and does `body` when it is loaded."""
         source = self.scratch / f"{name}.c"
         lines = []
@@ -205,7 +232,7 @@ class Inspection:
         )
         return library
 
-    def misbehaving(self):
+    def misbehaving(self) -> None:
         names = self.required()
         quick = ["--timeout", "1"]
         for name, body, words in [
@@ -258,7 +285,7 @@ class Inspection:
         )
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--programs",

@@ -15,17 +15,10 @@ ROOT = HERE.parent.parent
 STEP = "tasks launched until they run"
 
 
-def seconds(arguments, modules):
+def seconds(arguments: argparse.Namespace, modules: pathlib.Path | None) -> float:
     """Time until all tasks run."""
-    command = [
-        arguments.host,
-        "cluster",
-        "--mesos",
-        arguments.mesos,
-        "--tasks",
-        str(arguments.tasks),
-        "--json",
-    ]
+    command = [arguments.host, "cluster", "--mesos", arguments.mesos]
+    command += ["--tasks", str(arguments.tasks), "--json"]
     if modules:
         command += ["--modules", modules]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -34,11 +27,11 @@ def seconds(arguments, modules):
     for line in done.stdout.splitlines():
         fields = json.loads(line) if line.startswith("{") else {}
         if fields.get("step") == STEP:
-            return fields["seconds"]
+            return float(fields["seconds"])
     raise SystemExit(f"no line about {STEP!r} in:\n{done.stdout}")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--host", type=pathlib.Path, default=ROOT / "target/release/mesos-host")
     parser.add_argument("--mesos", default="1.11.0")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Answers as the case says that stands somewhere in its input, `case-<instance>-<answer>`, if the
 # instance is its own, and with nothing otherwise. The answers, and what Mesos is to make of them,
-# are the tables in methods.py, which puts each answer into a file; an event without one for the
+# are the tables in answers.py, which puts each answer into a file; an event without one for the
 # case (as cleanup after a harmful prepare) answers nothing.
 found=$(grep -o 'case-[a-z0-9]*-[a-z0-9-]*' "$1" | head -n 1)
 answer=${found#case-"$MESOS_COMMAND_MODULE"-}

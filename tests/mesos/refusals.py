@@ -7,61 +7,63 @@ module's the log has to have: exactly one, with all of these words, or none.
 import json
 import pathlib
 import subprocess
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from files import Json, call, modules_file
+
+if TYPE_CHECKING:
+    from suite import Suite
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOT_CREATED = "Error creating Module instance for 'com_criteo_mesos_CommandIsolator'"
 INCOMPATIBLE = "has determined to be incompatible"
 
 
-def isolator(**parameters):
+class Case(NamedTuple):
+    """A modules file, and what Mesos and the module have to say about it."""
+
+    modules: Json
+    # Mesos's own words; None: it accepts.
+    refused: str | None = None
+    # Words of our one line of error.
+    line: Sequence[str] = ()
+    environment: Mapping[str, str] = {}
+    # Simulated by release.c; it has to be below the library's own, which Mesos checks too.
+    release: str | None = None
+    # Releases of which this says nothing.
+    unless: Sequence[str] = ()
+
+
+def isolator(**parameters: str) -> Json:
     pairs = {
         "module_name": "refused",
         "state_dir": "${SCRATCH}/contexts",
         "temp_dir": "${SCRATCH}/tmp",
         **parameters,
     }
-    return {
-        "libraries": [
-            {
-                "file": "${LIBRARY}",
-                "modules": [
-                    {
-                        "name": "com_criteo_mesos_CommandIsolator",
-                        "parameters": [
-                            {"key": key, "value": value} for key, value in pairs.items()
-                        ],
-                    }
-                ],
-            }
-        ]
-    }
+    return modules_file([("com_criteo_mesos_CommandIsolator", pairs)])
 
 
-def parameter(words, refused=NOT_CREATED, **parameters):
-    return {"modules": isolator(**parameters), "refused": refused, "line": words}
+def parameter(words: Sequence[str], **parameters: str) -> Case:
+    return Case(isolator(**parameters), NOT_CREATED, words)
 
 
-def size(name, found, known):
-    return {
-        "modules": isolator(),
-        "refused": INCOMPATIBLE,
-        "environment": {"SIMULATED_SIZES": f"{name}={found}"},
-        "line": ["refuses to run in this Mesos @RELEASE@", name, f"takes {found} bytes", known],
-    }
+def size(name: str, found: int, known: str) -> Case:
+    words = ["refuses to run in this Mesos @RELEASE@", name, f"takes {found} bytes", known]
+    return Case(isolator(), INCOMPATIBLE, words, {"SIMULATED_SIZES": f"{name}={found}"})
 
 
-def layout(which, words, unless=()):
-    return {
-        "modules": isolator(),
-        "refused": INCOMPATIBLE,
-        "unless": unless,
-        "environment": {"SIMULATED_LAYOUT": which},
-        "line": ["refuses to run in this Mesos @RELEASE@", words],
-    }
+def layout(which: str, words: str, unless: Sequence[str] = ()) -> Case:
+    return Case(
+        isolator(),
+        INCOMPATIBLE,
+        ["refuses to run in this Mesos @RELEASE@", words],
+        {"SIMULATED_LAYOUT": which},
+        unless=unless,
+    )
 
 
-# name: modules file, what Mesos has to say (None: it accepts), environment, words of our one line.
-# A release is simulated by release.c; it has to be below the library's own, which Mesos checks too.
 CASES = {
     "no-isolator-name": parameter(["'module_name'", "is missing"], module_name=""),
     "bad-name": parameter(["'module_name'", "'../up'"], module_name="../up"),
@@ -87,49 +89,48 @@ CASES = {
     "layout-limits": layout(
         "limits", "mesos.TaskInfo does not keep its map of limits", unless=["1.8.1", "1.9.0"]
     ),
-    "untested": {
-        "modules": isolator(),
-        "release": "@RELEASE@-rc1",
-        "refused": INCOMPATIBLE,
-        "line": [
+    "untested": Case(
+        isolator(),
+        INCOMPATIBLE,
+        [
             "refuses to run in this Mesos @RELEASE@-rc1",
             "it has been tested with",
             "MESOS_COMMAND_MODULES_ACCEPT=@RELEASE@-rc1",
         ],
-    },
-    "accepts-another": {
-        "modules": isolator(),
-        "release": "@RELEASE@-rc1",
-        "refused": INCOMPATIBLE,
-        "environment": {"MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc2"},
-        "line": ["MESOS_COMMAND_MODULES_ACCEPT=@RELEASE@-rc1"],
-    },
+        release="@RELEASE@-rc1",
+    ),
+    "accepts-another": Case(
+        isolator(),
+        INCOMPATIBLE,
+        ["MESOS_COMMAND_MODULES_ACCEPT=@RELEASE@-rc1"],
+        {"MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc2"},
+        release="@RELEASE@-rc1",
+    ),
     # Accepting a release does not accept its sizes.
-    "accepts-no-size": {
-        "modules": isolator(),
-        "release": "@RELEASE@-rc1",
-        "refused": INCOMPATIBLE,
-        "environment": {
+    "accepts-no-size": Case(
+        isolator(),
+        INCOMPATIBLE,
+        ["mesos.Labels takes 56 bytes"],
+        {
             "MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc1",
             "SIMULATED_SIZES": "mesos.Labels=56",
         },
-        "line": ["mesos.Labels takes 56 bytes"],
-    },
-    "accepted": {
-        "modules": isolator(isolator_usage_command="${HERE}/trivial.sh"),
-        "release": "@RELEASE@-rc1",
-        "environment": {"MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc1"},
-    },
+        release="@RELEASE@-rc1",
+    ),
+    "accepted": Case(
+        isolator(isolator_usage_command="${HERE}/trivial.sh"),
+        environment={"MESOS_COMMAND_MODULES_ACCEPT": "@RELEASE@-rc1"},
+        release="@RELEASE@-rc1",
+    ),
 }
 # After a refusal nothing is played; after an acceptance the module has to work.
 STEPS = [
-    {"do": "call", "event": "isolator_prepare", "container": "c", "expect": {"answer": "nothing"}},
-    {"do": "call", "event": "isolator_usage", "container": "c", "expect": {"answer": "nothing"}},
-    {"do": "call", "event": "isolator_cleanup", "container": "c", "expect": {"answer": "nothing"}},
+    call(event, "c", {"answer": "nothing"})
+    for event in ("isolator_prepare", "isolator_usage", "isolator_cleanup")
 ]
 
 
-def complaints(log, words):
+def complaints(log: pathlib.Path, words: Sequence[str]) -> list[str]:
     """The module's error lines must be one with these words; none when there are no words."""
     lines = [
         line
@@ -143,7 +144,7 @@ def complaints(log, words):
     return [f"the line lacks {word!r}: {lines[0]}" for word in words if word not in lines[0]]
 
 
-def simulate(library, scratch):
+def simulate(library: pathlib.Path, scratch: pathlib.Path) -> dict[str, str]:
     """The variables that let the SIMULATED_ ones make a libmesos look like another."""
     preload = scratch / "release.so"
     if not preload.exists():
@@ -154,47 +155,38 @@ def simulate(library, scratch):
     return {"LD_PRELOAD": str(preload), "SIMULATED_LIBRARY": str(library)}
 
 
-def with_simulation(environment, library, scratch):
+def with_simulation(
+    environment: Mapping[str, str], library: pathlib.Path, scratch: pathlib.Path
+) -> dict[str, str]:
     """A libmesos's environment with what simulate() adds."""
     added = simulate(library, scratch)
     preloads = [environment.get("LD_PRELOAD", ""), added["LD_PRELOAD"]]
     return {**environment, **added, "LD_PRELOAD": " ".join(filter(None, preloads))}
 
 
-def run(suite, library):
+def run(suite: "Suite", library: pathlib.Path) -> None:
     """Plays all cases with a Suite."""
-    for name, case in CASES.items():
-        case = json.loads(json.dumps(case).replace("@RELEASE@", suite.release))
-        if suite.release in case.get("unless", []):
-            continue
-        environment = case.get("environment", {})
-        if "release" in case:
-            environment["SIMULATED_RELEASE"] = case["release"]
-        if any(name.startswith("SIMULATED_") for name in environment):
-            environment |= simulate(library, suite.scratch)
-        refused = case.get("refused")
-        scenario = {
-            "about": name,
-            "environment": {},
-            **(
-                {"refused": refused}
-                if refused
-                else {
-                    "inputs": {
-                        "container_config": {"command_info": {"value": "x"}, "directory": "/x"}
-                    },
-                    "steps": STEPS,
-                }
-            ),
-        }
-        name = f"refuse-{name}"
-        paths = [suite.scratch / f"{name}.{kind}.json" for kind in ["modules", "scenario"]]
-        for path, content in zip(paths, [case["modules"], scenario]):
-            path.write_text(json.dumps(content).replace("${HERE}", str(HERE)))
-        log = suite.scratch / f"{name}.log"
-        suite.run(
-            name,
-            *paths,
-            environment=environment,
-            complaints=lambda log=log, case=case: complaints(log, case.get("line")),
-        )
+    for name, row in CASES.items():
+        if suite.release not in row.unless:
+            filled = json.dumps(row._asdict()).replace("@RELEASE@", suite.release)
+            play(suite, library, f"refuse-{name}", Case(**json.loads(filled)))
+
+
+def play(suite: "Suite", library: pathlib.Path, name: str, case: Case) -> None:
+    environment = dict(case.environment)
+    if case.release:
+        environment["SIMULATED_RELEASE"] = case.release
+    if any(variable.startswith("SIMULATED_") for variable in environment):
+        environment |= simulate(library, suite.scratch)
+    scenario: Json = {"about": name, "environment": {}}
+    if case.refused:
+        scenario["refused"] = case.refused
+    else:
+        config = {"command_info": {"value": "x"}, "directory": "/x"}
+        scenario |= {"inputs": {"container_config": config}, "steps": STEPS}
+    paths = []
+    for kind, content in [("modules", case.modules), ("scenario", scenario)]:
+        paths.append(suite.scratch / f"{name}.{kind}.json")
+        paths[-1].write_text(json.dumps(content).replace("${HERE}", str(HERE)))
+    log = suite.scratch / f"{name}.log"
+    suite.run(name, *paths, environment=environment, complaints=lambda: complaints(log, case.line))

@@ -14,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+
+from files import Json, call, modules_file
 
 PATIENCE = 60  # seconds
 CLEANUP = """#!/bin/sh
@@ -24,12 +27,12 @@ PREPARE = """#!/bin/sh
 """
 
 
-def container(agent, number):
+def container(agent: str, number: int) -> str:
     """An ID as Mesos makes them."""
     return f"{agent * 8}-3b7d-4d7e-9d0c-{number:012d}"
 
 
-def wait_for(what, condition):
+def wait_for(what: str, condition: Callable[[], bool]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:
@@ -40,7 +43,7 @@ def wait_for(what, condition):
 class Machine:
     """The directory that both agents use."""
 
-    def __init__(self, host, release, root):
+    def __init__(self, host: pathlib.Path, release: str, root: pathlib.Path) -> None:
         self.host, self.release, self.root = host, release, root
         self.state = root / "state"
         self.started = 0
@@ -56,37 +59,57 @@ class Machine:
             "isolator_cleanup_command": str(root / "cleanup"),
         }
         self.modules = root / "modules.json"
-        self.modules.write_text(
-            json.dumps(
-                {
-                    "libraries": [
-                        {
-                            "file": "${LIBRARY}",
-                            "modules": [
-                                {
-                                    "name": "com_criteo_mesos_CommandIsolator",
-                                    "parameters": [
-                                        {"key": k, "value": v} for k, v in pairs.items()
-                                    ],
-                                }
-                            ],
-                        }
-                    ]
-                }
-            )
-        )
+        instance = ("com_criteo_mesos_CommandIsolator", pairs)
+        self.modules.write_text(json.dumps(modules_file([instance])))
 
-    def context(self, agent, number):
+    def context(self, agent: str, number: int) -> pathlib.Path:
         return self.state / "shared" / container(agent, number)
 
-    def sandbox(self, agent, number):
+    def sandbox(self, agent: str, number: int) -> str:
         return (
             f"{self.root}/work-{agent}/slaves/S/frameworks/F/executors/E/runs/"
             f"{container(agent, number)}"
         )
 
-    def start(self, agent, live=(), prepare=(), cleanup=(), stay=False):
+    def start(
+        self,
+        agent: str,
+        live: Sequence[int] = (),
+        prepare: Sequence[int] = (),
+        cleanup: Sequence[int] = (),
+        stay: bool = False,
+    ) -> subprocess.Popen[str]:
         """An agent's process. It recovers, then prepares, cleans up, and ends or stays."""
+        scenario = self.scenario(agent, live, prepare, cleanup)
+        if stay:
+            scenario["steps"].append({"do": "sleep", "ms": PATIENCE * 10_000})
+        self.started += 1
+        path = self.root / f"{self.started}.scenario.json"
+        path.write_text(json.dumps(scenario))
+        command: list[str | pathlib.Path] = [self.host, "run", "--mesos", self.release]
+        command += ["--modules", self.modules, "--scenario", path]
+        command += ["--log", self.root / f"{self.started}.log"]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if stay:
+            for number in prepare:
+                self.wait_for_prepared(container(agent, number), process)
+            if process.poll() is not None:
+                raise SystemExit(f"agent {agent} ended:\n{process.communicate()[0]}")
+        return process
+
+    def wait_for_prepared(self, own: str, process: subprocess.Popen[str]) -> None:
+        path = self.root / f"prepared.{own}"
+        wait_for(path.name, lambda: path.exists() or process.poll() is not None)
+
+    def scenario(
+        self, agent: str, live: Sequence[int], prepare: Sequence[int], cleanup: Sequence[int]
+    ) -> Json:
         states = [
             {
                 "container_id": {"value": container(agent, number)},
@@ -95,86 +118,37 @@ class Machine:
             }
             for number in live
         ]
-        steps = [
-            {
-                "do": "call",
-                "event": "isolator_recover",
-                "inputs": {"states": states, "orphans": []},
-                "expect": {"answer": "nothing"},
-            }
+        nothing = {"answer": "nothing"}
+        recovered = {"states": states, "orphans": []}
+        steps = [call("isolator_recover", None, nothing, inputs=recovered)]
+        for number in prepare:
+            sandbox = self.sandbox(agent, number)
+            config = {"command_info": {"value": "x"}, "directory": sandbox}
+            own = container(agent, number)
+            inputs = {"container_config": config}
+            steps.append(call("isolator_prepare", own, nothing, inputs=inputs))
+        steps += [
+            call("isolator_cleanup", container(agent, number), nothing, inputs={})
+            for number in cleanup
         ]
-        for event, numbers in [("prepare", prepare), ("cleanup", cleanup)]:
-            steps += [
-                {
-                    "do": "call",
-                    "event": f"isolator_{event}",
-                    "container": container(agent, n),
-                    "inputs": {
-                        "container_config": {
-                            "command_info": {"value": "x"},
-                            "directory": self.sandbox(agent, n),
-                        }
-                    }
-                    if event == "prepare"
-                    else {},
-                    "expect": {"answer": "nothing"},
-                }
-                for n in numbers
-            ]
-        if stay:
-            steps.append({"do": "sleep", "ms": PATIENCE * 10_000})
-        self.started += 1
-        scenario = self.root / f"{self.started}.scenario.json"
-        scenario.write_text(
-            json.dumps(
-                {
-                    "about": f"agent {agent}",
-                    "steps": steps,
-                    "environment": {"MESOS_WORK_DIR": f"{self.root}/work-{agent}"},
-                }
-            )
-        )
-        log = self.root / f"{self.started}.log"
-        process = subprocess.Popen(
-            [
-                self.host,
-                "run",
-                "--mesos",
-                self.release,
-                "--modules",
-                self.modules,
-                "--scenario",
-                scenario,
-                "--log",
-                log,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        if stay:
-            for number in prepare:
-                name = f"prepared.{container(agent, number)}"
-                wait_for(
-                    name,
-                    lambda name=name: (self.root / name).exists() or process.poll() is not None,
-                )
-            if process.poll() is not None:
-                raise SystemExit(f"agent {agent} ended:\n{process.stdout.read()}")
-        return process
+        return {
+            "about": f"agent {agent}",
+            "steps": steps,
+            "environment": {"MESOS_WORK_DIR": f"{self.root}/work-{agent}"},
+        }
 
-    def play(self, agent, **more):
-        output, _ = (process := self.start(agent, **more)).communicate(timeout=PATIENCE)
+    def play(self, agent: str, live: Sequence[int], cleanup: Sequence[int] = ()) -> None:
+        process = self.start(agent, live=live, cleanup=cleanup)
+        output, _ = process.communicate(timeout=PATIENCE)
         if process.returncode:
-            raise SystemExit(f"agent {agent} {more}: exit status {process.returncode}\n{output}")
+            raise SystemExit(f"agent {agent}: exit status {process.returncode}\n{output}")
 
 
-def complaints(machine):
+def complaints(machine: Machine) -> list[str]:
     """Plays the agents' lives; what is wrong afterwards."""
-    wrong = []
+    wrong: list[str] = []
 
-    def there(agent, numbers, when):
+    def there(agent: str, numbers: Sequence[int], when: str) -> None:
         wrong.extend(
             f"{when} the context of {agent}{number} is gone"
             for number in numbers
@@ -217,7 +191,7 @@ def complaints(machine):
     return wrong + ([] if left == ["notes.txt"] else [f"left are {left}"])
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("host", type=pathlib.Path)
     parser.add_argument("release")

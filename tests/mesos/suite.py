@@ -13,12 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 
+import answers
 import contract
 import faults
 import foreign
 import methods
 import refusals
+from files import Json
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import skips
@@ -41,7 +44,12 @@ WRITTEN = [
 ]
 
 
-def late(output):
+# What is wrong after a program that ended well; called when it has ended.
+Complaints = Callable[[], list[str]]
+Command = list[str | pathlib.Path]
+
+
+def late(output: str) -> list[str]:
     """What mesos-host complains about in its output if it is of times alone, else nothing."""
     complaints = [line[4:] for line in output.splitlines() if line.startswith("    ")]
     complaints = [line for line in complaints if not line.startswith("the answer was: ")]
@@ -52,11 +60,18 @@ def late(output):
 class Suite:
     """One release's run."""
 
-    def __init__(self, host, release, scratch):
+    def __init__(self, host: pathlib.Path, release: str, scratch: pathlib.Path) -> None:
         self.host, self.release, self.scratch = host, release, scratch
-        self.passed, self.failed = [], []
+        self.passed: list[str] = []
+        self.failed: list[str] = []
 
-    def play(self, name, command, complaints=lambda: [], environment=None):
+    def play(
+        self,
+        name: str,
+        command: Command,
+        complaints: Complaints = list,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
         """Plays a command; its output."""
         log = self.scratch / f"{name}.log"
         started = time.monotonic()
@@ -68,6 +83,7 @@ class Suite:
             text=True,
             errors="replace",
             timeout=600,
+            check=False,
             env={**os.environ, **(environment or {})},
         )
         took = time.monotonic() - started
@@ -87,23 +103,27 @@ class Suite:
                 print("\n".join(log.read_text(errors="replace").splitlines()[-30:]), flush=True)
         return done.stdout
 
-    def run(self, name, modules, scenario, *more, complaints=lambda: [], environment=None):
-        """Plays a scenario. One in which nothing is wrong but that answers came late is played
-        again, as something else may have held up the machine. Where the machine itself was late
-        each time, nobody can judge, which is said and no failure."""
-        command = [
-            self.host,
-            "run",
-            "--mesos",
-            self.release,
-            "--modules",
-            modules,
-            "--scenario",
-            scenario,
-            "--log",
-            self.scratch / f"{name}.log",
-            *more,
-        ]
+    def run(
+        self,
+        name: str,
+        modules: pathlib.Path,
+        scenario: pathlib.Path,
+        *,
+        complaints: Complaints = list,
+        environment: Mapping[str, str] | None = None,
+        **variables: object,
+    ) -> None:
+        """Plays a scenario, in whose files the variables are filled in.
+
+        One in which nothing is wrong but that answers came late is played again, as something else
+        may have held up the machine. Where the machine itself was late each time, nobody can judge,
+        which is said and no failure.
+        """
+        command: Command = [self.host, "run", "--mesos", self.release]
+        command += ["--modules", modules, "--scenario", scenario]
+        command += ["--log", self.scratch / f"{name}.log"]
+        for variable, value in variables.items():
+            command += ["--set", f"{variable}={value}"]
         seen = []
         for attempt in range(1, ATTEMPTS + 1):
             times = late(self.play(name, command, complaints, environment))
@@ -117,32 +137,57 @@ class Suite:
             self.passed.append(self.failed.pop())
             print(f"NOT JUDGED {name} in Mesos {self.release}: {'; '.join(seen)}", flush=True)
 
-    def generated(self, name, source, *more, complaints=lambda: []):
+    def generated(
+        self,
+        name: str,
+        modules: Json,
+        scenario: Json,
+        *,
+        complaints: Complaints = list,
+        **variables: object,
+    ) -> None:
         """A scenario that a table makes; ${HERE} in its modules file is this directory."""
-        modules = self.scratch / f"{name}.modules.json"
-        modules.write_text(json.dumps(source.modules()).replace("${HERE}", str(HERE)))
-        scenario = self.scratch / f"{name}.scenario.json"
-        scenario.write_text(json.dumps(source.scenario()))
-        self.run(name, modules, scenario, *more, complaints=complaints)
+        path = self.scratch / f"{name}.modules.json"
+        path.write_text(json.dumps(modules).replace("${HERE}", str(HERE)))
+        played = self.scratch / f"{name}.scenario.json"
+        played.write_text(json.dumps(scenario))
+        self.run(name, path, played, complaints=complaints, environment=None, **variables)
 
-    def all(self):
+    def all(self) -> None:
         library = self.host.with_name("libmesos_command_modules.so")
         mesos = REAL / self.release / "libmesos.so"
+        newest = self.release == RELEASES[-1]
         self.play("symbols", [ROOT / "cpp/tests/symbols.sh", library, mesos])
         for scenario, modules in WRITTEN:
             self.run(scenario, HERE / f"{modules}.modules.json", HERE / f"{scenario}.scenario.json")
+        self.tables()
+        refusals.run(self, mesos)
+        # The CLI beside the host program, on this release, and once on what is none.
+        inspect: Command = [sys.executable, HERE / "inspection.py", "--programs", self.host.parent]
+        inspect += ["--mesos", mesos.parent, *(["--all"] if newest else [])]
+        self.play("inspect", inspect)
+        if newest:
+            shared = HERE / "shared_state.py"
+            self.play("shared-state", [sys.executable, shared, self.host, self.release])
+            descriptors = HERE / "descriptors.sh"
+            self.play("descriptors", ["sh", descriptors, self.host, self.release, "1.8.1"])
+        self.cluster("cluster", "record", "--records", "--tasks", "50", "--restart", "kill")
+        if newest:
+            self.burst()
+        self.cluster("limited", "limited", "--limited", "--tasks", "3")
+
+    def tables(self) -> None:
+        """The scenarios that tables make, and the one whose commands must not outlive the host."""
         state = self.scratch / "state"
         contract.write_state(state)
         self.generated(
             "contract",
-            contract,
-            "--set",
-            f"STATE={state}",
-            "--set",
-            f"DIRECTORY={os.getcwd()}",
-            "--set",
-            f"USER_ID={os.getuid()}",
+            contract.modules(),
+            contract.scenario(),
             complaints=lambda: contract.check_state(state),
+            STATE=state,
+            DIRECTORY=pathlib.Path.cwd(),
+            USER_ID=os.getuid(),
         )
         pids = self.scratch / "end.pids"
         # In memory: elsewhere the removal is begun but not waited for.
@@ -151,114 +196,52 @@ class Suite:
                 "end",
                 HERE / "end.modules.json",
                 HERE / "end.scenario.json",
-                "--set",
-                f"PIDS={pids}",
-                "--set",
-                f"CALLS={calls}",
                 complaints=lambda: [
                     *outlived(pids),
-                    *(f"{left} is left" for left in os.listdir(calls)),
+                    *(f"{left.name} is left" for left in pathlib.Path(calls).iterdir()),
                 ],
+                PIDS=pids,
+                CALLS=calls,
             )
-        self.generated("faults", faults)
-        methods.load_rules(self.host.with_name("mesos-command"))
-        answers = self.scratch / "answers"
-        methods.write_answers(answers)
+        self.generated("faults", faults.modules(), faults.scenario())
+        answers.load_rules(self.host.with_name("mesos-command"))
+        given = self.scratch / "answers"
+        answers.write_answers(given)
         self.generated(
             "methods",
-            methods,
-            "--set",
-            f"ANSWERS={answers}",
+            methods.modules(),
+            methods.scenario(),
             complaints=lambda: methods.complaints(self.scratch / "methods.log"),
+            ANSWERS=given,
         )
         self.generated(
-            "foreign", foreign, complaints=lambda: foreign.complaints(self.scratch / "foreign.log")
-        )
-        refusals.run(self, REAL / self.release / "libmesos.so")
-        self.inspection()
-        if self.release == RELEASES[-1]:
-            self.play(
-                "shared-state", [sys.executable, HERE / "shared_state.py", self.host, self.release]
-            )
-            self.play(
-                "descriptors", ["sh", HERE / "descriptors.sh", self.host, self.release, "1.8.1"]
-            )
-        self.cluster()
-        if self.release == RELEASES[-1]:
-            self.burst()
-        self.play(
-            "limited",
-            [
-                self.host,
-                "cluster",
-                "--mesos",
-                self.release,
-                "--modules",
-                HERE / "limited.modules.json",
-                "--limited",
-                "--tasks",
-                "3",
-            ],
+            "foreign",
+            foreign.modules(),
+            foreign.scenario(),
+            complaints=lambda: foreign.complaints(self.scratch / "foreign.log"),
         )
 
-    def inspection(self):
-        """The CLI beside the host program, on this release, and once on what is none."""
-        self.play(
-            "inspect",
-            [
-                sys.executable,
-                HERE / "inspection.py",
-                "--programs",
-                self.host.parent,
-                "--mesos",
-                REAL / self.release,
-                *(["--all"] if self.release == RELEASES[-1] else []),
-            ],
-        )
+    def cluster(self, name: str, modules: str, *more: str, **environment: str) -> None:
+        """A master and an agent that run tasks."""
+        command: Command = [self.host, "cluster", "--mesos", self.release]
+        command += ["--modules", HERE / f"{modules}.modules.json", *more]
+        self.play(name, command, environment=environment)
 
-    def burst(self):
-        """Tasks whose commands wait for each other for longer than the timeout of each; `make burst`
-        does it with 100 tasks and the default timeout."""
+    def burst(self) -> None:
+        """Tasks whose commands wait for each other for longer than the timeout of each.
+
+        `make burst` does it with 100 tasks and the default timeout.
+        """
         for event in ("isolator_prepare", "isolator_isolate"):
-            self.play(
-                f"burst-{event.split('_')[1]}",
-                [
-                    self.host,
-                    "cluster",
-                    "--mesos",
-                    self.release,
-                    "--modules",
-                    HERE / "burst-short.modules.json",
-                    "--tasks",
-                    "15",
-                    "--patience",
-                    "120",
-                ],
-                environment={"BURST": event},
-            )
-
-    def cluster(self):
-        self.play(
-            "cluster",
-            [
-                self.host,
-                "cluster",
-                "--mesos",
-                self.release,
-                "--modules",
-                HERE / "record.modules.json",
-                "--records",
-                "--tasks",
-                "50",
-                "--restart",
-                "kill",
-            ],
-        )
+            name = f"burst-{event.split('_')[1]}"
+            self.cluster(name, "burst-short", "--tasks", "15", "--patience", "120", BURST=event)
 
 
-def outlived(pids):
-    """Which of the commands of the `end` scenario outlived their host; there must be five of them,
-    one for each call that was not queued and does not end by itself."""
+def outlived(pids: pathlib.Path) -> list[str]:
+    """Which of the commands of the `end` scenario outlived their host.
+
+    There must be five of them, one for each call that was not queued and does not end by itself.
+    """
     started = pids.read_text().split()
     wrong = [] if len(started) == 5 else [f"{len(started)} commands were started instead of 5"]
     for pid in started:
@@ -268,12 +251,12 @@ def outlived(pids):
     return wrong
 
 
-def fetch(release):
+def fetch(release: str) -> int:
     """0: there; 3: PyPI cannot be reached; anything else: broken."""
     return subprocess.run([sys.executable, FETCH, release], check=False).returncode
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--host", type=pathlib.Path, default=ROOT / "target/release/mesos-host")
     parser.add_argument(
@@ -284,7 +267,8 @@ def main():
         help=f"default: {' '.join(RELEASES)}",
     )
     arguments = parser.parse_args()
-    table, passed, failed, missing = [], 0, 0, 0
+    table: list[tuple[str, str, str]] = []
+    passed = failed = missing = 0
     for release in arguments.releases:
         status = fetch(release)
         if status:

@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
 
 import inside
 import prometheus
@@ -33,18 +35,18 @@ INTERVAL = "2m"
 class Checks:
     """What was looked at, and what was wrong."""
 
-    def __init__(self, server, target, when):
+    def __init__(self, server: prometheus.Server, target: str, when: float) -> None:
         self.server, self.target, self.when = server, target, when
         self.passed = self.failed = 0
 
-    def done(self, name, count, wrong):
+    def done(self, name: str, count: object, wrong: Sequence[str]) -> None:
         print(f"{'FAILED' if wrong else 'ok':8} {name}: {count}")
         for line in wrong:
             print(f"         {line}")
         self.failed += bool(wrong)
         self.passed += not wrong
 
-    def exposition(self):
+    def exposition(self) -> None:
         text = prometheus.get(f"http://{self.target}/metrics")
         linted = subprocess.run(
             ["promtool", "check", "metrics"],
@@ -59,7 +61,7 @@ class Checks:
             wrong.append(f"promtool ended with {linted.returncode}")
         self.done("promtool check metrics", f"{len(text.splitlines())} lines", wrong)
 
-    def answers(self, expression):
+    def answers(self, expression: str) -> str | None:
         """Whether promtool finds a number; no series, or NaN alone, shows nobody anything."""
         asked = subprocess.run(
             [
@@ -86,22 +88,22 @@ class Checks:
             return f"{'NaN' if values else 'no data'}: {expression}"
         return None
 
-    def queries(self, name, expressions):
+    def queries(self, name: str, expressions: Sequence[str]) -> None:
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             wrong = [it for it in pool.map(self.answers, expressions) if it]
         self.done(name, f"{len(expressions)} expressions", wrong)
 
-    def dashboard(self):
+    def dashboard(self) -> None:
         self.queries(
             "every query of the dashboard has data",
             [
                 prometheus.as_sent(expression, INTERVAL)
-                for _, targets in prometheus.panels()
-                for expression, _ in targets
+                for panel in prometheus.panels()
+                for expression, _ in panel.targets
             ],
         )
 
-    def rules(self):
+    def rules(self) -> None:
         rules = self.server.rules()
         recording = [rule for rule in rules if rule["type"] == "recording"]
         alerts = [rule for rule in rules if rule["type"] == "alerting"]
@@ -126,7 +128,9 @@ class Checks:
             sorted(wrong),
         )
 
-    def counted(self, name, metric, label, expected):
+    def counted(
+        self, name: str, metric: str, label: str, expected: Mapping[workload.Counted, int]
+    ) -> int:
         series = self.server.vector(metric, self.when)
         found = {
             (it["module"], it["event"], it[label]): int(value) for it, value in series if value
@@ -139,7 +143,7 @@ class Checks:
         self.done(name, f"{sum(found.values())} in {len(found)} series", wrong)
         return sum(found.values())
 
-    def counts(self, work, made):
+    def counts(self, work: workload.Workload, made: int) -> None:
         expected = workload.calls(work.expected)
         total = self.counted(
             "mesos_command_calls_total is what was called, by outcome",
@@ -147,7 +151,7 @@ class Checks:
             "outcome",
             expected,
         )
-        outcomes = collections.Counter()
+        outcomes: collections.Counter[str] = collections.Counter()
         for (_, _, outcome), count in expected.items():
             outcomes[outcome] += count
         print("         " + ", ".join(f"{name} {count}" for name, count in outcomes.most_common()))
@@ -172,13 +176,13 @@ class Checks:
         self.equal("sum(mesos_command_running) + sum(mesos_command_queued)", 0)
         self.equal("mesos_command_panics_total", 0)
 
-    def equal(self, expression, expected):
+    def equal(self, expression: str, expected: float) -> None:
         values = [value for _, value in self.server.vector(expression, self.when)]
         wrong = [] if values == [expected] else [f"is {values}, not {expected}"]
         self.done(expression, expected, wrong)
 
 
-def missing_tool():
+def missing_tool() -> str | None:
     """Why this cannot run, if it cannot."""
     for tool in ["prometheus", "promtool"]:
         if not shutil.which(tool):
@@ -186,7 +190,7 @@ def missing_tool():
     return None
 
 
-def missing_library(release):
+def missing_library(release: str) -> str | None:
     status = subprocess.run([sys.executable, FETCH, release], check=False).returncode
     if status == 3:
         return "PyPI cannot be reached"
@@ -195,7 +199,7 @@ def missing_library(release):
     return None
 
 
-def skip(why):
+def skip(why: str) -> NoReturn:
     if skips.allowed_offline():
         print(f"SKIPPED the metrics inside a real Mesos: {why}")
         sys.exit(0)
@@ -203,7 +207,13 @@ def skip(why):
     sys.exit(3)
 
 
-def observe(host, release, rounds, directory, then=None):
+def observe(
+    host: pathlib.Path,
+    release: str,
+    rounds: int,
+    directory: pathlib.Path,
+    then: Callable[[prometheus.Server, float, float], None] | None = None,
+) -> Checks:
     """Plays and checks; `then(server, begin, end)` may look at the data. The checks."""
     target = f"127.0.0.1:{prometheus.free_port()}"
     work = workload.Workload(rounds, target)
@@ -227,7 +237,7 @@ def observe(host, release, rounds, directory, then=None):
     return checks
 
 
-def main():
+def main() -> None:
     parser = inside.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()

@@ -10,25 +10,48 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Self, TypeVar
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DASHBOARD = ROOT / "dashboards/mesos-command.json"
 # How long anything may take that must happen.
 PATIENCE = 60
 
+Json = dict[str, Any]
+Labels = dict[str, str]
+T = TypeVar("T")
 
-def free_port():
+
+class Panel(NamedTuple):
+    """A panel of the dashboard."""
+
+    title: str
+    kind: str
+    # Its expressions with their legends.
+    targets: list[tuple[str, str]]
+    # The defaults of its fields: unit, scale.
+    defaults: Json
+
+    @property
+    def unit(self) -> str:
+        """The unit of its values, as Grafana names it."""
+        return str(self.defaults["unit"])
+
+
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+    return port
 
 
-def get(url):
+def get(url: str) -> str:
     with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-        return answer.read().decode()
+        return str(answer.read().decode())
 
 
-def wait_for(what, look):
+def wait_for(what: str, look: Callable[[], T | None]) -> T:
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -45,7 +68,7 @@ def wait_for(what, look):
 class Server:
     """Scrapes `target` once a second into `directory`; a context manager."""
 
-    def __init__(self, directory, target):
+    def __init__(self, directory: pathlib.Path, target: str) -> None:
         config = directory / "prometheus.yml"
         config.write_text(
             "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
@@ -61,9 +84,9 @@ class Server:
             f"--storage.tsdb.path={directory / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
         ]
-        self._process = None
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
@@ -73,66 +96,58 @@ class Server:
         wait_for("the first scrape", lambda: self.api("query", query="up")["result"])
         return self
 
-    def __exit__(self, *_):
-        self._process.terminate()
-        self._process.wait()
+    def __exit__(self, *_: object) -> None:
+        if self._process:
+            self._process.terminate()
+            self._process.wait()
 
-    def api(self, path, **parameters):
+    def api(self, path: str, **parameters: str | float) -> Any:
         query = urllib.parse.urlencode(parameters)
         answer = json.loads(get(f"{self.url}/api/v1/{path}?{query}"))
         if answer["status"] != "success":
             raise RuntimeError(f"{path}: {answer}")
         return answer["data"]
 
-    def vector(self, expression, when):
+    def vector(self, expression: str, when: float) -> list[tuple[Labels, float]]:
         """Labels and value of each series of an expression."""
         result = self.api("query", query=expression, time=when)["result"]
         return [(one["metric"], float(one["value"][1])) for one in result]
 
-    def settled(self, since):
-        """Waits for two scrapes after `since` and for an evaluation of every rule after them;
-        returns the time now."""
-        for _ in range(2):
-            since = wait_for("a scrape", lambda since=since: self._later(self._scrapes(), since))
-        wait_for("an evaluation", lambda: self._later(self._evaluations(), since))
+    def settled(self, since: float) -> float:
+        """Waits for two scrapes after `since` and an evaluation of every rule; the time now."""
+        first = wait_for("a scrape", lambda: self._later(self._scrapes(), since))
+        second = wait_for("a scrape", lambda: self._later(self._scrapes(), first))
+        wait_for("an evaluation", lambda: self._later(self._evaluations(), second))
         return time.time()
 
-    def _scrapes(self):
+    def _scrapes(self) -> list[str]:
         return [target["lastScrape"] for target in self.api("targets")["activeTargets"]]
 
-    def _evaluations(self):
+    def _evaluations(self) -> list[str]:
         return [rule["lastEvaluation"] for rule in self.rules()]
 
     @staticmethod
-    def _later(times, since):
+    def _later(times: Sequence[str], since: float) -> float | None:
         """The earliest of these times of RFC 3339, once all of them are later."""
         # Prometheus writes nanoseconds, of which Python reads the first six digits.
-        seconds = [
-            datetime.datetime.fromisoformat(
-                re.sub(r"\.(\d{1,6})\d*", lambda digits: f".{digits[1]:0<6}", text).replace(
-                    "Z", "+00:00"
-                )
-            ).timestamp()
-            for text in times
-        ]
+        cut = [re.sub(r"\.(\d{1,6})\d*", lambda it: f".{it[1]:0<6}", text) for text in times]
+        seconds = [datetime.datetime.fromisoformat(text).timestamp() for text in cut]
         return min(seconds) if seconds and min(seconds) > since else None
 
-    def rules(self):
-        groups = self.api("rules")["groups"]
-        return [rule for group in groups for rule in group["rules"]]
+    def rules(self) -> list[Json]:
+        return [rule for group in self.api("rules")["groups"] for rule in group["rules"]]
 
 
-def panels():
-    """The dashboard's panels: (panel, its expressions with their legends)."""
+def panels() -> Iterator[Panel]:
+    """The dashboard's panels."""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         if panel["type"] != "row":
-            yield (
-                panel,
-                [(target["expr"], target.get("legendFormat") or "") for target in panel["targets"]],
-            )
+            targets = [(it["expr"], it.get("legendFormat") or "") for it in panel["targets"]]
+            defaults = panel.get("fieldConfig", {}).get("defaults", {})
+            yield Panel(panel["title"], panel["type"], targets, defaults)
 
 
-def as_sent(expression, interval):
+def as_sent(expression: str, interval: str) -> str:
     """What Grafana sends when everything is chosen."""
     sent = expression.replace("$__rate_interval", interval)
     for variable in ["instance", "module", "event"]:
@@ -142,18 +157,19 @@ def as_sent(expression, interval):
     return sent
 
 
-def ingredients(expression):
-    """The parts of an alert that must have data, whether it fires or not: its comparisons' left
-    sides, and both sides of `and` and `unless`."""
-    parts = []
-    for side in _split(expression, [" and ", " unless "]):
-        parts.append(_split(side, [" > ", " < ", " == ", " >= ", " <= ", " != "])[0])
-    return parts
+def ingredients(expression: str) -> list[str]:
+    """The parts of an alert that must have data, whether it fires or not.
+
+    They are its comparisons' left sides, and both sides of `and` and `unless`.
+    """
+    comparisons = [" > ", " < ", " == ", " >= ", " <= ", " != "]
+    return [_split(side, comparisons)[0] for side in _split(expression, [" and ", " unless "])]
 
 
-def _split(expression, separators):
+def _split(expression: str, separators: Sequence[str]) -> list[str]:
     """Splits where no bracket and no quote is open."""
-    text, parts, start, depth, quoted = " ".join(expression.split()), [], 0, 0, False
+    text, start, depth, quoted = " ".join(expression.split()), 0, 0, False
+    parts: list[str] = []
     for index, character in enumerate(text):
         if character == '"':
             quoted = not quoted

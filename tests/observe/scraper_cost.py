@@ -9,6 +9,7 @@ slices. Other work on the machine meets both sides alike.
 Exit status: 0 the median ratio of p99 is at most --at-most; 1 it is not; 2 the load failed.
 """
 
+import argparse
 import json
 import pathlib
 import re
@@ -19,22 +20,25 @@ import tempfile
 import threading
 import time
 
-from inside import parser as host_parser
 import prometheus
+from inside import parser as host_parser
 
 HERE = pathlib.Path(__file__).resolve().parent
 WARM_UP = 4
 LINE = re.compile(r"^ *(\d+) s +(\d+) calls .* p50 +(\d+) us +p99 +(\d+) us")
 
+# Of each slice: whether it was scraped, and (p50, p99) of each of its seconds.
+Slices = list[tuple[bool, list[tuple[int, int]]]]
+
 
 class Scraper:
     """Asks once a second while it is switched on."""
 
-    def __init__(self, url):
+    def __init__(self, url: str) -> None:
         self.url, self.on, self.scrapes, self.bytes = url, False, 0, 0
         threading.Thread(target=self._work, daemon=True).start()
 
-    def _work(self):
+    def _work(self) -> None:
         while True:
             if self.on:
                 try:
@@ -45,7 +49,7 @@ class Scraper:
             time.sleep(1)
 
 
-def modules(target):
+def modules(target: str) -> str:
     """benches/load.modules.json with an address for metrics."""
     text = (prometheus.ROOT / "benches/load.modules.json").read_text()
     filled = json.loads(text.replace("${HERE}", str(prometheus.ROOT / "benches")))
@@ -55,35 +59,23 @@ def modules(target):
     return json.dumps(filled)
 
 
-def measure(arguments, directory):
-    """[(scraped, [(p50, p99) of each second])] of the slices."""
+def measure(arguments: argparse.Namespace, directory: pathlib.Path) -> tuple[Slices, Scraper]:
+    """Runs the load; the slices, and the scraper with what it counted."""
     target = f"127.0.0.1:{prometheus.free_port()}"
     path = directory / "modules.json"
     path.write_text(modules(target))
     slices = 2 * arguments.pairs
     seconds = WARM_UP + slices * arguments.seconds
-    command = [
-        arguments.host,
-        "load",
-        "--mesos",
-        arguments.mesos,
-        "--modules",
-        path,
-        "--rate",
-        str(arguments.rate),
-        "--containers",
-        str(arguments.containers),
-        "--warm-up",
-        f"{WARM_UP}s",
-        "--duration",
-        f"{seconds - WARM_UP}s",
-    ]
+    command = [arguments.host, "load", "--mesos", arguments.mesos, "--modules", path]
+    command += ["--rate", str(arguments.rate), "--containers", str(arguments.containers)]
+    command += ["--warm-up", f"{WARM_UP}s", "--duration", f"{seconds - WARM_UP}s"]
     # Off, on, on, off: what only changes with time meets both sides.
-    found = [(index % 4 in (1, 2), []) for index in range(slices)]
+    found: Slices = [(index % 4 in (1, 2), []) for index in range(slices)]
     scraper = Scraper(f"http://{target}/metrics")
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as load:
+        assert load.stderr is not None and load.stdout is not None  # They are pipes.
         for line in load.stderr:
             match = LINE.match(line)
             if not match:
@@ -101,7 +93,7 @@ def measure(arguments, directory):
     return found, scraper
 
 
-def main():
+def main() -> None:
     parser = host_parser(__doc__)
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--seconds", type=int, default=5, help="of a slice")
@@ -114,18 +106,18 @@ def main():
     with tempfile.TemporaryDirectory(prefix="mesos-scraper-") as directory:
         found, scraper = measure(arguments, pathlib.Path(directory))
     medians = [
-        (scraped, [statistics.median(values) for values in zip(*seconds)])
+        (scraped, [statistics.median(values) for values in zip(*seconds, strict=True)])
         for scraped, seconds in found
     ]
     # The slice without a scraper first: False sorts before True.
-    couples = [sorted(couple) for couple in zip(medians[::2], medians[1::2])]
+    couples = [sorted(couple) for couple in zip(medians[::2], medians[1::2], strict=True)]
     print(f"{scraper.scrapes} scrapes of {scraper.bytes} bytes")
     verdict = 0
     for index, name in enumerate(["p50", "p99"]):
         pairs = [(bare[index], scraped[index]) for (_, bare), (_, scraped) in couples]
         ratios = sorted(scraped / max(bare, 1) for bare, scraped in pairs)
         ratio = statistics.median(ratios)
-        bare, scraped = (statistics.median(side) for side in zip(*pairs))
+        bare, scraped = (statistics.median(side) for side in zip(*pairs, strict=True))
         print(
             f"{name}: {bare:.0f} us without, {scraped:.0f} us with a scraper; median ratio of "
             f"{len(ratios)} pairs {ratio:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"

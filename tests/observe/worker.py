@@ -5,15 +5,17 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 USAGE = {"cpus_user_time_secs": 1.5, "mem_rss_bytes": 1048576}
 
 
-def work():
+def work() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if "mesos_command_worker" in request:
-            answer = {"ready": 1}
+            answer: dict[str, Any] = {"ready": 1}
         else:
             answer = {"id": request["id"]}
             fault = request["input"]["container_id"]["value"].rsplit("-", 1)[0]
@@ -35,5 +37,4 @@ if "never-ready" in sys.argv[0] and "MESOS_COMMAND_WORKER" in os.environ:
 if "MESOS_COMMAND_WORKER" in os.environ:
     work()
 else:
-    with open(sys.argv[2], "w") as output:
-        json.dump(USAGE, output)
+    Path(sys.argv[2]).write_text(json.dumps(USAGE))

@@ -6,6 +6,12 @@ misbehaves as its container's name says, so the outcome of every call is known b
 """
 
 import collections
+import pathlib
+import sys
+from collections.abc import Iterable, Mapping
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "mesos"))
+from files import Json, Step, modules_file
 
 # Of commands that must not meet their deadline, on a busy machine either; and of those that must.
 TIMEOUT_MS = 20000
@@ -40,6 +46,10 @@ FAULTS = {
     "background": "ok",
 }
 
+# A call: its module, event and outcome. Without an outcome it is not counted.
+Key = tuple[str, str, str | None]
+Counted = tuple[str, str, str]
+
 # Module names and the instances that they belong to.
 ISOLATORS = {
     "faults": "com_criteo_mesos_CommandIsolator",
@@ -70,21 +80,20 @@ ALERTS = {
 }
 
 
-def modules(metrics_address):
+def modules(metrics_address: str) -> Json:
     """The modules file; every instance names the same metrics address."""
     isolator = ["isolator_recover", *LAUNCH, *SAMPLING, "isolator_cleanup"]
 
-    def parameters(name, pairs, **more):
-        common = {
+    def parameters(name: str, pairs: Mapping[str, str]) -> dict[str, str]:
+        return {
             "module_name": name,
             "metrics_address": metrics_address,
             "temp_dir": "${SCRATCH}/tmp",
             "kill_grace": f"{GRACE_MS}ms",
+            **pairs,
         }
-        every = {**common, **pairs, **more}
-        return [{"key": key, "value": value} for key, value in every.items()]
 
-    def commands(events, command, timeout_ms):
+    def commands(events: Iterable[str], command: str, timeout_ms: int) -> dict[str, str]:
         pairs = {f"{event}_command": command for event in events}
         return pairs | {f"{event}_timeout": f"{timeout_ms}ms" for event in events}
 
@@ -114,31 +123,21 @@ def modules(metrics_address):
         | uncached
         | {"isolator_usage_mode": "worker"},
     }
-    listed = [
-        {
-            "name": "com_criteo_mesos_CommandHook",
-            "parameters": parameters(
-                HOOKS,
-                commands([HOOK], script, TIMEOUT_MS)
-                | commands([HANGING_HOOK], script, HOOK_TIMEOUT_MS),
-            ),
-        }
-    ]
-    listed += [
-        {"name": instance, "parameters": parameters(name, own[name])}
-        for name, instance in ISOLATORS.items()
-    ]
-    return {"libraries": [{"file": "${LIBRARY}", "modules": listed}]}
+    hooks = commands([HOOK], script, TIMEOUT_MS)
+    hooks |= commands([HANGING_HOOK], script, HOOK_TIMEOUT_MS)
+    listed = [("com_criteo_mesos_CommandHook", parameters(HOOKS, hooks))]
+    listed += [(instance, parameters(name, own[name])) for name, instance in ISOLATORS.items()]
+    return modules_file(listed)
 
 
 class Workload:
     """Steps, and the counts that belong to them."""
 
-    def __init__(self, rounds, metrics_address):
+    def __init__(self, rounds: int, metrics_address: str) -> None:
         self._metrics_address = metrics_address
-        self.steps = []
-        self.expected = collections.Counter()
-        self.failures = collections.Counter()
+        self.steps: list[Step] = []
+        self.expected: collections.Counter[Key] = collections.Counter()
+        self.failures: collections.Counter[Counted] = collections.Counter()
         # Lines that mesos-host prints: named calls have none.
         self.lines = 0
         self._recover()
@@ -146,7 +145,7 @@ class Workload:
         for number in range(rounds):
             self._round(number)
 
-    def scenario(self, until):
+    def scenario(self, until: pathlib.Path) -> Json:
         """The scenario; the process stays until the file `until` says "done"."""
         wait = {"do": "file", "path": str(until), "contains": "done", "within_ms": 120000}
         return {
@@ -161,7 +160,15 @@ class Workload:
             "steps": [*self.steps, wait],
         }
 
-    def _call(self, module, event, outcome, container=None, calls=1, **more):
+    def _call(
+        self,
+        module: str,
+        event: str,
+        outcome: str | None,
+        container: str | None = None,
+        calls: int = 1,
+        **more: object,
+    ) -> None:
         step = {"do": "call", "event": event, "repeat": calls, **more}
         if container:
             step["container"] = container
@@ -174,7 +181,7 @@ class Workload:
         self.steps.append(step)
         self.expected[module, event, outcome] += calls
 
-    def _workers_are_back(self, reason):
+    def _workers_are_back(self, reason: str) -> None:
         """Waits for both workers after one was lost; without any, calls would be plain runs."""
         labels = 'module="worker",event="isolator_usage"'
         for series in [
@@ -191,25 +198,25 @@ class Workload:
             )
             self.lines += 1
 
-    def _sleep(self, ms):
+    def _sleep(self, ms: int) -> None:
         self.steps.append({"do": "sleep", "ms": ms})
 
-    def _hook(self, event, executor, outcome, calls=1):
+    def _hook(self, event: str, executor: str, outcome: str, calls: int = 1) -> None:
         inputs = {"executor_info": {"executor_id": {"value": executor}, "command": {"value": "x"}}}
         self._call(HOOKS, event, outcome, calls=calls, inputs=inputs)
         if outcome not in ("ok", "cancelled"):
             self.failures[HOOKS, event, outcome] += calls
 
-    def _recover(self):
+    def _recover(self) -> None:
         self._call("faults", "isolator_recover", "ok")
 
-    def _suspend_hook(self):
+    def _suspend_hook(self) -> None:
         self._hook(HANGING_HOOK, "hangs", "timeout", calls=3)
         # Answered at once, without a run.
         self._hook(HANGING_HOOK, "fine", "cancelled", calls=5)
         self.failures[HOOKS, HANGING_HOOK, "suspended"] += 5
 
-    def _round(self, number):
+    def _round(self, number: int) -> None:
         self._traffic(number, 0)
         for place, (fault, outcome) in enumerate(FAULTS.items(), 1):
             self._container(f"{fault}-{number}", fault, outcome)
@@ -229,7 +236,7 @@ class Workload:
         # The first is the probe that ends the suspension.
         self._hook(HANGING_HOOK, "fine", "ok", calls=2)
 
-    def _container(self, container, fault, outcome):
+    def _container(self, container: str, fault: str, outcome: str) -> None:
         """A container's life, every command of which has the same fault."""
         module = "hanging" if outcome == "timeout" else "faults"
         # Enough of them for the alerts that count strays.
@@ -246,7 +253,7 @@ class Workload:
                 reason = {"not-found": "exit_not_runnable", "killed": "signal_kill"}
                 self.failures[module, event, reason.get(fault, outcome)] += times
 
-    def _traffic(self, number, place):
+    def _traffic(self, number: int, place: int) -> None:
         """What a healthy agent asks for: cached usage, and some that is not cached."""
         if place == 0:
             for container in range(8):
@@ -259,7 +266,7 @@ class Workload:
         self._call("faults", "isolator_usage", "ok", f"fine-{number}", calls=15)
         self._sleep(200)
 
-    def _watches(self, number):
+    def _watches(self, number: int) -> None:
         """Watches end with a limitation or with their container, however often they ran."""
         for fault in ["fine", "exits"]:
             container = f"{fault}-{number}-watched"
@@ -279,15 +286,15 @@ class Workload:
         self.failures["faults", "isolator_cleanup", "exit"] += 1
         self._call("faults", "isolator_cleanup", "ok", container)
 
-    def _withdrawn(self, number):
+    def _withdrawn(self, number: int) -> None:
         """A cleanup that comes while usage runs."""
         container = f"hangs-in-usage-{number}"
         self._call("faults", "isolator_prepare", "ok", container)
         self._call("faults", "isolator_usage", "cancelled", container, name=f"usage {container}")
         self._call("faults", "isolator_cleanup", "ok", container)
 
-    def _workers(self, number):
-        def usage(fault, outcome, calls=1):
+    def _workers(self, number: int) -> None:
+        def usage(fault: str, outcome: str, calls: int = 1) -> None:
             container = f"{fault}-{number}"
             self._call("worker", "isolator_prepare", None, container)
             self._call("worker", "isolator_usage", outcome, container, calls=calls)
@@ -307,6 +314,10 @@ class Workload:
             self.failures["worker", "isolator_usage", "timeout"] += 1
 
 
-def calls(counter):
+def calls(counter: Mapping[Key, int]) -> dict[Counted, int]:
     """The counted ones: an event without a command is answered and not counted."""
-    return {key: count for key, count in counter.items() if key[2] is not None}
+    return {
+        (module, event, outcome): count
+        for (module, event, outcome), count in counter.items()
+        if outcome is not None
+    }

@@ -5,13 +5,14 @@ It is installed by pip into a directory of its own, never into the user's enviro
 """
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
+from typing import Any
 
-from releases import MEMBER_SUFFIX, PROJECT, Failure, Unreachable
+from releases import MEMBER_SUFFIX, PROJECT, Failure, Release, Unreachable
 
 CLIENT = "pypi-simple"
 CHUNK = 1 << 20
@@ -19,19 +20,20 @@ ATTEMPTS = 3
 TIMEOUT_SECONDS = 60
 
 
-def digest(path):
+def digest(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal text."""
     sha = hashlib.sha256()
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         while block := file.read(CHUNK):
             sha.update(block)
     return sha.hexdigest()
 
 
-def client(root):
+def client(root: Path) -> Any:
     """The module `pypi_simple`, installed below `root` on the first use."""
     place = root / "client"
     if not (place / "pypi_simple").is_dir():
+        fresh = place.with_name(place.name + ".new")
         command = [
             sys.executable,
             "-m",
@@ -41,29 +43,29 @@ def client(root):
             "--no-input",
             "--disable-pip-version-check",
             "--target",
-            str(place) + ".new",
+            str(fresh),
             CLIENT,
         ]
-        shutil.rmtree(str(place) + ".new", ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             reason = last_line(done.stderr)
             raise Unreachable(f"pip could not install {CLIENT} from PyPI: {reason}")
         shutil.rmtree(place, ignore_errors=True)
-        os.replace(str(place) + ".new", place)
+        fresh.replace(place)
     sys.path.insert(0, str(place))
     import pypi_simple  # noqa: PLC0415 (it exists only from here on)
 
     return pypi_simple
 
 
-def last_line(text):
+def last_line(text: str) -> str:
     """The last line of a tool's complaint, which is where the reason stands."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "no reason given"
 
 
-def fetch(release, archives):
+def fetch(release: Release, archives: Path | None) -> Path:
     """Returns the path of the verified archive, downloading it unless `archives` has it."""
     if archives is not None:
         path = archives / release.archive_name
@@ -82,18 +84,18 @@ def fetch(release, archives):
         # A wrong file cannot be resumed into a right one.
         partial.unlink(missing_ok=True)
         raise
-    os.replace(partial, path)
+    partial.replace(path)
     return path
 
 
-def verify(path, release):
+def verify(path: Path, release: Release) -> None:
     """Fails unless the file is the pinned one."""
     found = digest(path)
     if found != release.sha256:
         raise Failure(f"{path}: sha256 is {found}, expected {release.sha256}")
 
 
-def download(release, partial):
+def download(release: Release, partial: Path) -> None:
     """Downloads into `partial`, going on where an earlier attempt stopped."""
     pypi = client(release.root)
     import requests  # noqa: PLC0415 (comes with the client)
@@ -113,7 +115,7 @@ def download(release, partial):
                 ) from error
 
 
-def find(connection, release):
+def find(connection: Any, release: Release) -> Any:
     """The package entry of the archive in PyPI's list of files."""
     page = connection.get_project_page(PROJECT, timeout=TIMEOUT_SECONDS)
     for package in page.packages:
@@ -122,7 +124,7 @@ def find(connection, release):
     raise Failure(f"PyPI no longer lists {release.archive_name}")
 
 
-def receive(session, url, partial):
+def receive(session: Any, url: str, partial: Path) -> None:
     """One request, for the part that is missing."""
     have = partial.stat().st_size if partial.exists() else 0
     headers = {"Range": f"bytes={have}-"} if have else {}
@@ -132,19 +134,20 @@ def receive(session, url, partial):
             return
         answer.raise_for_status()
         mode = "ab" if answer.status_code == 206 else "wb"
-        with open(partial, mode) as file:
-            for block in answer.iter_content(CHUNK):
-                file.write(block)
+        with partial.open(mode) as file:
+            file.writelines(answer.iter_content(CHUNK))
 
 
-def unpack(archive, release):
+def unpack(archive: Path, release: Release) -> None:
     """Puts the library where the host program expects it."""
     temporary = release.library.with_name(".libmesos.so.new")
     with tarfile.open(archive, "r:gz") as tar:
         for member in tar:
             if member.isfile() and member.name.endswith(MEMBER_SUFFIX):
-                with tar.extractfile(member) as source, open(temporary, "wb") as target:
+                source = tar.extractfile(member)
+                assert source is not None  # It is a regular file.
+                with source, temporary.open("wb") as target:
                     shutil.copyfileobj(source, target, CHUNK)
-                os.replace(temporary, release.library)
+                temporary.replace(release.library)
                 return
     raise Failure(f"{archive}: no file that ends in {MEMBER_SUFFIX}")

@@ -17,14 +17,14 @@ from pathlib import Path
 import download
 import stubs
 import system
-from releases import SHA256, Failure, release, write_atomically
+from releases import SHA256, Failure, Release, release, write_atomically
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 # Raised when the way the directory is made changes, so that old directories are made anew.
 LAYOUT = "1"
 
 
-def arguments(words):
+def arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fetches real Mesos libraries for the tests.")
     parser.add_argument(
         "--root",
@@ -47,12 +47,12 @@ def arguments(words):
     return parser.parse_args(words)
 
 
-def stamp(wanted):
+def stamp(wanted: Release) -> bytes:
     """What the marker of a complete directory says."""
     return f"{LAYOUT} {wanted.sha256}\n".encode()
 
 
-def complete(wanted):
+def complete(wanted: Release) -> bool:
     """Whether the directory was finished by this very layout from the pinned archive."""
     return (
         wanted.marker.is_file()
@@ -61,12 +61,12 @@ def complete(wanted):
     )
 
 
-def provide(wanted, archives):
+def provide(wanted: Release, archives: Path | None) -> bool:
     """Makes one release's directory complete; returns whether there was anything to do."""
     if complete(wanted):
         return False
     wanted.directory.mkdir(parents=True, exist_ok=True)
-    with open(wanted.directory / "lock", "w", encoding="ascii") as lock:
+    with (wanted.directory / "lock").open("w", encoding="ascii") as lock:
         # Test programs run side by side; the second one waits and finds the work done.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if complete(wanted):
@@ -81,7 +81,7 @@ def provide(wanted, archives):
     return True
 
 
-def main(words):
+def main(words: list[str]) -> int:
     options = arguments(words)
     try:
         wanted = [

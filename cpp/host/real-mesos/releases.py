@@ -26,7 +26,7 @@ MEMBER_SUFFIX = "/mesos/scheduler/_scheduler.so"
 class Failure(Exception):
     """Something that the person running this has to know; `code` is the exit code."""
 
-    def __init__(self, message, code=1):
+    def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
         self.code = code
 
@@ -34,14 +34,14 @@ class Failure(Exception):
 class Unreachable(Failure):
     """PyPI did not answer. Callers may treat it as "offline": exit code 3."""
 
-    def __init__(self, message):
+    def __init__(self, message: str) -> None:
         super().__init__(message, code=3)
 
 
 class Missing(Failure):
     """A tool or system library has to be installed first: exit code 4."""
 
-    def __init__(self, message):
+    def __init__(self, message: str) -> None:
         super().__init__(message, code=4)
 
 
@@ -53,32 +53,32 @@ class Release:
     root: Path
 
     @property
-    def archive_name(self):
+    def archive_name(self) -> str:
         return f"{PROJECT}-{self.version}.linux-x86_64.tar.gz"
 
     @property
-    def sha256(self):
+    def sha256(self) -> str:
         return SHA256[self.version]
 
     @property
-    def directory(self):
+    def directory(self) -> Path:
         return self.root / self.version
 
     @property
-    def library(self):
+    def library(self) -> Path:
         return self.directory / "libmesos.so"
 
     @property
-    def stubs(self):
+    def stubs(self) -> Path:
         return self.directory / "stubs"
 
     @property
-    def marker(self):
+    def marker(self) -> Path:
         """Written last; its presence says that the directory is complete."""
         return self.directory / "complete"
 
 
-def release(version, root):
+def release(version: str, root: Path) -> Release:
     """The release `version`, or a failure that names the known ones."""
     if version not in SHA256:
         known = ", ".join(SHA256)
@@ -86,11 +86,11 @@ def release(version, root):
     return Release(version, root)
 
 
-def write_atomically(path, data):
+def write_atomically(path: Path, data: bytes) -> None:
     """Replaces `path` by a file with these bytes, or leaves it as it was."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(data)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -11,8 +11,10 @@ import re
 import shutil
 import subprocess
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from releases import Failure, Missing
+from releases import Failure, Missing, Release
 
 # Sonames that no current distribution provides with these symbol versions.
 REPLACED = ("libssl.so.1.0.0", "libcrypto.so.1.0.0", "libcurl.so.4")
@@ -32,6 +34,9 @@ SYMBOL = re.compile(r"\sUND\s+(?P<name>[^@\s]+)(?:@+(?P<version>\S+)(?:\s+\((?P<
 NEED_FILE = re.compile(r"Version: \d+\s+File: (?P<file>\S+)")
 NEED_NAME = re.compile(r"Name: (?P<name>\S+)\s+Flags: .*?Version: (?P<index>\d+)")
 
+# The symbols of a library by their version, which is None without one.
+Versions = dict[str | None, list[str]]
+
 PROLOGUE = """\
 /* Generated from the undefined symbols of a libmesos; see stubs.py. */
 #include <stdio.h>
@@ -45,7 +50,7 @@ static void stub_was_called(const char* name)
 """
 
 
-def run(command):
+def run(command: list[str]) -> str:
     """The output of a tool, or a failure that says which tool is missing or what it said."""
     if shutil.which(command[0]) is None:
         raise Missing(f"{command[0]} is not installed (Debian: apt-get install gcc binutils)")
@@ -55,9 +60,10 @@ def run(command):
     return done.stdout
 
 
-def parse_needs(text):
+def parse_needs(text: str) -> dict[int, str]:
     """Version index -> soname, from `readelf --version-info`."""
-    needs, file = {}, None
+    needs: dict[int, str] = {}
+    file = None
     for line in text.splitlines():
         if match := NEED_FILE.search(line):
             file = match["file"]
@@ -66,16 +72,16 @@ def parse_needs(text):
     return needs
 
 
-def parse_symbols(text, needs):
+def parse_symbols(text: str, needs: Mapping[int, str]) -> dict[str, Versions]:
     """Soname -> version (None without one) -> sorted names, for the libraries to be replaced."""
-    wanted = defaultdict(lambda: defaultdict(list))
+    wanted: dict[str, Versions] = defaultdict(lambda: defaultdict(list))
     for line in text.splitlines():
         match = SYMBOL.search(line)
         if match is None:
             continue
         if match["index"] is not None:
             soname = needs.get(int(match["index"]))
-            if soname in REPLACED:
+            if soname is not None and soname in REPLACED:
                 wanted[soname][match["version"]].append(match["name"])
         elif match["version"] is None and PYTHON_SYMBOL.match(match["name"]):
             wanted[PYTHON][None].append(match["name"])
@@ -85,7 +91,7 @@ def parse_symbols(text, needs):
     }
 
 
-def source(names):
+def source(names: Iterable[str]) -> str:
     """C text that defines the symbols."""
     parts = [PROLOGUE]
     for name in names:
@@ -98,9 +104,10 @@ def source(names):
     return "".join(parts)
 
 
-def version_script(versions):
+def version_script(versions: Versions) -> str:
     """A linker version script; an empty text when the symbols carry no version."""
-    parts, previous = [], ""
+    parts: list[str] = []
+    previous = ""
     for version in sorted(version for version in versions if version is not None):
         names = "".join(f"    {name};\n" for name in versions[version])
         local = "" if previous else "  local: *;\n"
@@ -109,7 +116,7 @@ def version_script(versions):
     return "".join(parts)
 
 
-def build(soname, versions, directory):
+def build(soname: str, versions: Versions, directory: Path) -> Path:
     """Compiles one stub library; returns its path."""
     stem = directory / soname
     code = directory / f"{soname}.c"
@@ -134,7 +141,7 @@ def build(soname, versions, directory):
     return stem
 
 
-def make(release):
+def make(release: Release) -> None:
     """Makes all stub libraries of a release, in place of those of an earlier run."""
     needs = parse_needs(run(["readelf", "--version-info", "--wide", str(release.library)]))
     wanted = parse_symbols(run(["readelf", "--dyn-syms", "--wide", str(release.library)]), needs)

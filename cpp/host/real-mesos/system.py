@@ -17,7 +17,7 @@ PACKAGES = {
 }
 
 
-def absent():
+def absent() -> list[str]:
     """Debian packages of the libraries that the dynamic loader does not find."""
     packages = set()
     for soname, package in PACKAGES.items():
@@ -28,7 +28,7 @@ def absent():
     return sorted(packages)
 
 
-def ensure():
+def ensure() -> None:
     """Installs what is missing when that is possible, else says what to install."""
     packages = absent()
     if not packages:

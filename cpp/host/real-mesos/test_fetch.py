@@ -16,11 +16,11 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import download  # noqa: E402
-import fetch  # noqa: E402
-import releases  # noqa: E402
-import stubs  # noqa: E402
-import system  # noqa: E402
+import download
+import fetch
+import releases
+import stubs
+import system
 
 NEEDS = """
 Version needs section '.gnu.version_r' contains 2 entries:
@@ -39,14 +39,14 @@ SYMBOLS = """
      6: 0000000000001000     0 FUNC    GLOBAL DEFAULT   12 PyInit_mine
 """
 # One symbol for each of the replaced libraries, in each of their versions.
-OLD = {
+OLD: dict[str, stubs.Versions] = {
     "libssl.so.1.0.0": {"OPENSSL_1.0.0": ["SSL_new"], "OPENSSL_1.0.2": ["SSL_get0_param"]},
     "libcrypto.so.1.0.0": {"OPENSSL_1.0.0": ["HMAC"]},
     "libcurl.so.4": {"CURL_OPENSSL_3": ["curl_global_init", "curl_easy_init"]},
 }
 
 
-def compile_library(path, code, *flags):
+def compile_library(path: Path, code: str, *flags: str) -> None:
     """Compiles a shared library from C text."""
     subprocess.run(
         ["gcc", "-shared", "-fPIC", "-o", str(path), "-x", "c", "-", "-x", "none", *flags],
@@ -57,7 +57,7 @@ def compile_library(path, code, *flags):
 
 
 class Parsing(unittest.TestCase):
-    def test_symbols_are_sorted_by_library_and_version(self):
+    def test_symbols_are_sorted_by_library_and_version(self) -> None:
         wanted = stubs.parse_symbols(SYMBOLS, stubs.parse_needs(NEEDS))
         self.assertEqual(
             wanted,
@@ -67,13 +67,13 @@ class Parsing(unittest.TestCase):
             },
         )
 
-    def test_data_is_told_from_functions(self):
+    def test_data_is_told_from_functions(self) -> None:
         text = stubs.source(["_Py_NoneStruct", "PyExc_TypeError", "PyType_Ready"])
         self.assertIn("char _Py_NoneStruct[4096]", text)
         self.assertIn("char PyExc_TypeError[4096]", text)
         self.assertIn("long PyType_Ready(void)", text)
 
-    def test_versions_follow_one_another(self):
+    def test_versions_follow_one_another(self) -> None:
         script = stubs.version_script({"V_1.1": ["b"], "V_1.0": ["a"]})
         self.assertLess(script.index("V_1.0 {"), script.index("V_1.1 {"))
         self.assertIn("} V_1.0;", script)
@@ -83,7 +83,7 @@ class Parsing(unittest.TestCase):
 class Fetching(unittest.TestCase):
     """Everything but the network, with a release whose library was compiled a moment ago."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         place = tempfile.TemporaryDirectory()
         self.addCleanup(place.cleanup)
         self.root = Path(place.name).resolve()
@@ -102,7 +102,7 @@ class Fetching(unittest.TestCase):
         ensure.start()
         self.addCleanup(ensure.stop)
 
-    def compile_library(self):
+    def compile_library(self) -> None:
         """A library with undefined symbols in all the libraries that stubs replace."""
         old = self.root / "old"
         old.mkdir()
@@ -126,13 +126,13 @@ class Fetching(unittest.TestCase):
             *flags,
         )
 
-    def run_fetch(self, *words):
+    def run_fetch(self, *words: str) -> tuple[int, str]:
         errors, output = io.StringIO(), io.StringIO()
         with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(output):
             code = fetch.main(["--root", str(self.release.root), *words])
         return code, output.getvalue() + errors.getvalue()
 
-    def test_a_library_is_made_that_the_loader_accepts(self):
+    def test_a_library_is_made_that_the_loader_accepts(self) -> None:
         code, said = self.run_fetch("--archives", str(self.archives), "9.9.9")
         self.assertEqual(code, 0, said)
         load = (
@@ -154,28 +154,28 @@ class Fetching(unittest.TestCase):
         self.assertIn("SSL_new: only a stub", done.stderr)
         self.assertEqual(done.returncode, -6, "a stub that is called aborts")
 
-    def test_a_second_run_does_nothing_and_a_broken_one_is_repaired(self):
+    def test_a_second_run_does_nothing_and_a_broken_one_is_repaired(self) -> None:
         arguments = ["--archives", str(self.archives), "9.9.9"]
         self.assertIn("made", self.run_fetch(*arguments)[1])
         self.assertIn("present", self.run_fetch(*arguments)[1])
         self.release.marker.write_text("from an older layout\n")
         self.assertIn("made", self.run_fetch(*arguments)[1])
 
-    def test_a_wrong_archive_is_refused(self):
+    def test_a_wrong_archive_is_refused(self) -> None:
         (self.archives / self.release.archive_name).write_bytes(b"something else")
         code, said = self.run_fetch("--archives", str(self.archives), "9.9.9")
         self.assertEqual(code, 1)
         self.assertIn("expected " + self.release.sha256, said)
         self.assertFalse(self.release.marker.exists())
 
-    def test_an_unknown_release_is_a_usage_error(self):
+    def test_an_unknown_release_is_a_usage_error(self) -> None:
         code, said = self.run_fetch("0.0.1")
         self.assertEqual(code, 2)
         self.assertIn("1.11.0", said)
 
-    def test_no_answer_from_pypi_has_its_own_exit_code(self):
+    def test_no_answer_from_pypi_has_its_own_exit_code(self) -> None:
         failed = types.SimpleNamespace(returncode=1, stderr="a\nERROR: no network\n", stdout="")
-        with mock.patch.object(download.subprocess, "run", return_value=failed):
+        with mock.patch("download.subprocess.run", return_value=failed):
             code, said = self.run_fetch("9.9.9")
         self.assertEqual(code, 3)
         self.assertIn("no network", said)
@@ -184,7 +184,7 @@ class Fetching(unittest.TestCase):
 class Receiving(unittest.TestCase):
     """Resuming a download."""
 
-    def receive(self, status, have):
+    def receive(self, status: int, have: bytes) -> tuple[bytes, dict[str, str]]:
         place = tempfile.TemporaryDirectory()
         self.addCleanup(place.cleanup)
         partial = Path(place.name) / "part"
@@ -196,24 +196,24 @@ class Receiving(unittest.TestCase):
         download.receive(session, "address", partial)
         return partial.read_bytes(), session.get.call_args.kwargs["headers"]
 
-    def test_the_missing_part_is_asked_for_and_appended(self):
+    def test_the_missing_part_is_asked_for_and_appended(self) -> None:
         self.assertEqual(self.receive(206, b"abc"), (b"abcdef", {"Range": "bytes=3-"}))
 
-    def test_a_server_that_sends_everything_is_believed(self):
+    def test_a_server_that_sends_everything_is_believed(self) -> None:
         self.assertEqual(self.receive(200, b"abc")[0], b"def")
 
-    def test_nothing_left_to_send_is_no_error(self):
+    def test_nothing_left_to_send_is_no_error(self) -> None:
         self.assertEqual(self.receive(416, b"abc")[0], b"abc")
 
 
 class SystemLibraries(unittest.TestCase):
-    def test_without_root_the_packages_are_named(self):
+    def test_without_root_the_packages_are_named(self) -> None:
         with (
             mock.patch.object(system, "absent", return_value=["libapr1", "libsvn1"]),
-            mock.patch.object(system.os, "geteuid", return_value=1000),
+            mock.patch("os.geteuid", return_value=1000),
+            self.assertRaises(releases.Missing) as caught,
         ):
-            with self.assertRaises(releases.Missing) as caught:
-                system.ensure()
+            system.ensure()
         self.assertEqual(caught.exception.code, 4)
         self.assertIn("apt-get install libapr1 libsvn1", str(caught.exception))
 
