@@ -2,13 +2,13 @@
 //!
 //! This crate is the engine: it knows events, protobuf message bytes with their descriptors, and
 //! JSON. It knows neither C++ nor Mesos's classes; the adapters in `cpp/` (and the command line
-//! tool) call [`hook::Hook`] and [`isolator::Isolator`].
+//! tool, a package of its own) call [`hook::Hook`] and [`isolator::Isolator`].
 //!
 //! # Who may use whom
 //!
 //! `ARCHITECTURE.md` has the table of imports, and `tests/architecture.py` holds the code to it. From
 //! below: sys, escape, event, container, redact, schema, metrics; io and process; config; worker;
-//! usage; call; hook and isolator; and the load generator, which knows config and event alone.
+//! usage; call; hook and isolator.
 //!
 //! State belongs to a module instance. Process-wide are only the runner with its threads
 //! ([`process::Runner`]), the schema of the host and the metrics registry.
@@ -21,7 +21,6 @@ pub mod event;
 pub mod hook;
 pub mod io;
 pub mod isolator;
-pub mod load;
 pub mod metrics;
 pub mod process;
 pub mod redact;

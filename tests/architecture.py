@@ -3,9 +3,11 @@
 
 What fails:
 
-* an import from one folder of src/ to another (or from the tool, the module or the host program to
-  the engine) that the table of ARCHITECTURE.md does not have, or that it has and the code has not;
+* an import from one folder of the engine to another (or from another package to the engine or the
+  load generator) that the table of ARCHITECTURE.md does not have, or that it has and the code has
+  not;
 * an arrow from a row of the table to a row that stands below it, other than in the last column;
+* a crate of a command line program among those that the shared library links;
 * a thread that the code names and ARCHITECTURE.md does not, or the other way round;
 * a path or a test that a page names and that does not exist;
 * a function, type or parameter that a page names and that the code does not have.
@@ -18,8 +20,10 @@ Exit status: 0 it is so; 1 it is not.
 
 import argparse
 import collections
+import os
 import pathlib
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -31,8 +35,25 @@ PAGE = "ARCHITECTURE.md"
 PAGES = [PAGE, "CONTRIBUTING.md", "SECURITY.md"]
 # Of these only links and paths are looked at.
 OTHERS = ["README.md", "CHANGELOG.md", "DIFFERENCES.md"]
-# What uses the engine from outside: only through `mesos_command::`.
-OUTSIDE = {"src/bin": "the tool", "cpp/src": "the module", "cpp/host/src": "the host program"}
+# The packages that use the engine from outside, only through `mesos_command::`.
+OUTSIDE = ["src/load", "src/cli", "cpp/src", "cpp/host/src"]
+# Those of them that others use, by the names of their crates.
+LIBRARIES = {"load_generator": "src/load"}
+MODULE = "mesos-command-modules"
+# What only command line programs and tests may link. An agent must not carry it.
+PROGRAMS_ONLY = [
+    "anyhow",
+    "clap",
+    "clap_builder",
+    "criterion",
+    "hdrhistogram",
+    "load-generator",
+    "object",
+    "proptest",
+    "tempfile",
+    "test-support",
+    "tracing-subscriber",
+]
 MOST_LINES, MOST_FUNCTION_LINES = 400, 60
 SOURCES = [".rs", ".cpp", ".hpp", ".h", ".py", ".sh", ".c"]
 # Directories whose contents a backquoted path of a page may name.
@@ -90,27 +111,28 @@ def modules(line: str, crate: str) -> Iterator[str]:
             yield from re.findall(r"(?:^|,)\s*(\w+)", re.sub(r"\{[^}]*\}?", "", match[1]))
 
 
-def folder(file: pathlib.Path, source: pathlib.Path) -> str:
-    """The folder of src/ that a file belongs to; a single file is one by itself."""
-    return file.relative_to(source).parts[0].removesuffix(".rs")
+def package(path: pathlib.PurePath) -> str | None:
+    """The package outside the engine that a path inside the repository belongs to, or nothing."""
+    return next((place for place in OUTSIDE if path.is_relative_to(place)), None)
+
+
+def folder(path: pathlib.PurePath) -> str:
+    """The folder of src/ that a path belongs to; a single file is one by itself."""
+    return path.parts[1].removesuffix(".rs")
 
 
 def arrows(root: pathlib.Path) -> dict[Arrow, list[str]]:
     """Each arrow of the code with its places."""
     found = collections.defaultdict(list)
-    source = root / "src"
     skipped = test_files(root)
-    names = {folder(file, source) for file in source.rglob("*.rs")}
-    for file in sorted(
-        file
-        for place in ("src", "cpp/src", "cpp/host/src")
-        for file in (root / place).rglob("*.rs")
-    ):
-        path = file.relative_to(root)
-        outside = next((place for place in OUTSIDE if path.is_relative_to(place)), None)
+    files = sorted({file for place in ["src", *OUTSIDE] for file in (root / place).rglob("*.rs")})
+    paths = {file: file.relative_to(root) for file in files}
+    names = {folder(path) for path in paths.values() if not package(path)}
+    for file, path in paths.items():
         if file in skipped or path == pathlib.Path("src/lib.rs"):
             continue
-        user, crate = (outside, "mesos_command") if outside else (folder(file, source), "crate")
+        outside = package(path)
+        user, crate = (outside, "mesos_command") if outside else (folder(path), "crate")
         # An import of several lines is one line here.
         code = re.sub(
             r"\{\n[^;]*?\};",
@@ -120,6 +142,9 @@ def arrows(root: pathlib.Path) -> dict[Arrow, list[str]]:
         for line in code.splitlines():
             for used in modules(line, crate):
                 if used != user and used in names:
+                    found[Arrow(user, used)].append(f"{path}: {line.strip()[:90]}")
+            for name, used in LIBRARIES.items():
+                if used != user and re.search(rf"\b{name}::", line):
                     found[Arrow(user, used)].append(f"{path}: {line.strip()[:90]}")
     return found
 
@@ -134,7 +159,7 @@ def table(text: str) -> Rows | None:
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         names = re.findall(r"`([^`]+)`", cells[0])
         if len(cells) == 3 and names:
-            rows[names[0].rstrip("/")] = [re.findall(r"`(\w+)`", cell) for cell in cells[1:]]
+            rows[names[0].rstrip("/")] = [re.findall(r"`([\w/]+)`", cell) for cell in cells[1:]]
     return rows
 
 
@@ -160,6 +185,29 @@ def import_problems(rows: Rows, found: Mapping[Arrow, Sequence[str]]) -> list[st
         if order.get(used, -1) >= order[user]
     ]
     return wrong
+
+
+def linked() -> set[str]:
+    """The packages that become part of the shared library: all but macros and build scripts."""
+    words = f"tree --locked -p {MODULE} -e normal,no-proc-macro --prefix none --format {{p}}"
+    tree = subprocess.run(
+        [os.environ.get("CARGO", "cargo"), *words.split()],
+        cwd=ROOT,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+    return {line.split()[0] for line in tree.stdout.splitlines()}
+
+
+def link_problems(packages: set[str]) -> list[str]:
+    """Packages of command line programs that the shared library links."""
+    if MODULE not in packages:
+        return [f"cargo tree does not name {MODULE}"]
+    return [
+        f"{MODULE} links {name}, which only command line programs and tests may"
+        for name in sorted(packages.intersection(PROGRAMS_ONLY))
+    ]
 
 
 def thread_problems(root: pathlib.Path, page: str) -> list[str]:
@@ -256,6 +304,7 @@ def main() -> None:
         wrong = [f"{PAGE} has no table between the markers imports:begin and imports:end"]
     else:
         wrong = import_problems(rows, found)
+    wrong += link_problems(linked())
     wrong += thread_problems(ROOT, pages[PAGE]) + name_problems(ROOT, pages)
     pages |= {name: (ROOT / name).read_text() for name in OTHERS}
     wrong += [line for name, text in pages.items() for line in page_problems(ROOT, name, text)]

@@ -60,7 +60,7 @@ const ALLOWED: [(&str, &str); 15] = [
 
 #[test]
 fn nothing_that_runs_while_the_agent_lives_follows_paths() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = &test_support::repository("");
     let mut wrong = Vec::new();
     let mut needed = vec![false; ALLOWED.len()];
     for part in PARTS {

@@ -2,12 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::path::Path;
-
 use mesos_command::config::keys::{EVENT_KEYS, KEYS};
 
 fn repository(path: &str) -> Option<String> {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()
+    std::fs::read_to_string(test_support::repository(path)).ok()
 }
 
 /// The cells of the rows, without heads and rules.

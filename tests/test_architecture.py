@@ -49,9 +49,11 @@ class Repository(unittest.TestCase):
         for name in ("low", "other", "third", "hidden", "last", "above"):
             self.write(f"src/{name}.rs", "use std::io;\n")
         self.write(
-            "src/bin/tool/main.rs",
-            "use crate::own;\nuse mesos_command::{\n    high,\n    low::{A, B},\n};\n",
+            "src/cli/main.rs",
+            "use crate::own;\nuse mesos_command::{\n    high,\n"
+            "    low::{A, B},\n};\nuse load_generator::Load;\n",
         )
+        self.write("src/load/lib.rs", "use crate::high;\nuse mesos_command::low;\n")
         return architecture.arrows(self.root)
 
     def test_arrows_are_those_of_code_without_tests(self) -> None:
@@ -63,8 +65,10 @@ class Repository(unittest.TestCase):
                 Arrow("high", "low"),
                 Arrow("high", "other"),
                 Arrow("high", "third"),
-                Arrow("src/bin", "high"),
-                Arrow("src/bin", "low"),
+                Arrow("src/cli", "high"),
+                Arrow("src/cli", "low"),
+                Arrow("src/cli", "src/load"),
+                Arrow("src/load", "low"),
             ],
         )
 
@@ -74,22 +78,30 @@ class Repository(unittest.TestCase):
 
     def test_the_table_is_held_to_the_code_and_to_its_order(self) -> None:
         low = ["| `low` | | |", "| `other` | | |", "| `third` | | |"]
-        high, tool = (
-            "| `high` | `low`, `other` | `third`, `last` |",
-            "| `src/bin` | `high`, `low` | |",
-        )
-        self.assertEqual(self.problems([*low, "| `last` | | |", high, tool]), [])
+        high = "| `high` | `low`, `other` | `third`, `last` |"
+        load = "| `src/load` | `low` | |"
+        tool = "| `src/cli` | `high`, `low`, `src/load` | |"
+        self.assertEqual(self.problems([*low, "| `last` | | |", high, load, tool]), [])
         # What is to be removed may stand below.
-        self.assertEqual(self.problems([*low, high, "| `last` | | |", tool]), [])
+        self.assertEqual(self.problems([*low, high, "| `last` | | |", load, tool]), [])
         for rows, words in [
-            ([*low, high], "no row for src/bin"),
-            ([*low, "| `high` | `low`, `other`, `third` | |", tool], "high must not use last"),
-            ([*low, "| `third` | `low` | |", high, tool], "third does not use low any more"),
-            ([low[0], high, *low[1:], tool], "high uses other, whose row must stand above"),
+            ([*low, high, load], "no row for src/cli"),
+            (
+                [*low, "| `high` | `low`, `other`, `third` | |", load, tool],
+                "high must not use last",
+            ),
+            ([*low, "| `third` | `low` | |", high, load, tool], "third does not use low any more"),
+            ([low[0], high, *low[1:], load, tool], "high uses other, whose row must stand above"),
         ]:
             found = self.problems(rows)
             self.assertEqual(len(found), 1, found)
             self.assertIn(words, found[0])
+
+    def test_what_the_library_links_is_no_programs(self) -> None:
+        module = {architecture.MODULE, "libc", "cxx"}
+        self.assertEqual(architecture.link_problems(module), [])
+        self.assertEqual(len(architecture.link_problems(module | {"clap", "anyhow"})), 2)
+        self.assertEqual(len(architecture.link_problems({"libc"})), 1)
 
     def test_threads_are_known_to_both(self) -> None:
         self.write("src/a.rs", 'start("mcmd-one");\n// "mcmd-no"\n')

@@ -4,6 +4,11 @@
 //! to the engine (`mesos_command`) and its answers back, and puts the engine's log lines into the
 //! host's log. It holds no policy. The C++ half is in `shim/` (adapters) and `abi/` (the host's
 //! interfaces); `README.md` beside this directory explains both.
+//!
+//! As a program of unit tests (`cargo test --lib`) it is empty: only a host has the symbols of Mesos
+//! that the library needs.
+
+#![cfg(not(test))]
 
 mod bridge;
 mod convert;

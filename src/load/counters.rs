@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::Event;
+use mesos_command::event::Event;
 
 /// Counters of usage at one moment, or between two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,8 +69,8 @@ fn label(labels: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ModuleKind, OutcomeKind};
-    use crate::metrics::{CacheResult, Registry};
+    use mesos_command::event::{ModuleKind, OutcomeKind};
+    use mesos_command::metrics::{CacheResult, Registry};
 
     #[test]
     fn counters_are_read_from_what_the_registry_writes() {

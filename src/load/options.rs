@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::value;
+use mesos_command::config::value;
 
 /// The arguments that the CLI and the host program have in common.
 #[derive(Clone, Debug, clap::Args)]

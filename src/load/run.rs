@@ -231,9 +231,9 @@ impl Looker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, ModuleKind, OutcomeKind};
-    use crate::metrics::Registry;
     use clap::Parser;
+    use mesos_command::event::{Event, ModuleKind, OutcomeKind};
+    use mesos_command::metrics::Registry;
 
     #[derive(Parser)]
     struct Line {

@@ -25,7 +25,7 @@ fn files(directory: &Path, ending: &str, found: &mut Vec<PathBuf>) {
 
 fn shipped(ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    files(Path::new(env!("CARGO_MANIFEST_DIR")), ending, &mut found);
+    files(&test_support::repository(""), ending, &mut found);
     assert!(!found.is_empty());
     found
 }
@@ -142,28 +142,4 @@ fn defaults_in_the_readme_are_accepted() {
         checked += 1;
     }
     assert!(checked >= 30, "{checked}");
-}
-
-/// What `mesos-command check` says of an isolator with these parameters, and its exit status.
-fn check(parameters: &str) -> (String, Option<i32>) {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("modules.json");
-    let text = format!(
-        r#"{{"libraries":[{{"file":"/x.so","modules":[{{"name":"com_criteo_mesos_CommandIsolator",
-        "parameters":[{{"key":"module_name","value":"x"}},
-        {{"key":"isolator_watch_command","value":"/x"}},{parameters}]}}]}}]}}"#
-    );
-    std::fs::write(&file, text).unwrap();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mesos-command"));
-    let output = command.args(["check", "--without-files"]).arg(&file).output().unwrap();
-    (String::from_utf8(output.stdout).unwrap(), output.status.code())
-}
-
-#[test]
-fn a_doubtful_value_is_a_problem_for_check() {
-    let (text, status) = check(r#"{"key":"isolator_usage_cache_ttl","value":"0.5s"}"#);
-    assert_eq!(status, Some(0), "{text}");
-    let (text, status) = check(r#"{"key":"isolator_watch_frequence","value":"5m"}"#);
-    assert_eq!(status, Some(1), "{text}");
-    assert!(text.contains("'5m', which is read as 5 seconds"), "{text}");
 }

@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use mesos_command::metrics::MetricsAddress;
@@ -60,10 +59,7 @@ pub(crate) fn free_address() -> MetricsAddress {
     MetricsAddress::Tcp(address)
 }
 
-/// A path inside the repository.
-pub(crate) fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
+pub(crate) use test_support::repository;
 
 /// Whether `tool` can be executed. When it cannot, the test is reported as skipped if
 /// `ALLOW_OFFLINE=1`, and fails otherwise.

@@ -4,5 +4,6 @@
 mod call;
 mod check;
 mod interrupt;
+mod load;
 mod own;
 mod support;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::support::{Choice, Rig, wait_for};
 
-const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workers");
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/workers");
 /// With a byte that is no UTF-8, as Mesos lets it pass.
 const INPUT: &[u8] =
     b"{\"container_config\":{\"user\":\"x\xff\"},\"container_id\":{\"value\":\"abc-1\"}}";

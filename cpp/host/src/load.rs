@@ -1,6 +1,7 @@
 #![expect(unsafe_code, reason = "looks up the module's metrics function")]
 //! `mesos-host load`: usage calls at a given pace through the isolator that ModuleManager created
-//! in a real libmesos. The load generator is the engine's, so that its figures compare.
+//! in a real libmesos. The load generator is that of `mesos-command load`, so that
+//! the figures compare.
 
 mod ratio;
 
@@ -11,8 +12,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use load_generator::{Bare, Reply, Target};
 use mesos_command::event::Event;
-use mesos_command::load::{self, Bare, Reply, Target};
 use serde_json::{Value, json};
 
 use crate::ballast::Ballast;
@@ -155,7 +156,7 @@ fn collect_late(futures: Receiver<(Future, Reply)>, moment: (Instant, Duration))
 }
 
 /// Plays the load; whether nothing was lost.
-pub(crate) fn run(setup: &Setup, options: &load::Options) -> anyhow::Result<bool> {
+pub(crate) fn run(setup: &Setup, options: &load_generator::Options) -> anyhow::Result<bool> {
     options.schedule().map_err(|problem| anyhow!(problem))?;
     let host = Host::open(setup)?;
     let isolator = host.isolator();
@@ -171,7 +172,7 @@ pub(crate) fn run(setup: &Setup, options: &load::Options) -> anyhow::Result<bool
         late,
     };
     let bare = if options.bare > 0 { host.bare()? } else { None };
-    let played = load::run(options, &inside, bare.as_ref());
+    let played = load_generator::run(options, &inside, bare.as_ref());
     drop(inside);
     waiter.join().map_err(|_| anyhow!("the thread that waits for answers panicked"))?;
     each(isolator, Event::Cleanup, &host.arguments(Event::Cleanup, options.containers)?)?;

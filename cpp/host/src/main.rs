@@ -136,7 +136,7 @@ struct Load {
     #[arg(long, default_value_t = 0)]
     open_fds: usize,
     #[command(flatten)]
-    options: mesos_command::load::Options,
+    options: load_generator::Options,
 }
 
 #[derive(Debug, Args)]

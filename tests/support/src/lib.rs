@@ -7,6 +7,7 @@ mod dying_fs;
 mod lateness;
 mod log;
 mod own_process;
+mod repository;
 mod skip;
 mod wait;
 
@@ -15,5 +16,6 @@ pub use dying_fs::DyingFs;
 pub use lateness::{Lateness, Verdict, in_time};
 pub use log::{collect_log, logged};
 pub use own_process::{own_process, own_process_with};
+pub use repository::repository;
 pub use skip::{is_allowed, note, skip, skip_offline};
 pub use wait::{PATIENCE, dropped_unanswered, until, wait_for};

@@ -1,7 +1,6 @@
 //! Modules files, parameters, several modules, directories; and what is right.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -262,10 +261,24 @@ fn what_is_right_has_no_findings() {
 /// With `--without-files` a configuration can be checked where it is not installed.
 #[test]
 fn the_example_is_right() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/modules.json");
+    let example = test_support::repository("examples/modules.json");
     let place = Place::new();
     raw(&place, &std::fs::read(example).expect("the example"));
     assert_eq!(check(&place, &["--without-files"]), ("no problems\n".to_owned(), Some(0)));
+}
+
+#[test]
+fn a_doubtful_value_is_a_problem_for_check() {
+    let checked = |parameter| {
+        let place = Place::new();
+        isolator(&place, &[("isolator_watch_command", "/x"), parameter]);
+        check(&place, &["--without-files"])
+    };
+    let (text, status) = checked(("isolator_usage_cache_ttl", "0.5s"));
+    assert_eq!(status, Some(0), "{text}");
+    let (text, status) = checked(("isolator_watch_frequence", "5m"));
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("'5m', which is read as 5 seconds"), "{text}");
 }
 
 #[test]

@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use load_generator::Bare;
 use mesos_command::event::Event;
-use mesos_command::load::Bare;
 use serde_json::json;
 
 use super::{Host, Setup, each};

@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
+use load_generator::{Bare, Options, Reply, Target};
 use mesos_command::call::InputValue;
 use mesos_command::config::modules_file;
 use mesos_command::event::{Event, ModuleKind};
 use mesos_command::isolator::Isolator;
-use mesos_command::load::{self, Bare, Options, Reply, Target};
 use mesos_command::process::{CommandLine, end_descendants};
 use mesos_command::{metrics, schema};
 use serde_json::json;
@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let engine = Engine::new(&parameters, arguments.options.containers)?;
     interrupt::allow_grace(engine.isolator.config().kill_grace);
     let bare = engine.bare(arguments.options.bare, private.path())?;
-    let report = load::run(&arguments.options, &engine, bare.as_ref())
+    let report = load_generator::run(&arguments.options, &engine, bare.as_ref())
         .map_err(|problem| anyhow!(problem))?;
     drop(engine);
     end_descendants(interrupt::grace());

@@ -2,7 +2,7 @@
 //! compiled from.
 
 /// That file: one entry per line.
-const TABLE: &str = include_str!("../../../../cpp/abi/known.def");
+const TABLE: &str = include_str!("../../../cpp/abi/known.def");
 
 /// What the module library takes for usable.
 #[derive(Debug)]
