@@ -16,13 +16,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
+use mesos_command::cache::{Lookup, Policy, Slot};
 use mesos_command::call::InputValue;
 use mesos_command::config::{CacheConfig, Config};
-use mesos_command::event::{Event, ModuleKind, OutcomeKind};
+use mesos_command::event::{Event, ModuleKind};
 use mesos_command::isolator::Isolator;
-use mesos_command::metrics::{CacheResult, ModuleMetrics};
+use mesos_command::metrics::ModuleMetrics;
+use mesos_command::outcome::CacheResult;
+use mesos_command::outcome::OutcomeKind;
 use mesos_command::schema::{MessageType, Schema};
-use mesos_command::usage::{Lookup, Policy, Slot};
 
 use ids::id;
 

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mesos_command::event::{Event, ModuleKind, OutcomeKind};
-use mesos_command::metrics::{CacheResult, Registry};
+use mesos_command::event::{Event, ModuleKind};
+use mesos_command::metrics::Registry;
+use mesos_command::outcome::CacheResult;
+use mesos_command::outcome::OutcomeKind;
 
 fn costs(criterion: &mut Criterion) {
     let registry = Registry::new();

@@ -18,11 +18,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mesos_command::event::{Event, OutcomeKind};
-use mesos_command::io::SealedInput;
-use mesos_command::process::{
-    Background, CommandLine, CommandSpec, Input, IoMode, LaneQueue, Request, Runner, Stdio,
-};
+use mesos_command::command::{Background, CommandLine, Stdio};
+use mesos_command::event::Event;
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::run::{CommandSpec, LaneQueue, Request, Runner};
+use mesos_command::staging::SealedInput;
+use mesos_command::staging::{Input, IoMode};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::wait::{WaitStatus, waitpid};
 

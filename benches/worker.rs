@@ -20,11 +20,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use mesos_command::event::{Event, ModuleKind, OutcomeKind};
+use mesos_command::command::{Background, CommandLine, Stdio};
+use mesos_command::event::{Event, ModuleKind};
 use mesos_command::metrics::ModuleMetrics;
-use mesos_command::process::{
-    Background, CommandLine, CommandSpec, Input, IoMode, Request, RunReport, Runner, Stdio,
-};
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::run::{CommandSpec, Request, RunReport, Runner};
+use mesos_command::staging::{Input, IoMode};
 use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
 
 use median::median;

@@ -7,24 +7,28 @@
 //! # Who may use whom
 //!
 //! `ARCHITECTURE.md` has the table of imports, and `tests/architecture.py` holds the code to it. From
-//! below: sys, escape, event, container, redact, schema, metrics; io and process; config; worker;
-//! usage; call; hook and isolator.
+//! below: sys, escape, event, container, outcome, command, redact, schema, metrics; reactor, exporter,
+//! staging; run; config; worker; cache; call; hook and isolator.
 //!
 //! State belongs to a module instance. Process-wide are only the runner with its threads
-//! ([`process::Runner`]), the schema of the host and the metrics registry.
+//! ([`run::Runner`]), the schema of the host and the metrics registry.
 
+pub mod cache;
 pub mod call;
+pub mod command;
 pub mod config;
 pub mod container;
 pub mod escape;
 pub mod event;
+pub mod exporter;
 pub mod hook;
-pub mod io;
 pub mod isolator;
 pub mod metrics;
-pub mod process;
+pub mod outcome;
+pub mod reactor;
 pub mod redact;
+pub mod run;
 pub mod schema;
+pub mod staging;
 pub mod sys;
-pub mod usage;
 pub mod worker;

@@ -6,7 +6,7 @@ What fails:
 * an import from one folder of the engine to another (or from another package to the engine or the
   load generator) that the table of ARCHITECTURE.md does not have, or that it has and the code has
   not;
-* an arrow from a row of the table to a row that stands below it, other than in the last column;
+* an arrow from a row of the table to a row that stands below it;
 * a crate of a command line program among those that the shared library links;
 * a thread that the code names and ARCHITECTURE.md does not, or the other way round;
 * a path or a test that a page names and that does not exist;
@@ -60,7 +60,7 @@ SOURCES = [".rs", ".cpp", ".hpp", ".h", ".py", ".sh", ".c"]
 PLACES = ("src", "cpp", "tests", "benches", "docs", "examples", "dashboards", ".ci")
 
 # The rows of the page's table: what a folder may use, and what it uses still.
-Rows = dict[str, list[list[str]]]
+Rows = dict[str, list[str]]
 
 
 class Arrow(NamedTuple):
@@ -150,7 +150,7 @@ def arrows(root: pathlib.Path) -> dict[Arrow, list[str]]:
 
 
 def table(text: str) -> Rows | None:
-    """The rows of the page: folder, what it may use, what is to be removed."""
+    """The rows of the page: folder, and what it may use."""
     begin, end = "<!-- imports:begin -->", "<!-- imports:end -->"
     if begin not in text or end not in text:
         return None
@@ -158,8 +158,8 @@ def table(text: str) -> Rows | None:
     for line in text.split(begin, 1)[1].split(end, 1)[0].splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         names = re.findall(r"`([^`]+)`", cells[0])
-        if len(cells) == 3 and names:
-            rows[names[0].rstrip("/")] = [re.findall(r"`([\w/]+)`", cell) for cell in cells[1:]]
+        if len(cells) == 2 and names:
+            rows[names[0].rstrip("/")] = re.findall(r"`([\w/]+)`", cells[1])
     return rows
 
 
@@ -168,7 +168,7 @@ def import_problems(rows: Rows, found: Mapping[Arrow, Sequence[str]]) -> list[st
     users = {arrow.user for arrow in found}
     wrong = [f"{PAGE} has no row for {user}" for user in sorted(users - rows.keys())]
     order = {name: place for place, name in enumerate(rows)}
-    listed = {Arrow(user, used) for user, cells in rows.items() for cell in cells for used in cell}
+    listed = {Arrow(user, used) for user, allowed in rows.items() for used in allowed}
     wrong += [
         f"{arrow.user} must not use {arrow.used}: {places[0]}"
         for arrow, places in sorted(found.items())
@@ -180,7 +180,7 @@ def import_problems(rows: Rows, found: Mapping[Arrow, Sequence[str]]) -> list[st
     ]
     wrong += [
         f"{PAGE}: {user} uses {used}, whose row must stand above it"
-        for user, (allowed, _) in rows.items()
+        for user, allowed in rows.items()
         for used in allowed
         if order.get(used, -1) >= order[user]
     ]

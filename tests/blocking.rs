@@ -7,7 +7,8 @@
 use std::path::Path;
 
 /// Parts of the engine that run while the agent lives.
-const PARTS: [&str; 8] = ["call", "hook", "io", "isolator", "process", "sys", "usage", "worker"];
+const PARTS: [&str; 9] =
+    ["cache", "call", "hook", "isolator", "reactor", "run", "staging", "sys", "worker"];
 
 /// What follows a path, or waits for as long as a file system likes.
 const BLOCKING: [&str; 23] = [
@@ -38,14 +39,17 @@ const BLOCKING: [&str; 23] = [
 
 /// Files that do, and why nobody is held up by it.
 const ALLOWED: [(&str, &str); 15] = [
-    ("src/io/base.rs", "at load, and in directories of ours"),
-    ("src/io/call.rs", "files of a call, in a directory of ours that is in memory"),
-    ("src/io/capture.rs", "our own descriptors; a file without a name where there are no memfds"),
-    ("src/io/directory.rs", "files of a call, in a directory of ours that is in memory"),
-    ("src/io/measure.rs", "files of a call, in a directory of ours that is in memory"),
-    ("src/io/output.rs", "files of a call, in a directory of ours that is in memory"),
-    ("src/io/parked.rs", "our own descriptors"),
-    ("src/io/sealed.rs", "our own descriptors"),
+    ("src/staging/root.rs", "at load, and in directories of ours"),
+    ("src/staging/files.rs", "files of a call, in a directory of ours that is in memory"),
+    (
+        "src/staging/capture.rs",
+        "our own descriptors; a file without a name where there are no memfds",
+    ),
+    ("src/staging/directory.rs", "files of a call, in a directory of ours that is in memory"),
+    ("src/staging/measure.rs", "files of a call, in a directory of ours that is in memory"),
+    ("src/staging/output.rs", "files of a call, in a directory of ours that is in memory"),
+    ("src/staging/reserved.rs", "our own descriptors"),
+    ("src/staging/sealed.rs", "our own descriptors"),
     (
         "src/isolator/store.rs",
         "at load, and where the state directory is in memory; else by_child.rs",
@@ -53,7 +57,7 @@ const ALLOWED: [(&str, &str); 15] = [
     ("src/isolator/store/by_child.rs", "at load: what the state directory is on"),
     ("src/isolator/store/directory.rs", "at load, and where the state directory is in memory"),
     ("src/isolator/store/owner.rs", "our own command line in /proc"),
-    ("src/process/runner.rs", "/dev/null, at load"),
+    ("src/run/runner.rs", "/dev/null, at load"),
     ("src/sys/features.rs", "our own descriptors in /proc, at load"),
     ("src/sys/procfs.rs", "files of /proc that the kernel makes without waiting for anybody"),
 ];
@@ -76,7 +80,7 @@ fn nothing_that_runs_while_the_agent_lives_follows_paths() {
     }
     assert!(
         wrong.is_empty(),
-        "these may hang with a file system of an operator's; let a child look (process/errand.rs), \
+        "these may hang with a file system of an operator's; let a child look (`reactor::FsHelpers`), \
          or say in tests/blocking.rs why nobody is held up:\n{}",
         wrong.join("\n")
     );

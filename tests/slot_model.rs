@@ -3,7 +3,7 @@
 //! shuttle runs threads one at a time and picks at each lock which goes on, thousands of times anew.
 //! A failure prints the schedule, which `shuttle::replay` plays again.
 
-#[path = "../src/usage/slot.rs"]
+#[path = "../src/cache/slot.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a part of the library's slot is enough here")]
 mod slot;
 
@@ -11,8 +11,8 @@ mod config {
     pub(crate) use mesos_command::config::CacheConfig;
 }
 
-mod event {
-    pub(crate) use mesos_command::event::OutcomeKind;
+mod outcome {
+    pub(crate) use mesos_command::outcome::OutcomeKind;
 }
 
 /// The slots' lock, with shuttle's inside.
@@ -34,7 +34,7 @@ mod sync {
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use event::OutcomeKind;
+use outcome::OutcomeKind;
 use shuttle::thread;
 use slot::{Delivery, Flight, Lookup, Policy, Slot};
 use sync::Mutex;

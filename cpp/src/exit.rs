@@ -10,7 +10,7 @@
 
 use std::sync::OnceLock;
 
-use mesos_command::process::Runner;
+use mesos_command::run::Runner;
 
 use crate::guard::guard;
 use crate::log;
@@ -33,17 +33,17 @@ pub(crate) fn prepare() {
     });
 }
 
-/// Blocks for as long as [`mesos_command::process::Lifetime::end`] says, at the most.
+/// Blocks for as long as [`mesos_command::run::Lifetime::end`] says, at the most.
 extern "C" fn at_exit() {
     guard("ending what runs at exit", || {
         if PROCESS.get() == Some(&std::process::id()) {
-            if !mesos_command::process::end_all() {
+            if !mesos_command::run::end_all() {
                 tracing::warn!("not all commands have ended at the exit of this process");
             } else if let Ok(runner) = Runner::global() {
                 runner.remove_directories();
             }
             // Of a process that has a runner already: the handler comes with an instance.
-            if let Ok(runner) = mesos_command::process::Runner::global() {
+            if let Ok(runner) = mesos_command::run::Runner::global() {
                 runner.remove_directories();
             }
             // From here on the host takes down its log.

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::command::Background;
 use crate::config::{Config, ConfigError, EventConfig, IoChoice};
 use crate::escape::one_line;
 use crate::event::{Event, FailureAnswer, InputKind, Output, Row};
 use crate::metrics::{EventMetrics, ModuleMetrics};
-use crate::process::{Background, CommandSpec, DeadlineFrom, Input, IoMode, Request};
 use crate::redact::Redaction;
+use crate::run::{CommandSpec, DeadlineFrom, Request};
 use crate::schema::{self, MessageType, Schema};
+use crate::staging::{Input, IoMode};
 
 use super::lanes::patience;
 use super::log::Limiter;

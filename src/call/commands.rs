@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 
 use crate::config::{Config, ConfigError, EnvironmentChoice, Fallback, Warning};
 use crate::event::{Event, ModuleKind, Output};
-use crate::metrics::{self, ModuleMetrics};
-use crate::process::{
-    CancelToken, Lifetime, OnStart, Quarantine, Request, RunReport, Runner, lost_report,
-};
+use crate::exporter;
+use crate::metrics::ModuleMetrics;
+use crate::reactor::CancelToken;
+use crate::run::{Lifetime, OnStart, Quarantine, Request, RunReport, Runner, lost_report};
 
 use crate::schema;
 use crate::worker::{WorkerPool, WorkerSettings};
@@ -69,10 +69,10 @@ impl Commands {
         })?;
         completion::start(&runner);
         let metrics = ModuleMetrics::new(&config.module_name, kind);
-        metrics::start();
-        metrics::listen(&config.metrics_addresses);
+        exporter::start();
+        exporter::listen(&config.metrics_addresses);
         if let Some(path) = &config.metrics_textfile {
-            metrics::textfile(path);
+            exporter::textfile(path);
         }
         let environment: Arc<[OsString]> = environment(config.environment).into();
         let schema = schema::current();

@@ -1,25 +1,26 @@
-//! Handing answers to the host on the runner's completers. Before any instance was created there are
+//! Handing answers to the host on the threads of the runner's reactor. Before any instance was created there are
 //! none, and it is done on the calling thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use crate::process::{Completers, Lifetime, Runner};
+use crate::reactor::Reactor;
+use crate::run::{Lifetime, Runner};
 
 use super::{Answer, Completion};
 
-static COMPLETERS: OnceLock<Arc<Completers>> = OnceLock::new();
+static REACTOR: OnceLock<Arc<Reactor>> = OnceLock::new();
 
 /// To be called when an instance is created.
 pub fn start(runner: &Runner) {
-    COMPLETERS.get_or_init(|| runner.completers().clone());
+    REACTOR.get_or_init(|| runner.reactor().clone());
 }
 
-/// Calls `completion` with `answer` on a completer: at once, if this is one. No lock may be held.
+/// Calls `completion` with `answer` on a reactor thread: at once, if this is one. No lock may be held.
 pub fn complete(completion: Completion, answer: Answer) {
-    match COMPLETERS.get() {
-        Some(completers) if !Completers::is_current() => {
-            completers.run(Box::new(move || hand_over(completion, answer)));
+    match REACTOR.get() {
+        Some(reactor) if !Reactor::is_current() => {
+            reactor.run(Box::new(move || hand_over(completion, answer)));
         }
         _ => hand_over(completion, answer),
     }

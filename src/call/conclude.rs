@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::escape::one_line;
-use crate::event::{Empty, Event, OutcomeKind, Output};
-use crate::metrics::{FailureReason, KillSignal};
-use crate::process::RunReport;
+use crate::event::{Empty, Event, Output};
+use crate::outcome::OutcomeKind;
+use crate::outcome::{FailureReason, KillSignal};
+use crate::run::RunReport;
 use crate::schema::{MessageType, Parsed, split_json_object};
 use crate::worker::WorkerLog;
 

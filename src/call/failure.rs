@@ -1,9 +1,9 @@
 //! Why a call failed, in the words that Mesos is told.
 
 use crate::escape::one_line_bytes;
-use crate::event::OutcomeKind;
-use crate::metrics::FailureReason;
-use crate::process::RunReport;
+use crate::outcome::FailureReason;
+use crate::outcome::OutcomeKind;
+use crate::run::RunReport;
 
 /// A call without a usable result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

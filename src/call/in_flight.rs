@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::event::{Event, ModuleKind};
 use crate::metrics::ModuleMetrics;
-use crate::process::Unended;
+use crate::run::Unended;
 
 /// Takes the request out of its gauge when dropped, and lets the end of the instance go on.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::event::{Event, Lane};
-use crate::process::LaneQueue;
+use crate::run::LaneQueue;
 
 /// Commands of one kind that may wait for their turn where more can be refused; those are answered
 /// `overload` at once. Mesos asks for all containers in one burst, and a master loses all agents of

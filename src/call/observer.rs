@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::event::Event;
-use crate::process::RunReport;
+use crate::run::RunReport;
 
 use super::CallFailure;
 

@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use mesos_command::process::{Runner, end_descendants};
+use mesos_command::run::{Runner, end_descendants};
 use nix::sys::signal::{SigSet, Signal};
 
 /// The signals that people and service managers end a program with.

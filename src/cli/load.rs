@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 use load_generator::{Bare, Options, Reply, Target};
 use mesos_command::call::InputValue;
+use mesos_command::command::CommandLine;
 use mesos_command::config::modules_file;
 use mesos_command::event::{Event, ModuleKind};
 use mesos_command::isolator::Isolator;
-use mesos_command::process::{CommandLine, end_descendants};
+use mesos_command::run::end_descendants;
 use mesos_command::{metrics, schema};
 use serde_json::json;
 

@@ -67,7 +67,7 @@ impl Private {
     /// When there is no place where it can be made.
     pub(crate) fn new() -> anyhow::Result<Private> {
         let mut failures = Vec::new();
-        for parent in mesos_command::io::automatic_parents() {
+        for parent in mesos_command::staging::automatic_parents() {
             sweep(&parent);
             match nix::unistd::mkdtemp(&parent.join(NAME)) {
                 Err(error) => failures.push(format!("{}: {error}", parent.display())),

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use crate::command::CommandLine;
 use crate::event::{Event, Lane};
-use crate::process::CommandLine;
 
 use super::trust::{Distrust, Trust};
 

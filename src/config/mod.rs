@@ -21,9 +21,9 @@ use command::is_shell_script;
 pub use command::{CommandProblem, command_line, inspect_command, inspect_trust};
 pub use trust::{Distrust, Trust, Why};
 
+use crate::command::{Background, CommandLine, Stdio};
 use crate::event::{Event, FailureAnswer, ModuleKind};
-use crate::metrics::{MetricsAddress, TextfilePath};
-use crate::process::{Background, CommandLine, Stdio};
+use crate::exporter::{MetricsAddress, TextfilePath};
 use crate::redact::Redaction;
 
 /// Default of `isolator_watch_frequence`.

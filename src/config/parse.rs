@@ -11,9 +11,9 @@ use super::{
     DEFAULT_WATCH_INTERVAL, DEFAULT_WATCH_PARALLEL, DEFAULT_WORKERS, EnvironmentChoice,
     EventConfig, Fallback, IoChoice, MOST_WORKERS, Warning, command_line, is_shell_script, keys,
 };
+use crate::command::{Background, Stdio};
 use crate::event::{Event, FailureAnswer, ModuleKind};
-use crate::metrics::{MetricsAddress, TextfileError, TextfilePath};
-use crate::process::{Background, Stdio};
+use crate::exporter::{MetricsAddress, TextfileError, TextfilePath};
 use crate::redact::Redaction;
 
 mod permissions;
@@ -404,7 +404,7 @@ impl Reader<'_> {
 
     /// A shell reads a line byte by byte, one system call each: for a request of 2 KiB that takes
     /// as long as starting a new shell.
-    fn doubt_shell_worker(&mut self, key: &str, command: &crate::process::CommandLine) {
+    fn doubt_shell_worker(&mut self, key: &str, command: &crate::command::CommandLine) {
         let path = std::env::var("PATH").ok();
         if is_shell_script(command, path.as_deref()) {
             let doubt = format!(

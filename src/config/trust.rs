@@ -21,7 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use crate::process::CommandLine;
+use crate::command::CommandLine;
 
 /// Links that are followed on one path (the kernel's limit, path_resolution(7)).
 const MOST_LINKS: usize = 40;

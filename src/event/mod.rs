@@ -5,13 +5,10 @@
 //! (The tool has sentences of its own about what Mesos makes of an answer.)
 //! A new event needs a variant of [`Event`] and a row in the table; `CONTRIBUTING.md` has the rest.
 
-mod outcome;
 pub mod rules;
 mod table;
 
 use std::time::Duration;
-
-pub use outcome::OutcomeKind;
 
 /// The two kinds of Mesos module that this product provides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

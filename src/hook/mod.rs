@@ -14,9 +14,11 @@ use crate::call::{
     Answer, CallFailure, Command, Commands, Completion, InputValue, Observer, call_ended, subject,
 };
 use crate::config::{Config, ConfigError};
-use crate::event::{Event, Lane, ModuleKind, OutcomeKind};
-use crate::metrics::FailureReason;
-use crate::process::{Input, Request, RunReport};
+use crate::event::{Event, Lane, ModuleKind};
+use crate::outcome::FailureReason;
+use crate::outcome::OutcomeKind;
+use crate::run::{Request, RunReport};
+use crate::staging::Input;
 
 use breaker::Breaker;
 

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::cache::{Served, Slot};
 use crate::call::{Command, Parts};
-use crate::event::{Event, OutcomeKind};
-use crate::metrics::FailureReason;
-use crate::process::Input;
-use crate::usage::{Served, Slot};
+use crate::event::Event;
+use crate::outcome::FailureReason;
+use crate::outcome::OutcomeKind;
+use crate::staging::Input;
 
 use super::Inner;
 use super::context::{Context, Sampled, Sampling};
@@ -26,7 +27,7 @@ const SUBJECT: &str = "batch";
 impl Inner {
     /// Starts the run that ends the first container's flight, and those of all that are due.
     pub(super) fn refresh_batch(self: &Arc<Self>, command: &Arc<Command>, first: Sampling) {
-        let flights = self.board(first);
+        let flights = self.collect_due(first);
         let mut input = b"{\"containers\":[".to_vec();
         for (index, flight) in flights.iter().enumerate() {
             if index > 0 {
@@ -47,12 +48,12 @@ impl Inner {
             });
             let outcome = concluded.outcome();
             let silent = matches!(concluded.result, Ok(None));
-            inner.alight(&command, flights, &mut BatchAnswer { outcome, parts, silent });
+            inner.distribute(&command, flights, &mut BatchAnswer { outcome, parts, silent });
         });
     }
 
     /// The first container's flight and those of all others that are due.
-    fn board(&self, first: Sampling) -> Vec<Sampling> {
+    fn collect_due(&self, first: Sampling) -> Vec<Sampling> {
         let policy = self.policy.together();
         let until = Instant::now() + policy.ttl() / 2;
         let mut flights = vec![first];
@@ -68,7 +69,7 @@ impl Inner {
 
     /// Ends all flights. A container that the answer leaves out, or gets wrong, is served its last
     /// good value.
-    fn alight(&self, command: &Command, flights: Vec<Sampling>, answer: &mut BatchAnswer) {
+    fn distribute(&self, command: &Command, flights: Vec<Sampling>, answer: &mut BatchAnswer) {
         let now = Instant::now();
         let results: Vec<_> = flights
             .into_iter()

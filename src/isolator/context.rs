@@ -6,14 +6,15 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::cache::{Flight, Slot};
 use crate::call::Completion;
 use crate::container::{ContainerId, Wire};
 use crate::event::Event;
-use crate::io::SealedInput;
-use crate::process::{CancelToken, Input, IoMode};
-use crate::usage::{Flight, Slot};
+use crate::reactor::CancelToken;
+use crate::staging::SealedInput;
+use crate::staging::{Input, IoMode};
 
-use super::gate::Gate;
+use super::drain::Drain;
 
 /// A caller of usage or status that waits for a run, and since when.
 pub(crate) struct Waiter {
@@ -54,7 +55,7 @@ pub(crate) struct Context {
     /// Withdraws the watch and sampling runs.
     pub(crate) cancel: CancelToken,
     /// Whom cleanup waits for.
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) drain: Arc<Drain>,
 }
 
 impl Context {
@@ -81,7 +82,7 @@ impl Context {
             usage: Slot::new(seed),
             status: Slot::new(seed.rotate_left(16)),
             cancel,
-            gate: Arc::new(Gate::default()),
+            drain: Arc::new(Drain::default()),
         }
     }
 
@@ -97,7 +98,7 @@ impl Context {
 
     /// The input for a run with this `io`: with a kept memfd when that is of use and there is a
     /// place for it, else the text.
-    pub(crate) fn input_for(&self, io: IoMode, places: &Arc<Places>) -> Input {
+    pub(crate) fn input_for(&self, io: IoMode, places: &Arc<MemfdBudget>) -> Input {
         if io == IoMode::Files {
             return Input::Text(self.input.clone());
         }
@@ -115,33 +116,33 @@ impl Context {
 
 /// A context as a member of the set that finds it by its container's serialised ID.
 #[derive(Debug)]
-pub(crate) struct Known(pub(crate) Arc<Context>);
+pub(crate) struct ById(pub(crate) Arc<Context>);
 
-impl Known {
+impl ById {
     fn wire(&self) -> &Wire {
         &self.0.id.wire
     }
 }
 
-impl Borrow<[u8]> for Known {
+impl Borrow<[u8]> for ById {
     fn borrow(&self) -> &[u8] {
         self.wire()
     }
 }
 
-impl Hash for Known {
+impl Hash for ById {
     fn hash<S: Hasher>(&self, state: &mut S) {
         self.wire().hash(state);
     }
 }
 
-impl PartialEq for Known {
-    fn eq(&self, other: &Known) -> bool {
+impl PartialEq for ById {
+    fn eq(&self, other: &ById) -> bool {
         self.wire() == other.wire()
     }
 }
 
-impl Eq for Known {}
+impl Eq for ById {}
 
 /// The value of usage or status that a flight is to bring.
 #[derive(Clone, Debug)]
@@ -162,30 +163,30 @@ pub(crate) type Sampling = Flight<Waiter, Sampled>;
 /// How many more inputs may be kept as memfds: each takes one of the agent's file descriptors for
 /// as long as its container lives.
 #[derive(Debug)]
-pub(crate) struct Places(AtomicUsize);
+pub(crate) struct MemfdBudget(AtomicUsize);
 
 /// A place that was taken; given back when dropped.
 #[derive(Debug)]
-struct Place(Arc<Places>);
+struct MemfdPermit(Arc<MemfdBudget>);
 
 #[derive(Debug)]
 struct Kept {
     sealed: Arc<SealedInput>,
-    _place: Place,
+    _place: MemfdPermit,
 }
 
-impl Places {
-    pub(crate) fn new(places: usize) -> Arc<Places> {
-        Arc::new(Places(AtomicUsize::new(places)))
+impl MemfdBudget {
+    pub(crate) fn new(places: usize) -> Arc<MemfdBudget> {
+        Arc::new(MemfdBudget(AtomicUsize::new(places)))
     }
 
-    fn take(self: &Arc<Self>) -> Option<Place> {
+    fn take(self: &Arc<Self>) -> Option<MemfdPermit> {
         let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
-        taken.is_ok().then(|| Place(self.clone()))
+        taken.is_ok().then(|| MemfdPermit(self.clone()))
     }
 }
 
-impl Drop for Place {
+impl Drop for MemfdPermit {
     fn drop(&mut self) {
         self.0.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn only_so_many_inputs_are_kept_and_places_come_back() {
-        let places = Places::new(1);
+        let places = MemfdBudget::new(1);
         let sealed = |context: &Context| {
             matches!(context.input_for(IoMode::SharedStdin, &places), Input::Sealed(_))
         };

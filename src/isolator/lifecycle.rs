@@ -7,12 +7,13 @@ use crate::call::completion::complete;
 use crate::call::{Answer, CallFailure, Command, Completion, Container, InputValue, call_ended};
 use crate::container::ContainerId;
 use crate::escape::one_line;
-use crate::event::{Event, OutcomeKind};
-use crate::process::Input;
+use crate::event::Event;
+use crate::outcome::OutcomeKind;
 use crate::schema::FieldValue;
+use crate::staging::Input;
 
 use super::Inner;
-use super::context::{Context, Known};
+use super::context::{ById, Context};
 
 /// The original's words for a container that is prepared twice.
 const ALREADY_INITIALIZED: &str = "mesos-command-module already initialized for container";
@@ -148,7 +149,7 @@ impl Inner {
     /// cleanup command; forgets the context, on disk once the command has ended, so that an agent
     /// that dies meanwhile runs it again.
     pub(super) fn cleanup(self: &Arc<Self>, id: ContainerId, done: Completion) {
-        let Some(Known(context)) = self.contexts.remove(&*id.wire) else {
+        let Some(ById(context)) = self.contexts.remove(&*id.wire) else {
             tracing::debug!("cleanup of container {}, which is not known", id.text);
             self.answered_without_run(Event::Cleanup);
             return self.forget_file(id, || complete(done, Answer::Nothing));
@@ -160,8 +161,8 @@ impl Inner {
             self.answered_without_run(Event::Cleanup);
             return self.forget_file(id, || complete(done, Answer::Nothing));
         };
-        let (inner, command, gate) = (self.clone(), command.clone(), context.gate.clone());
-        gate.close(move || {
+        let (inner, command, drain) = (self.clone(), command.clone(), context.drain.clone());
+        drain.close(move || {
             let input = Ok(context.input.clone());
             let container = Container::default();
             let launch = Launch { command: &command, id: &id, input, container };
@@ -207,7 +208,7 @@ impl Inner {
     /// Adds a context; `false` when the container is known already.
     pub(super) fn remember(&self, context: &Arc<Context>) -> bool {
         // What is known stays as it is.
-        let new = self.contexts.insert(Known(context.clone()));
+        let new = self.contexts.insert(ById(context.clone()));
         if new {
             self.commands.metrics.containers_add(1);
         }

@@ -12,7 +12,7 @@
 mod batch;
 mod by_hand;
 mod context;
-mod gate;
+mod drain;
 mod lifecycle;
 mod recovery;
 mod sampling;
@@ -24,14 +24,14 @@ use std::time::SystemTime;
 
 use dashmap::DashSet;
 
+use crate::cache::{Pacer, Policy};
 use crate::call::{Answer, Commands, Completion, InputValue};
 use crate::config::{Config, ConfigError};
 use crate::event::{Event, ModuleKind};
 use crate::schema::{self, MessageType};
-use crate::usage::{Pacer, Policy};
 
 use crate::container::ContainerId;
-use context::{Context, Known, Places};
+use context::{ById, Context, MemfdBudget};
 use store::Store;
 
 /// Inputs that an instance keeps as memfds. With these, and three descriptors for each of 16 watch
@@ -49,13 +49,13 @@ pub struct Isolator {
 struct Inner {
     commands: Commands,
     /// By the serialised ID.
-    contexts: DashSet<Known>,
+    contexts: DashSet<ById>,
     store: Store,
     policy: Policy,
     pacer: Pacer,
     /// Of the first watch runs.
     watch_pacer: Pacer,
-    kept_inputs: Arc<Places>,
+    kept_inputs: Arc<MemfdBudget>,
     id_type: MessageType,
     config_type: MessageType,
     created: SystemTime,
@@ -90,7 +90,7 @@ impl Isolator {
                 policy: Policy::from(config.cache),
                 pacer: Pacer::new(config.cache.ttl, config.cache.stale_while_revalidate),
                 watch_pacer: Pacer::over(config.watch_interval, config.watch_parallel),
-                kept_inputs: Places::new(KEPT_INPUTS),
+                kept_inputs: MemfdBudget::new(KEPT_INPUTS),
                 id_type: find("mesos.ContainerID")?,
                 config_type: find("mesos.slave.ContainerConfig")?,
                 created: SystemTime::now(),
@@ -163,7 +163,7 @@ impl Isolator {
 }
 
 /// Ends what the instance has started, at most for as long as
-/// [`Lifetime::end`](crate::process::Lifetime::end) says. Mesos deletes an isolator when the agent
+/// [`Lifetime::end`](crate::run::Lifetime::end) says. Mesos deletes an isolator when the agent
 /// exits, before it takes down libprocess: no completion is called any more afterwards.
 impl Drop for Isolator {
     fn drop(&mut self) {

@@ -12,7 +12,8 @@ use crate::call::completion::complete;
 use crate::call::{Answer, Completion, Container, InputValue};
 use crate::container::{ContainerId, Wire, bytes_field};
 use crate::escape::one_line;
-use crate::event::{Event, OutcomeKind};
+use crate::event::Event;
+use crate::outcome::OutcomeKind;
 use crate::schema::{FieldValue, write_json_string};
 
 use super::Inner;

@@ -7,11 +7,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::cache::{Closed, Delivery, Lookup, Policy, Released, Served, Slot};
 use crate::call::completion::complete;
 use crate::call::{Answer, Command, Completion};
-use crate::event::{Event, OutcomeKind};
-use crate::metrics::{CacheResult, FailureReason, ModuleMetrics};
-use crate::usage::{Closed, Delivery, Lookup, Policy, Released, Served, Slot};
+use crate::event::Event;
+use crate::metrics::ModuleMetrics;
+use crate::outcome::OutcomeKind;
+use crate::outcome::{CacheResult, FailureReason};
 
 use super::Inner;
 use super::context::{Context, Sampled, Sampling, Waiter};
@@ -97,7 +99,7 @@ impl Inner {
                 inner.release_at(sampled, policy, next);
             }
         };
-        self.commands.runner.alarms().at(at, Box::new(release));
+        self.commands.runner.timers().at(at, Box::new(release));
     }
 
     /// See [`super::Isolator::seed_usage`].
@@ -149,7 +151,7 @@ impl Inner {
     fn refresh_one(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
         let flight = self.guarded(flight);
         let Sampled { context, event } = flight.holder().clone();
-        let Some(pass) = context.gate.enter() else {
+        let Some(pass) = context.drain.enter() else {
             let cancelled = flight.finish(Err(OutcomeKind::Cancelled), Instant::now());
             return deliver(&self.commands.metrics, event, cancelled);
         };

@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use crate::container::{ContainerId, TEMPORARY_PREFIX};
-use crate::process::Errands;
+use crate::reactor::FsHelpers;
 use directory::{Directory, Share};
 pub(super) use owner::WorkDirectories;
 use owner::is_container_name;
@@ -44,7 +44,7 @@ pub struct Store {
     share: Share,
     /// Whether the directory is on something that can stop answering.
     may_hang: bool,
-    errands: Errands,
+    helpers: FsHelpers,
 }
 
 /// A context of this agent whose container is gone.
@@ -62,7 +62,7 @@ impl Store {
     pub fn new(state_dir: &Path, module_name: &str) -> Store {
         let place = state_dir.join(module_name);
         let may_hang = by_child::may_hang(&place);
-        Store { share: Share::of(place), may_hang, errands: Errands::new(by_child::MOST) }
+        Store { share: Share::of(place), may_hang, helpers: FsHelpers::new(by_child::MOST) }
     }
 
     /// Whether nobody but children may touch the directory after loading, because it is not in

@@ -18,8 +18,9 @@ use std::time::Instant;
 use crate::call::completion::complete;
 use crate::call::{Answer, Command, Completion, call_ended};
 use crate::container::ContainerId;
-use crate::event::{Event, OutcomeKind};
-use crate::metrics::FailureReason;
+use crate::event::Event;
+use crate::outcome::FailureReason;
+use crate::outcome::OutcomeKind;
 
 use super::Inner;
 use super::context::Context;
@@ -60,7 +61,7 @@ async fn watch_loop(
         () = tokio::time::sleep_until(start.into()) => {}
         () = context.cancel.cancelled() => {}
     }
-    while let Some(pass) = context.gate.enter() {
+    while let Some(pass) = context.drain.enter() {
         // An instance that is gone has nothing to watch for.
         let Some(instance) = inner.upgrade() else { break };
         let interval = instance.commands.config.watch_interval;

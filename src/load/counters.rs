@@ -69,8 +69,9 @@ fn label(labels: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mesos_command::event::{ModuleKind, OutcomeKind};
-    use mesos_command::metrics::{CacheResult, Registry};
+    use mesos_command::event::ModuleKind;
+    use mesos_command::metrics::Registry;
+    use mesos_command::outcome::{CacheResult, OutcomeKind};
 
     #[test]
     fn counters_are_read_from_what_the_registry_writes() {

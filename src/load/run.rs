@@ -232,8 +232,9 @@ impl Looker {
 mod tests {
     use super::*;
     use clap::Parser;
-    use mesos_command::event::{Event, ModuleKind, OutcomeKind};
+    use mesos_command::event::{Event, ModuleKind};
     use mesos_command::metrics::Registry;
+    use mesos_command::outcome::OutcomeKind;
 
     #[derive(Parser)]
     struct Line {

@@ -6,8 +6,9 @@
 
 use std::fmt::Write;
 
-use super::labels::{CacheResult, FailureReason, KillSignal, WorkerRestart};
-use crate::event::{Event, OutcomeKind};
+use crate::event::Event;
+use crate::outcome::OutcomeKind;
+use crate::outcome::{CacheResult, FailureReason, KillSignal, WorkerRestart};
 
 /// What a metric counts as for Prometheus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

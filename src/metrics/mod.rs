@@ -6,28 +6,22 @@
 //! them: the hot path is a few atomic additions, without a look-up or an allocation.
 //!
 //! [`catalogue`] names every metric; the exposition, the documentation, the dashboards and their
-//! tests read it. [`labels`] holds the closed label sets that [`crate::event`] does not have. The
-//! text is there for any caller ([`render`]) before, or without, a listener; [`start`], [`listen`]
-//! and [`textfile`] add upkeep, listeners and the text file, all on one thread of their own.
+//! tests read it. The label values are the closed sets of [`crate::event`] and [`crate::outcome`].
+//! The text is there for any caller ([`render`]) before, or without, a listener;
+//! [`crate::exporter`] has upkeep, listeners and the text file.
 //!
 //! Invariants:
 //! * No label value comes from a container, a path or an error text.
 //! * Counters and histogram counts lose nothing, whatever runs at the same time.
 //! * Memory is bounded by the number of series, whether anybody scrapes or not.
 
-mod address;
 pub mod catalogue;
 mod histogram;
-pub mod labels;
 mod module;
 mod registry;
-mod service;
 
-pub use address::{AddressError, MetricsAddress, TextfileError, TextfilePath};
-pub use labels::{CacheResult, FailureReason, KillSignal, WorkerRestart};
 pub use module::{EventMetrics, ModuleMetrics, WorkerMetrics};
 pub use registry::{Registry, registry};
-pub use service::{listen, start, textfile};
 
 /// The text of all series in the exposition format 0.0.4 of Prometheus.
 ///

@@ -21,9 +21,10 @@ use metrics::{Counter, Gauge};
 
 use super::catalogue as c;
 use super::histogram::Histogram;
-use super::labels::{CacheResult, FailureReason, KillSignal, WorkerRestart};
 use super::registry::{Registrar, registry};
-use crate::event::{Event, ModuleKind, OutcomeKind};
+use crate::event::{Event, ModuleKind};
+use crate::outcome::OutcomeKind;
+use crate::outcome::{CacheResult, FailureReason, KillSignal, WorkerRestart};
 
 /// The metrics of all instances with one `module_name`.
 #[derive(Debug)]

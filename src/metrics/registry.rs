@@ -103,7 +103,7 @@ impl Registry {
     }
 
     #[cfg(test)]
-    pub(super) fn staged(&self) -> usize {
+    pub(crate) fn staged(&self) -> usize {
         self.registrar.drain.staged()
     }
 
@@ -166,8 +166,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::event::{Event, OutcomeKind};
-    use crate::metrics::{CacheResult, FailureReason, KillSignal, WorkerRestart};
+    use crate::event::Event;
+    use crate::outcome::OutcomeKind;
+    use crate::outcome::{CacheResult, FailureReason, KillSignal, WorkerRestart};
 
     fn has(text: &str, line: &str) {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");

@@ -4,9 +4,9 @@
 use std::{collections::HashMap, iter, ops::Range};
 
 use super::{
+    decode::{Occurrence, Scan, next_field, unzigzag},
+    encode::Output,
     error::DecodeError,
-    put::Output,
-    scan::{Occurrence, Scan, next_field, unzigzag},
     tables::{Cardinality, Field, Kind, Message, Tables},
 };
 

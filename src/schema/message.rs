@@ -5,10 +5,10 @@ use std::{fmt, sync::Arc};
 use super::{
     describe::{self, FieldInfo},
     error::{DecodeError, ReadError},
+    from_json::{self, Parsed},
     inspect::{self, FieldValue, Own},
-    read::{self, Parsed},
     tables::Tables,
-    write,
+    to_json,
 };
 
 /// A message type of a [`Schema`](super::Schema). A cheap handle that keeps its schema alive.
@@ -48,7 +48,7 @@ impl MessageType {
     pub fn write_json(&self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let start = out.len();
         out.reserve(bytes.len() * 2 + 64);
-        let written = write::write(&self.tables, self.index, bytes, out);
+        let written = to_json::write(&self.tables, self.index, bytes, out);
         if written.is_err() {
             out.truncate(start);
         }
@@ -65,7 +65,7 @@ impl MessageType {
     /// Text that is no JSON or no object, a value that does not fit its field, or a required field
     /// missing anywhere in the tree.
     pub fn read_json(&self, text: &[u8]) -> Result<Parsed, ReadError> {
-        read::read(&self.tables, self.index, text, Own::Checked)
+        from_json::read(&self.tables, self.index, text, Own::Checked)
     }
 
     /// As [`read_json`](Self::read_json), but this type's own required fields may be missing;
@@ -75,7 +75,7 @@ impl MessageType {
     ///
     /// As [`read_json`](Self::read_json).
     pub fn read_json_partial(&self, text: &[u8]) -> Result<Parsed, ReadError> {
-        read::read(&self.tables, self.index, text, Own::Ignored)
+        from_json::read(&self.tables, self.index, text, Own::Ignored)
     }
 
     /// Reads a JSON object with one list, `{"<field>":[…]}`, as a message in which only the
@@ -94,7 +94,7 @@ impl MessageType {
             let (message, field) = (self.full_name().to_owned(), field.to_owned());
             return Err(ReadError::NoSuchList { message, field });
         };
-        read::read_list(&self.tables, self.index, rank, text)
+        from_json::read_list(&self.tables, self.index, rank, text)
     }
 
     /// The fields, sorted by name.

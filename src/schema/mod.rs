@@ -10,17 +10,20 @@
 //! | file | what |
 //! |---|---|
 //! | `load`, `builtin`, `tables` | descriptors to compiled tables |
-//! | `scan`, `write`, `text` | wire format to JSON |
-//! | `json`, `normalise`, `number`, `read`, `put`, `path` | JSON to wire format |
+//! | `decode`, `to_json`, `text` | wire format to JSON |
+//! | `json`, `normalise`, `number`, `from_json`, `encode`, `path` | JSON to wire format |
 //! | `split` | a JSON object to the texts of its values |
 //! | `inspect`, `describe`, `differences` | questions about bytes, a type, and two schemas |
 //! | `current` | the schema of this process |
 
 mod builtin;
 mod current;
+mod decode;
 mod describe;
 mod differences;
+mod encode;
 mod error;
+mod from_json;
 mod inspect;
 mod json;
 mod load;
@@ -28,21 +31,18 @@ mod message;
 mod normalise;
 mod number;
 mod path;
-mod put;
-mod read;
-mod scan;
 mod split;
 mod tables;
 mod text;
-mod write;
+mod to_json;
 
 pub use current::{current, install};
 pub use describe::{FieldInfo, FieldLabel, FieldType};
 pub use differences::differences;
 pub use error::{DecodeError, Loss, LossKind, ReadError, SchemaError};
+pub use from_json::Parsed;
 pub use inspect::FieldValue;
 pub use load::Schema;
 pub use message::MessageType;
-pub use read::Parsed;
 pub use split::{Members, members as split_json_object, string as read_json_string, whole_number};
 pub use text::{double as write_json_double, string as write_json_string};

@@ -11,7 +11,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use super::child_files::{close_from_3, install_all, leave_table};
-use super::errand::{self, RawCall};
+use super::fs_helper::{self, RawCall};
 use super::mask::KERNEL_SET_BYTES;
 use super::raw::call;
 
@@ -137,7 +137,7 @@ fn run(plan: &ChildPlan) -> Result<Never, (Step, c_int)> {
     let _ = unsafe { call(libc::SYS_setpgid, [0, 0]) };
     reset_dispositions();
     if plan.call_count != 0 {
-        run_errand(plan);
+        run_helper(plan);
     }
     if plan.ends_with != 0 {
         end_with(plan.ends_with);
@@ -153,17 +153,17 @@ fn run(plan: &ChildPlan) -> Result<Never, (Step, c_int)> {
     Err((Step::Execute, execute(plan)))
 }
 
-/// Makes the calls of an errand, and ends the child.
-fn run_errand(plan: &ChildPlan) -> ! {
+/// Makes the calls of a helper, and ends the child.
+fn run_helper(plan: &ChildPlan) -> ! {
     if !plan.shares_files {
         close_from_3(plan.has_close_range);
     }
     // The child looks like the host in lists of processes: this tells what it is.
-    let name = c"mcmd-errand".as_ptr().expose_provenance();
+    let name = c"mcmd-fs".as_ptr().expose_provenance();
     // SAFETY: sets the name of this process alone.
     let _ = unsafe { call(libc::SYS_prctl, [libc::PR_SET_NAME as usize, name]) };
     // SAFETY: the parent keeps the calls until the child has left.
-    unsafe { errand::perform(plan.calls, plan.call_count) };
+    unsafe { fs_helper::perform(plan.calls, plan.call_count) };
     loop {
         // SAFETY: ends this process without running anything of the host.
         let _ = unsafe { call(libc::SYS_exit_group, [0]) };

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use super::errand::Errand;
+use super::fs_helper::FsHelper;
 use super::pidfd::{WaitTarget, wait};
 use super::procfs::is_own_namespace;
 use super::spawn::{Plan, Spawned, spawn};
@@ -90,10 +90,10 @@ fn probe_from_child() -> Result<(), Errno> {
     let fd = memfd.as_file().as_raw_fd();
     let path =
         CString::new(format!("/proc/{}/fd/{fd}", std::process::id())).map_err(|_| Errno::EINVAL)?;
-    let mut errand = Errand::default();
+    let mut helper = FsHelper::default();
     // Not opened by the standard descriptors' numbers, which a host may have closed.
-    let opened = errand.open(&path, OFlag::O_RDWR, 0);
-    let plan = Plan { errand, ..Plan::default() };
+    let opened = helper.open(&path, OFlag::O_RDWR, 0);
+    let plan = Plan { helper, ..Plan::default() };
     let (Spawned { pid, pidfd }, start) = spawn(plan).map_err(|refused| refused.errno)?;
     // It looks at /proc alone, so this takes no time.
     let waited = wait(WaitTarget::of(pid, pidfd.as_ref()), libc::WEXITED);
@@ -102,7 +102,7 @@ fn probe_from_child() -> Result<(), Errno> {
         std::thread::yield_now();
     }
     let Some(plan) = start.into_plan() else { return Err(waited.err().unwrap_or(Errno::ECHILD)) };
-    plan.errand.result(opened).map(drop)
+    plan.helper.result(opened).map(drop)
 }
 
 /// Whether the path leads to the open file: in a /proc of another pid namespace it would lead to

@@ -12,18 +12,18 @@
 mod child;
 mod child_files;
 mod clone;
-mod errand;
 mod features;
 mod files;
+mod fs_helper;
 mod mask;
 mod pidfd;
 mod procfs;
 mod raw;
 mod spawn;
 
-pub(crate) use errand::Errand;
 pub(crate) use features::{features, memfd_paths};
 pub(crate) use files::{above_stdio, has_no_writer};
+pub(crate) use fs_helper::FsHelper;
 pub(crate) use mask::{
     HOST_CODE_STACK_BYTES, enter_own_thread, start_thread, write_without_sigpipe,
 };

@@ -14,9 +14,9 @@ use nix::errno::Errno;
 pub(crate) use super::child::Step;
 use super::child::{ChildPlan, RawSource};
 use super::clone::{Marks, Stack, clone_child};
-use super::errand::Errand;
 use super::features::features;
 use super::files::above_stdio;
+use super::fs_helper::FsHelper;
 use super::mask::with_all_blocked;
 use super::pidfd::PidFd;
 
@@ -94,7 +94,7 @@ pub(crate) struct Plan {
     /// stdin, stdout, stderr.
     pub(crate) stdio: [Source; 3],
     /// What the child does instead of all that, unless it is empty.
-    pub(crate) errand: Errand,
+    pub(crate) helper: FsHelper,
     /// Whether the kernel sends the child TERM when the *thread* that starts it has ended, which
     /// must therefore be one that lives as long as the process. Its children get nothing.
     pub(crate) ends_with_starter: bool,
@@ -252,7 +252,7 @@ impl Memory {
         let mut shell_argv = vec![c"/bin/sh".as_ptr(), std::ptr::null()];
         shell_argv.extend(plan.arguments.pointers(1));
         let [stdin, stdout, stderr] = &plan.stdio;
-        let (calls, call_count) = plan.errand.raw();
+        let (calls, call_count) = plan.helper.raw();
         let child = ChildPlan {
             calls,
             call_count,

@@ -14,7 +14,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use parking_lot::Mutex;
 
-use crate::process::Attached;
+use crate::run::PipedChild;
 use crate::sys;
 
 use super::loss::{Broken, Failure, Loss, check_size, complete};
@@ -69,7 +69,7 @@ pub(super) enum Sent {
 impl Direct {
     /// `None` when there are no descriptors left, or no pidfd: then requests take the detour.
     pub(super) fn new(
-        attached: &Attached,
+        attached: &PipedChild,
         ids: Arc<AtomicU64>,
         max_output: usize,
     ) -> Option<Direct> {

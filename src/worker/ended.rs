@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::escape::one_line_bytes;
-use crate::event::OutcomeKind;
-use crate::metrics::WorkerRestart;
-use crate::process::{End, Kills, RunReport};
+use crate::outcome::OutcomeKind;
+use crate::outcome::WorkerRestart;
+use crate::run::{End, Kills, RunReport};
 use crate::sys::ExitStatus;
 
 use super::job::{Job, blank};

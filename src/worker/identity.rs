@@ -3,8 +3,10 @@
 use std::ffi::CString;
 use std::time::Duration;
 
-use crate::process::{CommandLine, CommandSpec, Errands, lookup};
-use crate::sys::Errand;
+use crate::command::CommandLine;
+use crate::reactor::FsHelpers;
+use crate::run::{CommandSpec, lookup};
+use crate::sys::FsHelper;
 
 /// How long a look may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,18 +23,18 @@ pub(super) struct Identity {
 /// The identity of the file that the command would execute now; `None` for shell text, while there
 /// is no such file, and when its file system does not answer. A child looks: the file may be on a
 /// network file system, where a thread of ours could hang for ever.
-pub(super) async fn identify(spec: &CommandSpec, errands: &Errands) -> Option<Identity> {
+pub(super) async fn identify(spec: &CommandSpec, helpers: &FsHelpers) -> Option<Identity> {
     let CommandLine::Path(path) = &spec.command else { return None };
-    let mut errand = Errand::default();
+    let mut helper = FsHelper::default();
     let looks: Vec<_> = lookup(path, &spec.environment)
         .into_iter()
         .filter_map(|candidate| CString::new(candidate).ok())
-        .map(|candidate| errand.look(&candidate, true))
+        .map(|candidate| helper.look(&candidate, true))
         .collect();
-    let errand = errands.run(errand, PATIENCE).await.ok()?;
+    let helper = helpers.run(helper, PATIENCE).await.ok()?;
     looks
         .into_iter()
-        .filter_map(|look| errand.stat(look).ok())
+        .filter_map(|look| helper.stat(look).ok())
         .find(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
         .map(|stat| Identity {
             device: stat.st_dev,

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::event::OutcomeKind;
-use crate::metrics::FailureReason;
-use crate::process::{CancelToken, Done, Given, Request, RunReport, Timings, Waits, waited_since};
+use crate::outcome::FailureReason;
+use crate::outcome::OutcomeKind;
+use crate::reactor::{CancelToken, Expired, Expires};
+use crate::run::{ReplyOnce, Request, RunReport, Timings, waited_since};
 
 use super::loss::Failure;
 use super::protocol::Reply;
@@ -18,7 +19,7 @@ pub(super) struct Job {
     pub(super) cancel: Option<CancelToken>,
     /// Until when it waits for a worker to come up; `None` while one is up.
     pub(super) patience: Option<Instant>,
-    pub(super) done: Done,
+    pub(super) done: ReplyOnce,
 }
 
 /// A request that is left to the worker's task.
@@ -52,10 +53,10 @@ impl Job {
     }
 
     /// Answers a request that has waited too long.
-    pub(super) fn give_up(mut self, given: Given) {
+    pub(super) fn give_up(mut self, expired: Expired) {
         let prefix = self.request.spec.event.label();
         let own = self.request.waits_until();
-        if given == Given::Up
+        if expired == Expired::Deadline
             && self.patience.is_some_and(|patience| own.is_none_or(|own| patience < own))
         {
             let message = format!(
@@ -67,11 +68,11 @@ impl Job {
             let reason = Some(FailureReason::WorkerDown);
             return self.done.answer(RunReport { by_worker: true, reason, ..report });
         }
-        let (outcome, message) = match given {
-            Given::Up => {
+        let (outcome, message) = match expired {
+            Expired::Deadline => {
                 (OutcomeKind::Timeout, format!("none of {prefix}_workers was free for it in time"))
             }
-            Given::Back => (
+            Expired::Cancelled => (
                 OutcomeKind::Cancelled,
                 "the call was withdrawn: it was still waiting for a worker".to_owned(),
             ),
@@ -80,7 +81,7 @@ impl Job {
     }
 }
 
-impl Waits for Job {
+impl Expires for Job {
     fn deadline(&self) -> Option<Instant> {
         [self.request.waits_until(), self.patience].into_iter().flatten().min()
     }

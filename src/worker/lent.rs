@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::event::OutcomeKind;
-use crate::process::{Done, Request, RunReport, unix_seconds};
+use crate::outcome::OutcomeKind;
+use crate::run::{ReplyOnce, Request, RunReport, unix_seconds};
 
 use super::direct::{Direct, Time};
 use super::job::{Job, Returned, blank, settled};
@@ -59,7 +59,7 @@ impl Lent {
 
 impl Unfinished {
     /// Leaves worker and request to the worker's task, which answers it.
-    pub(super) fn leave(self, done: Done) {
+    pub(super) fn leave(self, done: ReplyOnce) {
         let Unfinished { held, failure, request, queued } = self;
         held.leave(Returned::Lost(
             failure,

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::escape::one_line_bytes;
-use crate::event::OutcomeKind;
-use crate::metrics::WorkerRestart;
-use crate::process::{RunReport, Waits, sleep_until, unix_seconds};
+use crate::outcome::OutcomeKind;
+use crate::outcome::WorkerRestart;
+use crate::reactor::Backoff;
+use crate::reactor::{Expires, sleep_until};
+use crate::run::{RunReport, unix_seconds};
 
 use super::direct::Direct;
 use super::ended::{Ended, Ending, Lost, describe, end};
@@ -29,33 +31,19 @@ const START: Duration = Duration::from_secs(30);
 /// How long what a worker prints is kept for a failure that it may explain, before it is logged.
 const PRINTED: Duration = Duration::from_millis(20);
 
-/// Pauses between restarts.
-struct Backoff(Duration);
-
-impl Backoff {
-    fn new() -> Backoff {
-        Backoff(PAUSES[0])
-    }
-
-    /// The pause after a worker that was up for `lived`.
-    fn pause(&mut self, lived: Duration) -> Duration {
-        if lived >= HEALTHY {
-            *self = Backoff::new();
-        }
-        let pause = self.0;
-        self.0 = (pause * 2).min(PAUSES[1]);
-        pause
-    }
-}
-
 /// Keeps a worker in `seat` until the pool is dropped.
 pub(super) async fn keep(pool: Arc<Shared>, seat: Arc<Seat>) {
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::new(PAUSES[0], PAUSES[1]);
     while !pool.stop.is_cancelled() {
         let Some(lost) = live(&pool, &seat).await else { return };
         let pause = match lost.reason {
             WorkerRestart::CommandChanged => Duration::ZERO,
-            _ => backoff.pause(lost.lived),
+            _ => {
+                if lost.lived >= HEALTHY {
+                    backoff.reset();
+                }
+                backoff.pause()
+            }
         };
         if let Some(text) = lost.text {
             let command = pool.settings.spec.command.text().to_string_lossy();
@@ -147,7 +135,7 @@ async fn serve(
         .map_or(Access::Task, |direct| pool.open_access(seat, direct));
     // What the worker says to others must not wake the runtime.
     let listen = matches!(access, Access::Task);
-    talk.attached.stdout.open(listen);
+    talk.attached.stdout.set_polled(listen);
     pool.join(seat, access);
     loop {
         let work = match pool.next(seat) {
@@ -158,11 +146,11 @@ async fn serve(
             },
         };
         let found = seat.line().map_or(Found::Silence, |line| line.seize());
-        talk.attached.stdout.open(true);
+        talk.attached.stdout.set_polled(true);
         if let Err(ending) = work_on(pool, talk, work, found).await {
             return ending;
         }
-        talk.attached.stdout.open(listen);
+        talk.attached.stdout.set_polled(listen);
         // Before it is idle: then it waits for the change itself.
         if changes.has_changed().unwrap_or(false) {
             return Ending::Changed;
@@ -170,7 +158,7 @@ async fn serve(
     }
 }
 
-/// Waits for something to do.
+/// Expires for something to do.
 async fn idle(
     pool: &Arc<Shared>,
     seat: &Arc<Seat>,
@@ -304,8 +292,8 @@ struct Asked {
 /// Sends a request and gets its answer.
 async fn begin(pool: &Shared, talk: &mut Talk, mut job: Job) -> Result<(), Ending> {
     let now = Instant::now();
-    if let Some(given) = job.given(now) {
-        job.give_up(given);
+    if let Some(expired) = job.expired(now) {
+        job.give_up(expired);
         return Ok(());
     }
     let queued = now.saturating_duration_since(job.request.submitted);

@@ -1,7 +1,7 @@
 //! The line to a worker, for calls that nobody waits for.
 //!
 //! Whoever makes a call writes the request to an idle worker. A thread that the kernel wakes when
-//! the worker says something (`Runner::ears`) reads the answer, writes the next request if one
+//! the worker says something (`Runner::worker_reactor`) reads the answer, writes the next request if one
 //! waits, and hands the answer over. It hears an idle worker, too, which has nothing to say. What
 //! takes longer than some milliseconds and all that is not the usual case (a worker that is lost,
 //! an error, a cancellation) is left to the worker's task.
@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::event::OutcomeKind;
-use crate::process::{Completers, RunReport, Runner, Waits, Watch, quick_until, unix_seconds};
+use crate::outcome::OutcomeKind;
+use crate::reactor::{Expires, Reactor, Watch};
+use crate::run::{RunReport, Runner, first_poll, unix_seconds};
 
 use super::direct::{Direct, Sent};
 use super::job::{Begun, Job, Returned, blank, settled};
@@ -25,7 +26,7 @@ pub(super) struct Line {
     direct: Direct,
     seat: Weak<Seat>,
     runner: Arc<Runner>,
-    ears: Arc<Completers>,
+    worker_reactor: Arc<Reactor>,
     state: Mutex<State>,
     watch: OnceLock<Watch>,
 }
@@ -88,12 +89,12 @@ impl Line {
         seat: &Arc<Seat>,
         direct: Direct,
     ) -> Option<Arc<Line>> {
-        let ears = runner.ears().ok()?;
+        let worker_reactor = runner.worker_reactor().ok()?;
         let line = Arc::new(Line {
             direct,
             seat: Arc::downgrade(seat),
             runner: runner.clone(),
-            ears: ears.clone(),
+            worker_reactor: worker_reactor.clone(),
             state: Mutex::new(State { voice: Voice::Task, alarm: None }),
             watch: OnceLock::new(),
         });
@@ -103,7 +104,7 @@ impl Line {
                 line.hear();
             }
         };
-        let watch = ears.listen(line.direct.stdout(), Arc::new(hear)).ok()?;
+        let watch = worker_reactor.listen(line.direct.stdout(), Arc::new(hear)).ok()?;
         // The first and only time.
         let _ = line.watch.set(watch);
         Some(line)
@@ -149,7 +150,7 @@ impl Line {
     fn take_up(self: &Arc<Line>, state: &mut State, held: Held, job: Job) -> Option<Sending> {
         let now = Instant::now();
         let (Voice::Nobody, None, Ok(input)) =
-            (&state.voice, job.given(now), job.request.input.bytes())
+            (&state.voice, job.expired(now), job.request.input.bytes())
         else {
             held.leave(Returned::Unseen(job));
             return None;
@@ -165,7 +166,7 @@ impl Line {
         };
         job.request.started();
         let queued = now.saturating_duration_since(job.request.submitted);
-        let (until, seat) = (quick_until(deadline), held.seat.clone());
+        let (until, seat) = (first_poll(deadline), held.seat.clone());
         let heard = Vec::new();
         state.voice = Voice::Us(Spoken { held, job, queued, deadline, until, id, heard });
         self.set_alarm(state, until);
@@ -212,7 +213,7 @@ impl Line {
                 line.look();
             }
         };
-        self.runner.alarms().at(until, Box::new(look));
+        self.runner.timers().at(until, Box::new(look));
     }
 
     /// Calls the task when the worker is slow.
@@ -295,7 +296,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if let Some(watch) = self.watch.get() {
-            self.ears.unwatch(self.direct.stdout(), watch);
+            self.worker_reactor.unwatch(self.direct.stdout(), watch);
         }
     }
 }

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::event::{Lane, OutcomeKind};
-use crate::metrics::{KillSignal, ModuleMetrics, WorkerMetrics};
-use crate::process::{
-    CancelToken, CommandSpec, Done, Errands, LaneQueue, Lifetime, Quarantine, Queue, Request,
-    RunReport, Runner, answer_blocking, answer_later,
+use crate::event::Lane;
+use crate::metrics::{ModuleMetrics, WorkerMetrics};
+use crate::outcome::KillSignal;
+use crate::outcome::OutcomeKind;
+use crate::reactor::{CancelToken, FsHelpers, Queue};
+use crate::run::{
+    CommandSpec, LaneQueue, Lifetime, Quarantine, ReplyOnce, Request, RunReport, Runner,
+    answer_blocking, answer_later,
 };
 
 use super::direct::Direct;
@@ -144,7 +147,7 @@ impl WorkerPool {
         cancel: Option<CancelToken>,
         done: impl FnOnce(RunReport) + Send + 'static,
     ) {
-        self.shared.dispatch(Job { request, cancel, patience: None, done: Done::new(done) });
+        self.shared.dispatch(Job { request, cancel, patience: None, done: ReplyOnce::new(done) });
     }
 
     /// As [`submit`](WorkerPool::submit), completing with the report on any executor. Dropping the
@@ -166,7 +169,7 @@ impl WorkerPool {
             Ok(report) => report,
             Err(unfinished) => {
                 let request = unfinished.request.clone();
-                answer_blocking(request, |_, done| unfinished.leave(Done::new(done)))
+                answer_blocking(request, |_, done| unfinished.leave(ReplyOnce::new(done)))
             }
         }
     }
@@ -250,13 +253,13 @@ impl Shared {
         let look = move || {
             // Without a pool nothing waits.
             let Some(pool) = pool.upgrade() else { return };
-            let (out, next) = pool.lock().waiting.overdue(Instant::now());
+            let (out, next) = pool.lock().waiting.take_expired(Instant::now());
             pool.look_at_queue(next);
-            for (job, given) in out {
-                job.give_up(given);
+            for (job, expired) in out {
+                job.give_up(expired);
             }
         };
-        self.runner.alarms().at(at, Box::new(look));
+        self.runner.timers().at(at, Box::new(look));
     }
 
     fn run_plainly(&self, job: Job) {
@@ -369,8 +372,8 @@ impl Shared {
 async fn watch_file(pool: Arc<Shared>) {
     let spec = pool.settings.spec.clone();
     // One that hangs is waited for: then nothing is known of the file.
-    let errands = Errands::new(1);
-    let look = || identify(&spec, &errands);
+    let helpers = FsHelpers::new(1);
+    let look = || identify(&spec, &helpers);
     let mut known = look().await;
     loop {
         tokio::select! {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::net::unix::pipe;
 
-use crate::process::{Attached, CancelToken, cancelled, sleep_until};
+use crate::reactor::{CancelToken, cancelled, sleep_until};
+use crate::run::PipedChild;
 
 use super::loss::{Broken, Loss, check_size, complete};
 use super::protocol::{ENVELOPE, GREETING, Reply, read_answer, read_ready, request, shown};
@@ -46,7 +47,7 @@ pub(super) enum Stir {
 
 /// A worker's process and pipes.
 pub(super) struct Talk {
-    pub(super) attached: Attached,
+    pub(super) attached: PipedChild,
     /// Read from stdout and not used yet.
     heard: Vec<u8>,
     /// The line to write, and how much of it is written.
@@ -60,7 +61,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn new(attached: Attached, max_output_bytes: u64) -> Talk {
+    pub(super) fn new(attached: PipedChild, max_output_bytes: u64) -> Talk {
         Talk {
             attached,
             heard: Vec::new(),
@@ -126,7 +127,7 @@ impl Talk {
             let writes = self.written < self.line.len();
             // An expression of its own, because its borrows must end before the branches begin.
             let turn = {
-                let Attached { stdin, stdout, stderr, .. } = &self.attached;
+                let PipedChild { stdin, stdout, stderr, .. } = &self.attached;
                 // In this order: an answer beats a deadline of the same moment, and no flood of
                 // stderr keeps a deadline from being seen.
                 tokio::select! {
@@ -265,7 +266,7 @@ impl Talk {
     /// somebody else's. Cancel safe.
     pub(super) async fn stirs(&mut self) -> Stir {
         loop {
-            let Attached { stdout, stderr, .. } = &self.attached;
+            let PipedChild { stdout, stderr, .. } = &self.attached;
             let turn = tokio::select! {
                 biased;
                 () = readable(stdout.pipe()) => Turn::Hear,

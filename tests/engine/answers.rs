@@ -8,7 +8,7 @@ use mesos_command::event::Event;
 use mesos_command::schema::Schema;
 use test_support::{collect_log, logged};
 
-use crate::support::Bench;
+use crate::support::Instance;
 
 const DISK: &str = r#"{"name":"disk","type":"SCALAR","scalar":{"value":1}}"#;
 
@@ -23,7 +23,7 @@ fn json(name: &str, answer: &Answer) -> String {
 fn a_limitation_without_a_reason_gets_one_which_is_counted_and_told() {
     collect_log();
     let script = format!("printf '%s' '{{\"message\":\"x\",\"resources\":[{DISK}]}}' >\"$2\"");
-    let bench = Bench::new("answers-watch", &[("isolator_watch", &script)], &[]);
+    let bench = Instance::new("answers-watch", &[("isolator_watch", &script)], &[]);
     bench.call(Event::Prepare, "c1");
     let limitation = json("mesos.slave.ContainerLimitation", &bench.call(Event::Watch, "c1"));
     assert!(limitation.contains(r#""reason":"REASON_CONTAINER_LIMITATION""#), "{limitation}");
@@ -37,7 +37,7 @@ fn a_limitation_without_a_reason_gets_one_which_is_counted_and_told() {
 #[test]
 fn a_status_keeps_the_containers_own_id() {
     let script = r#"printf '{"container_id":{"value":"another"},"executor_pid":7}' >"$2""#;
-    let bench = Bench::new("answers-status", &[("isolator_status", script)], &[]);
+    let bench = Instance::new("answers-status", &[("isolator_status", script)], &[]);
     bench.call(Event::Prepare, "c1");
     let status = json("mesos.ContainerStatus", &bench.call(Event::Status, "c1"));
     assert_eq!(status, r#"{"executor_pid":7}"#);
@@ -49,7 +49,7 @@ fn a_refusal_names_the_field_and_follows_the_events_failure_parameter() {
     let flags = r#"printf '{"clone_namespaces":[131072,256]}' >"$2""#;
     for (module, failure) in [("answers-fail", "fail"), ("answers-ignore", "ignore")] {
         let parameter = [("isolator_prepare_failure", failure)];
-        let bench = Bench::new(module, &[("isolator_prepare", flags)], &parameter);
+        let bench = Instance::new(module, &[("isolator_prepare", flags)], &parameter);
         match bench.call(Event::Prepare, "c1") {
             Answer::Failure(text) => {
                 assert_eq!(failure, "fail");

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use mesos_command::call::Answer;
 use mesos_command::event::Event;
 
-use crate::support::{Bench, PATIENCE, until, usage_text};
+use crate::support::{Instance, PATIENCE, until, usage_text};
 
 /// Answers for every container of the input: the number of the run, and what it was asked.
 const ALL: &str = r#"n=$(wc -l <"$0.runs")
 grep -o '"container_id":{"value":"[^"]*"' "$1" | sed 's/.*"\([^"]*\)"$/\1/' >"$0.asked"
 sed "s/.*/\"&\":{\"mem_rss_bytes\":$n}/" "$0.asked" | paste -sd, | sed 's/.*/{&}/' >"$2""#;
 
-fn start_all(bench: &Bench, containers: usize) -> Vec<Receiver<Answer>> {
+fn start_all(bench: &Instance, containers: usize) -> Vec<Receiver<Answer>> {
     (0..containers).map(|c| bench.start(Event::Usage, &format!("c{c}"))).collect()
 }
 
@@ -21,13 +21,13 @@ fn wait_all(waiting: &[Receiver<Answer>]) -> Vec<String> {
     waiting.iter().map(|answer| usage_text(&answer.recv_timeout(PATIENCE).unwrap())).collect()
 }
 
-fn ask_all(bench: &Bench, containers: usize) -> Vec<String> {
+fn ask_all(bench: &Instance, containers: usize) -> Vec<String> {
     wait_all(&start_all(bench, containers))
 }
 
 #[test]
 fn a_thousand_containers_take_one_process_per_ttl() {
-    let bench = Bench::new(
+    let bench = Instance::new(
         "batch",
         &[("isolator_usage_batch", ALL)],
         &[("isolator_usage_cache_ttl", "1s")],
@@ -57,7 +57,7 @@ fn a_container_that_is_left_out_keeps_its_last_good_value_and_strangers_are_told
   echo '{"c0":{"mem_rss_bytes":1},"c1":{"mem_rss_bytes":1},"stranger":{}}' ;;
 *) echo '{"c0":{"mem_rss_bytes":2},"c1":{"mem_rss_bytes":"x"}}' ;;
 esac >"$2""#;
-    let bench = Bench::new(
+    let bench = Instance::new(
         "left-out",
         &[("isolator_usage_batch", script)],
         &[("isolator_usage_cache_ttl", "50ms"), ("isolator_usage_stale_ttl", "60")],
@@ -78,7 +78,7 @@ esac >"$2""#;
 #[test]
 fn a_batch_that_fails_fails_for_all_and_cleanup_does_not_wait_for_it() {
     let script = "while [ ! -e \"$0.go\" ]; do sleep 0.02; done\nexit 3";
-    let bench = Bench::new(
+    let bench = Instance::new(
         "broken-batch",
         &[("isolator_usage_batch", script)],
         &[("isolator_usage_cache_ttl", "60")],
@@ -96,15 +96,15 @@ fn a_batch_that_fails_fails_for_all_and_cleanup_does_not_wait_for_it() {
 }
 
 /// A batch command that writes what is in a file: after `printf`'s escapes.
-fn says(module: &str, more: &[(&str, &str)]) -> Bench {
+fn says(module: &str, more: &[(&str, &str)]) -> Instance {
     let mut parameters =
         vec![("isolator_usage_cache_ttl", "50ms"), ("isolator_usage_stale_ttl", "60s")];
     parameters.extend(more);
     let script = r#"if [ -e "$0.says" ]; then printf "$(cat "$0.says")" >"$2"; fi"#;
-    Bench::new(module, &[("isolator_usage_batch", script)], &parameters)
+    Instance::new(module, &[("isolator_usage_batch", script)], &parameters)
 }
 
-fn say(bench: &Bench, text: &str) {
+fn say(bench: &Instance, text: &str) {
     let path = bench.path("isolator_usage_batch.says");
     std::fs::write(path.with_extension("new"), text).unwrap();
     std::fs::rename(path.with_extension("new"), path).unwrap();
@@ -114,7 +114,7 @@ fn memory(bytes: u64) -> String {
     format!(r#"{{"mem_rss_bytes":{bytes}}}"#)
 }
 
-fn failures(bench: &Bench, reason: &str) -> u64 {
+fn failures(bench: &Instance, reason: &str) -> u64 {
     let part = format!("reason=\"{reason}\"");
     bench.metric("mesos_command_failures_total", &part)
 }

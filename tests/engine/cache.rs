@@ -3,7 +3,7 @@
 use mesos_command::call::Answer;
 use mesos_command::event::Event;
 
-use crate::support::{Bench, PATIENCE, until, usage_text};
+use crate::support::{Instance, PATIENCE, until, usage_text};
 
 const COUNTING: &str =
     r#"n=$(wc -l <"$0.runs"); printf '{"mem_rss_bytes":%d,"timestamp":7}' "$n" >"$2""#;
@@ -12,7 +12,7 @@ const COUNTING: &str =
 fn a_thousand_simultaneous_misses_take_one_run() {
     let script =
         "while [ ! -e \"$0.go\" ]; do sleep 0.02; done\nprintf '{\"mem_rss_bytes\":5}' >\"$2\"";
-    let bench = Bench::new(
+    let bench = Instance::new(
         "stampede",
         &[("isolator_usage", script)],
         &[("isolator_usage_cache_ttl", "60")],
@@ -34,7 +34,7 @@ fn a_thousand_simultaneous_misses_take_one_run() {
 #[test]
 fn a_leader_that_fails_wakes_all_and_the_last_good_value_serves() {
     let script = "[ -e \"$0.broken\" ] && exit 3\nprintf '{\"mem_rss_bytes\":5}' >\"$2\"";
-    let bench = Bench::new(
+    let bench = Instance::new(
         "failing-leader",
         &[("isolator_usage", script)],
         &[("isolator_usage_cache_ttl", "20ms"), ("isolator_usage_stale_ttl", "60")],
@@ -56,13 +56,16 @@ fn a_leader_that_fails_wakes_all_and_the_last_good_value_serves() {
 
 #[test]
 fn values_live_for_their_ttl_and_zero_turns_the_cache_off() {
-    let bench =
-        Bench::new("ttl", &[("isolator_usage", COUNTING)], &[("isolator_usage_cache_ttl", "60")]);
+    let bench = Instance::new(
+        "ttl",
+        &[("isolator_usage", COUNTING)],
+        &[("isolator_usage_cache_ttl", "60")],
+    );
     bench.call(Event::Prepare, "c");
     for _ in 0..10 {
         assert_eq!(bench.usage("c"), r#"{"mem_rss_bytes":1}"#, "and the timestamp is dropped");
     }
-    let bench = Bench::new(
+    let bench = Instance::new(
         "no-cache",
         &[("isolator_usage", COUNTING)],
         &[("isolator_usage_cache_ttl", "0")],
@@ -82,7 +85,7 @@ fn a_refresh_that_hangs_is_not_waited_for_while_there_is_an_old_value() {
              [ ! -e \"$0.new\" ] || {{ printf '{{}}' >\"$2\"; exit; }}\nprintf '{value}' >\"$2\""
         )
     };
-    let bench = Bench::new(
+    let bench = Instance::new(
         "slow-refresh",
         &[
             ("isolator_usage", &script(r#"{"mem_rss_bytes":5}"#)),
@@ -131,7 +134,7 @@ fn a_refresh_that_hangs_is_not_waited_for_while_there_is_an_old_value() {
 
 #[test]
 fn while_revalidating_nobody_waits() {
-    let bench = Bench::new(
+    let bench = Instance::new(
         "revalidate",
         &[("isolator_usage", COUNTING)],
         &[("isolator_usage_cache_ttl", "10ms"), ("isolator_usage_stale_while_revalidate", "60")],
@@ -147,7 +150,7 @@ fn while_revalidating_nobody_waits() {
 
 #[test]
 fn what_the_containers_need_is_bounded() {
-    let bench = Bench::new("bounded", &[("isolator_usage", COUNTING)], &[]);
+    let bench = Instance::new("bounded", &[("isolator_usage", COUNTING)], &[]);
     let memfds = || {
         let fds = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
         fds.filter_map(|fd| std::fs::read_link(fd.path()).ok())

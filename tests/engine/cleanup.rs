@@ -6,14 +6,14 @@ use mesos_command::call::Answer;
 use mesos_command::event::Event;
 use test_support::dropped_unanswered;
 
-use crate::support::{Bench, PATIENCE, until};
+use crate::support::{Instance, PATIENCE, until};
 
 #[test]
 fn cleanup_ends_the_watch_command_before_its_own_starts() {
     let watch = "trap 'echo ended >>\"$0.order\"; exit' TERM\n: >\"$0.armed\"\nsleep 60 & wait";
     let cleanup = "echo cleaned >>\"${0%cleanup}watch.order\"";
     let bench =
-        Bench::new("order", &[("isolator_watch", watch), ("isolator_cleanup", cleanup)], &[]);
+        Instance::new("order", &[("isolator_watch", watch), ("isolator_cleanup", cleanup)], &[]);
     bench.call(Event::Prepare, "c");
     let watching = bench.start(Event::Watch, "c");
     until("the watch command's trap", || bench.path("isolator_watch.armed").exists());
@@ -25,8 +25,11 @@ fn cleanup_ends_the_watch_command_before_its_own_starts() {
 
 #[test]
 fn cleanup_withdraws_usage_and_answers_those_who_wait() {
-    let bench =
-        Bench::new("withdrawn", &[("isolator_usage", "sleep 60"), ("isolator_cleanup", "")], &[]);
+    let bench = Instance::new(
+        "withdrawn",
+        &[("isolator_usage", "sleep 60"), ("isolator_cleanup", "")],
+        &[],
+    );
     bench.call(Event::Prepare, "c");
     let waiting = bench.start(Event::Usage, "c");
     until("the usage command", || bench.runs("isolator_usage") == 1);
@@ -42,7 +45,7 @@ fn cleanup_withdraws_usage_and_answers_those_who_wait() {
 #[test]
 fn the_context_file_goes_when_the_cleanup_command_has_ended() {
     let script = "[ -e \"$(dirname \"$0\")/state/context/c\" ] && touch \"$0.saw\"";
-    let bench = Bench::new("context", &[("isolator_cleanup", script)], &[]);
+    let bench = Instance::new("context", &[("isolator_cleanup", script)], &[]);
     bench.call(Event::Prepare, "c");
     let file = bench.path("state/context/c");
     assert_eq!(

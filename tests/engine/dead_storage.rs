@@ -11,7 +11,7 @@ use mesos_command::call::Answer;
 use mesos_command::event::Event;
 use test_support::{DyingFs, PATIENCE, in_time, skip};
 
-use crate::support::Bench;
+use crate::support::Instance;
 
 const PLACE: &str = "ENGINE_TEST_DEAD_PLACE";
 const MOUNT: &str = "ENGINE_TEST_DEAD_MOUNT";
@@ -151,7 +151,7 @@ const SCRIPTS: [(&str, &str); 4] = [
 ];
 
 /// An instance of which one part is on the file system.
-fn dying_instance(place: &str, mount: &Path) -> Bench {
+fn dying_instance(place: &str, mount: &Path) -> Instance {
     let path = |name: &str| mount.join(name).display().to_string();
     let directory = path("directory");
     std::fs::create_dir(&directory).unwrap();
@@ -171,18 +171,18 @@ fn dying_instance(place: &str, mount: &Path) -> Bench {
 }
 
 /// One whose usage command hangs, and whose others do not.
-fn healthy_instance() -> Bench {
+fn healthy_instance() -> Instance {
     let mut scripts = SCRIPTS;
     scripts[2].1 = "exec sleep 60";
     instance("healthy", &scripts, &[])
 }
 
-fn instance(name: &str, scripts: &[(&str, &str)], more: &[(&str, &str)]) -> Bench {
+fn instance(name: &str, scripts: &[(&str, &str)], more: &[(&str, &str)]) -> Instance {
     let timeout = TIMEOUT.as_secs().to_string();
     let grace = format!("{}ms", GRACE.as_millis());
     let keys = SCRIPTS.map(|(event, _)| format!("{event}_timeout"));
     let mut all: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), &*timeout)).collect();
     all.extend([("kill_grace", &*grace), ("isolator_usage_cache_ttl", "0")]);
     all.extend(more);
-    Bench::new(name, scripts, &all)
+    Instance::new(name, scripts, &all)
 }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use mesos_command::call::{Answer, InputValue};
 use mesos_command::event::Event;
 use mesos_command::hook::Hook;
-use mesos_command::process;
+use mesos_command::run;
 use test_support::{own_process, wait_for};
 
-use crate::support::{Bench, id, until, write_script};
+use crate::support::{Instance, id, until, write_script};
 
 /// Writes its number and ignores TERM, as do those who wait with it.
 const STUBBORN: &str = "trap '' TERM\necho $$ >>\"$0.pids\"\nwhile :; do sleep 1; done";
@@ -45,7 +45,7 @@ fn what_runs_is_ended_what_waits_never_starts_and_nobody_is_answered() {
     let events = ["isolator_prepare", "isolator_watch", "isolator_usage", "isolator_status"];
     let scripts = events.map(|event| (event, STUBBORN));
     let more = [("kill_grace", "200ms"), ("isolator_prepare_timeout", "600")];
-    let bench = Bench::new("end", &scripts, &more);
+    let bench = Instance::new("end", &scripts, &more);
     let first = bench.start(Event::Prepare, "first");
     until("the first prepare", || !pids(bench.directory.path(), "isolator_prepare").is_empty());
     let mut receivers = vec![first, bench.start(Event::Prepare, "second")];
@@ -56,7 +56,7 @@ fn what_runs_is_ended_what_waits_never_starts_and_nobody_is_answered() {
     let started = || events.iter().all(|event| !pids(bench.directory.path(), event).is_empty());
     until("all commands", started);
 
-    let Bench { directory, isolator, .. } = bench;
+    let Instance { directory, isolator, .. } = bench;
     let all = || events.iter().flat_map(|event| pids(directory.path(), event)).collect();
     drop_and_demand_ends(isolator, all);
     for event in events {
@@ -75,7 +75,7 @@ fn what_runs_is_ended_what_waits_never_starts_and_nobody_is_answered() {
 fn no_completion_is_called_after_the_end() {
     for round in 0..40u64 {
         let script = "sleep 0.0$(($$ % 4))\nprintf '{}' >\"$2\"";
-        let bench = Bench::new(
+        let bench = Instance::new(
             "late",
             &[("isolator_usage", script), ("isolator_isolate", script)],
             &[("isolator_usage_cache_ttl", "0"), ("lifecycle_parallel", "4")],
@@ -100,7 +100,7 @@ fn no_completion_is_called_after_the_end() {
             }
         }
         std::thread::sleep(Duration::from_millis(round));
-        let Bench { isolator, directory: _directory, .. } = bench;
+        let Instance { isolator, directory: _directory, .. } = bench;
         drop(isolator);
         gone.store(true, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(10));
@@ -110,8 +110,8 @@ fn no_completion_is_called_after_the_end() {
 
 #[test]
 fn a_completion_may_end_the_instance_itself() {
-    let bench = Bench::new("inside", &[("isolator_prepare", "printf '{}' >\"$2\"")], &[]);
-    let Bench { isolator, directory: _directory, .. } = bench;
+    let bench = Instance::new("inside", &[("isolator_prepare", "printf '{}' >\"$2\"")], &[]);
+    let Instance { isolator, directory: _directory, .. } = bench;
     let isolator = Arc::new(std::sync::Mutex::new(Some(isolator)));
     let (sender, receiver) = std::sync::mpsc::channel();
     let inside = isolator.clone();
@@ -130,11 +130,11 @@ fn a_completion_may_end_the_instance_itself() {
 
 #[test]
 fn the_watch_loop_ends_between_two_runs() {
-    let bench = Bench::new("watched", &[("isolator_watch", "")], &[]);
+    let bench = Instance::new("watched", &[("isolator_watch", "")], &[]);
     bench.call(Event::Prepare, "c");
     let _watching = bench.start(Event::Watch, "c");
     until("the first run", || bench.runs("isolator_watch") == 1);
-    let Bench { directory: _directory, isolator, module } = bench;
+    let Instance { directory: _directory, isolator, module } = bench;
     drop(isolator);
     let ended = format!(
         "mesos_command_calls_total{{module=\"{module}\",event=\"isolator_watch\",\
@@ -149,13 +149,13 @@ fn workers_end_with_their_instance() {
                   : >\"$0.busy\"\ntrap '' TERM\nwhile :; do sleep 1; done";
     for busy in [false, true] {
         let more = [("isolator_usage_mode", "worker"), ("kill_grace", "200ms")];
-        let bench = Bench::new("worker-end", &[("isolator_usage", worker)], &more);
+        let bench = Instance::new("worker-end", &[("isolator_usage", worker)], &more);
         bench.call(Event::Prepare, "c");
         let up = "worker_up{module=\"worker-end\",event=\"isolator_usage\"} 1";
         until("the worker", || mesos_command::metrics::render().contains(up));
         let _waiting = busy.then(|| bench.start(Event::Usage, "c"));
         until("the request", || !busy || bench.path("isolator_usage.busy").exists());
-        let Bench { directory, isolator, .. } = bench;
+        let Instance { directory, isolator, .. } = bench;
         let all = || pids(directory.path(), "isolator_usage");
         drop_and_demand_ends(isolator, all);
         assert!(!all().is_empty());
@@ -164,12 +164,12 @@ fn workers_end_with_their_instance() {
 
 #[test]
 fn a_cleanup_that_is_ended_with_the_agent_is_made_up_for_by_the_next() {
-    let bench = Bench::new("undone", &[("isolator_cleanup", STUBBORN)], &[("kill_grace", "0")]);
+    let bench = Instance::new("undone", &[("isolator_cleanup", STUBBORN)], &[("kill_grace", "0")]);
     bench.call(Event::Prepare, "c");
     let _waiting = bench.start(Event::Cleanup, "c");
     until("the command", || !pids(bench.directory.path(), "isolator_cleanup").is_empty());
     let file = bench.path("state/undone/c");
-    let Bench { directory, isolator, .. } = bench;
+    let Instance { directory, isolator, .. } = bench;
     drop_and_demand_ends(isolator, || pids(directory.path(), "isolator_cleanup"));
     assert!(file.exists(), "the context is still there for the next agent");
 }
@@ -186,7 +186,7 @@ fn all_instances_end_with_the_process() {
 fn all_in_a_process_of_their_own() {
     assert!(std::env::var_os(CHILD).is_some(), "started without its variable");
     let more = [("kill_grace", "200ms")];
-    let bench = Bench::new("process-end", &[("isolator_prepare", STUBBORN)], &more);
+    let bench = Instance::new("process-end", &[("isolator_prepare", STUBBORN)], &more);
     let preparing = bench.start(Event::Prepare, "c");
     let path = bench.path("hook");
     write_script(&path, STUBBORN);
@@ -204,7 +204,7 @@ fn all_in_a_process_of_their_own() {
     let started = |name: &str| pids(bench.directory.path(), name);
     until("both", || !started("isolator_prepare").is_empty() && !started("hook").is_empty());
 
-    assert!(process::end_all());
+    assert!(run::end_all());
     for name in ["isolator_prepare", "hook"] {
         assert!(!is_alive(started(name)[0]), "{name}");
     }

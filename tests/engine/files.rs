@@ -3,7 +3,7 @@
 use mesos_command::call::Answer;
 use mesos_command::event::Event;
 
-use crate::support::{Bench, until};
+use crate::support::{Instance, until};
 
 /// Treats INPUT as its own, as a command of the original could, and says how far it got.
 const OWNER: &str = r#"
@@ -29,7 +29,7 @@ echo done >>"$said"
 "#;
 
 fn may_treat_its_files_as_its_own(event: Event, script: &str) {
-    let bench = Bench::new(script, &[(script, OWNER)], &[("isolator_usage_cache_ttl", "0")]);
+    let bench = Instance::new(script, &[(script, OWNER)], &[("isolator_usage_cache_ttl", "0")]);
     bench.call(Event::Prepare, "c");
     let waiting = bench.start(event, "c");
     let said = || std::fs::read_to_string(bench.path("said")).unwrap_or_default();
@@ -64,7 +64,7 @@ fn io_says_what_input_is() {
         ("memfd", ("memfd", "memfd"), ("memfd", "memfd")),
     ] {
         let scripts = [("isolator_usage", script), ("isolator_status", script)];
-        let bench = Bench::new(&format!("io-{mode}"), &scripts, &[("io", mode)]);
+        let bench = Instance::new(&format!("io-{mode}"), &scripts, &[("io", mode)]);
         bench.call(Event::Prepare, "c");
         for (event, name, (input, stdin)) in
             [(Event::Usage, "isolator_usage", usage), (Event::Status, "isolator_status", status)]
@@ -83,7 +83,7 @@ fn io_says_what_input_is() {
 fn the_deadline_is_something_that_a_shell_can_calculate_with() {
     let script = "echo $((MESOS_COMMAND_DEADLINE - $(date +%s))) >\"$0.left\"";
     let more = [("isolator_cleanup_timeout", "30")];
-    let bench = Bench::new("seconds", &[("isolator_cleanup", script)], &more);
+    let bench = Instance::new("seconds", &[("isolator_cleanup", script)], &more);
     bench.call(Event::Prepare, "c");
     bench.call(Event::Cleanup, "c");
     let left = std::fs::read_to_string(bench.path("isolator_cleanup.left")).unwrap();

@@ -5,7 +5,7 @@ use mesos_command::event::Event;
 
 use test_support::{collect_log, logged};
 
-use crate::support::{Bench, field, id, until};
+use crate::support::{Instance, field, id, until};
 
 /// As an argument of printf(1): clears the screen, sets the window's title, rings, goes back to
 /// the beginning of the line and down, NEL, turns the direction of writing, a byte that is no
@@ -22,7 +22,7 @@ fn is_harmless(text: &str) -> bool {
 }
 
 /// The lines about the commands of a bench, whose directory no other test has.
-fn lines_of(bench: &Bench) -> Vec<String> {
+fn lines_of(bench: &Instance) -> Vec<String> {
     logged(&bench.directory.path().display().to_string())
 }
 
@@ -46,7 +46,7 @@ fn stdout_stderr_and_the_error_file_stay_on_one_visible_line() {
     let script = format!("printf '{HOSTILE}' >\"$3\"; printf '{HOSTILE}' >&2; exit 3");
     let noisy = format!("printf '{HOSTILE}'");
     let scripts = [("isolator_isolate", script.as_str()), ("isolator_update", &noisy)];
-    let bench = Bench::new("foreign-files", &scripts, &[]);
+    let bench = Instance::new("foreign-files", &scripts, &[]);
     bench.call(Event::Prepare, "c1");
     let text = failure(bench.call(Event::Isolate, "c1"));
     assert!(text.contains(&format!("Cause: {SHOWN}")), "{text}");
@@ -67,7 +67,7 @@ fn outputs_that_cannot_be_used_are_quoted_visibly() {
         ("isolator_usage_batch", "cat \"$0.out\" >\"$2\""),
     ];
     let more = [("isolator_prepare_failure", "fail"), ("debug", "true"), ("redact", "none")];
-    let bench = Bench::new("foreign-outputs", &scripts, &more);
+    let bench = Instance::new("foreign-outputs", &scripts, &more);
     let names = "isolator_prepare";
     std::fs::write(bench.path(&format!("{names}.lossy")), &key).unwrap();
     let wrong = format!("{{\"environment\":{{\"variables\":\"{HOSTILE_JSON}\"}}}}");
@@ -90,7 +90,7 @@ fn outputs_that_cannot_be_used_are_quoted_visibly() {
 #[test]
 fn names_of_containers_and_tasks_are_quoted_visibly() {
     collect_log();
-    let bench = Bench::new("foreign-names", &[("isolator_isolate", "exit 1")], &[]);
+    let bench = Instance::new("foreign-names", &[("isolator_isolate", "exit 1")], &[]);
     let name = "c\x1b[2J\n\u{202e}E1126 forged/no-file";
     let container = id(name);
     let config = [field(3, b"/x"), field(11, b"")].concat();
@@ -125,7 +125,7 @@ while read -r line; do
 done"#
     );
     let more = [("isolator_isolate_mode", "worker")];
-    let bench = Bench::new("foreign-workers", &[("isolator_isolate", &worker)], &more);
+    let bench = Instance::new("foreign-workers", &[("isolator_isolate", &worker)], &more);
     bench.call(Event::Prepare, "error");
     bench.call(Event::Prepare, "junk");
     // Until a worker is up, calls run as plain commands, which here end at once.
@@ -161,7 +161,7 @@ fn debug_shows_inputs_and_outputs_without_their_secrets() {
     let base64 = "czNjcjN0LW9mLXRoZS1jb250YWluZXI=";
     let log_of = |module: &str, more: &[(&str, &str)]| {
         let more = [&[("debug", "true")], more].concat();
-        let bench = Bench::new(module, &scripts, &more);
+        let bench = Instance::new(module, &scripts, &more);
         // In three parts, because the helper's fields are short.
         for (name, variable) in [("c1", &typed), ("c2", &named), ("c3", &plain)] {
             let environment = field(2, &field(1, variable));

@@ -2,12 +2,12 @@
 
 use mesos_command::event::Event;
 
-use crate::support::{Bench, PATIENCE, until};
+use crate::support::{Instance, PATIENCE, until};
 
 #[test]
 fn what_runs_and_what_waits_is_shown_and_both_end_at_zero() {
     let script = "while [ ! -e \"$0.go\" ]; do sleep 0.02; done";
-    let bench = Bench::new(
+    let bench = Instance::new(
         "gauges",
         &[("isolator_isolate", script), ("isolator_usage", script)],
         &[("max_parallel", "2")],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mesos_command::call::Answer;
 use mesos_command::event::Event;
 
-use crate::support::{Bench, PATIENCE, until};
+use crate::support::{Instance, PATIENCE, until};
 
 /// Calls at once, each of which takes `TURN`: the last one waits for longer than the timeout, which
 /// no single one comes near.
@@ -18,7 +18,7 @@ const LAUNCH_PATH: [Event; 5] =
     [Event::Prepare, Event::Isolate, Event::Update, Event::Recover, Event::Cleanup];
 
 /// Makes the calls at once and demands that none fails.
-fn all_end_well(bench: &Bench, event: Event) {
+fn all_end_well(bench: &Instance, event: Event) {
     if event != Event::Prepare {
         (0..CALLS).for_each(|call| drop(bench.call(Event::Prepare, &format!("c{call}"))));
     }
@@ -34,10 +34,10 @@ fn all_end_well(bench: &Bench, event: Event) {
     assert_eq!((ended("ok"), ended("timeout")), (CALLS as u64, 0), "{}", event.label());
 }
 
-fn bench(mode: &str, event: Event, script: &str, more: &[(&str, &str)]) -> Bench {
+fn bench(mode: &str, event: Event, script: &str, more: &[(&str, &str)]) -> Instance {
     let timeout = format!("{}_timeout", event.label());
     let more = [more, &[(timeout.as_str(), TIMEOUT)]].concat();
-    Bench::new(&format!("{mode}-{}", event.label()), &[(event.label(), script)], &more)
+    Instance::new(&format!("{mode}-{}", event.label()), &[(event.label(), script)], &more)
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn nor_does_waiting_for_its_stand_in() {
 
 #[test]
 fn a_command_of_the_launch_path_has_its_own_time_and_no_more() {
-    let bench = Bench::new(
+    let bench = Instance::new(
         "own-time",
         &[("isolator_prepare", "exec sleep 60")],
         &[("isolator_prepare_timeout", "500ms"), ("kill_grace", "100ms")],
@@ -109,7 +109,7 @@ fn a_command_of_the_launch_path_has_its_own_time_and_no_more() {
 fn usage_commands_hold_up_no_status() {
     let hangs = "while [ ! -e \"$0.go\" ]; do sleep 0.02; done";
     let status = "printf '{\"executor_pid\":7}' >\"$2\"";
-    let bench = Bench::new(
+    let bench = Instance::new(
         "status-reserve",
         &[("isolator_usage", hangs), ("isolator_status", status)],
         &[

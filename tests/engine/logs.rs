@@ -4,10 +4,10 @@ use mesos_command::call::Answer;
 use mesos_command::event::Event;
 use test_support::{collect_log, logged};
 
-use crate::support::{Bench, until};
+use crate::support::{Instance, until};
 
 /// The lines about the commands of a bench, whose directory no other test has.
-fn lines_of(bench: &Bench) -> Vec<String> {
+fn lines_of(bench: &Instance) -> Vec<String> {
     logged(&bench.directory.path().display().to_string())
 }
 
@@ -22,7 +22,7 @@ fn a_failure_is_one_line_with_everything_that_is_known() {
     collect_log();
     let script = "echo 'the reason' >\"$3\"; echo 'more of it' >>\"$3\"\n\
                   echo 'on stdout'; echo 'on stderr' >&2; exit 3";
-    let bench = Bench::new("log-failure", &[("isolator_isolate", script)], &[]);
+    let bench = Instance::new("log-failure", &[("isolator_isolate", script)], &[]);
     bench.call(Event::Prepare, "c1");
     let answer = bench.call(Event::Isolate, "c1");
     assert!(matches!(answer, Answer::Failure(_)), "{answer:?}");
@@ -48,7 +48,7 @@ fn a_failure_by_signal_or_deadline_names_it() {
     ];
     for (module, timeout, script, words, outcome) in ends {
         let timeout = [("isolator_isolate_timeout", timeout)];
-        let bench = Bench::new(module, &[("isolator_isolate", script)], &timeout);
+        let bench = Instance::new(module, &[("isolator_isolate", script)], &timeout);
         bench.call(Event::Prepare, "c1");
         bench.call(Event::Isolate, "c1");
         let found = lines_of(&bench);
@@ -60,7 +60,7 @@ fn a_failure_by_signal_or_deadline_names_it() {
 #[test]
 fn a_command_that_always_fails_does_not_fill_the_log_and_no_line_goes_missing() {
     collect_log();
-    let bench = Bench::new("log-limit", &[("isolator_isolate", "exit 1")], &[]);
+    let bench = Instance::new("log-limit", &[("isolator_isolate", "exit 1")], &[]);
     bench.call(Event::Prepare, "c1");
     let mut calls = 0;
     let mut fail = || {
@@ -85,14 +85,14 @@ fn a_command_that_always_fails_does_not_fill_the_log_and_no_line_goes_missing() 
 #[test]
 fn what_a_successful_command_prints_is_logged() {
     collect_log();
-    let bench = Bench::new("log-success", &[("isolator_isolate", "echo by the way >&2")], &[]);
+    let bench = Instance::new("log-success", &[("isolator_isolate", "echo by the way >&2")], &[]);
     bench.call(Event::Prepare, "c1");
     assert_eq!(bench.call(Event::Isolate, "c1"), Answer::Nothing);
     let found = lines_of(&bench);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains(" INFO ") && found[0].ends_with("printed: by the way"), "{found:?}");
 
-    let silent = Bench::new("log-silence", &[("isolator_isolate", "")], &[]);
+    let silent = Instance::new("log-silence", &[("isolator_isolate", "")], &[]);
     silent.call(Event::Prepare, "c1");
     silent.call(Event::Isolate, "c1");
     assert_eq!(lines_of(&silent), Vec::<String>::new());
@@ -103,7 +103,7 @@ fn debug_logs_every_input_and_output() {
     collect_log();
     let script = "printf '{\"mem_rss_bytes\":77}' >\"$2\"";
     let scripts = [("isolator_prepare", "printf '{}' >\"$2\""), ("isolator_usage", script)];
-    let bench = Bench::new("log-debug", &scripts, &[("debug", "true")]);
+    let bench = Instance::new("log-debug", &scripts, &[("debug", "true")]);
     bench.call(Event::Prepare, "c1");
     bench.usage("c1");
     let found = lines_of(&bench);

@@ -4,7 +4,7 @@
 use mesos_command::call::Answer;
 use mesos_command::event::Event;
 
-use crate::support::{Bench, until};
+use crate::support::{Instance, until};
 
 /// Outputs, as `printf` writes them, and the usage that they are; `None`: no usable output.
 const OUTPUTS: &[(&str, Option<&str>)] = &[
@@ -46,15 +46,15 @@ while read -r line; do
 done"#;
 
 /// An isolator, the event that its command is for, and the name of its command's files.
-fn benches() -> Vec<(Bench, &'static str)> {
+fn benches() -> Vec<(Instance, &'static str)> {
     let spawn = [("isolator_usage_cache_ttl", "0")];
     let worker = [("isolator_usage_cache_ttl", "0"), ("isolator_usage_mode", "worker")];
     let batch = [("isolator_usage_cache_ttl", "1ns")];
     let benches = vec![
-        (Bench::new("means-spawn", &[("isolator_usage", SPAWN)], &spawn), "isolator_usage"),
-        (Bench::new("means-worker", &[("isolator_usage", WORKER)], &worker), "isolator_usage"),
+        (Instance::new("means-spawn", &[("isolator_usage", SPAWN)], &spawn), "isolator_usage"),
+        (Instance::new("means-worker", &[("isolator_usage", WORKER)], &worker), "isolator_usage"),
         (
-            Bench::new("means-batch", &[("isolator_usage_batch", BATCH)], &batch),
+            Instance::new("means-batch", &[("isolator_usage_batch", BATCH)], &batch),
             "isolator_usage_batch",
         ),
     ];
@@ -92,7 +92,7 @@ fn a_failure_names_the_parameter_to_change() {
         ("names-timeout", "exec sleep 60", "isolator_prepare_timeout", "1"),
         ("names-size", "printf '{\"working_directory\":\"/x\"}' >\"$2\"", "max_output_bytes", "10"),
     ] {
-        let bench = Bench::new(module, &[("isolator_prepare", script)], &[(parameter, value)]);
+        let bench = Instance::new(module, &[("isolator_prepare", script)], &[(parameter, value)]);
         let Answer::Failure(text) = bench.call(Event::Prepare, "c") else { panic!("{module}") };
         assert!(text.contains(parameter), "{text}");
     }

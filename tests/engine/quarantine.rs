@@ -8,7 +8,7 @@ use mesos_command::call::Answer;
 use mesos_command::event::Event;
 use test_support::{DeadDisk, skip, until};
 
-use crate::support::{Bench, PATIENCE};
+use crate::support::{Instance, PATIENCE};
 
 /// Far more than an answer needs that waits for nothing, far less than what it could wait for.
 const AT_ONCE: Duration = Duration::from_secs(10);
@@ -27,13 +27,13 @@ fn script(disk: &DeadDisk, rest: &str) -> String {
     format!("[ ! -e \"$0.hang\" ] || exec cat '{}'\n{rest}", file.display())
 }
 
-fn hang(bench: &Bench, event: &str) -> PathBuf {
+fn hang(bench: &Instance, event: &str) -> PathBuf {
     let path = bench.path(&format!("{event}.hang"));
     std::fs::write(&path, "").unwrap();
     path
 }
 
-fn quarantined(bench: &Bench) -> u64 {
+fn quarantined(bench: &Instance) -> u64 {
     bench.metric("mesos_command_quarantined", "")
 }
 
@@ -52,7 +52,7 @@ fn in_time(receiver: &mpsc::Receiver<Answer>) -> Answer {
 fn one_that_hangs_in_the_kernel_holds_up_no_launch_and_no_cleanup() {
     let test = "one_that_hangs_in_the_kernel_holds_up_no_launch_and_no_cleanup";
     let Some(disk) = dead_disk(test) else { return };
-    let bench = Bench::new(
+    let bench = Instance::new(
         "hangs",
         &[("isolator_prepare", &script(&disk, "")), ("isolator_cleanup", "")],
         &[("isolator_prepare_timeout", "500ms"), ("kill_grace", "100ms")],
@@ -80,7 +80,7 @@ fn one_that_hangs_in_the_kernel_holds_up_no_launch_and_no_cleanup() {
 fn a_full_quarantine_answers_at_once_and_recovers() {
     let test = "a_full_quarantine_answers_at_once_and_recovers";
     let Some(disk) = dead_disk(test) else { return };
-    let bench = Bench::new(
+    let bench = Instance::new(
         "full",
         &[
             ("isolator_prepare", &script(&disk, "")),
@@ -127,7 +127,7 @@ fn a_full_quarantine_answers_at_once_and_recovers() {
 fn what_samples_hangs_once_per_container_and_stops_no_launch() {
     let test = "what_samples_hangs_once_per_container_and_stops_no_launch";
     let Some(disk) = dead_disk(test) else { return };
-    let bench = Bench::new(
+    let bench = Instance::new(
         "samples",
         &[
             ("isolator_usage", &script(&disk, "printf '{\"mem_rss_bytes\":5}' >\"$2\"")),
@@ -183,7 +183,7 @@ fn a_worker_that_hangs_in_the_kernel_is_counted_and_not_started_over_and_over_ag
          read -r hello; echo '{{\"ready\":1}}'; read -r line; exec cat '{}'",
         disk.file().display()
     );
-    let bench = Bench::new(
+    let bench = Instance::new(
         "worker-hangs",
         &[("isolator_isolate", &script)],
         &[("isolator_isolate_mode", "worker"), ("isolator_isolate_timeout", "1")],

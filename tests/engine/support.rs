@@ -12,15 +12,15 @@ use tempfile::TempDir;
 
 pub(crate) use test_support::{PATIENCE, until};
 
-pub(crate) struct Bench {
+pub(crate) struct Instance {
     pub(crate) directory: TempDir,
     pub(crate) isolator: Isolator,
     pub(crate) module: String,
 }
 
-impl Bench {
+impl Instance {
     /// An isolator called `module` with a script per event (`isolator_usage`) and more parameters.
-    pub(crate) fn new(module: &str, scripts: &[(&str, &str)], more: &[(&str, &str)]) -> Bench {
+    pub(crate) fn new(module: &str, scripts: &[(&str, &str)], more: &[(&str, &str)]) -> Instance {
         let directory = tempfile::tempdir().unwrap();
         let mut parameters = vec![
             ("module_name".to_owned(), module.to_owned()),
@@ -34,7 +34,7 @@ impl Bench {
         }
         parameters.extend(more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         let isolator = Isolator::create(&parameters).unwrap();
-        Bench { directory, isolator, module: module.to_owned() }
+        Instance { directory, isolator, module: module.to_owned() }
     }
 
     /// How often the event's script was started.

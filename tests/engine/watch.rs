@@ -8,7 +8,7 @@ use mesos_command::event::Event;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use test_support::{own_process, until};
 
-use crate::support::Bench;
+use crate::support::Instance;
 
 const CONTAINERS: usize = 300;
 const PARALLEL: usize = 16;
@@ -36,7 +36,7 @@ fn with_few_descriptors() {
     // Each takes a moment, so that many would run at once.
     let script = "mkdir \"$0.now.$$\"; ls -d \"$0\".now.* | wc -l >>\"$0.at-a-time\"\n\
                   sleep 0.2; echo \"$MESOS_CONTAINER_ID\" >>\"$0.seen\"; rmdir \"$0.now.$$\"";
-    let bench = Bench::new(
+    let bench = Instance::new(
         "few-descriptors",
         &[("isolator_watch", script)],
         &[("isolator_watch_interval", &INTERVAL.as_secs().to_string())],
@@ -79,7 +79,7 @@ fn with_few_descriptors() {
 #[test]
 fn the_first_runs_of_many_are_spread_and_the_first_of_few_are_not() {
     let script = "date +%s%N >>\"$0.times\"";
-    let bench = Bench::new(
+    let bench = Instance::new(
         "spread",
         &[("isolator_watch", script)],
         &[("isolator_watch_interval", "600"), ("watch_parallel", "4")],

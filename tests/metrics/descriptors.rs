@@ -9,7 +9,8 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use mesos_command::metrics::{self, MetricsAddress};
+use mesos_command::exporter;
+use mesos_command::exporter::MetricsAddress;
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 
 use crate::support::{PATIENCE, free_address, scrape, until};
@@ -61,7 +62,7 @@ fn child() {
     let address = std::env::var(ADDRESS).expect(ADDRESS);
     let address: MetricsAddress = address.parse().expect("an address");
     let before = sockets();
-    metrics::listen(std::slice::from_ref(&address));
+    exporter::listen(std::slice::from_ref(&address));
     scrape(&address);
     // The listener's own is left when it has closed the connection of the scrape.
     until("the end of the scrape", || sockets() == before + 1);

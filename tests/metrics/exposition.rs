@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
-use mesos_command::event::{Event, ModuleKind, OutcomeKind};
+use mesos_command::event::{Event, ModuleKind};
+use mesos_command::metrics::Registry;
 use mesos_command::metrics::catalogue::{METRICS, find};
-use mesos_command::metrics::{CacheResult, FailureReason, KillSignal, Registry, WorkerRestart};
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::outcome::{CacheResult, FailureReason, KillSignal, WorkerRestart};
 use proptest::prelude::*;
 
 use crate::promql::{Token, tokens};

@@ -6,8 +6,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use mesos_command::event::{Event, ModuleKind, OutcomeKind};
-use mesos_command::metrics::{self, MetricsAddress, ModuleMetrics, TextfilePath};
+use mesos_command::event::{Event, ModuleKind};
+use mesos_command::exporter;
+use mesos_command::exporter::{MetricsAddress, TextfilePath};
+use mesos_command::metrics::ModuleMetrics;
+use mesos_command::outcome::OutcomeKind;
 
 use crate::support::{free_address, own_process, scrape, wait_for};
 
@@ -62,20 +65,22 @@ fn child() {
     let before = inheritable();
     let module = ModuleMetrics::new("guest", ModuleKind::Isolator);
     module.event(Event::Usage).call(OutcomeKind::Ok, None);
-    assert!(metrics::render().contains("\nmesos_command_calls_total{module=\"guest\""));
+    assert!(
+        mesos_command::metrics::render().contains("\nmesos_command_calls_total{module=\"guest\"")
+    );
     assert!(threads().is_empty(), "a thread before start: {:?}", threads());
 
-    metrics::start();
-    metrics::start();
+    exporter::start();
+    exporter::start();
     let started = wait_for("the thread", || Some(threads()).filter(|t| !t.is_empty()));
     assert_eq!(started.len(), 1);
 
     let directory = tempfile::tempdir().expect("a directory");
     let addresses = [free_address(), MetricsAddress::Unix(directory.path().join("m.sock"))];
-    metrics::listen(&addresses);
+    exporter::listen(&addresses);
     let file = directory.path().join("m.prom");
     let path: TextfilePath = file.to_str().expect("UTF-8").parse().expect("accepted");
-    metrics::textfile(&path);
+    exporter::textfile(&path);
     addresses.iter().for_each(|address| drop(scrape(address)));
     wait_for("the file", || file.exists().then_some(()));
     let all = threads();

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mesos_command::event::{Event, ModuleKind, OutcomeKind};
-use mesos_command::metrics::{self, MetricsAddress, ModuleMetrics};
+use mesos_command::event::{Event, ModuleKind};
+use mesos_command::exporter;
+use mesos_command::exporter::MetricsAddress;
+use mesos_command::metrics::ModuleMetrics;
+use mesos_command::outcome::OutcomeKind;
 
 use test_support::{collect_log, in_time, logged};
 
@@ -17,7 +20,7 @@ use crate::support::{PATIENCE, free_address, request, scrape, until, wait_for};
 #[test]
 fn paths_and_methods_are_answered_as_documented() {
     let address = free_address();
-    metrics::listen(std::slice::from_ref(&address));
+    exporter::listen(std::slice::from_ref(&address));
     let answer = scrape(&address);
     assert_eq!(answer.status, 200);
     assert!(answer.head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"));
@@ -43,9 +46,9 @@ fn all_instances_share_several_addresses() {
     let addresses =
         [free_address(), free_address(), MetricsAddress::Unix(directory.path().join("m.sock"))];
     // Named twice, in different calls and groups: still one listener each.
-    metrics::listen(&addresses[..2]);
-    metrics::listen(&addresses[1..]);
-    metrics::listen(&addresses);
+    exporter::listen(&addresses[..2]);
+    exporter::listen(&addresses[1..]);
+    exporter::listen(&addresses);
     let one = ModuleMetrics::new("shared one", ModuleKind::Hook);
     let two = ModuleMetrics::new("shared two", ModuleKind::Isolator);
     one.event(Event::SlaveRunTaskLabelDecorator).call(OutcomeKind::Exit, None);
@@ -75,9 +78,12 @@ fn an_address_in_use_is_taken_when_it_becomes_free() {
     let MetricsAddress::Tcp(tcp) = &address else { unreachable!("free_address gives TCP") };
     let occupant = std::net::TcpListener::bind(tcp).expect("free");
     collect_log();
-    metrics::listen(std::slice::from_ref(&address));
+    exporter::listen(std::slice::from_ref(&address));
     refused(&address);
-    assert!(metrics::render().contains("mesos_command_panics_total"), "the module works on");
+    assert!(
+        mesos_command::metrics::render().contains("mesos_command_panics_total"),
+        "the module works on"
+    );
     drop(occupant);
     assert_eq!(scrape(&address).status, 200);
 }
@@ -89,7 +95,7 @@ fn a_dead_socket_file_is_replaced() {
     drop(UnixListener::bind(&path).expect("bound"));
     assert!(path.exists(), "std leaves the file: a dead socket");
     let address = MetricsAddress::Unix(path);
-    metrics::listen(std::slice::from_ref(&address));
+    exporter::listen(std::slice::from_ref(&address));
     assert_eq!(scrape(&address).status, 200);
 }
 
@@ -100,7 +106,7 @@ fn a_live_socket_file_is_left_alone_until_its_owner_is_gone() {
     let owner = UnixListener::bind(&path).expect("bound");
     owner.set_nonblocking(true).expect("set");
     let address = MetricsAddress::Unix(path);
-    metrics::listen(std::slice::from_ref(&address));
+    exporter::listen(std::slice::from_ref(&address));
     // It is probed by a connection, and the owner still gets those.
     wait_for("the probe", || owner.accept().ok());
     assert!(owner.accept().is_err(), "one probe at a time");
@@ -116,7 +122,7 @@ fn a_file_that_is_no_socket_is_left_alone() {
     std::os::unix::fs::symlink(&file, &link).expect("linked");
     collect_log();
     let addresses = [MetricsAddress::Unix(file.clone()), MetricsAddress::Unix(link.clone())];
-    metrics::listen(&addresses);
+    exporter::listen(&addresses);
     addresses.iter().for_each(refused);
     assert_eq!(std::fs::read(&file).expect("still there"), b"precious");
     assert!(link.is_symlink());
@@ -130,7 +136,7 @@ fn a_directory_that_appears_later_is_used() {
     let later = directory.path().join("later");
     let address = MetricsAddress::Unix(later.join("m.sock"));
     collect_log();
-    metrics::listen(std::slice::from_ref(&address));
+    exporter::listen(std::slice::from_ref(&address));
     refused(&address);
     std::fs::create_dir(&later).expect("made");
     assert_eq!(scrape(&address).status, 200);
@@ -141,7 +147,7 @@ fn a_removed_socket_file_is_made_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("m.sock");
     let address = MetricsAddress::Unix(path.clone());
-    metrics::listen(std::slice::from_ref(&address));
+    exporter::listen(std::slice::from_ref(&address));
     assert_eq!(scrape(&address).status, 200);
     std::fs::remove_file(&path).expect("removed");
     assert_eq!(scrape(&address).status, 200);
@@ -150,7 +156,7 @@ fn a_removed_socket_file_is_made_again() {
 #[test]
 fn silent_and_slow_clients_neither_block_others_nor_stay() {
     let address = free_address();
-    metrics::listen(std::slice::from_ref(&address));
+    exporter::listen(std::slice::from_ref(&address));
     scrape(&address);
     let MetricsAddress::Tcp(tcp) = &address else { unreachable!("free_address gives TCP") };
     // A silent client has a second. On a machine that takes that long for a scrape, once more.
@@ -182,7 +188,7 @@ fn silent_and_slow_clients_neither_block_others_nor_stay() {
 #[test]
 fn rubbish_is_refused_and_the_listener_lives_on() {
     let address = free_address();
-    metrics::listen(std::slice::from_ref(&address));
+    exporter::listen(std::slice::from_ref(&address));
     scrape(&address);
     let MetricsAddress::Tcp(tcp) = &address else { unreachable!("free_address gives TCP") };
     let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100_000));
@@ -249,7 +255,7 @@ impl Drop for Flood {
 fn a_flood_of_silent_connections_keeps_nobody_from_an_answer() {
     let directory = tempfile::tempdir().expect("a directory");
     let (address, unix) = (free_address(), MetricsAddress::Unix(directory.path().join("m.sock")));
-    metrics::listen(&[address.clone(), unix.clone()]);
+    exporter::listen(&[address.clone(), unix.clone()]);
     scrape(&address);
     scrape(&unix);
     let MetricsAddress::Tcp(tcp) = address else { unreachable!("free_address gives TCP") };
@@ -284,14 +290,14 @@ fn all_addresses_of_both_families_are_served_together() {
     let parse = |text: String| text.parse::<MetricsAddress>().expect("an address");
     let [v4, v6] = ["127.0.0.1", "[::1]"].map(|ip| parse(format!("{ip}:{port}")));
     // An instance that names one address, one that names all, one that names one of them again.
-    metrics::listen(std::slice::from_ref(&v4));
+    exporter::listen(std::slice::from_ref(&v4));
     scrape(&v4);
-    metrics::listen(&[parse(format!("0.0.0.0:{port}")), parse(format!("[::]:{port}"))]);
+    exporter::listen(&[parse(format!("0.0.0.0:{port}")), parse(format!("[::]:{port}"))]);
     let other = parse(format!("127.0.0.2:{port}"));
     for address in [&v6, &other, &v4] {
         assert_eq!(scrape(address).status, 200);
     }
-    metrics::listen(&[v4.clone(), v6.clone()]);
+    exporter::listen(&[v4.clone(), v6.clone()]);
     for address in [&v4, &v6] {
         assert_eq!(scrape(address).status, 200);
         refused_never(address);

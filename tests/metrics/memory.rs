@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mesos_command::event::{Event, ModuleKind, OutcomeKind};
-use mesos_command::metrics::{CacheResult, Registry};
+use mesos_command::event::{Event, ModuleKind};
+use mesos_command::metrics::Registry;
+use mesos_command::outcome::CacheResult;
+use mesos_command::outcome::OutcomeKind;
 
 use crate::support::{PATIENCE, own_process};
 

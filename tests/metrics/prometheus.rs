@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mesos_command::metrics::{self, MetricsAddress, registry};
+use mesos_command::exporter;
+use mesos_command::exporter::MetricsAddress;
+use mesos_command::metrics::registry;
 use serde_json::Value;
 
 use crate::dashboard::queries;
@@ -110,7 +112,7 @@ fn every_query_and_rule_is_answered() {
         return;
     }
     let target = free_address();
-    metrics::listen(std::slice::from_ref(&target));
+    exporter::listen(std::slice::from_ref(&target));
     metrics_of(registry(), "live");
     scrape(&target);
     let directory = tempfile::tempdir().expect("a directory");

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output};
 
-use mesos_command::metrics::MetricsAddress;
+use mesos_command::exporter::MetricsAddress;
 pub(crate) use test_support::{PATIENCE, own_process, skip_offline, until, wait_for};
 
 /// An answer over HTTP.

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mesos_command::process::{IoMode, Stdio};
+use mesos_command::command::Stdio;
+use mesos_command::staging::IoMode;
 
 use crate::support::{Case, command, probe, runner, script, serial};
 

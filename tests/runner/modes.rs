@@ -5,8 +5,8 @@
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
-use mesos_command::event::OutcomeKind::{self, Exit, Ok, SpawnError, StatusLost, Timeout};
-use mesos_command::process::IoMode;
+use mesos_command::outcome::OutcomeKind::{self, Exit, Ok, SpawnError, StatusLost, Timeout};
+use mesos_command::staging::IoMode;
 use test_support::{in_time, own_process_with, skip};
 
 use crate::inherit::{assert_clean, inherited};
@@ -237,7 +237,7 @@ fn a_host_without_standard_descriptors() {
 }
 
 fn standard_descriptors_closed() {
-    use mesos_command::process::Stdio;
+    use mesos_command::command::Stdio;
     runner();
     for closed in [[0].as_slice(), &[1], &[0, 2], &[0, 1, 2]] {
         let kept: Vec<_> = (0..3)
@@ -390,7 +390,7 @@ fn undumpable() {
         let report = case.run();
         assert_eq!((report.outcome, &*report.stdio_tail), (Exit, b"why".as_slice()), "{report:?}");
     }
-    let sealed = mesos_command::io::SealedInput::new(b"shared").unwrap();
+    let sealed = mesos_command::staging::SealedInput::new(b"shared").unwrap();
     assert!(!sealed.holds_descriptor());
 }
 

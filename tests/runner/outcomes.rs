@@ -1,7 +1,7 @@
 //! The table: fault, limit, outcome.
 
-use mesos_command::event::OutcomeKind::{self, *};
-use mesos_command::process::IoMode;
+use mesos_command::outcome::OutcomeKind::{self, *};
+use mesos_command::staging::IoMode;
 
 use crate::support::{probe, serial};
 

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use mesos_command::event::{Event, OutcomeKind};
-use mesos_command::io::SealedInput;
-use mesos_command::process::{Input, IoMode, Stdio};
+use mesos_command::command::Stdio;
+use mesos_command::event::Event;
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::staging::SealedInput;
+use mesos_command::staging::{Input, IoMode};
 use test_support::PATIENCE;
 
 use crate::support::{

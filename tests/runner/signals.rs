@@ -11,7 +11,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use mesos_command::isolator::Isolator;
 use mesos_command::metrics;
-use mesos_command::process::{CancelToken, LaneQueue, RunReport};
+use mesos_command::reactor::CancelToken;
+use mesos_command::run::{LaneQueue, RunReport};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use tempfile::TempDir;
 use test_support::{PATIENCE, own_process_with, until, wait_for};

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use mesos_command::event::OutcomeKind;
-use mesos_command::process::{IoMode, RunReport};
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::run::RunReport;
+use mesos_command::staging::IoMode;
 use test_support::{PATIENCE, in_time, until};
 
 use crate::support::{Case, command, probe, runner, script, serial, serial_after};

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 
-use mesos_command::event::OutcomeKind;
-use mesos_command::process::CommandLine;
+use mesos_command::command::CommandLine;
+use mesos_command::outcome::OutcomeKind;
 
 use crate::support::{command, probe, script, serial};
 

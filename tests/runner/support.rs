@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use mesos_command::command::{Background, CommandLine, Stdio};
 use mesos_command::event::Event;
-use mesos_command::process::{
-    Background, CancelToken, CommandLine, CommandSpec, Input, IoMode, Request, RunReport, Runner,
-    Stdio,
-};
+use mesos_command::reactor::CancelToken;
+use mesos_command::run::{CommandSpec, Request, RunReport, Runner};
+use mesos_command::staging::{Input, IoMode};
 pub(crate) use test_support::{PATIENCE, until as eventually};
 
 /// What may be said about a run, with the defaults of most tests.

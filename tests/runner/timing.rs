@@ -3,8 +3,10 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use mesos_command::event::{Event, OutcomeKind};
-use mesos_command::process::{CancelToken, DeadlineFrom, LaneQueue, Request, RunReport};
+use mesos_command::event::Event;
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::reactor::CancelToken;
+use mesos_command::run::{DeadlineFrom, LaneQueue, Request, RunReport};
 
 use test_support::dropped_unanswered;
 

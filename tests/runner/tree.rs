@@ -3,8 +3,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use mesos_command::event::OutcomeKind;
-use mesos_command::process::{CancelToken, Kills};
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::reactor::CancelToken;
+use mesos_command::run::Kills;
 
 use crate::support::{PATIENCE, alive, eventually, pid_in, probe, runner, serial};
 

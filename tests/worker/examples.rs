@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use mesos_command::event::OutcomeKind;
-use mesos_command::process::{Input, Request};
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::run::Request;
+use mesos_command::staging::Input;
 use tempfile::TempDir;
 
 use super::support::{Choice, Rig, wait_for};

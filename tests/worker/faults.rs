@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use mesos_command::event::{Event, OutcomeKind};
+use mesos_command::event::Event;
+use mesos_command::outcome::OutcomeKind;
 
 use super::support::{Choice, PATIENCE, Rig, has_ended, wait_for};
 

@@ -8,11 +8,11 @@ use std::process::exit;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesos_command::command::{Background, CommandLine, Stdio};
 use mesos_command::event::{Event, ModuleKind};
 use mesos_command::metrics::ModuleMetrics;
-use mesos_command::process::{
-    Background, CommandLine, CommandSpec, Input, IoMode, Request, Runner, Stdio,
-};
+use mesos_command::run::{CommandSpec, Request, Runner};
+use mesos_command::staging::{Input, IoMode};
 use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
 
 fn main() {

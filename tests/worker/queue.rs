@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use mesos_command::event::OutcomeKind;
-use mesos_command::process::{CancelToken, Request, RunReport};
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::reactor::CancelToken;
+use mesos_command::run::{Request, RunReport};
 
 use super::support::{Choice, PATIENCE, Rig, has_ended, processes, wait_for};
 use super::through::ONLY_A_WORKER;
@@ -39,7 +40,7 @@ fn waiting_requests_are_served_in_order_by_all_workers() {
 }
 
 /// Submits a request.
-fn occupy(rig: &Rig) -> mpsc::Receiver<mesos_command::process::RunReport> {
+fn occupy(rig: &Rig) -> mpsc::Receiver<mesos_command::run::RunReport> {
     let (sender, receiver) = mpsc::channel();
     rig.pool().submit(rig.request("{}"), None, move |report| drop(sender.send(report)));
     receiver

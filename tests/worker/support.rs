@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use mesos_command::event::{Event, ModuleKind, OutcomeKind};
+use mesos_command::command::{Background, CommandLine, Stdio};
+use mesos_command::event::{Event, ModuleKind};
 use mesos_command::metrics::{self, ModuleMetrics};
-use mesos_command::process::{
-    Background, CommandLine, CommandSpec, Input, IoMode, LaneQueue, Request, RunReport, Runner,
-    Stdio,
-};
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::run::{CommandSpec, LaneQueue, Request, RunReport, Runner};
+use mesos_command::staging::{Input, IoMode};
 use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
 use tempfile::TempDir;
 pub(crate) use test_support::{PATIENCE, wait_for};

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use mesos_command::call::{Answer, Observed};
+use mesos_command::command::Background;
 use mesos_command::config::Config;
-use mesos_command::event::{Event, OutcomeKind, Output};
-use mesos_command::process::{Background, RunReport};
+use mesos_command::event::{Event, Output};
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::run::RunReport;
 use mesos_command::schema;
 use serde_json::{Value, json};
 

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use mesos_command::config::modules_file::{self, ModuleEntry};
 use mesos_command::event::Event;
-use mesos_command::process::end_descendants;
+use mesos_command::run::end_descendants;
 use serde_json::{Map, Value};
 
 use crate::interrupt;

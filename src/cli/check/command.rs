@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use mesos_command::command::CommandLine;
 use mesos_command::config::EventConfig;
-use mesos_command::process::CommandLine;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::finding::Finding;

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use mesos_command::command::CommandLine;
 use mesos_command::config::{Distrust, Trust, Why};
-use mesos_command::process::CommandLine;
 
 use super::finding::{Finding, Severity};
 

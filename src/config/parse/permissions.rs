@@ -4,11 +4,11 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::{Reader, refused};
+use crate::command::CommandLine;
 use crate::config::{
     ConfigError, DEFAULT_STATE_DIR, Trust, Warning, inspect_command, inspect_trust,
 };
 use crate::event::ModuleKind;
-use crate::process::CommandLine;
 
 fn rules(strict: bool) -> Trust {
     if strict { Trust::strict() } else { Trust::lenient() }

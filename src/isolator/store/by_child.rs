@@ -2,7 +2,7 @@
 //!
 //! A directory on a disk or on a network may stop answering while the agent runs. Whoever looks at
 //! it then hangs, and while a thread of the agent hangs there the agent cannot even be killed. So
-//! children write and remove there (`process::Errands`), are waited for up to [`PATIENCE`] and left behind
+//! children write and remove there (`process::FsHelpers`), are waited for up to [`PATIENCE`] and left behind
 //! if they hang. As long as one of them does, nothing more is tried: the directory is dead, and the
 //! container's command does not wait for it.
 
@@ -19,8 +19,8 @@ use nix::fcntl::OFlag;
 use nix::sys::statfs::statfs;
 
 use crate::container::{ContainerId, TEMPORARY_PREFIX};
-use crate::io::is_memory;
-use crate::sys::Errand;
+use crate::staging::is_memory;
+use crate::sys::FsHelper;
 
 use super::{Lost, MOST_NAMES_TRIED, Store, check};
 
@@ -54,13 +54,13 @@ impl Store {
             let number = self.directory().written.fetch_add(1, Ordering::Relaxed);
             let name = format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id());
             let temporary = c_path(&self.place().join(name))?;
-            let mut errand = Errand::default();
+            let mut helper = FsHelper::default();
             let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-            let file = errand.open(&temporary, flags | OFlag::O_NONBLOCK, 0o600);
-            let written = errand.write(file, json.clone());
-            errand.close(file);
-            let errand = self.run(errand).await?;
-            match errand.result(file) {
+            let file = helper.open(&temporary, flags | OFlag::O_NONBLOCK, 0o600);
+            let written = helper.write(file, json.clone());
+            helper.close(file);
+            let helper = self.run(helper).await?;
+            match helper.result(file) {
                 Err(Errno::EEXIST) => continue,
                 Err(Errno::ENOENT) if !made => {
                     self.make_directories().await?;
@@ -70,9 +70,9 @@ impl Store {
                 Err(errno) => return Err(errno.into()),
                 Ok(_) => {}
             }
-            let failure = match errand.result(written) {
+            let failure = match helper.result(written) {
                 Ok(count) if count < json.len() => Some(Errno::ENOSPC),
-                _ => errand.failure(),
+                _ => helper.failure(),
             };
             return self.put(&temporary, &to, failure).await;
         }
@@ -86,16 +86,16 @@ impl Store {
         to: &CString,
         failure: Option<Errno>,
     ) -> io::Result<()> {
-        let mut errand = Errand::default();
+        let mut helper = FsHelper::default();
         if failure.is_none() {
-            errand.rename(temporary, to);
+            helper.rename(temporary, to);
         }
-        errand.remove(temporary);
+        helper.remove(temporary);
         if failure.is_none() {
-            errand.undo();
+            helper.undo();
         }
-        let errand = self.run(errand).await?;
-        failure.or(errand.failure()).map_or(Ok(()), |errno| Err(errno.into()))
+        let helper = self.run(helper).await?;
+        failure.or(helper.failure()).map_or(Ok(()), |errno| Err(errno.into()))
     }
 
     /// As [`remove`](Store::remove), for a directory that may hang. On the runtime.
@@ -107,9 +107,9 @@ impl Store {
         if !self.share.release(&id.text) {
             return Ok(());
         }
-        let mut errand = Errand::default();
-        let removed = errand.remove(&c_path(&self.path(id))?);
-        match self.run(errand).await?.result(removed) {
+        let mut helper = FsHelper::default();
+        let removed = helper.remove(&c_path(&self.path(id))?);
+        match self.run(helper).await?.result(removed) {
             Ok(_) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
@@ -120,11 +120,11 @@ impl Store {
     /// # Errors
     /// When the file system does not answer.
     pub(in crate::isolator) async fn discard_by_child(&self, lost: &[Lost]) -> io::Result<()> {
-        let mut errand = Errand::default();
+        let mut helper = FsHelper::default();
         for context in lost.iter().filter(|context| !self.directory().is_held(&context.name)) {
-            errand.remove(&c_path(&self.place().join(&context.name))?);
+            helper.remove(&c_path(&self.place().join(&context.name))?);
         }
-        self.run(errand).await.map(drop)
+        self.run(helper).await.map(drop)
     }
 
     /// Whether the directory answers. On the runtime.
@@ -132,34 +132,34 @@ impl Store {
     /// # Errors
     /// When it does not within `patience`.
     pub(in crate::isolator) async fn look_by_child(&self, patience: Duration) -> io::Result<()> {
-        let mut errand = Errand::default();
+        let mut helper = FsHelper::default();
         let path = c_path(self.place())?;
         // Both what is known of it and what is in it: an entry is asked for, too.
-        errand.look(&path, true);
-        errand.open(&path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK, 0);
-        errand.tried();
+        helper.look(&path, true);
+        helper.open(&path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK, 0);
+        helper.tried();
         let entry = c_path(&self.place().join(".mcmd~"))?;
-        errand.look(&entry, false);
-        self.errands.run(errand, patience).await.map(drop).map_err(io::Error::other)
+        helper.look(&entry, false);
+        self.helpers.run(helper, patience).await.map(drop).map_err(io::Error::other)
     }
 
     async fn make_directories(&self) -> io::Result<()> {
-        let mut errand = Errand::default();
+        let mut helper = FsHelper::default();
         let mut all: Vec<&Path> = self.place().ancestors().collect();
         all.reverse();
         for directory in all.into_iter().filter(|path| path.parent().is_some()) {
             // Those that are there refuse, and what cannot be made is told by the next attempt.
-            errand.make_directory(&c_path(directory)?, 0o755);
-            errand.tried();
+            helper.make_directory(&c_path(directory)?, 0o755);
+            helper.tried();
         }
-        self.run(errand).await.map(drop)
+        self.run(helper).await.map(drop)
     }
 
-    async fn run(&self, errand: Errand) -> io::Result<Errand> {
-        if self.errands.hangs() {
+    async fn run(&self, helper: FsHelper) -> io::Result<FsHelper> {
+        if self.helpers.hangs() {
             return Err(io::Error::other("its file system does not answer"));
         }
-        self.errands.run(errand, PATIENCE).await.map_err(io::Error::other)
+        self.helpers.run(helper, PATIENCE).await.map_err(io::Error::other)
     }
 }
 
@@ -171,7 +171,7 @@ fn c_path(path: &Path) -> io::Result<CString> {
 mod tests {
     use super::*;
     use crate::container::tests::wire;
-    use crate::process::Runner;
+    use crate::run::Runner;
     use std::os::unix::fs::PermissionsExt;
 
     fn id(name: &str) -> ContainerId {

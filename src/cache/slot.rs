@@ -1,0 +1,482 @@
+//! The cache of one sampled value: TTL, single-flight, stale answers.
+//!
+//! # Background
+//!
+//! Mesos asks for the usage of every container in one burst, as often as somebody reads its
+//! statistics, and the whole answer hangs on the slowest container. A command costs hundreds of
+//! microseconds at best, so a value is kept for a TTL, and callers that come while a run is under
+//! way join it instead of starting another.
+//!
+//! # States
+//!
+//! A slot has, independently: a last good value (fresh, stale or too old), a recent failure (which
+//! is not retried until its own short life is over, or a failing script would run at the full
+//! rate), and a flight (a run under way, with those who wait for it). [`Slot::lookup`] decides
+//! under the slot's lock and the lock is released before anything else happens: no call out, no
+//! completion and no map access is made with it held.
+//!
+//! # The four fates of a leader
+//!
+//! Whoever is told [`Lookup::Lead`] holds a [`Flight`]. It ends with a value or a failure
+//! ([`Flight::finish`]), or it is dropped: a panic or an abandoned run. In all four cases exactly
+//! one [`Delivery`] with all who still wait comes into being. A slot that was closed meanwhile (its
+//! container is being cleaned up) keeps nothing of a late result.
+//!
+//! # Slow refreshes
+//!
+//! While there is an old value that may still be served, a flight is waited for a second at most
+//! ([`Slot::release`]): the whole statistics answer of an agent would otherwise wait for one command
+//! that hangs, until its deadline. Nothing older than the stale time is ever served.
+//!
+//! # Where slots lie
+//!
+//! A slot is part of its container's context, next to the key that finds it, because with thousands
+//! of containers a hit is waits for memory more than anything else. A flight therefore holds not
+//! the slot but whoever has it, the holder: anything that gives the slot as [`AsRef`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::sync::Mutex;
+use crate::config::CacheConfig;
+use crate::outcome::OutcomeKind;
+
+/// A failure is not retried for this long at most (less when the TTL is less).
+pub(super) const MAX_FAILURE_LIFE: Duration = Duration::from_secs(1);
+
+/// How long a refresh is waited for while there is an old value that may still be served.
+pub(super) const REFRESH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The part by which lives are shortened at most, so that values drift apart.
+const SHORTENING: f64 = 0.1;
+/// The same for the first value of a container: after a restart of the agent all containers get
+/// theirs at once, and would go on to be refreshed in bursts for minutes.
+const FIRST_SHORTENING: f64 = 0.5;
+
+/// How long values live.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    pub(super) ttl: Duration,
+    pub(super) stale_ttl: Duration,
+    pub(super) stale_while_revalidate: Duration,
+    /// Whether lives are shortened by a random part, so that values drift apart.
+    pub(super) jitter: bool,
+}
+
+impl Policy {
+    /// The same for values that are refreshed together, and so are to expire together.
+    pub fn together(self) -> Policy {
+        Policy { jitter: false, ..self }
+    }
+
+    /// How long a value is fresh.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+}
+
+impl From<CacheConfig> for Policy {
+    fn from(config: CacheConfig) -> Policy {
+        Policy {
+            ttl: config.ttl,
+            stale_ttl: config.stale_ttl,
+            stale_while_revalidate: config.stale_while_revalidate,
+            jitter: true,
+        }
+    }
+}
+
+/// The bytes that a caller is served; `None`: an empty value.
+pub type Served = Option<Arc<[u8]>>;
+
+// In the order in which a hit reads it, here and in `State`.
+#[derive(Debug)]
+#[repr(C)]
+struct Good {
+    fresh_until: Instant,
+    bytes: Arc<[u8]>,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Failed {
+    outcome: OutcomeKind,
+    until: Instant,
+}
+
+#[derive(Debug)]
+#[repr(C)]
+struct State<W> {
+    good: Option<Good>,
+    failed: Option<Failed>,
+    /// The runs under way: one at most, or one for each caller when there is no cache.
+    flights: Vec<UnderWay<W>>,
+    closed: bool,
+    /// Whether those who wait will be looked at when their patience ends.
+    looked_at: bool,
+    /// The number of the last flight.
+    last_flight: u32,
+    /// State of the jitter's generator.
+    seed: u32,
+}
+
+/// A run under way and those who wait for it.
+#[derive(Debug)]
+struct UnderWay<W> {
+    number: u32,
+    since: Instant,
+    /// Whether the first of those who wait started it.
+    led: bool,
+    waiters: Vec<W>,
+}
+
+/// The cached value of one container. `W` is what waits for it.
+#[derive(Debug)]
+pub struct Slot<W> {
+    state: Mutex<State<W>>,
+}
+
+/// What a caller is to do.
+#[derive(Debug)]
+pub enum Lookup<W, H: AsRef<Slot<W>>> {
+    /// Answer with this now.
+    Answer {
+        /// The value.
+        value: Served,
+        /// `Ok`, or the recent failure that is not retried yet.
+        outcome: OutcomeKind,
+        /// Whether the value is past its TTL.
+        stale: bool,
+        /// Who asked.
+        waiter: W,
+        /// Set for one caller when the value is to be refreshed behind: it leads that flight.
+        refresh: Option<Flight<W, H>>,
+    },
+    /// Nothing: the flight under way will deliver.
+    Joined,
+    /// Start a run and end the flight with its result; the caller waits in it.
+    Lead(Flight<W, H>),
+}
+
+/// The result of a flight and those who wait for it.
+#[derive(Debug)]
+pub struct Delivery<W> {
+    /// The value.
+    pub value: Served,
+    /// How the run ended.
+    pub outcome: OutcomeKind,
+    /// Whether the value is an older one than the run's.
+    pub stale: bool,
+    /// Whether the slot keeps a value since this delivery and kept none before.
+    pub entered: bool,
+    /// Whether the first of the waiters started the run; the others joined it.
+    pub led: bool,
+    /// Who gets it.
+    pub waiters: Vec<W>,
+}
+
+/// Those who wait no longer for a refresh, and get the old value.
+#[derive(Debug)]
+pub struct Released<W> {
+    /// The old value.
+    pub value: Served,
+    /// Who gets it.
+    pub waiters: Vec<W>,
+    /// When to look again at those who go on waiting, if there are some.
+    pub next: Option<Instant>,
+}
+
+/// What a slot had when it was closed.
+#[derive(Debug)]
+pub struct Closed<W> {
+    /// Whether it kept a value.
+    pub had_value: bool,
+    /// Whether the first of the waiters started a run; the others joined it.
+    pub led: bool,
+    /// Those who wait for a flight that will deliver nothing.
+    pub waiters: Vec<W>,
+}
+
+/// The duty to end a flight. Dropping it ends it as `status_lost`, through the hook given to
+/// [`Slot::lookup`]'s caller by [`Flight::on_abandoned`].
+pub struct Flight<W, H: AsRef<Slot<W>>> {
+    holder: H,
+    policy: Policy,
+    number: u32,
+    finished: bool,
+    abandoned: Option<Abandoned<W>>,
+}
+
+type Abandoned<W> = Box<dyn FnOnce(Delivery<W>) + Send>;
+
+impl<W, H: AsRef<Slot<W>>> std::fmt::Debug for Flight<W, H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Flight").field("finished", &self.finished).finish_non_exhaustive()
+    }
+}
+
+impl<W> Slot<W> {
+    /// An empty slot. `seed` spreads the jitter of different slots.
+    pub fn new(seed: u32) -> Slot<W> {
+        let state = State {
+            good: None,
+            failed: None,
+            flights: Vec::new(),
+            closed: false,
+            looked_at: false,
+            last_flight: 0,
+            seed: seed | 1,
+        };
+        Slot { state: Mutex::new(state) }
+    }
+
+    /// The value, if it is fresh at `now`.
+    pub fn fresh(&self, now: Instant) -> Option<Arc<[u8]>> {
+        let state = self.state.lock();
+        state.good.as_ref().filter(|good| now < good.fresh_until).map(|good| good.bytes.clone())
+    }
+
+    /// Decides what a caller that comes at `now` is to do with the holder's value.
+    pub fn lookup<H>(holder: &H, policy: Policy, now: Instant, waiter: W) -> Lookup<W, H>
+    where
+        H: AsRef<Slot<W>> + Clone,
+    {
+        let flight = |number| Flight::new(holder.clone(), policy, number);
+        let mut state = holder.as_ref().state.lock();
+        if state.closed {
+            return Lookup::Answer {
+                value: None,
+                outcome: OutcomeKind::Cancelled,
+                stale: false,
+                waiter,
+                refresh: None,
+            };
+        }
+        if policy.ttl.is_zero() {
+            return Lookup::Lead(flight(state.take_off(now, Some(waiter))));
+        }
+        if let Some(good) = &state.good {
+            let fresh = now < good.fresh_until;
+            let revalidate = !fresh
+                && now < good.fresh_until + policy.stale_while_revalidate
+                && good.is_young(policy, now);
+            if fresh || revalidate {
+                let value = Some(good.bytes.clone());
+                let idle = state.flights.is_empty() && state.failed(now).is_none();
+                let refresh = (revalidate && idle).then(|| flight(state.take_off(now, None)));
+                let outcome = OutcomeKind::Ok;
+                return Lookup::Answer { value, outcome, stale: !fresh, waiter, refresh };
+            }
+        }
+        if let Some(under_way) = state.flights.first() {
+            // Nobody waits anew for what others wait for no longer.
+            let overdue = now >= under_way.since + REFRESH_PATIENCE;
+            if let Some(value) = state.last_good(policy, now).filter(|_| overdue) {
+                let (value, outcome) = (Some(value), OutcomeKind::Ok);
+                return Lookup::Answer { value, outcome, stale: true, waiter, refresh: None };
+            }
+            if let Some(under_way) = state.flights.first_mut() {
+                under_way.waiters.push(waiter);
+            }
+            return Lookup::Joined;
+        }
+        if let Some(outcome) = state.failed(now) {
+            let value = state.last_good(policy, now);
+            let stale = value.is_some();
+            return Lookup::Answer { value, outcome, stale, waiter, refresh: None };
+        }
+        Lookup::Lead(flight(state.take_off(now, Some(waiter))))
+    }
+
+    /// When those who wait are to be [released](Slot::release), to be asked by everybody who has
+    /// begun to wait. `None`: there is no old value that they could get, or somebody was told
+    /// already.
+    pub fn time_to_release(&self, policy: Policy, now: Instant) -> Option<Instant> {
+        let mut state = self.state.lock();
+        if state.looked_at || state.last_good(policy, now).is_none() {
+            return None;
+        }
+        let at = state.end_of_patience();
+        state.looked_at = at.is_some();
+        at
+    }
+
+    /// Takes those who have waited for long enough at `now`, if there is an old value for them. The
+    /// refresh goes on, and its value is kept.
+    pub fn release(&self, policy: Policy, now: Instant) -> Released<W> {
+        let mut state = self.state.lock();
+        let value = state.last_good(policy, now);
+        let mut waiters = Vec::new();
+        if value.is_some() {
+            let overdue = |flight: &&mut UnderWay<W>| now >= flight.since + REFRESH_PATIENCE;
+            for flight in state.flights.iter_mut().filter(overdue) {
+                waiters.append(&mut flight.waiters);
+                flight.led = false;
+            }
+        }
+        // Without a value there will be none but by a refresh, which wakes everybody.
+        let next = state.end_of_patience().filter(|_| value.is_some());
+        state.looked_at = next.is_some();
+        Released { value, waiters, next }
+    }
+
+    /// A flight without waiters that refreshes the value together with others', if none is under
+    /// way and the value (or failure) is no longer good at `until`.
+    pub fn refresh_if_due<H>(holder: &H, policy: Policy, until: Instant) -> Option<Flight<W, H>>
+    where
+        H: AsRef<Slot<W>> + Clone,
+    {
+        let mut state = holder.as_ref().state.lock();
+        let fresh = state.good.as_ref().is_some_and(|good| until < good.fresh_until);
+        if state.closed || !state.flights.is_empty() || fresh || state.failed(until).is_some() {
+            return None;
+        }
+        let number = state.take_off(Instant::now(), None);
+        Some(Flight::new(holder.clone(), policy, number))
+    }
+
+    /// Whether a good value is kept.
+    pub fn has_value(&self) -> bool {
+        self.state.lock().good.is_some()
+    }
+
+    /// Forgets everything for good: the container is going away.
+    pub fn close(&self) -> Closed<W> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.failed = None;
+        let had_value = state.good.take().is_some();
+        let led = state.flights.first().is_some_and(|flight| flight.led);
+        let waiters = state.flights.drain(..).flat_map(|flight| flight.waiters).collect();
+        Closed { had_value, led, waiters }
+    }
+
+    /// Stores a result and takes the waiters.
+    fn settle(
+        &self,
+        policy: Policy,
+        result: Result<Served, OutcomeKind>,
+        now: Instant,
+        number: u32,
+    ) -> Delivery<W> {
+        let mut state = self.state.lock();
+        let (led, waiters) = state.touch_down(number);
+        if state.closed {
+            let (outcome, stale, entered) = (OutcomeKind::Cancelled, false, false);
+            return Delivery { value: None, outcome, stale, entered, led, waiters };
+        }
+        match result {
+            Ok(value) => {
+                // An empty answer is an answer: it is kept like any other.
+                let bytes = value.clone().unwrap_or_else(|| Arc::from([]));
+                let entered = state.good.is_none();
+                let shortening = if entered { FIRST_SHORTENING } else { SHORTENING };
+                let fresh_until = now + state.life(policy, policy.ttl, shortening);
+                state.good = Some(Good { bytes, since: now, fresh_until });
+                state.failed = None;
+                Delivery { value, outcome: OutcomeKind::Ok, stale: false, entered, led, waiters }
+            }
+            Err(outcome) => {
+                let life = policy.ttl.min(MAX_FAILURE_LIFE);
+                let until = now + state.life(policy, life, SHORTENING);
+                state.failed = Some(Failed { outcome, until });
+                let value = state.last_good(policy, now);
+                Delivery { stale: value.is_some(), value, outcome, entered: false, led, waiters }
+            }
+        }
+    }
+}
+
+impl Good {
+    /// Whether it may be served although it is not fresh.
+    fn is_young(&self, policy: Policy, now: Instant) -> bool {
+        now < self.since + policy.stale_ttl
+    }
+}
+
+impl<W> State<W> {
+    fn failed(&self, now: Instant) -> Option<OutcomeKind> {
+        self.failed.as_ref().filter(|failed| now < failed.until).map(|failed| failed.outcome)
+    }
+
+    fn last_good(&self, policy: Policy, now: Instant) -> Served {
+        let young = |good: &&Good| good.is_young(policy, now);
+        self.good.as_ref().filter(young).map(|good| good.bytes.clone())
+    }
+
+    /// A flight begins, led by `leader` if somebody waits for it; returns its number.
+    fn take_off(&mut self, now: Instant, leader: Option<W>) -> u32 {
+        self.last_flight = self.last_flight.wrapping_add(1);
+        let number = self.last_flight;
+        let led = leader.is_some();
+        let waiters = leader.into_iter().collect();
+        self.flights.push(UnderWay { number, since: now, led, waiters });
+        number
+    }
+
+    /// A flight ends; whether the first of its waiters led it, and all of them.
+    fn touch_down(&mut self, number: u32) -> (bool, Vec<W>) {
+        match self.flights.iter().position(|flight| flight.number == number) {
+            Some(index) => {
+                let flight = self.flights.swap_remove(index);
+                (flight.led, flight.waiters)
+            }
+            // The slot was closed meanwhile.
+            None => (false, Vec::new()),
+        }
+    }
+
+    /// When the first of those who wait have waited for long enough.
+    fn end_of_patience(&self) -> Option<Instant> {
+        let waited_for = self.flights.iter().filter(|flight| !flight.waiters.is_empty());
+        waited_for.map(|flight| flight.since + REFRESH_PATIENCE).min()
+    }
+
+    /// `life`, shortened by a random part of up to `most`.
+    fn life(&mut self, policy: Policy, life: Duration, most: f64) -> Duration {
+        if !policy.jitter {
+            return life;
+        }
+        // Marsaglia's xorshift32.
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 17;
+        self.seed ^= self.seed << 5;
+        life.mul_f64(1.0 - most * f64::from(self.seed % 1024) / 1024.0)
+    }
+}
+
+impl<W, H: AsRef<Slot<W>>> Flight<W, H> {
+    fn new(holder: H, policy: Policy, number: u32) -> Flight<W, H> {
+        Flight { holder, policy, number, finished: false, abandoned: None }
+    }
+
+    /// Whose value the flight is to bring.
+    pub fn holder(&self) -> &H {
+        &self.holder
+    }
+
+    /// Sets what happens with the delivery when the flight is dropped unfinished.
+    pub fn on_abandoned(mut self, deliver: impl FnOnce(Delivery<W>) + Send + 'static) -> Self {
+        self.abandoned = Some(Box::new(deliver));
+        self
+    }
+
+    /// Ends the flight with the run's value (`None`: an empty one) or the kind of its failure.
+    pub fn finish(mut self, result: Result<Served, OutcomeKind>, now: Instant) -> Delivery<W> {
+        self.finished = true;
+        self.holder.as_ref().settle(self.policy, result, now, self.number)
+    }
+}
+
+impl<W, H: AsRef<Slot<W>>> Drop for Flight<W, H> {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let lost = Err(OutcomeKind::StatusLost);
+        let delivery = self.holder.as_ref().settle(self.policy, lost, Instant::now(), self.number);
+        if let Some(deliver) = self.abandoned.take() {
+            deliver(delivery);
+        }
+    }
+}

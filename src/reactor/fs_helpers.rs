@@ -1,0 +1,263 @@
+//! Looking at places that may hang, without a thread that could hang there.
+
+use std::ffi::CString;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::sys::{self, FsHelper, Plan, Source, Start};
+
+use super::child::Child;
+
+/// The helpers of one place (a command's file, a directory): so many may be under way, others wait
+/// for their turn.
+#[derive(Clone, Debug)]
+pub(crate) struct FsHelpers(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    places: Arc<Semaphore>,
+    left_behind: AtomicUsize,
+}
+
+/// Why there is no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoResult {
+    /// No child could be created.
+    #[error("no process could be created to look at it: {0}")]
+    NoChild(Errno),
+    /// The file system did not answer in time; the child is left behind until it does.
+    #[error("its file system does not answer")]
+    Unanswered,
+    /// None of those that are under way or left behind made room in time.
+    #[error("its file system does not answer: too many wait for it already")]
+    Busy,
+}
+
+/// How long the removal of a tree may take before it is called hanging.
+const REMOVAL: Duration = Duration::from_secs(600);
+
+/// `rm -rf -- PATH`, without a word.
+fn removal(path: &CString) -> Result<Plan, sys::HasNul> {
+    let mut plan = Plan::default();
+    for candidate in [b"/bin/rm".as_slice(), b"/usr/bin/rm"] {
+        plan.candidates.push(&[candidate])?;
+    }
+    for argument in [b"rm".as_slice(), b"-rf", b"--", path.as_bytes()] {
+        plan.arguments.push(&[argument])?;
+    }
+    let null = |flags| Source::Open(CString::from(c"/dev/null"), flags);
+    plan.stdio = [null(libc::O_RDONLY), null(libc::O_WRONLY), Source::Stdout];
+    Ok(plan)
+}
+
+impl FsHelpers {
+    /// At most `most` at a time, those that hang included.
+    pub(crate) fn new(most: usize) -> FsHelpers {
+        let places = Arc::new(Semaphore::new(most));
+        FsHelpers(Arc::new(State { places, left_behind: AtomicUsize::new(0) }))
+    }
+
+    /// Whether a helper that was given up still hangs: the place does not answer. It is the first
+    /// to know when that is over.
+    pub(crate) fn hangs(&self) -> bool {
+        self.0.left_behind.load(Ordering::SeqCst) > 0
+    }
+
+    /// Makes the calls of `helper` in a child and returns it with their results. On the runtime.
+    ///
+    /// # Errors
+    /// When there is no answer within `patience`, in which it may have to wait for its turn.
+    pub(crate) async fn run(
+        &self,
+        helper: FsHelper,
+        patience: Duration,
+    ) -> Result<FsHelper, NoResult> {
+        let until = Instant::now() + patience;
+        let place = self.take(until).await.ok_or(NoResult::Busy)?;
+        let plan = Plan { helper, ..Plan::default() };
+        let (spawned, start) = match sys::spawn(plan) {
+            Ok(started) => started,
+            Err(refusal) => return Err(NoResult::NoChild(refusal.errno)),
+        };
+        let mut child = Child::new(spawned).listen();
+        if tokio::time::timeout_at(until.into(), child.ended()).await.is_err() {
+            self.leave_behind(child, start, place);
+            return Err(NoResult::Unanswered);
+        }
+        child.reap();
+        match start.failure() {
+            Some(sys::SpawnFailure::Child(_, errno) | sys::SpawnFailure::Clone(errno)) => {
+                Err(NoResult::NoChild(errno))
+            }
+            None => match start.into_plan() {
+                Some(plan) => Ok(plan.helper),
+                None => Err(NoResult::NoChild(Errno::ECHILD)),
+            },
+        }
+    }
+
+    /// Removes a tree by `rm`, which nobody waits for. It is started at once if there is room, so
+    /// that a process that is about to end may call this; `handle` is the runtime's, which reaps it.
+    pub(crate) fn remove_tree(&self, path: &CString, handle: &Handle) {
+        // What waits for a dead place would only grow; the next start removes the tree.
+        if self.hangs() {
+            return;
+        }
+        let Ok(plan) = removal(path) else { return };
+        if let Ok(place) = self.0.places.clone().try_acquire_owned() {
+            return self.begin_removal(plan, place, handle);
+        }
+        let (helpers, own) = (self.clone(), handle.clone());
+        handle.spawn(async move {
+            if let Some(place) = helpers.take(Instant::now() + REMOVAL).await {
+                helpers.begin_removal(plan, place, &own);
+            }
+        });
+    }
+
+    fn begin_removal(&self, plan: Plan, place: OwnedSemaphorePermit, handle: &Handle) {
+        let Ok((spawned, start)) = sys::spawn(plan) else { return };
+        let helpers = self.clone();
+        handle.spawn(async move {
+            let mut child = Child::new(spawned).listen();
+            if tokio::time::timeout(REMOVAL, child.ended()).await.is_err() {
+                return helpers.leave_behind(child, start, place);
+            }
+            child.reap();
+            drop((start, place));
+        });
+    }
+
+    /// A place among those under way, when it is free before `until`.
+    async fn take(&self, until: Instant) -> Option<OwnedSemaphorePermit> {
+        let place = self.0.places.clone().acquire_owned();
+        tokio::time::timeout_at(until.into(), place).await.ok()?.ok()
+    }
+
+    /// Nobody waits for it any more but the task that reaps it.
+    fn leave_behind(&self, mut child: Child, start: Start, place: OwnedSemaphorePermit) {
+        let state = self.0.clone();
+        state.left_behind.fetch_add(1, Ordering::SeqCst);
+        child.signal(libc::SIGKILL);
+        tokio::spawn(async move {
+            child.ended().await;
+            child.reap();
+            drop(start);
+            state.left_behind.fetch_sub(1, Ordering::SeqCst);
+            drop(place);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Runner;
+    use nix::fcntl::OFlag;
+    use std::os::unix::ffi::OsStrExt;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn run(helpers: &FsHelpers, helper: FsHelper) -> FsHelper {
+        let runner = Runner::global().expect("a runner");
+        runner.handle().block_on(helpers.run(helper, LONG)).expect("a result")
+    }
+
+    #[test]
+    fn a_child_writes_reads_looks_and_removes() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let at = |name: &str| {
+            CString::new(directory.path().join(name).as_os_str().as_bytes()).expect("no NUL")
+        };
+        let helpers = FsHelpers::new(1);
+        let mut helper = FsHelper::default();
+        let created = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let file = helper.open(&at("new"), created, 0o600);
+        let written = helper.write(file, b"text".as_slice().into());
+        helper.close(file);
+        helper.rename(&at("new"), &at("kept"));
+        helper.remove(&at("new"));
+        helper.undo();
+        let seen = helper.look(&at("kept"), false);
+        let missing = helper.look(&at("missing"), true);
+        let helper = run(&helpers, helper);
+        assert_eq!((helper.failure(), helper.result(written)), (None, Ok(4)));
+        assert_eq!(helper.stat(seen).map(|stat| stat.st_size), Ok(4));
+        assert_eq!(helper.stat(missing).err(), Some(Errno::ENOENT));
+        let mut helper = FsHelper::default();
+        let file = helper.open(&at("kept"), OFlag::O_RDONLY, 0);
+        let read = helper.read(file, 100);
+        let helper = run(&helpers, helper);
+        assert_eq!(helper.bytes(read), b"text");
+        assert!(!helpers.hangs());
+    }
+
+    #[test]
+    fn after_a_failure_only_what_undoes_is_done() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let at = |name: &str| {
+            CString::new(directory.path().join(name).as_os_str().as_bytes()).expect("no NUL")
+        };
+        std::fs::write(directory.path().join("new"), "x").expect("written");
+        let mut helper = FsHelper::default();
+        helper.rename(&at("no"), &at("such"));
+        let later = helper.make_directory(&at("directory"), 0o700);
+        let undone = helper.remove(&at("new"));
+        helper.undo();
+        let helper = run(&FsHelpers::new(1), helper);
+        assert_eq!(helper.failure(), Some(Errno::ENOENT));
+        assert_eq!(helper.result(later), Err(Errno::ECANCELED));
+        assert_eq!(helper.result(undone), Ok(0));
+        assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn more_than_may_be_under_way_wait_for_their_turn() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let path = CString::new(directory.path().as_os_str().as_bytes()).expect("no NUL");
+        let (helpers, runner) = (FsHelpers::new(2), Runner::global().expect("a runner"));
+        let looks: Vec<_> = (0..50)
+            .map(|_| {
+                let (helpers, mut helper) = (helpers.clone(), FsHelper::default());
+                helper.look(&path, true);
+                runner.handle().spawn(async move { helpers.run(helper, LONG).await.is_ok() })
+            })
+            .collect();
+        for look in looks {
+            assert!(runner.handle().block_on(look).expect("no panic"));
+        }
+    }
+
+    #[test]
+    fn one_that_hangs_is_left_behind_and_bounds_the_others() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let path = directory.path().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+        let name = CString::new(path.as_os_str().as_bytes()).expect("no NUL");
+        let helpers = FsHelpers::new(1);
+        let runner = Runner::global().expect("a runner");
+        let hang = || {
+            let mut helper = FsHelper::default();
+            // Nobody writes, so this waits.
+            helper.open(&name, OFlag::O_RDONLY, 0);
+            runner.handle().block_on(helpers.run(helper, Duration::from_millis(20)))
+        };
+        assert_eq!(hang().err(), Some(NoResult::Unanswered));
+        // A FIFO's opener can be killed, other than one in a dead file system.
+        let begun = Instant::now();
+        while helpers.hangs() {
+            assert!(begun.elapsed() < LONG, "the child was not ended");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let place = runner.handle().block_on(helpers.take(Instant::now()));
+        assert!(place.is_some());
+        assert_eq!(hang().err(), Some(NoResult::Busy));
+        drop(place);
+        assert_eq!(hang().err(), Some(NoResult::Unanswered));
+    }
+}

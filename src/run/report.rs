@@ -1,0 +1,149 @@
+//! From the end of a leader to the report of its run.
+
+use crate::event::Output;
+use crate::outcome::OutcomeKind;
+use crate::staging::{OutputProblem, RunFiles};
+use crate::sys::ExitStatus;
+
+use super::sizes::{MARGIN, most_bytes};
+use super::{CommandSpec, Kills, Request, RunReport, Timings};
+use crate::reactor::Exit;
+
+/// How much of the error file is read.
+pub(super) const ERROR_BYTES: u64 = 4096;
+
+/// Why we ended a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The deadline passed.
+    Timeout,
+    /// The caller withdrew it.
+    Cancelled,
+    /// The output outgrew its limit; the size that was seen.
+    TooLarge(u64),
+    /// All its files together did; so many bytes were seen.
+    FilesTooLarge(u64),
+}
+
+impl Cause {
+    pub(super) fn outcome(self) -> OutcomeKind {
+        match self {
+            Cause::Timeout => OutcomeKind::Timeout,
+            Cause::Cancelled => OutcomeKind::Cancelled,
+            Cause::TooLarge(_) | Cause::FilesTooLarge(_) => OutcomeKind::OutputTooLarge,
+        }
+    }
+}
+
+/// The part of a report that follows from how the leader ended.
+///
+/// `read`: the output may be read; otherwise there is no room for one that is so large.
+pub(super) fn judge(
+    request: &Request,
+    io: &RunFiles,
+    cause: Option<Cause>,
+    exit: Exit,
+    read: bool,
+) -> RunReport {
+    let spec = &request.spec;
+    let mut report = RunReport::without_process(OutcomeKind::Ok, String::new(), Timings::default());
+    match exit {
+        Exit::Status(ExitStatus::Exited(code)) => report.exit_code = Some(code),
+        Exit::Status(ExitStatus::Signaled(signal)) => report.signal = Some(signal),
+        Exit::Lost => {}
+    }
+    report.outcome = match (cause, exit) {
+        (Some(cause), _) => cause.outcome(),
+        (None, Exit::Status(ExitStatus::Exited(0))) => OutcomeKind::Ok,
+        (None, Exit::Status(ExitStatus::Exited(_))) => OutcomeKind::Exit,
+        (None, Exit::Status(ExitStatus::Signaled(_))) => OutcomeKind::Signal,
+        (None, Exit::Lost) => OutcomeKind::StatusLost,
+    };
+    match cause {
+        Some(Cause::Timeout) => report.message = timeout_message(spec),
+        Some(Cause::Cancelled) => report.message = "the call was withdrawn".to_owned(),
+        Some(Cause::TooLarge(size)) => {
+            report.message = too_large_message(spec, size);
+            report.output_bytes = size;
+        }
+        Some(Cause::FilesTooLarge(size)) => {
+            report.message = files_too_large_message(request, size);
+            report.output_bytes = io.output_size().unwrap_or(0);
+        }
+        None if report.outcome == OutcomeKind::StatusLost => {
+            report.message = "the exit status was collected by somebody else in the process \
+                              (or SIGCHLD is ignored)"
+                .to_owned();
+        }
+        None => {}
+    }
+    if report.outcome == OutcomeKind::Ok && spec.event.row().output != Output::Ignored {
+        if read {
+            read_output(spec, io, &mut report);
+        } else {
+            report.outcome = OutcomeKind::Overload;
+            report.message = "too many large outputs wait to be read already".to_owned();
+            report.output_bytes = io.output_size().unwrap_or(0);
+        }
+    }
+    if report.outcome != OutcomeKind::Ok {
+        report.error_file = io.read_error(ERROR_BYTES);
+    }
+    report
+}
+
+fn read_output(spec: &CommandSpec, io: &RunFiles, report: &mut RunReport) {
+    match io.read_output(spec.max_output_bytes) {
+        Ok(output) => {
+            report.output_bytes = output.len() as u64;
+            report.output = output;
+        }
+        Err(OutputProblem::TooLarge(size)) => {
+            report.outcome = OutcomeKind::OutputTooLarge;
+            report.message = too_large_message(spec, size);
+            report.output_bytes = size;
+        }
+        Err(OutputProblem::NotAFile(message)) => {
+            report.outcome = OutcomeKind::InvalidOutput;
+            report.message = message;
+        }
+    }
+}
+
+fn too_large_message(spec: &CommandSpec, size: u64) -> String {
+    let most = spec.max_output_bytes;
+    let counted = match spec.event.row().output {
+        Output::ByContainer(_) => " (for each container, and 64MiB in all)",
+        _ => "",
+    };
+    format!("the output has {size} bytes; max_output_bytes{counted} accepts {most}")
+}
+
+fn files_too_large_message(request: &Request, size: u64) -> String {
+    let most = most_bytes(&request.spec, request.input.len());
+    format!(
+        "the files of the command take {size} bytes; max_output_bytes, with {} MiB and the input, \
+         accepts {most}",
+        MARGIN >> 20
+    )
+}
+
+pub(super) fn timeout_message(spec: &CommandSpec) -> String {
+    let timeout = spec.timeout.unwrap_or_default();
+    format!("the command did not end within {timeout:?}, its {}_timeout", spec.event.label())
+}
+
+/// A report for a leader that outlived SIGKILL, or that cannot be reached.
+pub(super) fn unkillable(cause: Cause, pid: Option<i32>, kills: Kills) -> RunReport {
+    let why = match cause {
+        Cause::Timeout => "its deadline",
+        Cause::Cancelled => "being withdrawn",
+        Cause::TooLarge(_) | Cause::FilesTooLarge(_) => "too large an output",
+    };
+    let message = format!(
+        "the command was killed after {why} but does not end: it hangs in the kernel; supervision \
+         goes on"
+    );
+    let kind = OutcomeKind::Unkillable;
+    RunReport { pid, kills, ..RunReport::without_process(kind, message, Timings::default()) }
+}

@@ -1,0 +1,218 @@
+//! What the rest of the engine asks of the runner, and what it gets back.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::command::{Background, CommandLine, Stdio};
+use crate::event::Event;
+use crate::outcome::{FailureReason, OutcomeKind};
+use crate::staging::{Input, IoMode};
+
+use super::Quarantine;
+
+/// What is constant about the runs of one event of one module instance.
+#[derive(Clone, Debug)]
+pub struct CommandSpec {
+    /// The event, for `MESOS_COMMAND_EVENT`, thread choice and metrics.
+    pub event: Event,
+    /// The instance's `module_name`, for `MESOS_COMMAND_MODULE`.
+    pub module: Arc<str>,
+    /// What is executed.
+    pub command: CommandLine,
+    /// `KEY=value` entries of the environment, snapshot when the instance was created.
+    pub environment: Arc<[OsString]>,
+    /// Time to the deadline, from what the request's [`DeadlineFrom`] says; `None`: no deadline.
+    pub timeout: Option<Duration>,
+    /// Time between TERM and KILL; zero: KILL at once.
+    pub kill_grace: Duration,
+    /// Largest accepted output file, in bytes.
+    pub max_output_bytes: u64,
+    /// How input and output are passed.
+    pub io: IoMode,
+    /// Where stdout and stderr go.
+    pub stdio: Stdio,
+    /// What becomes of background children of a successful run.
+    pub background: Background,
+    /// Where the private directories of runs are made; `None`: `/run`, `/dev/shm` or the
+    /// temporary directory, whichever is usable and in memory.
+    pub temp_dir: Option<Arc<Path>>,
+}
+
+/// What the timeout counts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadlineFrom {
+    /// Submission: the time in a queue counts.
+    Submission,
+    /// The moment at which the lane lets the run start, or a worker takes the request up.
+    Start,
+}
+
+/// Called once when a run leaves its queue and starts, on any thread; must not block.
+#[derive(Clone)]
+pub struct OnStart(Arc<dyn Fn() + Send + Sync>);
+
+impl OnStart {
+    /// Wraps a function.
+    pub fn new(started: impl Fn() + Send + Sync + 'static) -> OnStart {
+        OnStart(Arc::new(started))
+    }
+}
+
+impl std::fmt::Debug for OnStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnStart")
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The command.
+    pub spec: Arc<CommandSpec>,
+    /// Its input.
+    pub input: Input,
+    /// For `MESOS_CONTAINER_ID`: the container as `parent.child`.
+    pub container_id: Option<Arc<str>>,
+    /// When the call was submitted.
+    pub submitted: Instant,
+    /// What the timeout counts from.
+    pub deadline_from: DeadlineFrom,
+    /// The instant after which it is not started any more if it still waits for its turn, for one
+    /// whose deadline counts from its start; `None`: it waits for as long as it takes.
+    pub last_start: Option<Instant>,
+    /// Who is told when it starts.
+    pub on_start: Option<OnStart>,
+    /// Where it is counted if it outlives SIGKILL, and what keeps it from being started when too
+    /// many have.
+    pub quarantine: Option<Arc<Quarantine>>,
+}
+
+impl Request {
+    /// A run that is submitted now and whose deadline counts from now.
+    pub fn new(spec: Arc<CommandSpec>, input: Input) -> Request {
+        Request {
+            spec,
+            input,
+            container_id: None,
+            submitted: Instant::now(),
+            deadline_from: DeadlineFrom::Submission,
+            last_start: None,
+            on_start: None,
+            quarantine: None,
+        }
+    }
+
+    /// Tells who wants to know that the run has left its queue.
+    pub(crate) fn started(&self) {
+        if let Some(OnStart(started)) = &self.on_start {
+            started();
+        }
+    }
+
+    /// Until when it may wait for its turn; `None`: for as long as it takes.
+    pub(crate) fn waits_until(&self) -> Option<Instant> {
+        match self.deadline_from {
+            DeadlineFrom::Submission => self.deadline(self.submitted),
+            DeadlineFrom::Start => self.last_start,
+        }
+    }
+
+    /// The deadline of a run that its lane lets start at `start`; `None` when there is none, or
+    /// when it is too far away to be told.
+    pub(crate) fn deadline(&self, start: Instant) -> Option<Instant> {
+        let from = match self.deadline_from {
+            DeadlineFrom::Submission => self.submitted,
+            DeadlineFrom::Start => start,
+        };
+        from.checked_add(self.spec.timeout?)
+    }
+}
+
+/// Where the time of a run went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timings {
+    /// From submission until its process was about to be created.
+    pub queued: Duration,
+    /// From then until the process executed its program.
+    pub spawn: Duration,
+    /// From submission to the outcome.
+    pub total: Duration,
+}
+
+/// Signals that a run was sent, each counted once however many processes it reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kills {
+    /// TERM, at the deadline or on cancellation.
+    pub term: u32,
+    /// KILL, after the grace period, for too large an output, or for background children.
+    pub kill: u32,
+}
+
+/// How one run ended.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// The kind of end.
+    pub outcome: OutcomeKind,
+    /// Exit code, for [`OutcomeKind::Exit`] (0 for `Ok`).
+    pub exit_code: Option<i32>,
+    /// The signal, for [`OutcomeKind::Signal`], or the one that ended a timed-out leader.
+    pub signal: Option<i32>,
+    /// The output file of a successful run; empty otherwise.
+    pub output: Vec<u8>,
+    /// What explains a failure: our own words for failures of ours (spawn, output), naming path
+    /// and errno; empty when the command itself failed.
+    pub message: String,
+    /// The first 4 KiB of the error file, when the run failed.
+    pub error_file: Vec<u8>,
+    /// The last few KiB of captured stdout and stderr.
+    pub stdio_tail: Vec<u8>,
+    /// Processes that outlived the leader of a successful run (killed or kept).
+    pub strays: bool,
+    /// Signals sent.
+    pub kills: Kills,
+    /// Size of the output: what was read, or what was seen of one that is too large.
+    pub output_bytes: u64,
+    /// Why it failed, where more is known than the outcome says: how a start failed.
+    pub reason: Option<FailureReason>,
+    /// The leader, if one was started.
+    pub pid: Option<i32>,
+    /// Where the time went.
+    pub timings: Timings,
+    /// A persistent worker answered (or failed to): no process was started for this run.
+    pub by_worker: bool,
+}
+
+impl RunReport {
+    /// Whether the command was not started although nothing is wrong with it: it waited too long, or
+    /// too many others hang in the kernel.
+    pub fn never_had_its_turn(&self) -> bool {
+        let waited = matches!(self.outcome, OutcomeKind::Timeout | OutcomeKind::Unkillable);
+        waited && self.pid.is_none()
+    }
+
+    /// The report of a run without a process.
+    pub(crate) fn without_process(
+        outcome: OutcomeKind,
+        message: impl Into<String>,
+        timings: Timings,
+    ) -> RunReport {
+        RunReport {
+            outcome,
+            exit_code: None,
+            signal: None,
+            output: Vec::new(),
+            message: message.into(),
+            error_file: Vec::new(),
+            stdio_tail: Vec::new(),
+            strays: false,
+            kills: Kills::default(),
+            output_bytes: 0,
+            reason: None,
+            pid: None,
+            timings,
+            by_worker: false,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The private directory of one call, where that is in memory.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
+use super::measure::Measurer;
+use super::root::{Root, Staging, c_path, remove_call, remove_tree, set_mode};
+
+/// The directory of an ended run in which the command left something.
+#[derive(Debug)]
+pub(crate) struct Leftover {
+    root: Arc<Root>,
+    name: String,
+}
+
+impl Leftover {
+    /// Removes it with all that is in it, which may take long.
+    pub(crate) fn remove(&self) {
+        remove_tree(&self.path());
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.root.path().join(&self.name)
+    }
+}
+
+/// A private directory, removed with its contents when dropped.
+#[derive(Debug)]
+pub(super) struct CallDirectory {
+    pub(super) root: Arc<Root>,
+    /// Empty when it is somebody else's to remove.
+    name: String,
+    has_input: bool,
+}
+
+impl CallDirectory {
+    /// Makes the directory with its files in it: scripts may expect them to exist.
+    pub(super) fn create(
+        staging: &Arc<Staging>,
+        input: Option<&[u8]>,
+    ) -> io::Result<CallDirectory> {
+        let (root, name) = staging.reserve();
+        match CallDirectory::create_in(root.clone(), name, input) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                staging.restore(&root)?;
+                let (root, name) = staging.reserve();
+                CallDirectory::create_in(root, name, input)
+            }
+            result => result,
+        }
+    }
+
+    fn create_in(root: Arc<Root>, name: String, input: Option<&[u8]>) -> io::Result<CallDirectory> {
+        nix::sys::stat::mkdirat(&*root, name.as_str(), Mode::S_IRWXU)?;
+        let directory = CallDirectory { root, name, has_input: input.is_some() };
+        if directory.root.fix_modes() {
+            set_mode(&directory.root, &directory.name, 0o700)?;
+        }
+        if let Some(bytes) = input {
+            directory.create_file("input")?.write_all(bytes)?;
+        }
+        directory.create_file("output")?;
+        directory.create_file("error")?;
+        Ok(directory)
+    }
+
+    fn create_file(&self, leaf: &str) -> Result<File, Errno> {
+        let name = self.file(leaf);
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        let fd = nix::fcntl::openat(self.root.as_fd(), name.as_str(), flags, mode)?;
+        if self.root.fix_modes() {
+            set_mode(&self.root, &name, 0o600)?;
+        }
+        Ok(File::from(fd))
+    }
+
+    pub(super) fn file(&self, leaf: &str) -> String {
+        format!("{}/{leaf}", self.name)
+    }
+
+    pub(super) fn path(&self, leaf: &str) -> io::Result<CString> {
+        c_path(&self.root.path().join(&self.name).join(leaf))
+    }
+}
+
+impl CallDirectory {
+    /// Removes it with the files that were made in it; false when there is more in it.
+    pub(super) fn remove(&self) -> bool {
+        let files = ["input", "output", "error"];
+        remove_call(&self.root, &self.name, &files[usize::from(!self.has_input)..])
+    }
+}
+
+impl CallDirectory {
+    /// Measures what is in it.
+    pub(super) fn measurer(&self) -> Measurer {
+        Measurer { root: self.root.clone(), name: self.name.clone() }
+    }
+
+    /// Removes it, or gives what the command left in it to the caller, since that may take long.
+    pub(super) fn finish(mut self) -> Option<Leftover> {
+        if self.remove() {
+            return None;
+        }
+        let (root, name) = (self.root.clone(), std::mem::take(&mut self.name));
+        Some(Leftover { root, name })
+    }
+}
+
+impl Drop for CallDirectory {
+    fn drop(&mut self) {
+        // A run that ends as runs do has left nothing to this.
+        if !self.name.is_empty() && !self.remove() {
+            remove_tree(&self.root.path().join(&self.name));
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! How a command gets its input and gives its answer: private directories and memfds.
+//!
+//! Owns the per-process directory with one private directory per call in it, the sealed memfds of
+//! inputs, the files that capture stdout and stderr, and the descriptor numbers that must not be
+//! used again while a process may still write to them. Everything a command leaves behind is
+//! looked at with suspicion: links are not followed, only regular files are read, and only up to
+//! a limit.
+
+mod capture;
+mod directory;
+mod files;
+mod input;
+mod measure;
+mod on_disk;
+mod output;
+mod reserved;
+mod root;
+mod sealed;
+
+pub(crate) use capture::Capture;
+pub(crate) use directory::Leftover;
+pub(crate) use files::RunFiles;
+pub use input::{Input, IoMode};
+pub(crate) use measure::Measured;
+pub(crate) use output::{OutputProblem, kind_name};
+pub(crate) use reserved::{ReservedFds, RunMark};
+pub use root::automatic_parents;
+pub(crate) use root::{Staging, is_memory};
+pub use sealed::SealedInput;

@@ -1,0 +1,316 @@
+//! The per-process directory, and the directories that dead agents left behind.
+//!
+//! `mesos-command.<pid>.<start time>` is made 0700 on a tmpfs and locked (flock) while its process
+//! lives: pid and start time alone would not do where agents in different pid namespaces share the
+//! file system.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, io};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
+use nix::sys::stat::Mode;
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, fstatfs, statfs};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use parking_lot::RwLock;
+use tokio::runtime::Handle;
+
+use crate::sys;
+
+use super::on_disk::OnDisk;
+
+const PREFIX: &str = "mesos-command.";
+
+/// The open directory of this process in one place.
+#[derive(Debug)]
+pub(super) struct Root {
+    path: PathBuf,
+    directory: Flock<OwnedFd>,
+    /// The host's umask takes away what the owner needs: modes are set once more after creation.
+    fix_modes: bool,
+}
+
+impl Root {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn fix_modes(&self) -> bool {
+        self.fix_modes
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+/// Where the directories of calls are made.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    parent: PathBuf,
+    /// Who goes there, if it is not in memory.
+    on_disk: Option<OnDisk>,
+    root: RwLock<Arc<Root>>,
+    next: AtomicU64,
+}
+
+impl Staging {
+    /// Opens the process's directory below `parent`, or below the first usable of `/run`,
+    /// `/dev/shm` (if they are tmpfs) and the temporary directory. Removes what dead agents left.
+    pub(crate) fn open(parent: Option<&Path>) -> io::Result<Staging> {
+        let candidates = match parent {
+            Some(path) => vec![path.to_owned()],
+            None => automatic_parents(),
+        };
+        let mut failure = io::Error::from(Errno::ENOENT);
+        for parent in candidates {
+            match create_root(&parent) {
+                Ok(root) => {
+                    sweep(&parent);
+                    let root = RwLock::new(Arc::new(root));
+                    let next = AtomicU64::new(0);
+                    return Ok(Staging { parent, on_disk: None, root, next });
+                }
+                Err(error) => {
+                    let text = format!("no private directory in {}: {error}", parent.display());
+                    failure = io::Error::new(error.kind(), text);
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    /// Leaves it to children to go there, if it is not in memory.
+    pub(crate) fn with_children(self, handle: &Handle) -> Staging {
+        let found = fstatfs(self.root.read().as_fd());
+        let in_memory = found.is_ok_and(|found| is_memory(found.filesystem_type()));
+        let on_disk = (!in_memory).then(|| OnDisk::new(handle.clone()));
+        Staging { on_disk, ..self }
+    }
+
+    pub(super) fn on_disk(&self) -> Option<&OnDisk> {
+        self.on_disk.as_ref()
+    }
+
+    /// The directory, and a name in it that was never used before.
+    pub(super) fn reserve(&self) -> (Arc<Root>, String) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        (self.root.read().clone(), number.to_string())
+    }
+
+    /// Removes the process's directory: an orderly end leaves nothing for the next start. It is
+    /// made anew if it is needed once more.
+    pub(crate) fn remove(&self) {
+        let root = self.root.read();
+        match &self.on_disk {
+            None => remove_tree(root.path()),
+            Some(on_disk) => on_disk.remove_behind(root.path()),
+        }
+    }
+
+    /// Makes the process's directory anew after somebody removed `lost`.
+    pub(super) fn restore(&self, lost: &Arc<Root>) -> io::Result<()> {
+        let mut current = self.root.write();
+        if Arc::ptr_eq(&current, lost) {
+            tracing::warn!(path = %lost.path.display(), "the directory for calls was removed; making it anew");
+            *current = Arc::new(create_root(&self.parent)?);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file system has nothing below it that could stop answering.
+pub(crate) fn is_memory(kind: FsType) -> bool {
+    /// `RAMFS_MAGIC` of linux/magic.h.
+    const RAMFS_MAGIC: u32 = 0x8584_58f6;
+    kind == TMPFS_MAGIC || kind == FsType(RAMFS_MAGIC.into())
+}
+
+/// Where a private directory is made when nobody says where: `/run` and `/dev/shm` if they are in
+/// memory, then the temporary directory.
+pub fn automatic_parents() -> Vec<PathBuf> {
+    let memory = ["/run", "/dev/shm"].into_iter().map(PathBuf::from);
+    let is_tmpfs =
+        |path: &PathBuf| statfs(path.as_path()).is_ok_and(|f| f.filesystem_type() == TMPFS_MAGIC);
+    memory.filter(is_tmpfs).chain([std::env::temp_dir()]).collect()
+}
+
+fn create_root(parent: &Path) -> io::Result<Root> {
+    let pid = std::process::id();
+    let start = i32::try_from(pid).ok().and_then(sys::process_stat).map_or(0, |stat| stat.start);
+    // A second copy of the library in this process has the same name in mind, and in a directory
+    // that others can write to, others may have taken it: then a suffix is added.
+    for attempt in 0..100 {
+        let mut name = format!("{PREFIX}{pid}.{start}");
+        if attempt > 0 {
+            name.push_str(&format!(".{attempt}"));
+        }
+        let path = parent.join(name);
+        match fs::DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            result => result?,
+        }
+        let fix_modes = fs::symlink_metadata(&path)?.permissions().mode() & 0o700 != 0o700;
+        if fix_modes {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+        }
+        let directory = lock_directory(&path)?;
+        return Ok(Root { path, directory, fix_modes });
+    }
+    Err(io::Error::from(Errno::EEXIST))
+}
+
+fn lock_directory(path: &Path) -> io::Result<Flock<OwnedFd>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let fd = nix::fcntl::open(path, flags, Mode::empty())?;
+    let fd = sys::above_stdio(fd)?;
+    Flock::lock(fd, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
+}
+
+/// Removes the directories in `parent` whose processes are gone. Best effort: what cannot be
+/// removed is left for the next start.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some((pid, start)) = name.to_str().and_then(parse_name) else { continue };
+        let ours = entry
+            .metadata()
+            .is_ok_and(|m| m.is_dir() && m.uid() == nix::unistd::geteuid().as_raw());
+        let alive = sys::process_stat(pid).is_some_and(|stat| stat.start == start);
+        if !ours || alive {
+            continue;
+        }
+        // Held while removing, so that two agents that start together do not disturb each other;
+        // not to be had while the owner lives in another pid namespace.
+        if let Ok(_lock) = lock_directory(&entry.path()) {
+            // Of one that ended in order nothing is there. Empty, it is no news either.
+            if fs::remove_dir(entry.path()).is_err() {
+                tracing::info!(path = %entry.path().display(), "removing what a dead agent left behind");
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+/// Pid and start time in the name of a process's directory.
+fn parse_name(name: &str) -> Option<(i32, u64)> {
+    let mut parts = name.strip_prefix(PREFIX)?.split('.');
+    let parsed = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let suffix = parts.next();
+    (suffix.is_none_or(|s| s.parse::<u32>().is_ok()) && parts.next().is_none()).then_some(parsed)
+}
+
+/// Removes a call's directory with the `files` that were made in it; false when it holds more.
+pub(super) fn remove_call(root: &Root, name: &str, files: &[&str]) -> bool {
+    let file = |leaf: &str| format!("{name}/{leaf}");
+    for leaf in files {
+        let _ = unlinkat(root, file(leaf).as_str(), UnlinkatFlags::NoRemoveDir);
+    }
+    matches!(unlinkat(root, name, UnlinkatFlags::RemoveDir), Ok(()) | Err(Errno::ENOENT))
+}
+
+/// Removes a tree, however large. Blocks for as long as that takes.
+pub(super) fn remove_tree(path: &Path) {
+    // The standard library's does not follow links, not even ones that are put there meanwhile.
+    if fs::remove_dir_all(path).is_ok() {
+        return;
+    }
+    // The command may have taken away our own permission.
+    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "cannot remove the directory of a call");
+        }
+        _ => {}
+    }
+}
+
+/// The name as a C string: names made here hold no NUL.
+pub(super) fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from(Errno::EINVAL))
+}
+
+/// Sets the mode of a file of a call, for hosts with an odd umask.
+pub(super) fn set_mode(root: &Root, name: &str, mode: u32) -> Result<(), Errno> {
+    let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
+    nix::sys::stat::fchmodat(root, name, Mode::from_bits_truncate(mode), flags)
+}
+
+/// Size and kind of a file in a call's directory, links not followed.
+pub(super) fn stat_in(root: &Root, name: &str) -> Result<nix::sys::stat::FileStat, Errno> {
+    nix::sys::stat::fstatat(root, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::staging::{Input, IoMode};
+    use crate::staging::{ReservedFds, RunFiles};
+
+    #[test]
+    fn names_tell_pid_and_start() {
+        assert_eq!(parse_name("mesos-command.12.345"), Some((12, 345)));
+        assert_eq!(parse_name("mesos-command.12.345.2"), Some((12, 345)));
+        for other in ["mesos-command.12", "mesos-command.x.1", "mesos-command.1.2.x", "other.1.2"] {
+            assert_eq!(parse_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn directories_of_dead_agents_are_swept_and_others_are_left() {
+        let parent = tempfile::tempdir().unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        let start = sys::process_stat(own).unwrap().start;
+        let make = |name: &str| {
+            let path = parent.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("left"), "x").unwrap();
+            path
+        };
+        let dead = make("mesos-command.999999999.1");
+        let reused = make(&format!("mesos-command.{own}.{}", start + 1));
+        let locked = make("mesos-command.999999998.1");
+        let stranger = make("something-else");
+        let _lock = lock_directory(&locked).unwrap();
+        let staging = Staging::open(Some(parent.path())).unwrap();
+        assert!(!dead.exists() && !reused.exists());
+        assert!(locked.exists() && stranger.exists());
+        assert!(staging.root.read().path().ends_with(format!("mesos-command.{own}.{start}")));
+    }
+
+    #[test]
+    fn an_orderly_end_leaves_nothing_and_may_be_too_early() {
+        let parent = tempfile::tempdir().unwrap();
+        let staging = Arc::new(Staging::open(Some(parent.path())).unwrap());
+        let count = || fs::read_dir(parent.path()).unwrap().count();
+        fs::create_dir_all(staging.root.read().path().join("7/left")).unwrap();
+        for _ in 0..2 {
+            staging.remove();
+            assert_eq!(count(), 0);
+        }
+        let (input, parking) = (Input::Text(b"x".as_slice().into()), ReservedFds::default());
+        let io = RunFiles::create(&staging, &parking, &input, IoMode::Files).unwrap();
+        assert_eq!(count(), 1, "a late call has its files");
+        drop(io);
+        staging.remove();
+        assert_eq!(count(), 0);
+    }
+
+    #[test]
+    fn a_second_instance_in_the_process_gets_its_own_directory() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = Staging::open(Some(parent.path())).unwrap();
+        let second = Staging::open(Some(parent.path())).unwrap();
+        assert_ne!(first.root.read().path(), second.root.read().path());
+        assert!(first.root.read().path().exists(), "the second did not sweep the first");
+    }
+}
