@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
-"""Holds Python to its style and types.
+"""Holds Python to its style and types, and C and C++ to their layout.
 
     lint.py                  every check
     lint.py ruff mypy        some of them
     lint.py --fix            writes the layout that is wanted, and mends what ruff can mend
 
-pyproject.toml says what is wanted. The tools come from PyPI, in the versions of lint.txt, into a
-virtual environment of their own (target/lint), which is made anew when that file changes.
+pyproject.toml says what is wanted of Python, .clang-format of C and C++. The tools come from PyPI,
+in the versions of lint.txt, into a virtual environment of their own (target/lint), which is made
+anew when that file changes.
 
 Exit status: 0 all is well; 1 something is not; 3 the tools could not be had (with ALLOW_OFFLINE=1
 that is reported as skipped, with status 0).
 """
 
 import argparse
+import difflib
 import fcntl
 import hashlib
 import importlib.util
@@ -107,7 +109,28 @@ def mypy(programs: pathlib.Path, _fix: bool) -> bool:
     return all(run(programs / "mypy", "--no-error-summary", *each) for each in runs)
 
 
-CHECKS: dict[str, Callable[[pathlib.Path, bool], bool]] = {"ruff": ruff, "mypy": mypy}
+def clang_format(programs: pathlib.Path, fix: bool) -> bool:
+    """Layout of C and C++."""
+    good = True
+    for path in sources(".c", ".cpp", ".h", ".hpp"):
+        file = ROOT / path
+        command = [programs / "clang-format", file]
+        wanted = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
+        found = file.read_bytes()
+        if wanted != found and fix:
+            file.write_bytes(wanted)
+        elif wanted != found:
+            old, new = (text.decode(errors="replace").splitlines() for text in (found, wanted))
+            print(*difflib.unified_diff(old, new, str(path), "as wanted", lineterm=""), sep="\n")
+            good = False
+    return good
+
+
+CHECKS: dict[str, Callable[[pathlib.Path, bool], bool]] = {
+    "ruff": ruff,
+    "mypy": mypy,
+    "clang-format": clang_format,
+}
 
 
 def main() -> int:
@@ -122,7 +145,7 @@ def main() -> int:
         programs = tools(PLACE)
     except MissingTools as reason:
         if skips.allowed_offline():
-            print(f"SKIPPED the style of Python: {reason}")
+            print(f"SKIPPED the style of Python and C++: {reason}")
             return 0
         print(f"FAILED: {reason} (ALLOW_OFFLINE=1 skips this)")
         return 3

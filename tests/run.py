@@ -73,6 +73,7 @@ PARTS = {
         Step("regressions", python("tests/regressions.py", "--quiet")),
         Step("ruff", python("tests/lint.py", "ruff")),
         Step("mypy", python("tests/lint.py", "mypy")),
+        Step("clang-format", python("tests/lint.py", "clang-format")),
     ],
     "unit": [
         Step("cargo test", [CARGO, "test", "--workspace", "--no-fail-fast"]),

@@ -17,7 +17,7 @@
 #include "stout.hpp"
 
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 // google::protobuf::RepeatedPtrField of the message `Type`, not on an arena. Owns its elements.
 template <typename Type>
@@ -106,7 +106,7 @@ void mesos_command_host_resources_construct(
 }  // extern "C"
 
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 // The three host functions below return classes through a hidden pointer, so they are declared
 // with return types that are not trivial either.
@@ -246,9 +246,9 @@ public:
   // Whether this can be a map of so many entries. For a look at what may be something else.
   bool is_plausible(std::size_t entries) const
   {
-    return arena == nullptr && aligned(inner) && inner->entries == entries &&
-           inner->buckets >= 2 && inner->buckets <= 4096 &&
-           (inner->buckets & (inner->buckets - 1)) == 0 && aligned(inner->table);
+    return arena == nullptr && aligned(inner) && inner->entries == entries && inner->buckets >= 2 &&
+           inner->buckets <= 4096 && (inner->buckets & (inner->buckets - 1)) == 0 &&
+           aligned(inner->table);
   }
 
   // Calls `each(key, value)` for every entry. False if there are entries it could not read.

@@ -8,7 +8,7 @@
 #include "message.hpp"
 
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 // google::protobuf::DescriptorPool and FileDescriptor.
 class DescriptorPool;
@@ -34,16 +34,19 @@ void mesos_command_host_copy_file(
 }  // extern "C"
 
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 // The files that hold the messages of the two interfaces, imported ones before their importers. A
 // file that the host does not have is left out.
 inline std::vector<std::string> descriptor_files()
 {
   static const char* const names[] = {
-      "mesos/mesos.proto",         "mesos/appc/spec.proto",
-      "mesos/docker/v1.proto",     "mesos/seccomp/seccomp.proto",
-      "mesos/module/module.proto", "mesos/module/hook.proto",
+      "mesos/mesos.proto",
+      "mesos/appc/spec.proto",
+      "mesos/docker/v1.proto",
+      "mesos/seccomp/seccomp.proto",
+      "mesos/module/module.proto",
+      "mesos/module/hook.proto",
       "mesos/slave/containerizer.proto",
   };
 

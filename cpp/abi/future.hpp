@@ -21,7 +21,7 @@
 #include "stout.hpp"
 
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 // lambda::CallableOnce: owns a polymorphic object of the host (or of another module), which is
 // destroyed through its own virtual destructor.

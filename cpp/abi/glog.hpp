@@ -20,7 +20,7 @@ void mesos_command_host_log_destroy(void* self)
 }  // extern "C"
 
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 // FATAL exists too and aborts the process, so it has no name here.
 enum class Severity : int { INFO = 0, WARNING = 1, ERROR = 2 };

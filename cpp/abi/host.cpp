@@ -17,9 +17,9 @@ extern "C" {
 
 // mesos::modules::ModuleManager::kindToVersion. Weak, so that a host which does not export it
 // refuses our manifest by its version instead of failing to load the library.
-extern const char mesos_command_host_kind_to_version[]
-    asm("_ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E")
-        __attribute__((weak, visibility("default")));
+extern const char mesos_command_host_kind_to_version[] asm(
+    "_ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E")
+    __attribute__((weak, visibility("default")));
 
 // process::socket_manager, which process::finalize() sets to null just before it deletes the
 // manager of processes (libprocess's process.cpp, 1.8.1 to 1.11.0). Weak, because a host without it
@@ -88,8 +88,8 @@ bool check_release(const std::string& version, std::string& problem)
     problem += ' ';
     problem += release;
   }
-  problem += " only; to load it all the same, set " + std::string(ACCEPT_VARIABLE) + "=" +
-             version + " in this process's environment";
+  problem += " only; to load it all the same, set " + std::string(ACCEPT_VARIABLE) + "=" + version +
+             " in this process's environment";
   return false;
 }
 
@@ -193,26 +193,29 @@ bool check_sizes(Host& host, std::string& problem)
 // SlaveInfo and Resources are taken to keep them.
 bool check_lists(Host& host, std::string& problem)
 {
+  // clang-format off: a line for each field.
   static const char bytes[] =
       "\x1a\x13\x0a\x04" "cpus" "\x10\x00\x1a\x09\x09\x00\x00\x00\x00\x00\x00\xf0\x3f"
       "\x2a\x05\x0a\x01" "a" "\x10\x03"
       "\x2a\x05\x0a\x01" "b" "\x10\x03";
+  // clang-format on
 
   HeapMessage<SlaveInfoType> slave_info;
-  if (!parse(slave_info.any(), bytes, sizeof(bytes) - 1) ||
-      resources_of(slave_info).size() != 1 || attributes_of(slave_info).size() != 2 ||
-      resources_of(slave_info).on_arena() || attributes_of(slave_info).on_arena()) {
+  if (!parse(slave_info.any(), bytes, sizeof(bytes) - 1) || resources_of(slave_info).size() != 1 ||
+      attributes_of(slave_info).size() != 2 || resources_of(slave_info).on_arena() ||
+      attributes_of(slave_info).on_arena()) {
     problem = "mesos.SlaveInfo does not keep its resources and attributes where expected";
     return false;
   }
   host.resources = resources_layout(resources_of(slave_info));
-  const std::size_t size =
-      host.resources == ResourcesLayout::VECTOR         ? sizeof(VectorResources)
-      : host.resources == ResourcesLayout::SMALL_VECTOR ? sizeof(SmallVectorResources)
-                                                        : 0;
+  const std::size_t size = host.resources == ResourcesLayout::VECTOR ? sizeof(VectorResources)
+                           : host.resources == ResourcesLayout::SMALL_VECTOR
+                               ? sizeof(SmallVectorResources)
+                               : 0;
   if (size == 0) {
     problem = "mesos.Resources has a layout in it that this library does not know (it knows those "
-              "of " + std::to_string(sizeof(VectorResources)) + " and " +
+              "of " +
+              std::to_string(sizeof(VectorResources)) + " and " +
               std::to_string(sizeof(SmallVectorResources)) + " bytes)";
     return false;
   }
@@ -226,9 +229,11 @@ bool check_limits(const Host& host, std::string& problem)
   if (!host.update_has_limits) {
     return true;
   }
+  // clang-format off: a line for each entry.
   static const char bytes[] =
       "\x7a\x11\x0a\x04" "cpus" "\x12\x09\x09\x00\x00\x00\x00\x00\x00\xf8\x3f"
       "\x7a\x10\x0a\x03" "mem" "\x12\x09\x09\x00\x00\x00\x00\x00\x00\x50\x40";
+  // clang-format on
 
   HeapMessage<TaskInfoType> task_info;
   bool right = parse(task_info.any(), bytes, sizeof(bytes) - 1);
@@ -257,10 +262,7 @@ struct Memory
   {
   }
 
-  T* allocate(std::size_t count)
-  {
-    return static_cast<T*>(::operator new(count * sizeof(T)));
-  }
+  T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T))); }
   void deallocate(T* memory, std::size_t) { ::operator delete(memory); }
 };
 
@@ -296,7 +298,7 @@ bool check_ids(std::string& problem)
       return serialize(a.any()) == serialize(b.any());
     }
   };
-  const std::set<std::string> given = {"\x0a\x01" "a", "\x0a\x01" "b", "\x0a\x01" "c"};
+  const std::set<std::string> given = {"\012\001a", "\012\001b", "\012\001c"};
   std::unordered_set<ContainerId, Hash, Equal, Memory<ContainerId>> ids;
   bool right = true;
   for (const std::string& id : given) {
@@ -306,9 +308,8 @@ bool check_ids(std::string& problem)
   }
   static_assert(sizeof(ids) == sizeof(ContainerIdSet), "libstdc++ unordered_set");
   std::set<std::string> found;
-  right = right && reinterpret_cast<const ContainerIdSet&>(ids).visit([&](const AnyMessage& id) {
-    found.insert(serialize(id));
-  });
+  right = right && reinterpret_cast<const ContainerIdSet&>(ids).visit(
+                       [&](const AnyMessage& id) { found.insert(serialize(id)); });
   if (!right || found != given) {
     problem = "a set of mesos.ContainerID does not keep its elements where expected";
     return false;
@@ -348,8 +349,7 @@ const char* host_version(const char* kind) noexcept
   // One buffer per kind. Written with the same text every time.
   static char versions[2][64];
 
-  const auto* table =
-      reinterpret_cast<const StringTable*>(&mesos_command_host_kind_to_version[0]);
+  const auto* table = reinterpret_cast<const StringTable*>(&mesos_command_host_kind_to_version[0]);
   if (table == nullptr) {
     return nullptr;
   }

@@ -8,7 +8,7 @@
 #include "containers.hpp"
 
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 // The release that the host demands of a module of this kind ("Hook", "Isolator"): its own. Null
 // if it cannot be read. The text lives for ever. Allocates nothing; may run while a library is

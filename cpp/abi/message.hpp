@@ -12,13 +12,10 @@
 #include <string>
 #include <utility>
 
-// A function or object that the host exports under this mangled name. The visibility is spelt out
-// because the declarations sit in headers that are otherwise hidden.
-#define MESOS_COMMAND_HOST_SYMBOL(mangled) \
-  asm(mangled) __attribute__((visibility("default")))
+#include "visibility.hpp"
 
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 // Any message, behind a reference or pointer. Only the host knows what is inside.
 class AnyMessage;
@@ -48,40 +45,38 @@ std::size_t mesos_command_host_space_used(const mesos_command::abi::AnyMessage* 
 // Declares the functions of one message class. `scope` is the mangled class without _ZN and E,
 // `self` the mangled substitution that names the class within its own members, `arena` the
 // mangled google::protobuf::Arena there.
-#define MESOS_COMMAND_MESSAGE(Tag, full_name, scope, self, arena)                               \
-  extern "C" {                                                                                  \
-  void mesos_command_host_##Tag##_construct(void*)                                              \
-      MESOS_COMMAND_HOST_SYMBOL("_ZN" scope "C1Ev");                                            \
-  void mesos_command_host_##Tag##_copy(void*, const void*)                                      \
-      MESOS_COMMAND_HOST_SYMBOL("_ZN" scope "C1ERK" self "_");                                  \
-  void mesos_command_host_##Tag##_destroy(void*)                                                \
-      MESOS_COMMAND_HOST_SYMBOL("_ZN" scope "D1Ev");                                            \
-  void mesos_command_host_##Tag##_delete(void*)                                                 \
-      MESOS_COMMAND_HOST_SYMBOL("_ZN" scope "D0Ev");                                            \
-  void* mesos_command_host_##Tag##_new(const void*, void*)                                      \
-      MESOS_COMMAND_HOST_SYMBOL("_ZNK" scope "3NewEP" arena);                                   \
-  const mesos_command::abi::AnyMessage* mesos_command_host_##Tag##_default()                    \
-      MESOS_COMMAND_HOST_SYMBOL("_ZN" scope "16default_instanceEv");                            \
-  }                                                                                             \
-  namespace mesos_command {                                                                     \
-  namespace abi __attribute__((visibility("hidden"))) {                                         \
-  struct Tag {                                                                                  \
-    static constexpr const char* name() { return full_name; }                                   \
-    static void construct(void* self_) { mesos_command_host_##Tag##_construct(self_); }         \
-    static void copy(void* self_, const void* from)                                             \
-    {                                                                                           \
-      mesos_command_host_##Tag##_copy(self_, from);                                             \
-    }                                                                                           \
-    static void destroy(void* self_) { mesos_command_host_##Tag##_destroy(self_); }             \
-    static void destroy_and_free(void* self_) { mesos_command_host_##Tag##_delete(self_); }     \
-    static const AnyMessage* default_instance() { return mesos_command_host_##Tag##_default(); } \
-    static AnyMessage* make()                                                                   \
-    {                                                                                           \
-      return static_cast<AnyMessage*>(                                                          \
-          mesos_command_host_##Tag##_new(default_instance(), nullptr));                         \
-    }                                                                                           \
-  };                                                                                            \
-  }                                                                                             \
+#define MESOS_COMMAND_MESSAGE(Tag, full_name, scope, self, arena)                                 \
+  extern "C" {                                                                                    \
+  void mesos_command_host_##Tag##_construct(void*) MESOS_COMMAND_HOST_SYMBOL("_ZN" scope "C1Ev"); \
+  void mesos_command_host_##Tag##_copy(void*, const void*)                                        \
+      MESOS_COMMAND_HOST_SYMBOL("_ZN" scope "C1ERK" self "_");                                    \
+  void mesos_command_host_##Tag##_destroy(void*) MESOS_COMMAND_HOST_SYMBOL("_ZN" scope "D1Ev");   \
+  void mesos_command_host_##Tag##_delete(void*) MESOS_COMMAND_HOST_SYMBOL("_ZN" scope "D0Ev");    \
+  void* mesos_command_host_##Tag##_new(const void*, void*)                                        \
+      MESOS_COMMAND_HOST_SYMBOL("_ZNK" scope "3NewEP" arena);                                     \
+  const mesos_command::abi::AnyMessage* mesos_command_host_##Tag##_default()                      \
+      MESOS_COMMAND_HOST_SYMBOL("_ZN" scope "16default_instanceEv");                              \
+  }                                                                                               \
+  namespace mesos_command {                                                                       \
+  namespace abi MESOS_COMMAND_HIDDEN {                                                            \
+  struct Tag                                                                                      \
+  {                                                                                               \
+    static constexpr const char* name() { return full_name; }                                     \
+    static void construct(void* self_) { mesos_command_host_##Tag##_construct(self_); }           \
+    static void copy(void* self_, const void* from)                                               \
+    {                                                                                             \
+      mesos_command_host_##Tag##_copy(self_, from);                                               \
+    }                                                                                             \
+    static void destroy(void* self_) { mesos_command_host_##Tag##_destroy(self_); }               \
+    static void destroy_and_free(void* self_) { mesos_command_host_##Tag##_delete(self_); }       \
+    static const AnyMessage* default_instance() { return mesos_command_host_##Tag##_default(); }  \
+    static AnyMessage* make()                                                                     \
+    {                                                                                             \
+      return static_cast<AnyMessage*>(                                                            \
+          mesos_command_host_##Tag##_new(default_instance(), nullptr));                           \
+    }                                                                                             \
+  };                                                                                              \
+  }                                                                                               \
   }
 
 #define MESOS_COMMAND_MESOS_MESSAGE(Tag, name, length) \
@@ -94,8 +89,7 @@ std::size_t mesos_command_host_space_used(const mesos_command::abi::AnyMessage* 
 MESOS_COMMAND_MESOS_MESSAGE(AttributeType, Attribute, "9")
 MESOS_COMMAND_MESOS_MESSAGE(ContainerIdType, ContainerID, "11")
 MESOS_COMMAND_MESOS_MESSAGE(ContainerStatusType, ContainerStatus, "15")
-MESOS_COMMAND_MESOS_MESSAGE(
-    DockerTaskExecutorPrepareInfoType, DockerTaskExecutorPrepareInfo, "29")
+MESOS_COMMAND_MESOS_MESSAGE(DockerTaskExecutorPrepareInfoType, DockerTaskExecutorPrepareInfo, "29")
 MESOS_COMMAND_MESOS_MESSAGE(EnvironmentType, Environment, "11")
 MESOS_COMMAND_MESOS_MESSAGE(ExecutorInfoType, ExecutorInfo, "12")
 MESOS_COMMAND_MESOS_MESSAGE(FrameworkIdType, FrameworkID, "11")
@@ -112,14 +106,17 @@ MESOS_COMMAND_SLAVE_MESSAGE(ContainerLaunchInfoType, ContainerLaunchInfo, "19")
 MESOS_COMMAND_SLAVE_MESSAGE(ContainerLimitationType, ContainerLimitation, "19")
 MESOS_COMMAND_SLAVE_MESSAGE(ContainerStateType, ContainerState, "14")
 MESOS_COMMAND_MESSAGE(
-    FileDescriptorProtoType, "google.protobuf.FileDescriptorProto",
-    "6google8protobuf19FileDescriptorProto", "S1", "NS0_5ArenaE")
+    FileDescriptorProtoType,
+    "google.protobuf.FileDescriptorProto",
+    "6google8protobuf19FileDescriptorProto",
+    "S1",
+    "NS0_5ArenaE")
 
 #undef MESOS_COMMAND_MESOS_MESSAGE
 #undef MESOS_COMMAND_SLAVE_MESSAGE
 
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 // Replaces the message's contents. Required fields are not checked. False: not a valid encoding.
 inline bool parse(AnyMessage& message, const void* data, std::size_t size)

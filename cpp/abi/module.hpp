@@ -16,7 +16,7 @@
 #include "stout.hpp"
 
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 // mesos::modules::Module<T>; ModuleBase is all but the last member.
 struct Manifest

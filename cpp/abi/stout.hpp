@@ -10,8 +10,10 @@
 #include <string>
 #include <utility>
 
+#include "visibility.hpp"
+
 namespace mesos_command {
-namespace abi __attribute__((visibility("hidden"))) {
+namespace abi MESOS_COMMAND_HIDDEN {
 
 struct Nothing
 {
@@ -86,7 +88,8 @@ private:
   enum class State : int { SOME = 0, NONE = 1 };
 
   State state;
-  union {
+  union
+  {
     T value;
   };
 };

@@ -44,8 +44,7 @@ template <typename Type, std::size_t Size>
 bool build(abi::Result<abi::Option<abi::Message<Type, Size>>>& result, Bytes bytes)
 {
   bool valid = false;
-  result.emplace(
-      abi::InPlace(), static_cast<const void*>(bytes.data()), bytes.size(), valid);
+  result.emplace(abi::InPlace(), static_cast<const void*>(bytes.data()), bytes.size(), valid);
   return valid;
 }
 

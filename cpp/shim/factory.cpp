@@ -55,8 +55,7 @@ void* create(const char* symbol, const void* parameters, Make make) noexcept
       return nullptr;
     }
     introduce(host);
-    return make(
-        host, abi::serialize(*static_cast<const abi::AnyMessage*>(parameters)));
+    return make(host, abi::serialize(*static_cast<const abi::AnyMessage*>(parameters)));
   } catch (const rust::Error& error) {
     log_error(__FILE__, __LINE__, symbol, error.what());
   } catch (...) {

@@ -189,8 +189,7 @@ public:
   {
     return run<abi::Try<abi::Nothing>>(
         MasterSlaveLostHook, "masterSlaveLostHook",
-        [&](Inputs& inputs) { inputs.message(slave_info); },
-        nothing_result);
+        [&](Inputs& inputs) { inputs.message(slave_info); }, nothing_result);
   }
 
   Result<abi::Environment> slaveExecutorEnvironmentDecorator(
@@ -198,8 +197,7 @@ public:
   {
     return run<Result<abi::Environment>>(
         SlaveExecutorEnvironmentDecorator, "slaveExecutorEnvironmentDecorator",
-        [&](Inputs& inputs) { inputs.message(executor_info); },
-        message_result<abi::Environment>);
+        [&](Inputs& inputs) { inputs.message(executor_info); }, message_result<abi::Environment>);
   }
 
   abi::Future slavePreLaunchDockerTaskExecutorDecorator(
@@ -272,16 +270,14 @@ public:
   {
     return run<Result<Resources>>(
         SlaveResourcesDecorator, "slaveResourcesDecorator",
-        [&](Inputs& inputs) { inputs.message(slave_info); },
-        resources_result<Resources>);
+        [&](Inputs& inputs) { inputs.message(slave_info); }, resources_result<Resources>);
   }
 
   Result<abi::Attributes> slaveAttributesDecorator(const AnyMessage& slave_info) override
   {
     return run<Result<abi::Attributes>>(
         SlaveAttributesDecorator, "slaveAttributesDecorator",
-        [&](Inputs& inputs) { inputs.message(slave_info); },
-        attributes_result);
+        [&](Inputs& inputs) { inputs.message(slave_info); }, attributes_result);
   }
 
 private:

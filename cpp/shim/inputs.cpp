@@ -116,9 +116,8 @@ void Inputs::states(const abi::ContainerStates& value, std::size_t size)
 {
   std::vector<std::string> serialised;
   serialised.reserve(value.bytes() / size);
-  value.visit(size, [&](const abi::AnyMessage& state) {
-    serialised.push_back(abi::serialize(state));
-  });
+  value.visit(
+      size, [&](const abi::AnyMessage& state) { serialised.push_back(abi::serialize(state)); });
   messages(std::move(serialised));
 }
 

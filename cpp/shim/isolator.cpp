@@ -113,8 +113,7 @@ public:
 
   bool supportsStandalone() override { return standalone; }
 
-  Future recover(
-      const abi::ContainerStates& states, const abi::ContainerIdSet& orphans) override
+  Future recover(const abi::ContainerStates& states, const abi::ContainerIdSet& orphans) override
   {
     return run(recover_, [&](Inputs& inputs) {
       inputs.container_ids(orphans);
@@ -161,15 +160,9 @@ public:
     });
   }
 
-  Future usage(const AnyMessage& container_id) override
-  {
-    return sampled(usage_, container_id);
-  }
+  Future usage(const AnyMessage& container_id) override { return sampled(usage_, container_id); }
 
-  Future status(const AnyMessage& container_id) override
-  {
-    return sampled(status_, container_id);
-  }
+  Future status(const AnyMessage& container_id) override { return sampled(status_, container_id); }
 
   Future cleanup(const AnyMessage& container_id) override
   {

@@ -41,11 +41,8 @@ void log_line(
                               : severity == 1 ? abi::Severity::WARNING
                                               : abi::Severity::ERROR;
   abi::log_line(
-      level,
-      reinterpret_cast<const char*>(file.data()),
-      static_cast<int>(line),
-      reinterpret_cast<const char*>(text.data()),
-      text.size());
+      level, reinterpret_cast<const char*>(file.data()), static_cast<int>(line),
+      reinterpret_cast<const char*>(text.data()), text.size());
 }
 
 void log_error(const char* file, int line, const char* what, const char* text) noexcept

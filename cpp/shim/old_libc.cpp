@@ -23,43 +23,55 @@
 extern "C" {
 
 // `OLD_CALL(result, name, version, parameters, arguments)`: the function of that version.
-#define OLD_CALL(result, name, version, parameters, arguments) \
-  OLD(name, version);                                          \
-  result mesos_command_old_##name parameters                   \
-      __attribute__((visibility("default")));                  \
-  result WRAPPED(name) parameters;                             \
-  result WRAPPED(name) parameters { return mesos_command_old_##name arguments; }
+#define OLD_CALL(result, name, version, parameters, arguments)                       \
+  OLD(name, version);                                                                \
+  result mesos_command_old_##name parameters __attribute__((visibility("default"))); \
+  result WRAPPED(name) parameters;                                                   \
+  result WRAPPED(name) parameters                                                    \
+  {                                                                                  \
+    return mesos_command_old_##name arguments;                                       \
+  }
 
 OLD_CALL(void*, dlsym, "2.2.5", (void* handle, const char* name), (handle, name))
 OLD_CALL(
-    int, pthread_create, "2.2.5",
+    int,
+    pthread_create,
+    "2.2.5",
     (pthread_t * thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument),
     (thread, attributes, start, argument))
 OLD_CALL(int, pthread_join, "2.2.5", (pthread_t thread, void** result), (thread, result))
 OLD_CALL(int, pthread_detach, "2.2.5", (pthread_t thread), (thread))
 OLD_CALL(
-    int, pthread_key_create, "2.2.5", (pthread_key_t * key, void (*destroy)(void*)),
-    (key, destroy))
+    int, pthread_key_create, "2.2.5", (pthread_key_t * key, void (*destroy)(void*)), (key, destroy))
 OLD_CALL(int, pthread_key_delete, "2.2.5", (pthread_key_t key), (key))
-OLD_CALL(
-    int, pthread_setspecific, "2.2.5", (pthread_key_t key, const void* value), (key, value))
+OLD_CALL(int, pthread_setspecific, "2.2.5", (pthread_key_t key, const void* value), (key, value))
 OLD_CALL(int, pthread_setname_np, "2.12", (pthread_t thread, const char* name), (thread, name))
 OLD_CALL(
-    int, pthread_getattr_np, "2.2.5", (pthread_t thread, pthread_attr_t* attributes),
+    int,
+    pthread_getattr_np,
+    "2.2.5",
+    (pthread_t thread, pthread_attr_t* attributes),
     (thread, attributes))
 OLD_CALL(
-    int, pthread_attr_setstacksize, "2.2.5", (pthread_attr_t * attributes, size_t size),
+    int,
+    pthread_attr_setstacksize,
+    "2.2.5",
+    (pthread_attr_t * attributes, size_t size),
     (attributes, size))
 OLD_CALL(
-    int, pthread_attr_getstack, "2.2.5",
+    int,
+    pthread_attr_getstack,
+    "2.2.5",
     (const pthread_attr_t* attributes, void** address, size_t* size),
     (attributes, address, size))
 OLD_CALL(
-    int, pthread_attr_getguardsize, "2.2.5", (const pthread_attr_t* attributes, size_t* size),
+    int,
+    pthread_attr_getguardsize,
+    "2.2.5",
+    (const pthread_attr_t* attributes, size_t* size),
     (attributes, size))
 OLD_CALL(
-    int, pthread_sigmask, "2.2.5", (int how, const sigset_t* set, sigset_t* old),
-    (how, set, old))
+    int, pthread_sigmask, "2.2.5", (int how, const sigset_t* set, sigset_t* old), (how, set, old))
 // They used to report errors to a function of the program's; the results are the same.
 OLD_CALL(double, exp, "2.2.5", (double x), (x))
 OLD_CALL(double, log, "2.2.5", (double x), (x))
@@ -67,28 +79,28 @@ OLD_CALL(double, log2, "2.2.5", (double x), (x))
 OLD_CALL(double, pow, "2.2.5", (double x, double y), (x, y))
 
 // No functions of libc before 2.33. The kernel's structure is libc's on this machine.
-#define STAT(name, Type)                                                  \
-  int WRAPPED(name)(const char* path, Type* result);                      \
-  int WRAPPED(name)(const char* path, Type* result)                       \
-  {                                                                       \
-    return static_cast<int>(syscall(SYS_stat, path, result));             \
+#define STAT(name, Type)                                      \
+  int WRAPPED(name)(const char* path, Type* result);          \
+  int WRAPPED(name)(const char* path, Type* result)           \
+  {                                                           \
+    return static_cast<int>(syscall(SYS_stat, path, result)); \
   }
-#define LSTAT(name, Type)                                                 \
-  int WRAPPED(name)(const char* path, Type* result);                      \
-  int WRAPPED(name)(const char* path, Type* result)                       \
-  {                                                                       \
-    return static_cast<int>(syscall(SYS_lstat, path, result));            \
+#define LSTAT(name, Type)                                      \
+  int WRAPPED(name)(const char* path, Type* result);           \
+  int WRAPPED(name)(const char* path, Type* result)            \
+  {                                                            \
+    return static_cast<int>(syscall(SYS_lstat, path, result)); \
   }
-#define FSTAT(name, Type)                                                 \
-  int WRAPPED(name)(int fd, Type* result);                                \
-  int WRAPPED(name)(int fd, Type* result)                                 \
-  {                                                                       \
-    return static_cast<int>(syscall(SYS_fstat, fd, result));              \
+#define FSTAT(name, Type)                                    \
+  int WRAPPED(name)(int fd, Type* result);                   \
+  int WRAPPED(name)(int fd, Type* result)                    \
+  {                                                          \
+    return static_cast<int>(syscall(SYS_fstat, fd, result)); \
   }
-#define FSTATAT(name, Type)                                               \
-  int WRAPPED(name)(int fd, const char* path, Type* result, int flags);   \
-  int WRAPPED(name)(int fd, const char* path, Type* result, int flags)    \
-  {                                                                       \
+#define FSTATAT(name, Type)                                                    \
+  int WRAPPED(name)(int fd, const char* path, Type* result, int flags);        \
+  int WRAPPED(name)(int fd, const char* path, Type* result, int flags)         \
+  {                                                                            \
     return static_cast<int>(syscall(SYS_newfstatat, fd, path, result, flags)); \
   }
 

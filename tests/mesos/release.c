@@ -17,19 +17,22 @@
 
 #define MODULE "libmesos_command_modules"
 
-struct text {
+struct text
+{
   char* data;
   size_t length;
   char room[16];
 };
 
-struct node {
+struct node
+{
   struct node* next;
   struct text key;
   struct text value;
 };
 
-struct table {
+struct table
+{
   void* buckets;
   size_t count;
   struct node* first;

@@ -44,8 +44,8 @@ struct Cluster
   alignas(16) char driver[1024];
 };
 
-} // namespace
-} // namespace host
+}  // namespace
+}  // namespace host
 
 void* host_cluster_start(const void* framework_info)
 {

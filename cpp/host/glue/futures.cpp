@@ -94,8 +94,8 @@ struct Finish final : Callable
   std::shared_ptr<Completion> completion;
 };
 
-} // namespace
-} // namespace host
+}  // namespace
+}  // namespace host
 
 using namespace host;
 
@@ -131,8 +131,7 @@ int state_now(const FutureState& state)
 ValueShape shape_of(int event)
 {
   switch (event) {
-    case HOST_PREPARE:
-      return {8 + host_message_size("mesos.slave.ContainerLaunchInfo"), true};
+    case HOST_PREPARE: return {8 + host_message_size("mesos.slave.ContainerLaunchInfo"), true};
     case HOST_WATCH: return {host_message_size("mesos.slave.ContainerLimitation"), false};
     case HOST_USAGE: return {host_message_size("mesos.ResourceStatistics"), false};
     case HOST_STATUS: return {host_message_size("mesos.ContainerStatus"), false};
@@ -161,7 +160,7 @@ FutureState ready_statistics(const void* statistics)
   return result;
 }
 
-} // namespace host
+}  // namespace host
 
 int host_future_wait(HostFuture* future, uint64_t timeout_ns)
 {

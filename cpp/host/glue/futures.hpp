@@ -33,6 +33,6 @@ ValueShape shape_of(int event);
 // what `return value;` runs in a module that is compiled against Mesos.
 FutureState ready_statistics(const void* statistics);
 
-} // namespace host
+}  // namespace host
 
 #endif

@@ -86,8 +86,7 @@ typedef struct
 } HostInputs;
 
 /* The events, in the order of mesos_command::event::Event. */
-enum HostEvent
-{
+enum HostEvent {
   HOST_MASTER_LAUNCH_TASK_LABEL_DECORATOR,
   HOST_MASTER_LAUNCH_TASK_RESOURCE_DECORATOR,
   HOST_MASTER_SLAVE_LOST_HOOK,
@@ -121,8 +120,7 @@ HostFuture* host_isolator_call(void* isolator, int event, const HostInputs* inpu
 int host_isolator_supports_nesting(void* isolator);
 int host_isolator_supports_standalone(void* isolator);
 
-enum HostState
-{
+enum HostState {
   HOST_PENDING,
   HOST_READY,
   HOST_FAILED,
@@ -144,7 +142,10 @@ void host_future_free(HostFuture* future);
 /* Calls usage() `calls` times, going round the containers; returns the nanoseconds it took. Futures
  * that are not ready at once are counted and waited for. For measuring the call itself. */
 uint64_t host_usage_loop(
-    void* isolator, const void* const* container_ids, size_t count, uint64_t calls,
+    void* isolator,
+    const void* const* container_ids,
+    size_t count,
+    uint64_t calls,
     uint64_t* not_ready);
 
 /* A master and an agent in this process, configured by MESOS_* variables. */

@@ -26,11 +26,19 @@ template <typename T>
 struct Option
 {
   int state;
-  union { T value; };
+  union
+  {
+    T value;
+  };
 
   Option() : state(NONE) {}
   explicit Option(const T& t) : state(SOME), value(t) {}
-  ~Option() { if (state == SOME) { value.~T(); } }
+  ~Option()
+  {
+    if (state == SOME) {
+      value.~T();
+    }
+  }
   Option(const Option&) = delete;
   Option& operator=(const Option&) = delete;
 };
@@ -69,7 +77,7 @@ struct Returned
   alignas(16) char bytes[1024];
 
   // The content is written by the callee, so clearing it would only cost time.
-  Returned() {} // NOLINT
+  Returned() {}  // NOLINT
   ~Returned() {}
   Returned(const Returned&) = delete;
   Returned& operator=(const Returned&) = delete;
@@ -113,13 +121,13 @@ struct Isolator
   virtual FutureState prepare(const void* container_id, const void* container_config) = 0;
   virtual FutureState isolate(const void* container_id, int pid) = 0;
   virtual FutureState watch(const void* container_id) = 0;
-  virtual FutureState update(const void* container_id, const void* resources,
-                             const void* limits) = 0;
+  virtual FutureState update(
+      const void* container_id, const void* resources, const void* limits) = 0;
   virtual FutureState usage(const void* container_id) = 0;
   virtual FutureState status(const void* container_id) = 0;
   virtual FutureState cleanup(const void* container_id) = 0;
 };
 
-} // namespace host
+}  // namespace host
 
 #endif

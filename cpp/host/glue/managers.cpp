@@ -133,8 +133,8 @@ FutureState call_isolator(Isolator* isolator, int event, const HostInputs& in)
   }
 }
 
-} // namespace
-} // namespace host
+}  // namespace
+}  // namespace host
 
 using namespace host;
 
@@ -204,8 +204,8 @@ void host_hook_call(int event, const HostInputs* inputs, HostEmit value, void* c
   switch (event) {
     case HOST_MASTER_LAUNCH_TASK_LABEL_DECORATOR:
       return emit_returned_message(
-          mesos.master_launch_task_label(in.task_info, in.framework_info, in.slave_info),
-          value, context);
+          mesos.master_launch_task_label(in.task_info, in.framework_info, in.slave_info), value,
+          context);
     case HOST_MASTER_LAUNCH_TASK_RESOURCE_DECORATOR:
       return emit_returned_resources(
           mesos.master_launch_task_resource(in.task_info, in.resources), value, context);
@@ -260,7 +260,10 @@ HostFuture* host_isolator_call(void* isolator, int event, const HostInputs* inpu
 }
 
 uint64_t host_usage_loop(
-    void* isolator, const void* const* container_ids, size_t count, uint64_t calls,
+    void* isolator,
+    const void* const* container_ids,
+    size_t count,
+    uint64_t calls,
     uint64_t* not_ready)
 {
   Isolator* target = static_cast<Isolator*>(isolator);

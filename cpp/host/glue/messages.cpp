@@ -150,9 +150,9 @@ struct LimitMap
 static_assert(sizeof(LimitNode) == 48 && sizeof(LimitPair) == 64, "Map node");
 static_assert(sizeof(LimitTable) == 48 && sizeof(LimitMap) == 24, "Map");
 
-} // namespace
+}  // namespace
 
-} // namespace host
+}  // namespace host
 
 using namespace host;
 
@@ -234,8 +234,14 @@ void* host_states_new(const uint8_t* const* data, const size_t* sizes, size_t co
   const char* type = "mesos.slave.ContainerState";
   const size_t stride = host_message_size(type);
   // The layout of std::vector, whose elements' size is only known now.
-  struct Vector { char* begin; char* end; char* room; };
-  char* place = static_cast<char*>(::operator new(stride * (count == 0 ? 1 : count)));
+  struct Vector
+  {
+    char* begin;
+    char* end;
+    char* room;
+  };
+  const size_t room = count == 0 ? stride : stride * count;
+  char* place = static_cast<char*>(::operator new(room));
   for (size_t i = 0; i < count; ++i) {
     construct(type, place + i * stride);
     mesos.parse_partial(place + i * stride, data[i], static_cast<int>(sizes[i]));

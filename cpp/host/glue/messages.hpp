@@ -30,6 +30,6 @@ void emit_list(const RepeatedMessages& list, HostEmit value, void* context);
 // Frees the elements and the array of a list that lives outside of any arena.
 void clear_list(RepeatedMessages* list);
 
-} // namespace host
+}  // namespace host
 
 #endif

@@ -40,8 +40,13 @@ struct Symbols
   void (*master_slave_lost)(Any slave);
   Returned (*slave_run_task_label)(Any task, Any executor, Any framework, Any slave);
   Returned (*slave_executor_environment)(void* executor);
-  FutureState (*docker)(Any task, Any executor, Text_ name, Text_ directory, Text_ sandbox,
-                        const Option<std::map<Text, Text>>& env);
+  FutureState (*docker)(
+      Any task,
+      Any executor,
+      Text_ name,
+      Text_ directory,
+      Text_ sandbox,
+      const Option<std::map<Text, Text>>& env);
   void (*slave_post_fetch)(Any container, Text_ directory);
   void (*slave_remove_executor)(Any framework, Any executor);
   Returned (*slave_task_status)(Any framework_id, void* status);
@@ -57,6 +62,6 @@ extern Symbols mesos;
 // The address of a symbol of the process, null when there is none.
 void* find_symbol(const char* name);
 
-} // namespace host
+}  // namespace host
 
 #endif
