@@ -9,6 +9,7 @@
 #include <set>
 #include <unordered_set>
 
+#include "containers.hpp"
 #include "descriptors.hpp"
 #include "message.hpp"
 #include "module.hpp"

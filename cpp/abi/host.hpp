@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <string>
 
-#include "containers.hpp"
+#include "resources.hpp"
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {

@@ -13,6 +13,7 @@
 #include "containers.hpp"
 #include "future.hpp"
 #include "message.hpp"
+#include "resources.hpp"
 #include "stout.hpp"
 
 namespace mesos_command {
@@ -36,6 +37,10 @@ static_assert(sizeof(Manifest) == 64, "eight words");
 static_assert(offsetof(Manifest, compatible) == 48, "last member of ModuleBase");
 
 constexpr const char* MODULE_API_VERSION = "2";
+
+static_assert(sizeof(Result<Labels>) == 104, "as the host's callers reserve");
+static_assert(sizeof(Result<Environment>) == 104, "as the host's callers reserve");
+static_assert(sizeof(Result<TaskStatus>) == 192, "as the host's callers reserve");
 
 // mesos::Hook. `Resources` is VectorResources or SmallVectorResources, by the host's release: a
 // result is written into storage that the caller reserved for its own type.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../abi/containers.hpp"
+#include "../abi/resources.hpp"
 #include "mesos-command-modules/src/bridge.rs.h"
 #include "rust/cxx.h"
 
