@@ -11,7 +11,7 @@ use crate::run::RunReport;
 use crate::schema::{MessageType, Parsed, split_json_object};
 use crate::worker::WorkerLog;
 
-use super::{CallFailure, Command, Container, Observed, log, rules};
+use super::{CallFailure, Command, Container, Observed, log, outcome_of, rules};
 
 /// What is logged of captured stdout and stderr, in bytes.
 const LOGGED_TAIL: usize = 1024;
@@ -19,46 +19,22 @@ const LOGGED_TAIL: usize = 1024;
 /// An answer by container.
 pub type Parts = BTreeMap<String, Result<Vec<u8>, CallFailure>>;
 
-/// A run that was concluded.
-#[derive(Debug)]
-pub struct Concluded {
-    /// The serialised answer, `None` for an empty output; or why there is none.
-    pub result: Result<Option<Vec<u8>>, CallFailure>,
-}
-
-impl Concluded {
-    /// The outcome to count for the call.
-    pub fn outcome(&self) -> OutcomeKind {
-        match &self.result {
-            Ok(_) => OutcomeKind::Ok,
-            Err(failure) => failure.outcome,
-        }
-    }
-}
+/// The serialised answer, `None` for an empty output; or why there is none.
+type CallResult = Result<Option<Vec<u8>>, CallFailure>;
 
 impl Command {
     /// Reads the answer out of `report`, counts the run and logs what went wrong.
     ///
-    /// `subject` names the task or container in log lines. `check` looks at a well-formed answer
-    /// and may refuse it, after the event's rules were applied. The *call* is not counted: several
-    /// calls may share a run.
-    pub fn conclude(
-        &self,
-        report: RunReport,
-        subject: &str,
-        check: impl FnOnce(&[u8]) -> Result<(), CallFailure>,
-    ) -> Concluded {
-        self.conclude_for(report, subject, Container::default(), check)
-    }
-
-    /// As [`Self::conclude`], with what the event's rules ask about the container.
-    pub(crate) fn conclude_for(
+    /// `subject` names the task or container in log lines; `container` is what the event's rules
+    /// ask. `check` looks at a well-formed answer and may refuse it, after the rules were applied.
+    /// The *call* is not counted: see [`Call`](super::Call).
+    pub(crate) fn conclude(
         &self,
         report: RunReport,
         subject: &str,
         container: Container,
         check: impl FnOnce(&[u8]) -> Result<(), CallFailure>,
-    ) -> Concluded {
+    ) -> CallResult {
         let result = match CallFailure::from_report(&self.text, &report) {
             Some(failure) => Err(failure),
             None => self.read(&report.output, subject).and_then(|answer| match answer {
@@ -69,16 +45,15 @@ impl Command {
                 None => Ok(None),
             }),
         };
-        let concluded = Concluded { result };
-        self.count(&report, &concluded);
-        self.log(&report, &concluded, subject);
+        self.count(&report, &result);
+        self.log(&report, &result, subject);
         self.doubt_stand_in(&report, subject);
-        self.observed(Some(&report), &concluded.result, subject);
-        concluded
+        self.observed(Some(&report), &result, subject);
+        result
     }
 
     /// Counts and logs a call that failed before its command could be started.
-    pub fn conclude_unstarted(&self, failure: CallFailure, subject: &str) -> CallFailure {
+    pub(super) fn conclude_unstarted(&self, failure: CallFailure, subject: &str) -> CallFailure {
         self.metrics().failure(failure.reason);
         self.log_failure(&failure.message, subject);
         let result = Err(failure.clone());
@@ -86,12 +61,7 @@ impl Command {
         failure
     }
 
-    fn observed(
-        &self,
-        report: Option<&RunReport>,
-        result: &Result<Option<Vec<u8>>, CallFailure>,
-        subject: &str,
-    ) {
+    fn observed(&self, report: Option<&RunReport>, result: &CallResult, subject: &str) {
         let (event, command) = (self.row.event, self.text.as_str());
         self.observing.tell(&Observed { event, command, subject, report, result });
     }
@@ -199,9 +169,9 @@ impl Command {
         Ok(split.members.into_iter().map(read).collect())
     }
 
-    fn count(&self, report: &RunReport, concluded: &Concluded) {
+    fn count(&self, report: &RunReport, result: &CallResult) {
         let metrics = self.metrics();
-        let outcome = concluded.outcome();
+        let outcome = outcome_of(result);
         if report.pid.is_some() {
             metrics.queue(report.timings.queued);
             if !report.by_worker {
@@ -217,7 +187,7 @@ impl Command {
         if outcome == OutcomeKind::Timeout {
             metrics.timeout();
         }
-        if let Err(failure) = &concluded.result
+        if let Err(failure) = result
             && outcome != OutcomeKind::Cancelled
         {
             let queued = outcome == OutcomeKind::Timeout && report.pid.is_none();
@@ -251,9 +221,9 @@ impl Command {
         }
     }
 
-    fn log(&self, report: &RunReport, concluded: &Concluded, subject: &str) {
+    fn log(&self, report: &RunReport, result: &CallResult, subject: &str) {
         let tail = log::tail(&report.stdio_tail, LOGGED_TAIL);
-        match &concluded.result {
+        match result {
             Err(failure) if failure.outcome == OutcomeKind::Cancelled => {}
             Err(failure) => {
                 let mut text = format!(
@@ -278,7 +248,7 @@ impl Command {
             let text = format!(
                 "Command \"{}\" ended: {} after {:.3?}, output {}",
                 self.text,
-                concluded.outcome(),
+                outcome_of(result),
                 report.timings.total,
                 self.redact.text(&report.output)
             );
@@ -316,9 +286,4 @@ impl WorkerLog for Command {
     fn note(&self, text: &str) {
         self.note("", || text.to_owned());
     }
-}
-
-/// Counts a call that ended after having waited since `submitted`.
-pub fn call_ended(command: &Command, outcome: OutcomeKind, submitted: Instant) {
-    command.metrics().call(outcome, Some(submitted.elapsed()));
 }

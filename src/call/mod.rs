@@ -1,7 +1,8 @@
 //! One call of one event: from the host's values to the answer for the host.
 //!
 //! [`Commands`] is what a module instance has configured; a [`Command`] renders the input of its
-//! event, and turns a run's report into a result, counting and logging it exactly once.
+//! event, and turns a run's report into a result, counting and logging the run exactly once. A
+//! [`Call`] is one call of Mesos on its way, and counts itself exactly once.
 //! [`completion`] holds the threads on which answers are handed to the host.
 
 mod command;
@@ -13,15 +14,16 @@ mod in_flight;
 mod lanes;
 mod log;
 mod observer;
+mod open;
 mod rules;
-mod subject;
 mod value;
 
 pub use command::Command;
 pub use commands::Commands;
-pub use conclude::{Concluded, Parts, call_ended};
+pub use conclude::Parts;
 pub use failure::CallFailure;
 pub use observer::{Observed, Observer};
+pub(crate) use open::outcome_of;
+pub(crate) use open::{Call, Ended};
 pub(crate) use rules::Container;
-pub(crate) use subject::subject;
 pub use value::{Answer, Completion, InputValue};

@@ -5,13 +5,14 @@
 //! that nobody waits for run behind, a few at a time.
 
 mod breaker;
+mod subject;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::call::completion::complete;
 use crate::call::{
-    Answer, CallFailure, Command, Commands, Completion, InputValue, Observer, call_ended, subject,
+    Answer, Call, CallFailure, Command, Commands, Completion, Container, InputValue, Observer,
 };
 use crate::config::{Config, ConfigError};
 use crate::event::{Event, Lane, ModuleKind};
@@ -21,6 +22,7 @@ use crate::run::{Request, RunReport};
 use crate::staging::Input;
 
 use breaker::Breaker;
+use subject::subject;
 
 /// One instance of the hook module.
 #[derive(Debug)]
@@ -29,12 +31,10 @@ pub struct Hook {
     breakers: [Arc<Breaker>; Event::ALL.len()],
 }
 
-/// A call that was accepted.
-struct Call {
-    command: Arc<Command>,
+/// A call that the breaker has let through.
+struct Admitted {
+    call: Call,
     breaker: Arc<Breaker>,
-    about: String,
-    submitted: Instant,
 }
 
 impl Hook {
@@ -70,60 +70,64 @@ impl Hook {
     /// Runs a synchronous hook; blocks until the answer is known, at most until the deadline and
     /// the grace period have passed. An event that runs behind is answered at once.
     pub fn call(&self, event: Event, values: &[InputValue<'_>]) -> Answer {
-        let (call, request) = match self.accept(event, values) {
-            Ok(accepted) => accepted,
+        let (admitted, request) = match self.admit(event, values) {
+            Ok(admitted) => admitted,
             Err(answer) => return answer,
         };
         if event.row().lane == Lane::Behind {
-            self.commands.submit(request, None, move |report| drop(call.end(report)));
+            self.commands.submit(request, None, move |report| drop(admitted.end(report)));
             return Answer::Nothing;
         }
         let report = self.commands.run_blocking(request);
-        call.end(report)
+        admitted.end(report)
     }
 
     /// Runs an asynchronous hook (the Docker one).
     pub fn call_async(&self, event: Event, values: &[InputValue<'_>], done: Completion) {
-        match self.accept(event, values) {
+        match self.admit(event, values) {
             Err(answer) => done(answer),
-            Ok((call, request)) => {
+            Ok((admitted, request)) => {
                 let done = self.commands.while_alive(done);
-                self.commands.submit(request, None, move |report| complete(done, call.end(report)))
+                let ended = move |report| complete(done, admitted.end(report));
+                self.commands.submit(request, None, ended);
             }
         }
     }
 
-    /// Renders the input; or says what is answered without a run.
-    fn accept(&self, event: Event, values: &[InputValue<'_>]) -> Result<(Call, Request), Answer> {
+    /// Asks the breaker and renders the input; or says what is answered without a run.
+    fn admit(
+        &self,
+        event: Event,
+        values: &[InputValue<'_>],
+    ) -> Result<(Admitted, Request), Answer> {
         let Some(command) = self.commands.get(event) else { return Err(Answer::Nothing) };
-        let submitted = Instant::now();
-        let about = subject(command.row, values);
+        let call = Call::begin(command, subject(command.row, values));
         let breaker = self.breakers[event as usize].clone();
-        if let Err(pause) = breaker.admit(submitted) {
-            let message = format!(
-                "Command \"{}\" is suspended for another {pause:.0?} because it timed out several \
-                 times in a row",
-                command.text()
-            );
-            let outcome = OutcomeKind::Cancelled;
-            let failure = CallFailure { outcome, reason: FailureReason::Suspended, message };
-            let failure = command.conclude_unstarted(failure, &about);
-            command.metrics().call(outcome, None);
-            // For synchronous hooks a failure is an Error, which Mesos logs and which changes nothing.
-            return Err(command.answer(Err(failure)));
+        // For synchronous hooks a failure is an Error, which Mesos logs and which changes nothing.
+        if let Err(pause) = breaker.admit(call.submitted()) {
+            return Err(call.refuse(suspended(command, pause)));
         }
         match command.render(values, None) {
             Ok(input) => {
-                let request = command.request(Input::Text(input.into()), None, &about);
-                Ok((Call { command: command.clone(), breaker, about, submitted }, request))
+                let request = command.request(Input::Text(input.into()), None, call.subject());
+                Ok((Admitted { call, breaker }, request))
             }
             Err(failure) => {
                 breaker.ended(false, Instant::now());
-                call_ended(command, failure.outcome, submitted);
-                Err(command.answer(Err(command.conclude_unstarted(failure, &about))))
+                Err(call.fail(failure).answer)
             }
         }
     }
+}
+
+/// The failure of a call whose command is suspended for another `pause`.
+fn suspended(command: &Command, pause: Duration) -> CallFailure {
+    let message = format!(
+        "Command \"{}\" is suspended for another {pause:.0?} because it timed out several times in \
+         a row",
+        command.text()
+    );
+    CallFailure { outcome: OutcomeKind::Cancelled, reason: FailureReason::Suspended, message }
 }
 
 /// As for an isolator. Mesos never deletes a hook; others do.
@@ -133,14 +137,13 @@ impl Drop for Hook {
     }
 }
 
-impl Call {
+impl Admitted {
     fn end(self, report: RunReport) -> Answer {
         // A refusal comes at once and says nothing about the command.
         let timed_out = matches!(report.outcome, OutcomeKind::Timeout | OutcomeKind::Unkillable)
             && report.reason != Some(FailureReason::QuarantineFull);
-        let concluded = self.command.conclude(report, &self.about, |_| Ok(()));
+        let ended = self.call.end(report, Container::default());
         self.breaker.ended(timed_out, Instant::now());
-        call_ended(&self.command, concluded.outcome(), self.submitted);
-        self.command.answer(concluded.result)
+        ended.answer
     }
 }

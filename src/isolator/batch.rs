@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::cache::{Served, Slot};
-use crate::call::{Command, Parts};
+use crate::call::{Command, Container, Parts, outcome_of};
 use crate::event::Event;
 use crate::outcome::FailureReason;
 use crate::outcome::OutcomeKind;
@@ -42,12 +42,12 @@ impl Inner {
         // its slot is closed and drops what comes late.
         self.commands.submit(request, None, move |report| {
             let mut parts = Parts::new();
-            let concluded = command.conclude(report, SUBJECT, |output| {
+            let result = command.conclude(report, SUBJECT, Container::default(), |output| {
                 parts = command.read_by_container(output, SUBJECT)?;
                 Ok(())
             });
-            let outcome = concluded.outcome();
-            let silent = matches!(concluded.result, Ok(None));
+            let outcome = outcome_of(&result);
+            let silent = matches!(result, Ok(None));
             inner.distribute(&command, flights, &mut BatchAnswer { outcome, parts, silent });
         });
     }

@@ -1,10 +1,8 @@
 //! What Mesos never asks for and a person does: containers made known and forgotten in any order,
 //! one run of a watch command.
 
-use std::time::Instant;
-
 use crate::call::completion::complete;
-use crate::call::{Answer, Completion, Observer, call_ended};
+use crate::call::{Answer, Call, Completion, Container, Observer};
 use crate::event::Event;
 
 use super::Isolator;
@@ -48,18 +46,12 @@ impl Isolator {
         let (Some(command), Some(context)) = (command, inner.context(wire)) else {
             return done(Answer::Nothing);
         };
-        let (called, about) = (Instant::now(), context.id.text.clone());
+        let call = Call::begin(command, context.id.text.clone());
         let input = context.input_for(command.spec.io, &inner.kept_inputs);
-        let request = command.request(input, Some(about.clone()), &about);
-        let (command, cancel) = (command.clone(), context.cancel.clone());
+        let request = command.request(input, Some(call.subject().clone()), call.subject());
+        let cancel = context.cancel.clone();
         inner.commands.submit(request, Some(cancel), move |report| {
-            let concluded = command.conclude(report, &about, |_| Ok(()));
-            call_ended(&command, concluded.outcome(), called);
-            let limitation = concluded.result.ok().flatten();
-            complete(
-                done,
-                limitation.map_or(Answer::Nothing, |bytes| Answer::Message(bytes.into())),
-            );
+            complete(done, call.end(report, Container::default()).answer);
         });
     }
 }

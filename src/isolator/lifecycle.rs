@@ -1,10 +1,9 @@
 //! prepare, isolate, update and cleanup; what `recovery` has in common with them.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::call::completion::complete;
-use crate::call::{Answer, CallFailure, Command, Completion, Container, InputValue, call_ended};
+use crate::call::{Answer, Call, CallFailure, Command, Completion, Container, Ended, InputValue};
 use crate::container::ContainerId;
 use crate::escape::one_line;
 use crate::event::Event;
@@ -27,15 +26,6 @@ pub(super) struct Launch<'a> {
     pub(super) input: Result<Arc<[u8]>, CallFailure>,
     /// What the rules for its answer ask.
     pub(super) container: Container,
-}
-
-/// How a launch-path call ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ended {
-    pub(super) outcome: OutcomeKind,
-    /// Whether its command was tried: not so when it waited for too long, or when too many others
-    /// hang in the kernel.
-    pub(super) had_its_turn: bool,
 }
 
 impl Inner {
@@ -62,13 +52,12 @@ impl Inner {
         if !self.remember(&context) {
             if let Some(command) = self.commands.get(Event::Prepare) {
                 let failure = CallFailure::input(ALREADY_INITIALIZED.to_owned());
-                command.metrics().call(failure.outcome, None);
-                drop(command.conclude_unstarted(failure, &id.text));
+                drop(Call::begin(command, id.text.clone()).refuse(failure));
             }
             return done(Answer::Failure(ALREADY_INITIALIZED.to_owned()));
         }
         if skipped {
-            self.answered_without_run(Event::Prepare);
+            self.end_without_run(Event::Prepare, &id);
             return done(Answer::Nothing);
         }
         let container = Container {
@@ -81,7 +70,7 @@ impl Inner {
                 return complete(done, Answer::Nothing);
             };
             let launch = Launch { command, id: &id, input: Ok(context.input.clone()), container };
-            inner.submit_launch(launch, |answer, _| complete(done, answer));
+            inner.submit_launch(launch, |ended| complete(done, ended.answer));
         });
     }
 
@@ -129,7 +118,7 @@ impl Inner {
         let Some(command) = self.commands.get(event) else { return done(Answer::Nothing) };
         match &context {
             Some(context) if context.skipped => {
-                self.answered_without_run(event);
+                self.end_without_run(event, id);
                 return done(Answer::Nothing);
             }
             Some(_) => {}
@@ -142,7 +131,7 @@ impl Inner {
         let config = context.as_ref().map(|context| context.config());
         let input = command.render(values, config).map(Arc::from);
         let launch = Launch { command, id, input, container: Container::default() };
-        self.submit_launch(launch, |answer, _| complete(done, answer));
+        self.submit_launch(launch, |ended| complete(done, ended.answer));
     }
 
     /// Withdraws the container's watch and sampling runs, and when they have ended runs the
@@ -151,14 +140,14 @@ impl Inner {
     pub(super) fn cleanup(self: &Arc<Self>, id: ContainerId, done: Completion) {
         let Some(ById(context)) = self.contexts.remove(&*id.wire) else {
             tracing::debug!("cleanup of container {}, which is not known", id.text);
-            self.answered_without_run(Event::Cleanup);
+            self.end_without_run(Event::Cleanup, &id);
             return self.forget_file(id, || complete(done, Answer::Nothing));
         };
         self.commands.metrics.containers_add(-1);
         context.cancel.cancel();
         self.close_slots(&context);
         let Some(command) = self.commands.get(Event::Cleanup).filter(|_| !context.skipped) else {
-            self.answered_without_run(Event::Cleanup);
+            self.end_without_run(Event::Cleanup, &id);
             return self.forget_file(id, || complete(done, Answer::Nothing));
         };
         let (inner, command, drain) = (self.clone(), command.clone(), context.drain.clone());
@@ -167,13 +156,13 @@ impl Inner {
             let container = Container::default();
             let launch = Launch { command: &command, id: &id, input, container };
             let (keeper, id) = (inner.clone(), id.clone());
-            inner.submit_launch(launch, move |answer, ended| {
+            inner.submit_launch(launch, move |ended| {
                 // What was never tried is handed to the recover command of the next start, and so is
                 // what was ended with the agent.
                 if ended.had_its_turn && ended.outcome != OutcomeKind::Cancelled {
-                    keeper.forget_file(id, || complete(done, answer));
+                    keeper.forget_file(id, || complete(done, ended.answer));
                 } else {
-                    complete(done, answer);
+                    complete(done, ended.answer);
                 }
             });
         });
@@ -216,9 +205,9 @@ impl Inner {
     }
 
     /// Counts a call that is answered although its command is not run, if there is one.
-    fn answered_without_run(&self, event: Event) {
+    fn end_without_run(&self, event: Event, id: &ContainerId) {
         if let Some(command) = self.commands.get(event) {
-            command.metrics().call(OutcomeKind::Ok, None);
+            Call::begin(command, id.text.clone()).end_without_run();
         }
     }
 
@@ -242,34 +231,20 @@ impl Inner {
         });
     }
 
-    /// Submits a launch-path command; `then` gets the answer by the event's failure column, and how
-    /// the call ended.
+    /// Submits a launch-path command; `then` gets how the call ended.
     pub(super) fn submit_launch(
         self: &Arc<Self>,
         launch: Launch<'_>,
-        then: impl FnOnce(Answer, Ended) + Send + 'static,
+        then: impl FnOnce(Ended) + Send + 'static,
     ) {
-        let Launch { command, id, input, container: asked } = launch;
-        let submitted = Instant::now();
-        let about = id.text.clone();
+        let Launch { command, id, input, container } = launch;
+        let call = Call::begin(command, id.text.clone());
         let input = match input {
             Ok(input) => input,
-            Err(failure) => {
-                let outcome = failure.outcome;
-                call_ended(command, outcome, submitted);
-                let failure = command.conclude_unstarted(failure, &about);
-                return then(command.answer(Err(failure)), Ended { outcome, had_its_turn: true });
-            }
+            Err(failure) => return then(call.fail(failure)),
         };
-        let container = (!id.text.is_empty()).then(|| id.text.clone());
-        let request = command.request(Input::Text(input), container, &about);
-        let command = command.clone();
-        self.commands.submit(request, None, move |report| {
-            let had_its_turn = !report.never_had_its_turn();
-            let concluded = command.conclude_for(report, &about, asked, |_| Ok(()));
-            let outcome = concluded.outcome();
-            call_ended(&command, outcome, submitted);
-            then(command.answer(concluded.result), Ended { outcome, had_its_turn });
-        });
+        let named = (!id.text.is_empty()).then(|| id.text.clone());
+        let request = command.request(Input::Text(input), named, &id.text);
+        self.commands.submit(request, None, move |report| then(call.end(report, container)));
     }
 }

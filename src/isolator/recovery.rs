@@ -77,12 +77,12 @@ impl Inner {
         let input = command.render(values, None).map(|input| with_lost(input, &lost).into());
         let launch = Launch { command, id: &nobody, input, container: Container::default() };
         let inner = self.clone();
-        self.submit_launch(launch, move |answer, ended| {
+        self.submit_launch(launch, move |ended| {
             // A command that failed gets them once more at the next start.
             if ended.outcome == OutcomeKind::Ok {
-                inner.discard(lost, || complete(done, answer));
+                inner.discard(lost, || complete(done, ended.answer));
             } else {
-                complete(done, answer);
+                complete(done, ended.answer);
             }
         });
     }

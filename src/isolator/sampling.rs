@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::cache::{Closed, Delivery, Lookup, Policy, Released, Served, Slot};
 use crate::call::completion::complete;
-use crate::call::{Answer, Command, Completion};
+use crate::call::{Answer, Command, Completion, Container};
 use crate::event::Event;
 use crate::metrics::ModuleMetrics;
 use crate::outcome::OutcomeKind;
@@ -160,13 +160,9 @@ impl Inner {
         let request = command.request(input, Some(about.clone()), &about);
         let (command, metrics) = (command.clone(), self.commands.metrics.clone());
         self.commands.submit(request, Some(context.cancel.clone()), move |report| {
-            let concluded = command.conclude(report, &about, |_| Ok(()));
-            let outcome = concluded.outcome();
-            let result = match concluded.result {
-                Ok(None) => Ok(None),
-                Ok(Some(bytes)) => Ok(Some(bytes.into())),
-                Err(_) => Err(outcome),
-            };
+            let result = command.conclude(report, &about, Container::default(), |_| Ok(()));
+            let result =
+                result.map(|value| value.map(Into::into)).map_err(|failure| failure.outcome);
             let delivery = flight.finish(result, Instant::now());
             drop(pass);
             deliver(&metrics, event, delivery);

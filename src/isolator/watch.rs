@@ -13,14 +13,12 @@
 //! limitation or with the container. The runs and their failures are counted one by one.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use crate::call::completion::complete;
-use crate::call::{Answer, Command, Completion, call_ended};
+use crate::call::{Answer, Call, Command, Completion, Container};
 use crate::container::ContainerId;
 use crate::event::Event;
 use crate::outcome::FailureReason;
-use crate::outcome::OutcomeKind;
 
 use super::Inner;
 use super::context::Context;
@@ -50,13 +48,11 @@ async fn watch_loop(
     context: Arc<Context>,
     done: Completion,
 ) {
-    let called = Instant::now();
     let id = &context.id;
-    let Some(start) =
-        inner.upgrade().map(|inner| inner.watch_pacer.start(called, inner.contexts.len()))
-    else {
-        return call_ended(&command, OutcomeKind::Cancelled, called);
-    };
+    // Dropped where the loop ends without a limitation: then it is counted as cancelled.
+    let call = Call::begin(&command, id.text.clone());
+    let first = |inner: Arc<Inner>| inner.watch_pacer.start(call.submitted(), inner.contexts.len());
+    let Some(start) = inner.upgrade().map(first) else { return };
     tokio::select! {
         () = tokio::time::sleep_until(start.into()) => {}
         () = context.cancel.cancelled() => {}
@@ -82,9 +78,9 @@ async fn watch_loop(
             }
         };
         drop(pass);
-        let concluded = command.conclude(report, &id.text, |_| Ok(()));
-        if let Ok(Some(limitation)) = concluded.result {
-            call_ended(&command, OutcomeKind::Ok, called);
+        let result = command.conclude(report, &id.text, Container::default(), |_| Ok(()));
+        if let Ok(Some(limitation)) = result {
+            call.end_after_runs();
             return complete(done, Answer::Message(limitation.into()));
         }
         tokio::select! {
@@ -92,7 +88,6 @@ async fn watch_loop(
             () = context.cancel.cancelled() => break,
         }
     }
-    call_ended(&command, OutcomeKind::Cancelled, called);
 }
 
 /// A watch command that does not look but waits for something keeps its place from the others.

@@ -3,7 +3,7 @@
 use crate::container::{ContainerId, bytes_field};
 use crate::event::{InputKind, Row};
 
-use super::InputValue;
+use crate::call::InputValue;
 
 /// The task, executor, container or agent that the values of an event name, in this order.
 pub(crate) fn subject(row: &Row, values: &[InputValue<'_>]) -> String {
