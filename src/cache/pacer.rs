@@ -1,4 +1,4 @@
-//! The moments at which runs start that nobody waits for: refreshes of values, watch commands.
+//! Spreads the starts of runs that no caller waits for: refreshes of values, watch commands.
 
 use std::time::{Duration, Instant};
 

@@ -46,7 +46,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// Puts together what `config` says about `event`.
+    /// Builds the command of `event` from the configuration.
     ///
     /// # Errors
     /// When the host does not have a message type that the event needs.
@@ -238,7 +238,7 @@ impl Command {
         Arc::new(CommandSpec { max_output_bytes, ..(*self.spec).clone() })
     }
 
-    /// What Mesos is told: the failure column applied to a result.
+    /// The answer for Mesos: the event's failure column applied to a result.
     pub fn answer(&self, result: Result<Option<Vec<u8>>, CallFailure>) -> Answer {
         match result {
             Ok(None) => Answer::Nothing,

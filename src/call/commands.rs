@@ -160,7 +160,7 @@ impl Commands {
         let submitted = request.submitted;
         let (sender, receiver) = oneshot::channel();
         self.submit(request, cancel, move |report| {
-            // Nobody listens when the future was dropped.
+            // The receiver is gone when the future was dropped.
             let _ = sender.send(report);
         });
         async move { receiver.await.unwrap_or_else(|_| lost_report(submitted)) }

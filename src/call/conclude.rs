@@ -63,7 +63,7 @@ impl Command {
 
     fn observed(&self, report: Option<&RunReport>, result: &CallResult, subject: &str) {
         let (event, command) = (self.row.event, self.text.as_str());
-        self.observing.tell(&Observed { event, command, subject, report, result });
+        self.observing.notify(&Observed { event, command, subject, report, result });
     }
 
     fn read(&self, output: &[u8], subject: &str) -> Result<Option<Vec<u8>>, CallFailure> {
@@ -134,7 +134,7 @@ impl Command {
     /// Splits an answer by container: each with its serialised message, or why it has none.
     ///
     /// Each part is read as if it stood alone in an output file. Where the whole is no JSON, what
-    /// can be read of it is kept, and the rest is told and counted.
+    /// can be read of it is kept, and the rest is logged and counted.
     pub fn read_by_container(&self, output: &[u8], subject: &str) -> Result<Parts, CallFailure> {
         let split = split_json_object(output);
         if let Some(damage) = split.damage {

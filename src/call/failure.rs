@@ -1,4 +1,4 @@
-//! Why a call failed, in the words that Mesos is told.
+//! Why a call failed, with the text for Mesos.
 
 use crate::escape::one_line_bytes;
 use crate::outcome::FailureReason;
@@ -13,7 +13,7 @@ pub struct CallFailure {
     pub outcome: OutcomeKind,
     /// The counted reason.
     pub reason: FailureReason,
-    /// What Mesos is told.
+    /// The text for Mesos.
     pub message: String,
 }
 
@@ -41,7 +41,7 @@ impl CallFailure {
         CallFailure { outcome: OutcomeKind::SpawnError, reason, message }
     }
 
-    /// The failure that a report tells; `None` when the run succeeded.
+    /// The failure that a report describes; `None` when the run succeeded.
     ///
     /// The texts for exit codes and signals are those of the original, which operators match in
     /// their logs.

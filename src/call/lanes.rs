@@ -1,4 +1,4 @@
-//! The lanes of an instance: who waits behind whom, and how many commands go on at a time.
+//! The lanes of an instance: which commands share a queue, and how many of them run at a time.
 
 use std::sync::Arc;
 use std::time::Duration;

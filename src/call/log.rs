@@ -2,7 +2,7 @@
 //!
 //! A line about a failure must not be lost, and a command that fails 4,000 times a second must not
 //! fill the agent's disk: each command may write a few lines at once and a few more a minute, and
-//! the next line tells how many were left out.
+//! the next line states how many were left out.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Somebody who wants to see each run of an instance as it ended: the command line tool.
+//! A callback that sees each run of an instance after its end: the command line tool uses it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -36,7 +36,7 @@ impl Observing {
         let _ = self.0.set(observer);
     }
 
-    pub(super) fn tell(&self, observed: &Observed<'_>) {
+    pub(super) fn notify(&self, observed: &Observed<'_>) {
         if let Some(observer) = self.0.get() {
             observer(observed);
         }

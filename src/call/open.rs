@@ -24,7 +24,7 @@ pub(crate) struct Call {
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// What Mesos is told, by the event's failure column.
+    /// The answer for Mesos, by the event's failure column.
     pub(crate) answer: Answer,
     /// The outcome that was counted.
     pub(crate) outcome: OutcomeKind,
@@ -63,8 +63,8 @@ impl Call {
         self.ended(Err(failure), true)
     }
 
-    /// As [`fail`](Call::fail), for a call that is refused before anything was done for it: the time
-    /// that it took says nothing.
+    /// As [`fail`](Call::fail), for a call that is refused before anything was done for it: its
+    /// duration is not recorded.
     pub(crate) fn refuse(mut self, failure: CallFailure) -> Answer {
         self.count(failure.outcome, false);
         self.command.answer(Err(self.command.conclude_unstarted(failure, &self.subject)))

@@ -21,7 +21,7 @@ pub enum InputValue<'a> {
     ScalarMap(Vec<(&'a [u8], f64)>),
 }
 
-/// What the host is told.
+/// The answer for the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Success without a value: `None()` or `Nothing()`, whichever the method returns. For usage

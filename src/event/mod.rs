@@ -121,7 +121,7 @@ pub enum Empty {
     Error,
 }
 
-/// What Mesos is told when a call fails.
+/// What Mesos gets when a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureAnswer {
     /// The failure (for a hook: an Error; for an isolator: a failed future).
@@ -153,7 +153,7 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// The parameter that says how many of its commands run at a time; `None` where none does.
+    /// The parameter that limits how many of its commands run at a time; `None` where none does.
     pub const fn parameter(self) -> Option<&'static str> {
         match self {
             Lane::Hook | Lane::Behind => None,
@@ -170,7 +170,7 @@ impl Lane {
     }
 
     /// Whether the timeout of its commands counts from their start: waiting for one's turn never
-    /// fails a launch (the original counted so), and delays nobody where nobody waits. The callers
+    /// fails a launch (the original counted so), and delays no caller where none waits. The callers
     /// of the others wait, so that for them it counts from the call.
     pub const fn counts_from_start(self) -> bool {
         matches!(self, Lane::Launch | Lane::Watch | Lane::Behind)
@@ -201,7 +201,7 @@ pub struct Row {
     pub dropped: Option<&'static str>,
     /// What an empty output means.
     pub empty: Empty,
-    /// What Mesos is told when a call fails, unless `<prefix>_failure` says otherwise.
+    /// What Mesos gets when a call fails, unless `<prefix>_failure` says otherwise.
     pub failure: FailureAnswer,
     /// Whether `<prefix>_failure` may choose between fail and ignore.
     pub failure_configurable: bool,

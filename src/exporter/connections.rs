@@ -2,7 +2,7 @@
 //!
 //! A listener takes every connection, and never has more than [`MOST`]. One more takes the place
 //! of a connection of the client that has most, so a client that floods the listener gets in the
-//! way of nobody but itself; and within a client, of the oldest that has not said anything yet, so
+//! way of nobody but itself; and within a client, of the oldest that has not sent anything yet, so
 //! that whoever asks is answered even from the same address. This also holds when all are busy:
 //! there is no limit that `/healthz` would have to wait for.
 
@@ -26,7 +26,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Pause between two looks for a place.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Who is at the other end, as far as it can be told.
+/// The peer, as far as it can be identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Client {
     /// An IPv4 address, or the network of an IPv6 one: a machine has 2^64 of them.
@@ -50,7 +50,7 @@ struct Connection {
     /// When it was accepted, or when its request was understood.
     since: Instant,
     answering: bool,
-    /// Ends its task; not there before the task is, nor when it has been told to end.
+    /// Ends its task; not there before the task is, nor when it has been asked to end.
     abort: Option<AbortHandle>,
 }
 

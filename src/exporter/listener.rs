@@ -2,7 +2,7 @@
 //!
 //! The trouble it lives with: an address in use (the former agent still ends, or a second one
 //! runs), an address or directory that appears later, accept errors while the process is out of
-//! file descriptors, a socket file that somebody removes. None of them makes it spin.
+//! file descriptors, a socket file that is removed from outside. None of them makes it spin.
 
 use std::io;
 use std::net::SocketAddr;

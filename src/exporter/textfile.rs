@@ -69,7 +69,7 @@ fn write_new(temporary: &Path, text: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // create_new neither follows a symbolic link nor opens somebody else's file.
+    // create_new neither follows a symbolic link nor opens another process's file.
     let mut file: File =
         OpenOptions::new().write(true).create_new(true).mode(MODE).open(temporary)?;
     // The host's umask may have taken bits away.

@@ -1,11 +1,11 @@
 //! A Unix socket at a path.
 //!
-//! A file that is there already is replaced only when it is a socket that nobody listens on. To
+//! A file that is there already is replaced only when it is a socket without a listener. To
 //! find that out and to act on it are two steps, so both are done under a lock on the directory:
 //! two agents that start together never take each other's fresh socket for a dead one.
 //!
 //! Who may connect is decided by the directory and the host's umask; no mode is changed here,
-//! because following the path a second time could meet somebody else's file.
+//! because following the path a second time could meet another process's file.
 
 use std::fs::File;
 use std::io;

@@ -1,6 +1,6 @@
 //! Suspends a hook whose command times out again and again.
 //!
-//! After three timeouts in a row calls are answered at once, as the event's `_failure` says. After a pause one call is
+//! After three timeouts in a row calls are answered at once, as the event's `_failure` requires. After a pause one call is
 //! let through as a probe: if it times out as well, the pause doubles; if it does not, all is well
 //! again. The first pause is four times the command's timeout, so that a command that hangs for
 //! good holds the agent for less than a fifth of the time, and ever less.
@@ -38,7 +38,7 @@ impl Breaker {
         Breaker { first_pause, state: Mutex::new(state) }
     }
 
-    /// Lets a call through, or says for how long the command is still suspended. Each call that is
+    /// Lets a call through, or returns how long the command is still suspended. Each call that is
     /// let through must be followed by [`ended`](Breaker::ended).
     pub(super) fn admit(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state.lock();

@@ -2,7 +2,7 @@
 //!
 //! Synchronous hooks hold the agent's (or master's) actor and one global mutex of Mesos for as
 //! long as their command runs; `breaker` keeps a command that hangs from holding them for ever. Hooks
-//! that nobody waits for run behind, a few at a time.
+//! whose answers Mesos does not wait for run behind, a few at a time.
 
 mod breaker;
 mod subject;
@@ -94,7 +94,7 @@ impl Hook {
         }
     }
 
-    /// Asks the breaker and renders the input; or says what is answered without a run.
+    /// Asks the breaker and renders the input; or returns the answer of a call without a run.
     fn admit(
         &self,
         event: Event,
@@ -139,7 +139,7 @@ impl Drop for Hook {
 
 impl Admitted {
     fn end(self, report: RunReport) -> Answer {
-        // A refusal comes at once and says nothing about the command.
+        // A refusal comes at once, so it is no sign of how the command behaves.
         let timed_out = matches!(report.outcome, OutcomeKind::Timeout | OutcomeKind::Unkillable)
             && report.reason != Some(FailureReason::QuarantineFull);
         let ended = self.call.end(report, Container::default());

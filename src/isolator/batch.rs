@@ -90,12 +90,12 @@ struct BatchAnswer {
     outcome: OutcomeKind,
     /// What is left of it.
     parts: Parts,
-    /// Its output was empty: it says nothing, of nobody.
+    /// Its output was empty: it has no value for any container.
     silent: bool,
 }
 
 impl BatchAnswer {
-    /// The container's part. That it is left out is no failure of its calls, and is told when it
+    /// The container's part. A missing part is no failure of its calls, and is logged when it
     /// begins.
     fn take(&mut self, command: &Command, context: &Context) -> Result<Served, OutcomeKind> {
         let id = &context.id.text;

@@ -48,13 +48,13 @@ pub(crate) struct Context {
     sealed: OnceLock<Option<Kept>>,
     /// Whether it is left out (`skip_debug_containers`): no command runs for it.
     pub(crate) skipped: bool,
-    /// Whether the last batch's answer left it out, which is told once.
+    /// Whether the last batch's answer left it out, which is logged once.
     pub(crate) left_out: AtomicBool,
     /// The cached status.
     status: Slot<Waiter>,
     /// Withdraws the watch and sampling runs.
     pub(crate) cancel: CancelToken,
-    /// Whom cleanup waits for.
+    /// The runs that cleanup waits for.
     pub(crate) drain: Arc<Drain>,
 }
 

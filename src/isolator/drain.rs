@@ -13,11 +13,11 @@ struct State {
     then: Option<Then>,
 }
 
-/// Counts who is inside; once closed nobody enters any more.
+/// Counts the runs that have entered; once it is closed no further one enters.
 #[derive(Default)]
 pub(crate) struct Drain(Mutex<State>);
 
-/// Somebody who is inside until this is dropped.
+/// Keeps the drain from becoming empty until it is dropped.
 pub(crate) struct Pass(Arc<Drain>);
 
 impl std::fmt::Debug for Drain {
@@ -37,7 +37,7 @@ impl Drain {
         Some(Pass(self.clone()))
     }
 
-    /// Closes the drain and calls `then` as soon as nobody is inside: here and now, or on the
+    /// Closes the drain and calls `then` as soon as no run is inside: at once, or on the
     /// thread of the last one that leaves. A second close calls its `then` the same way.
     pub(crate) fn close(&self, then: impl FnOnce() + Send + 'static) {
         let mut state = self.0.lock();

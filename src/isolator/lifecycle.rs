@@ -76,7 +76,7 @@ impl Inner {
 
     /// Writes a context to disk, and goes on with `then`, also when that is not possible.
     fn keep_file(self: &Arc<Self>, context: Arc<Context>, then: impl FnOnce() + Send + 'static) {
-        let told = |inner: &Inner, context: &Context, written: std::io::Result<()>| {
+        let log_failure = |inner: &Inner, context: &Context, written: std::io::Result<()>| {
             let Err(error) = written else { return };
             let path = inner.store.path(&context.id);
             let text = format!(
@@ -88,14 +88,14 @@ impl Inner {
             tracing::warn!("{}", one_line(&text));
         };
         if !self.store.may_hang() {
-            told(self, &context, self.store.write(&context.id, context.config()));
+            log_failure(self, &context, self.store.write(&context.id, context.config()));
             return then();
         }
         let inner = self.clone();
         self.commands.runner.handle().spawn(async move {
             let json = context.config().into();
             let written = inner.store.write_by_child(&context.id, json).await;
-            told(&inner, &context, written);
+            log_failure(&inner, &context, written);
             then();
         });
     }
@@ -213,20 +213,20 @@ impl Inner {
 
     /// Removes a context from disk, and goes on with `then`, also when that is not possible.
     fn forget_file(self: &Arc<Self>, id: ContainerId, then: impl FnOnce() + Send + 'static) {
-        let told = |inner: &Inner, id: &ContainerId, removed: std::io::Result<()>| {
+        let log_failure = |inner: &Inner, id: &ContainerId, removed: std::io::Result<()>| {
             let Err(error) = removed else { return };
             let path = inner.store.path(id);
             let text = format!("context '{}' cannot be removed: {error}", path.display());
             tracing::warn!("{}", one_line(&text));
         };
         if !self.store.may_hang() {
-            told(self, &id, self.store.remove(&id));
+            log_failure(self, &id, self.store.remove(&id));
             return then();
         }
         let inner = self.clone();
         self.commands.runner.handle().spawn(async move {
             let removed = inner.store.remove_by_child(&id).await;
-            told(&inner, &id, removed);
+            log_failure(&inner, &id, removed);
             then();
         });
     }

@@ -163,7 +163,7 @@ impl Isolator {
 }
 
 /// Ends what the instance has started, at most for as long as
-/// [`Lifetime::end`](crate::run::Lifetime::end) says. Mesos deletes an isolator when the agent
+/// [`Lifetime::end`](crate::run::Lifetime::end) allows. Mesos deletes an isolator when the agent
 /// exits, before it takes down libprocess: no completion is called any more afterwards.
 impl Drop for Isolator {
     fn drop(&mut self) {

@@ -73,9 +73,9 @@ impl Inner {
         let Some(command) = self.commands.get(Event::Recover) else {
             return self.discard(lost, || complete(done, Answer::Nothing));
         };
-        let nobody = ContainerId { wire: Wire::new(), text: "".into() };
+        let no_container = ContainerId { wire: Wire::new(), text: "".into() };
         let input = command.render(values, None).map(|input| with_lost(input, &lost).into());
-        let launch = Launch { command, id: &nobody, input, container: Container::default() };
+        let launch = Launch { command, id: &no_container, input, container: Container::default() };
         let inner = self.clone();
         self.submit_launch(launch, move |ended| {
             // A command that failed gets them once more at the next start.
@@ -154,7 +154,7 @@ impl Inner {
         let inner = self.clone();
         self.commands.runner.handle().spawn(async move {
             if let Err(error) = inner.store.discard_by_child(&lost).await {
-                tracing::warn!("contexts that nobody needs could not be removed: {error}");
+                tracing::warn!("contexts that are no longer needed could not be removed: {error}");
             }
             then();
         });

@@ -82,7 +82,7 @@ impl Inner {
         }
     }
 
-    /// Sees to it that nobody waits for longer than a second while there is an old value.
+    /// Answers callers with the old value, if there is one, once they have waited for a second.
     fn release_in_time(self: &Arc<Self>, sampled: &Sampled, policy: Policy, now: Instant) {
         if let Some(at) = sampled.as_ref().time_to_release(policy, now) {
             self.release_at(sampled.clone(), policy, at);
@@ -120,7 +120,7 @@ impl Inner {
         sampled.as_ref().has_value()
     }
 
-    /// Starts a run that nobody waits for: on the runtime, because making its files takes some ten
+    /// Starts a run that no caller waits for: on the runtime, because making its files takes some ten
     /// times as long as the answer took, and an agent asks for all its containers in one go; and
     /// when it is its turn.
     fn refresh_behind(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
@@ -169,7 +169,7 @@ impl Inner {
         });
     }
 
-    /// Ends the cache of a container that goes away; whoever waits gets an empty answer.
+    /// Ends the cache of a container that goes away; waiting callers get an empty answer.
     pub(super) fn close_slots(&self, context: &Context) {
         for event in [Event::Usage, Event::Status] {
             let Closed { had_value, led, waiters } = context.slot(event).close();

@@ -35,7 +35,7 @@ impl Kind {
 /// What a value is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A number of things, which the name says.
+    /// A number of things, named by the metric.
     Count,
     /// Seconds.
     Seconds,

@@ -2,7 +2,7 @@
 //!
 //! The exporter's own storage keeps raw samples in a lock-free list until it is drained. That
 //! list may drop a whole block of samples when a drain meets a push (several hundred of four
-//! million in a test with four threads), and it grows without bound while nobody drains it. So
+//! million in a test with four threads), and it grows without bound while no scrape drains it. So
 //! samples are staged here, under a short lock of their own, and reach the exporter only while
 //! [`Drain`] holds its lock: pushes to the exporter and its drains never overlap.
 //!
@@ -72,7 +72,7 @@ impl Drain {
         self.exporter.run_upkeep();
     }
 
-    /// The same, unless it is being done: then whoever does it takes our samples too, or the next
+    /// The same, unless it is being done: then the thread that does it takes our samples too, or the next
     /// one will.
     fn try_upkeep(&self) {
         if let Some(stages) = self.stages.try_lock() {

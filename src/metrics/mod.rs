@@ -1,4 +1,4 @@
-//! What the product tells Prometheus.
+//! The product's metrics.
 //!
 //! One [`Registry`] per loaded copy of the library holds every series; it exists from its first
 //! use, starts no thread and is never the process's global recorder, so that it cannot clash with

@@ -271,7 +271,7 @@ pub struct WorkerMetrics {
 }
 
 impl WorkerMetrics {
-    /// A worker has said that it is ready.
+    /// A worker has reported that it is ready.
     pub fn up_inc(&self) {
         self.up.increment(1.0);
     }

@@ -158,7 +158,7 @@ fn run_helper(plan: &ChildPlan) -> ! {
     if !plan.shares_files {
         close_from_3(plan.has_close_range);
     }
-    // The child looks like the host in lists of processes: this tells what it is.
+    // The child looks like the host in lists of processes: its name shows what it is.
     let name = c"mcmd-fs".as_ptr().expose_provenance();
     // SAFETY: sets the name of this process alone.
     let _ = unsafe { call(libc::SYS_prctl, [libc::PR_SET_NAME as usize, name]) };
@@ -184,7 +184,7 @@ fn now() -> u64 {
 /// CLONE_CLEAR_SIGHAND alone would leave the ignored ones ignored.
 ///
 /// Those that dump core get a handler until then. Before Linux 5.16 a process that dies of one takes
-/// all with it that share its memory, whatever RLIMIT_CORE says (`zap_threads` in fs/coredump.c of
+/// all with it that share its memory, whatever RLIMIT_CORE is (`zap_threads` in fs/coredump.c of
 /// Linux 5.15), and that is the host. A handled signal stays pending while execve goes on, and is
 /// the new program's afterwards.
 fn reset_dispositions() {

@@ -3,7 +3,7 @@
 //! `CLONE_VM` makes the cost independent of the host's memory: no page table is copied. Without
 //! `CLONE_VFORK` the calling thread does not wait for the execution, which a dead network file
 //! system can make long, so any thread can start programs. In exchange the child's stack and plan
-//! must live until it has left our memory, which `CLONE_CHILD_CLEARTID` tells.
+//! must live until it has left our memory, which `CLONE_CHILD_CLEARTID` reports.
 //!
 //! A build with ThreadSanitizer cannot start commands this way: the child runs instrumented code with
 //! the parent thread's state of the sanitizer, while that thread goes on.

@@ -18,14 +18,14 @@ pub(crate) fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
-/// Whether nobody has the file of this read-only descriptor open for writing: a read lease is
+/// Whether no process has the file of this read-only descriptor open for writing: a read lease is
 /// granted only then. (A memfd's first descriptor does not count as open for writing.) False when
 /// in doubt.
 pub(crate) fn has_no_writer(fd: impl AsFd) -> bool {
     /// `F_SETSIG` of linux/fcntl.h.
     const F_SETSIG: libc::c_int = 10;
     let fd = fd.as_fd().as_raw_fd();
-    // SAFETY: no memory is involved. The lease is given back at once; whoever opens the file in
+    // SAFETY: no memory is involved. The lease is given back at once; a process that opens the file in
     // that moment makes the kernel send us a signal, for which one is chosen that does nothing
     // (the usual SIGIO would end the host).
     unsafe {

@@ -2,7 +2,7 @@
 //!
 //! A thread that looks at a path on a dead file system may never come back, and while it hangs
 //! there its process cannot even be killed. A child that hangs can be left behind: it holds none of
-//! our descriptors, shares our memory (so that it costs no more than a start does) and nobody has to
+//! our descriptors, shares our memory (so that it costs no more than a start does) and no thread has to
 //! wait for it. It executes no program; it makes a list of system calls and exits.
 
 #![expect(unsafe_code, reason = "raw system calls in a child that shares the parent's memory")]
@@ -154,7 +154,7 @@ impl FsHelper {
     /// What became of a call.
     ///
     /// # Errors
-    /// What the system call says; `ECANCELED` when it was not made.
+    /// The system call's result; `ECANCELED` when it was not made.
     pub(crate) fn result(&self, step: Step) -> Result<usize, Errno> {
         let made = self.calls.get(step.0).map_or(NOT_MADE, |it| it.result.load(Ordering::SeqCst));
         match usize::try_from(made) {

@@ -60,10 +60,10 @@ impl PidFd {
     }
 }
 
-/// Lets the runtime (of the calling context) tell when the process of a pidfd ends; gives the
+/// Lets the runtime (of the calling context) poll for the end of a pidfd's process; gives the
 /// pidfd back when it cannot.
 pub(crate) fn poll_by_runtime(pidfd: PidFd) -> Result<AsyncFd<PidFd>, PidFd> {
-    // SAFETY: a PidFd owns its descriptor, always gives the same number and lends it to nobody
+    // SAFETY: a PidFd owns its descriptor, always gives the same number and never lends it out
     // who could close it, so it stays what it is until the AsyncFd is dropped.
     unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }
         .map_err(|refused| refused.into_parts().0)
@@ -161,7 +161,7 @@ struct PidfdInfo {
     exit_code: i32,
 }
 
-/// How the process of a pidfd ended, even if somebody else collected it (Linux 6.15). `None` when
+/// How the process of a pidfd ended, even if other code collected it (Linux 6.15). `None` when
 /// the kernel cannot say, or when it still runs.
 pub(crate) fn exit_info(pidfd: &PidFd) -> Option<ExitStatus> {
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };

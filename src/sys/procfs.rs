@@ -1,6 +1,6 @@
 //! The little that we read from /proc.
 //!
-//! A /proc of another pid namespace (a host's, mounted into a container) tells of strangers that
+//! A /proc of another pid namespace (a host's, mounted into a container) lists processes of others that
 //! have our numbers: then nothing is read from it at all.
 
 use std::collections::HashMap;

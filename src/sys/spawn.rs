@@ -161,7 +161,7 @@ impl Start {
     }
 
     /// To be called when the child was seen to have ended, as a zombie or collected: it has left our
-    /// memory. The kernel says so itself, but for a child that a signal killed not before Linux 4.8
+    /// memory. The kernel reports that itself, but for a child that a signal killed not before Linux 4.8
     /// (`mm_release` in kernel/fork.c).
     pub(crate) fn child_has_ended(&self) {
         self.memory().marks.inside.store(0, Ordering::SeqCst);
@@ -184,7 +184,7 @@ impl Start {
 
     /// The plan, for another attempt; `None` while the child may still use it.
     pub(crate) fn into_plan(mut self) -> Option<Plan> {
-        // SAFETY: as in `memory`; the child is gone, so nobody else looks at it.
+        // SAFETY: as in `memory`; the child is gone, so no other thread looks at it.
         self.is_over().then(|| std::mem::take(unsafe { &mut self.0.as_mut().plan }))
     }
 }
@@ -202,7 +202,7 @@ impl Drop for Start {
     }
 }
 
-/// Starts a program, without waiting for its execution: what is returned tells what becomes of it.
+/// Starts a program, without waiting for its execution: the returned value reports what becomes of it.
 ///
 /// May be called on any thread, and does not block: the kernel copies neither memory nor (if it
 /// has close_range, and no descriptor of ours is for the child) the table of open files.

@@ -18,7 +18,7 @@
 //! * Unknown names of enums: they are left out of an answer when it is read.
 //! * The rest of `mesos.slave.ContainerLaunchInfo`: it is for the container's own first process,
 //!   which explains on its stderr what it cannot do; two isolators that set the same singular
-//!   field are told apart by name.
+//!   field are distinguished by name.
 //! * An answer nested deeper than protobuf reads: refused when it is read.
 
 mod notes;
@@ -84,7 +84,7 @@ pub enum Condition {
     JsonLongerThan(usize),
     /// When it is nested in itself through the field of this name, more than so many levels.
     DeeperThan(&'static str, usize),
-    /// When this host's own `Resources::validate` refuses it. Only the host can tell, so the
+    /// When this host's own `Resources::validate` refuses it. Only the host knows that, so the
     /// adapter to Mesos applies this one.
     HostRefuses,
 }
@@ -105,9 +105,9 @@ pub enum Scope {
 pub enum Action {
     /// The answer is refused, by the field's name; the call fails.
     Refuse,
-    /// The field is left out, which is said in the log and counted.
+    /// The field is left out, which is logged and counted.
     Drop,
-    /// This top-level field of the answer gets this value, which is said in the log and counted.
+    /// This top-level field of the answer gets this value, which is logged and counted.
     Set(&'static str, Named),
 }
 

@@ -1,6 +1,6 @@
 //! The same by children, for directories that are not in memory.
 //!
-//! A directory on a disk or on a network may stop answering while the agent runs. Whoever looks at
+//! A directory on a disk or on a network may stop answering while the agent runs. A thread that looks at
 //! it then hangs, and while a thread of the agent hangs there the agent cannot even be killed. So
 //! children write and remove there (`process::FsHelpers`), are waited for up to [`PATIENCE`] and left behind
 //! if they hang. As long as one of them does, nothing more is tried: the directory is dead, and the
@@ -148,7 +148,7 @@ impl Store {
         let mut all: Vec<&Path> = self.place().ancestors().collect();
         all.reverse();
         for directory in all.into_iter().filter(|path| path.parent().is_some()) {
-            // Those that are there refuse, and what cannot be made is told by the next attempt.
+            // Those that are there refuse, and the next attempt reports what cannot be made.
             helper.make_directory(&c_path(directory)?, 0o755);
             helper.tried();
         }

@@ -1,8 +1,8 @@
 //! A directory of contexts, shared by all who have a right to it.
 //!
 //! The original let several agents on one machine, and several instances in one agent, keep their
-//! contexts in one directory, and nobody was harmed. So here: everybody writes, reads and removes
-//! the files of its own containers without asking. What takes more is removing files that nobody
+//! contexts in one directory, without harm. So here: each instance writes, reads and removes
+//! the files of its own containers without a lock. What takes more is removing files that nobody
 //! asked for: each instance holds a shared lock on the directory for its life, and only who gets
 //! the exclusive one, and so is alone, may do that. An agent that is still dying counts.
 //!

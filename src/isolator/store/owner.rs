@@ -19,22 +19,22 @@ const UUID_BYTES: usize = 36;
 pub(crate) struct WorkDirectories(Vec<Vec<u8>>);
 
 impl WorkDirectories {
-    /// What the command line or the environment of this process says.
+    /// The directories that the command line or the environment of this process names.
     pub(crate) fn of_this_process() -> WorkDirectories {
         let command_line = std::fs::read("/proc/self/cmdline").unwrap_or_default();
-        WorkDirectories::told(&command_line, std::env::var_os(VARIABLE).as_deref())
+        WorkDirectories::given(&command_line, std::env::var_os(VARIABLE).as_deref())
     }
 
-    /// A flag goes before the variable, as in Mesos; what is no absolute path tells nothing.
-    fn told(command_line: &[u8], variable: Option<&OsStr>) -> WorkDirectories {
+    /// A flag goes before the variable, as in Mesos; a value that is no absolute path is ignored.
+    fn given(command_line: &[u8], variable: Option<&OsStr>) -> WorkDirectories {
         let mut flags = command_line.split(|b| *b == 0).filter_map(|arg| arg.strip_prefix(FLAG));
-        let told = flags.next_back().or(variable.map(OsStrExt::as_bytes));
+        let given = flags.next_back().or(variable.map(OsStrExt::as_bytes));
         let mut known = WorkDirectories::default();
-        known.add(told.unwrap_or_default());
+        known.add(given.unwrap_or_default());
         known
     }
 
-    /// Learns from the sandbox of a container that Mesos says is this agent's:
+    /// Learns from the sandbox of a container that belongs to this agent by Mesos's account:
     /// `<work_dir>/slaves/<id>/frameworks/<id>/executors/<id>/runs/<id>` (Mesos 1.11.0
     /// `src/slave/paths.hpp`).
     pub(crate) fn learn(&mut self, sandbox: &[u8]) {
@@ -89,15 +89,16 @@ mod tests {
 
     #[test]
     fn the_work_directory_is_told_by_flag_variable_or_a_sandbox() {
-        let told = |line: &str, variable: Option<&str>| {
-            WorkDirectories::told(line.as_bytes(), variable.map(OsStr::new))
+        let given = |line: &str, variable: Option<&str>| {
+            WorkDirectories::given(line.as_bytes(), variable.map(OsStr::new))
         };
         let is =
             |known: &WorkDirectories, path: &str| known.have(format!("{path}/slaves/S").as_bytes());
-        let flag = told("mesos-agent\0--work_dir=/var/lib/mesos/\0--master=x\0", Some("/other"));
+        let flag = given("mesos-agent\0--work_dir=/var/lib/mesos/\0--master=x\0", Some("/other"));
         assert!(is(&flag, "/var/lib/mesos") && !is(&flag, "/other"));
-        assert!(is(&told("mesos-agent\0", Some("/a")), "/a"));
-        for nothing in [told("", None), told("x\0--work_dir=relative\0", None), told("", Some(""))]
+        assert!(is(&given("mesos-agent\0", Some("/a")), "/a"));
+        for nothing in
+            [given("", None), given("x\0--work_dir=relative\0", None), given("", Some(""))]
         {
             assert_eq!(nothing, WorkDirectories::default());
         }
