@@ -184,21 +184,10 @@ impl EventMetrics {
     }
 
     /// A command (process or worker request) has ended, `duration` after its start. Failures and
-    /// timeouts are counted by their own methods, or all at once by
-    /// [`run_failed`](EventMetrics::run_failed).
+    /// timeouts are counted by their own methods.
     pub fn run(&self, outcome: OutcomeKind, duration: Duration) {
         self.runs[outcome as usize].increment(1);
         self.run_duration.record(duration);
-    }
-
-    /// A command has ended badly: its run, the failure with its reason and, when the outcome is a
-    /// timeout, the timeout.
-    pub fn run_failed(&self, outcome: OutcomeKind, reason: FailureReason, duration: Duration) {
-        self.run(outcome, duration);
-        self.failure(reason);
-        if outcome == OutcomeKind::Timeout {
-            self.timeout();
-        }
     }
 
     /// A command was started, `duration` after it was submitted.

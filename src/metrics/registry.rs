@@ -221,7 +221,7 @@ mod tests {
         let by_event = "module=\"m\",event=\"isolator_cleanup\"";
         let second = Duration::from_secs(1);
         type Step<'a> = (&'a dyn Fn(), Vec<String>);
-        let steps: [Step<'_>; 16] = [
+        let steps: [Step<'_>; 17] = [
             (
                 &|| event.call(OutcomeKind::Ok, None),
                 vec![format!("calls_total{{{by_event},outcome=\"ok\"}} 1")],
@@ -233,11 +233,13 @@ mod tests {
             (&|| event.output_bytes(77), vec![format!("output_bytes_total{{{by_event}}} 77")]),
             (&|| event.lossy_output(), vec![format!("lossy_outputs_total{{{by_event}}} 1")]),
             (
-                &|| event.run_failed(OutcomeKind::Timeout, FailureReason::TimeoutQueued, second),
+                &|| event.failure(FailureReason::TimeoutQueued),
+                vec![format!("failures_total{{{by_event},reason=\"timeout_queued\"}} 1")],
+            ),
+            (
+                &|| event.run(OutcomeKind::Timeout, second),
                 vec![
-                    format!("failures_total{{{by_event},reason=\"timeout_queued\"}} 1"),
                     format!("runs_total{{{by_event},outcome=\"timeout\"}} 1"),
-                    format!("timeouts_total{{{by_event}}} 2"),
                     format!("run_duration_seconds_bucket{{{by_event},le=\"0.5\"}} 0"),
                     format!("run_duration_seconds_bucket{{{by_event},le=\"1\"}} 1"),
                     format!("run_duration_seconds_sum{{{by_event}}} 1"),

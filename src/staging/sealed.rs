@@ -79,11 +79,6 @@ impl SealedInput {
         self.len() == 0
     }
 
-    /// Whether it holds a descriptor (the caller bounds how many are kept).
-    pub fn holds_descriptor(&self) -> bool {
-        matches!(self.content, Content::Memfd { .. })
-    }
-
     /// The path that commands open; `None` when it is kept as text.
     pub(super) fn path(&self) -> Option<&CString> {
         match &self.content {

@@ -28,7 +28,8 @@ pub(crate) fn metrics_of(registry: &Registry, module: &str) {
         event.queue(Duration::from_micros(30));
         event.spawn(Duration::from_micros(100));
         event.run(OutcomeKind::Ok, Duration::from_micros(600));
-        event.run_failed(OutcomeKind::Exit, FailureReason::Exit, Duration::from_secs(90));
+        event.run(OutcomeKind::Exit, Duration::from_secs(90));
+        event.failure(FailureReason::Exit);
         event.output_bytes(100);
         event.stray();
         event.lossy_output();

@@ -2,11 +2,13 @@
 
 #![expect(unsafe_code, reason = "the host itself is changed: filters, signals, descriptors")]
 
+use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
 use mesos_command::outcome::OutcomeKind::{self, Exit, Ok, SpawnError, StatusLost, Timeout};
-use mesos_command::staging::IoMode;
+use mesos_command::run::Request;
+use mesos_command::staging::{Input, IoMode, SealedInput};
 use test_support::{in_time, own_process_with, skip};
 
 use crate::inherit::{assert_clean, inherited};
@@ -390,8 +392,12 @@ fn undumpable() {
         let report = case.run();
         assert_eq!((report.outcome, &*report.stdio_tail), (Exit, b"why".as_slice()), "{report:?}");
     }
-    let sealed = mesos_command::staging::SealedInput::new(b"shared").unwrap();
-    assert!(!sealed.holds_descriptor());
+    // An input that runs share is kept as text: no command could open a memfd of ours.
+    let case = probe("copy-input").with(|spec| spec.io = IoMode::SharedStdin);
+    let shared = Arc::new(SealedInput::new(b"shared").unwrap());
+    let request = Request::new(Arc::new(case.spec), Input::Sealed(shared));
+    let report = runner().run_blocking(request, None, None);
+    assert_eq!((report.outcome, &*report.output), (Ok, b"shared".as_slice()), "{report:?}");
 }
 
 // A program that hangs in execve.
