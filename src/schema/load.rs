@@ -60,6 +60,18 @@ impl Schema {
         builtin::files().and_then(Schema::from_protos).expect("the built-in table is tested")
     }
 
+    /// The files of [`built_in`](Schema::built_in), each a serialised
+    /// `google.protobuf.FileDescriptorProto` as [`from_files`](Schema::from_files) takes them: to
+    /// compare the table with the descriptors of a host.
+    ///
+    /// # Panics
+    ///
+    /// Never, as [`built_in`](Schema::built_in).
+    pub fn built_in_files() -> Vec<Vec<u8>> {
+        let files = builtin::files().expect("the built-in table is tested");
+        files.iter().map(|file| file.encode_to_vec()).collect()
+    }
+
     /// The message type with this full name, for example `mesos.TaskInfo`.
     pub fn message(&self, full_name: &str) -> Option<MessageType> {
         let index = self.tables.find(full_name)?;
@@ -69,10 +81,6 @@ impl Schema {
     /// Full names of the fields that were dropped because no file given has their type.
     pub fn left_out(&self) -> &[String] {
         &self.left_out
-    }
-
-    pub(super) fn tables(&self) -> &Tables {
-        &self.tables
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    describe::{self, FieldInfo},
     error::{DecodeError, ReadError},
     from_json::{self, Parsed},
     inspect::{self, FieldValue, Own},
@@ -95,26 +94,6 @@ impl MessageType {
             return Err(ReadError::NoSuchList { message, field });
         };
         from_json::read_list(&self.tables, self.index, rank, text)
-    }
-
-    /// The fields, sorted by name.
-    pub fn fields(&self) -> Vec<FieldInfo> {
-        describe::fields(&self.tables, self.index)
-    }
-
-    /// Whether the type has a field of this name.
-    pub fn knows_field(&self, name: &str) -> bool {
-        self.tables.message(self.index).rank_of_name(name.as_bytes()).is_some()
-    }
-
-    /// The paths of the missing required fields over the whole tree, for example
-    /// `task_id` and `resources[0].name`; at most about a thousand.
-    ///
-    /// # Errors
-    ///
-    /// Bytes that are no wire format.
-    pub fn missing_required(&self, bytes: &[u8]) -> Result<Vec<String>, DecodeError> {
-        inspect::missing(&self.tables, self.index, bytes, Own::Checked)
     }
 
     /// The values of the field at `path`, names joined by points: `command.environment`. Lists on

@@ -13,14 +13,12 @@
 //! | `decode`, `to_json`, `text` | wire format to JSON |
 //! | `json`, `normalise`, `number`, `from_json`, `encode`, `path` | JSON to wire format |
 //! | `split` | a JSON object to the texts of its values |
-//! | `inspect`, `describe`, `differences` | questions about bytes, a type, and two schemas |
+//! | `inspect` | questions about bytes |
 //! | `current` | the schema of this process |
 
 mod builtin;
 mod current;
 mod decode;
-mod describe;
-mod differences;
 mod encode;
 mod error;
 mod from_json;
@@ -37,8 +35,6 @@ mod text;
 mod to_json;
 
 pub use current::{current, install};
-pub use describe::{FieldInfo, FieldLabel, FieldType};
-pub use differences::differences;
 pub use error::{DecodeError, Loss, LossKind, ReadError, SchemaError};
 pub use from_json::Parsed;
 pub use inspect::FieldValue;

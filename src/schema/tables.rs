@@ -61,15 +61,10 @@ pub(super) struct Field {
     pub(super) number: u32,
     pub(super) kind: Kind,
     pub(super) cardinality: Cardinality,
-    /// Whether the host writes lists of it packed. Both forms are always read.
-    pub(super) packed: bool,
-    pub(super) deprecated: bool,
     /// Without presence: a zero value counts as unset (proto3).
     pub(super) implicit: bool,
     /// Index of the oneof in the message.
     pub(super) oneof: Option<u32>,
-    /// The explicit default as its descriptor spells it.
-    pub(super) default: Option<Box<str>>,
     /// `"name":`.
     pub(super) key: Box<[u8]>,
     /// `"name":default`, when the field is written even if it is unset.
@@ -127,7 +122,6 @@ impl Message {
 
 #[derive(Debug)]
 pub(super) struct Enum {
-    pub(super) name: Box<str>,
     /// In the order of declaration.
     pub(super) values: Vec<(Box<str>, i32)>,
     by_number: Vec<(i32, u32)>,
@@ -135,14 +129,14 @@ pub(super) struct Enum {
 }
 
 impl Enum {
-    fn new(name: &str, values: Vec<(Box<str>, i32)>) -> Enum {
+    fn new(values: Vec<(Box<str>, i32)>) -> Enum {
         let mut by_number: Vec<_> = (0u32..).zip(&values).map(|(i, value)| (value.1, i)).collect();
         // Of two names for one number the first declared counts; the sort is stable.
         by_number.sort_by_key(|entry| entry.0);
         by_number.dedup_by_key(|entry| entry.0);
         let mut by_name: Vec<u32> = (0..values.len() as u32).collect();
         by_name.sort_by(|a, b| values[*a as usize].0.cmp(&values[*b as usize].0));
-        Enum { name: name.into(), values, by_number, by_name }
+        Enum { values, by_number, by_name }
     }
 
     pub(super) fn name_of(&self, number: i32) -> Option<&str> {
@@ -191,7 +185,7 @@ pub(super) fn compile(pool: &DescriptorPool) -> Result<Tables, SchemaError> {
         // In the order of declaration, which `values()` does not keep.
         let values = &descriptor.enum_descriptor_proto().value;
         let values = values.iter().map(|value| (value.name().into(), value.number())).collect();
-        enums.push(Enum::new(descriptor.full_name(), values));
+        enums.push(Enum::new(values));
     }
     let indexes = Indexes { messages: &by_name, enums: &enum_index };
     let mut messages = Vec::with_capacity(descriptors.len());
@@ -259,25 +253,20 @@ fn field(descriptor: &FieldDescriptor, indexes: &Indexes) -> Result<Field, Schem
     let deprecated = proto.options.as_ref().is_some_and(|options| options.deprecated());
     let kind = kind(descriptor, indexes)?;
     let key = format!("\"{}\":", descriptor.name()).into_bytes();
-    let default: Option<Box<str>> = proto.default_value.as_deref().map(Into::into);
-    let when_unset = match &default {
-        Some(_) if !deprecated && !cardinality.is_list() => {
-            let mut text = key.clone();
-            default_text(descriptor, &mut text)?;
-            Some(text.into())
-        }
-        _ => None,
+    let when_unset = if proto.default_value.is_some() && !deprecated && !cardinality.is_list() {
+        let mut text = key.clone();
+        default_text(descriptor, &mut text)?;
+        Some(text.into())
+    } else {
+        None
     };
     Ok(Field {
         name: descriptor.name().into(),
         number: descriptor.number(),
         kind,
         cardinality,
-        packed: descriptor.is_packed(),
-        deprecated,
         implicit: !cardinality.is_list() && !descriptor.supports_presence(),
         oneof: None,
-        default,
         key: key.into(),
         when_unset,
     })

@@ -227,6 +227,5 @@ fn deep_messages_end_in_an_error() {
         let bytes = wire::nested(2, depth);
         let error = id.write_json(&bytes, &mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains("too deep"), "{error}");
-        assert!(id.missing_required(&bytes).is_err());
     }
 }
