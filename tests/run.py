@@ -71,6 +71,7 @@ PARTS = {
         ),
         Step("architecture", python("tests/architecture.py")),
         Step("regressions", python("tests/regressions.py", "--quiet")),
+        Step("catalogue", python("tests/catalogue.py")),
         Step("licences", python("tests/licences.py")),
         Step("ruff", python("tests/lint.py", "ruff")),
         Step("mypy", python("tests/lint.py", "mypy")),

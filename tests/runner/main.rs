@@ -8,10 +8,13 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "the tests are the host, and a bad one at that")]
 
+mod hosts;
 mod inherit;
 mod modes;
 mod outcomes;
 mod outputs;
+mod scripts;
+mod seccomp;
 mod signals;
 mod sizes;
 mod spawn_errors;

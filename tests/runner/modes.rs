@@ -12,6 +12,7 @@ use mesos_command::staging::{Input, IoMode, SealedInput};
 use test_support::{in_time, own_process_with, skip};
 
 use crate::inherit::{assert_clean, inherited};
+use crate::seccomp::refuse;
 use crate::support::{children, command, eventually, probe, runner, script, serial};
 
 const MODE: &str = "RUNNER_TEST_MODE";
@@ -62,51 +63,6 @@ fn every_refused_system_call_has_a_fallback() {
         "435=38,436=38,434=38,424=38,319=38,no-pidfd",
     ] {
         in_own_process("refused", list);
-    }
-}
-
-/// Makes the listed system calls fail in this thread and all that it starts. `no-pidfd`: clone (not
-/// clone3) with CLONE_PIDFD.
-pub(crate) fn refuse(list: &str) {
-    let statement = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
-    let load = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0);
-    let mut program = vec![load];
-    for (number, errno) in list.split(',').filter_map(|entry| entry.split_once('=')) {
-        let (number, errno): (u32, u32) = (number.parse().unwrap(), errno.parse().unwrap());
-        let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-        program.push(statement(equal, 0, 1, number));
-        program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno));
-    }
-    if list.split(',').any(|entry| entry == "no-pidfd") {
-        const CLONE: u32 = 56;
-        const CLONE_PIDFD: u32 = 0x1000;
-        /// Of the lower half of the first argument in `struct seccomp_data`.
-        const FIRST_ARGUMENT: u32 = 16;
-        let jump = |test: u32, jf, k| statement(libc::BPF_JMP | test | libc::BPF_K, 0, jf, k);
-        let refused = libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32;
-        program.push(jump(libc::BPF_JEQ, 3, CLONE));
-        program.push(statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, FIRST_ARGUMENT));
-        program.push(jump(libc::BPF_JSET, 1, CLONE_PIDFD));
-        program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, refused));
-    }
-    program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
-    let filter = libc::sock_fprog {
-        len: u16::try_from(program.len()).unwrap(),
-        filter: program.as_mut_ptr(),
-    };
-    let all_threads = libc::SECCOMP_FILTER_FLAG_TSYNC;
-    // SAFETY: the filter's program is live and of the stated length.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        assert_eq!(
-            libc::syscall(
-                libc::SYS_seccomp,
-                libc::SECCOMP_SET_MODE_FILTER,
-                all_threads,
-                &raw const filter
-            ),
-            0
-        );
     }
 }
 

@@ -17,7 +17,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use tempfile::TempDir;
 use test_support::{PATIENCE, own_process_with, until, wait_for};
 
-use crate::modes::refuse;
+use crate::seccomp::refuse;
 use crate::support::{command, eventually, probe, runner, script, serial};
 
 const MODE: &str = "RUNNER_TEST_SIGNALS";
