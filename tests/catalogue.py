@@ -35,7 +35,7 @@ class Case(NamedTuple):
 def read(text: str) -> list[Case]:
     """The cases of the page."""
     cases = []
-    for line in text.split(BEGIN)[1].split(END)[0].splitlines():
+    for line in text.split(BEGIN, 1)[1].split(END, 1)[0].splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
         if len(cells) == 4 and cells[0].isdigit():
             tests = re.findall(r"`([^`]+)`", cells[2])
