@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
-use crate::sys::{self, ExitStatus, PidFd, Spawned, WaitTarget};
+use crate::sys::{self, ExitStatus, Pid, PidFd, Spawned, WaitTarget};
 
 /// Between two looks at a child when neither a pidfd nor a waiter thread can be had.
 const POLL: Duration = Duration::from_millis(10);
@@ -23,7 +23,7 @@ pub(crate) enum Exit {
 
 /// A started leader that is not reaped yet.
 pub(crate) struct Child {
-    pid: i32,
+    pid: Pid,
     handle: Handle,
     /// Somebody reaped it (we, or the host): its number may belong to another by now.
     gone: bool,
@@ -61,7 +61,7 @@ impl Child {
         Child { pid, handle, gone }
     }
 
-    pub(crate) fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
@@ -150,7 +150,7 @@ impl Child {
             }
         }
         // By number only while the number is certainly ours; asking (0) hurts nobody.
-        (!self.gone || signal == 0) && sys::kill_group(self.pid, signal).is_ok()
+        (!self.gone || signal == 0) && sys::kill_group(self.pid.led_group(), signal).is_ok()
     }
 }
 
@@ -158,7 +158,7 @@ impl Child {
 const WAIT_HERE: i32 = libc::WEXITED | libc::WNOWAIT;
 
 /// Starts a thread that waits for `pid`.
-fn waiter_thread(pid: i32) -> Option<watch::Receiver<bool>> {
+fn waiter_thread(pid: Pid) -> Option<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
     let wait = move || {
         let _ = sys::wait(WaitTarget::of(pid, None), WAIT_HERE);

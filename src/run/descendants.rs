@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, ProcessStat, process_stat};
+use crate::sys::{self, Pid, ProcessGroup, ProcessStat, process_stat};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -45,7 +45,7 @@ pub fn end_descendants(grace: Duration) -> usize {
 
 /// By number, if it is still the process that was found: nobody but us reaps our children, and the
 /// numbers of others do not come round within a look.
-fn send(pid: i32, start: u64, signal: i32) {
+fn send(pid: Pid, start: u64, signal: i32) {
     if process_stat(pid).is_some_and(|stat| stat.start == start) {
         // It may have ended meanwhile.
         let _ = sys::kill(pid, signal);
@@ -56,32 +56,34 @@ fn send(pid: i32, start: u64, signal: i32) {
 #[derive(Default)]
 struct Family {
     /// Processes by number and start: they stay members when their parents end.
-    members: HashSet<(i32, u64)>,
+    members: HashSet<(Pid, u64)>,
     /// Process groups of commands.
-    groups: HashSet<i32>,
+    groups: HashSet<ProcessGroup>,
 }
 
 impl Family {
     /// The members that are alive now.
-    fn look(&mut self) -> Vec<(i32, u64)> {
-        let all: HashMap<i32, ProcessStat> = sys::processes()
+    fn look(&mut self) -> Vec<(Pid, u64)> {
+        let all: HashMap<Pid, ProcessStat> = sys::processes()
             .into_iter()
             .filter_map(|pid| process_stat(pid).map(|stat| (pid, stat)))
             .filter(|(_, stat)| stat.state != b'Z')
             .collect();
-        let own = i32::try_from(std::process::id()).unwrap_or_default();
-        let own_group = all.get(&own).map_or(0, |stat| stat.group);
+        let own = Pid::own();
+        let own_group = all.get(&own).and_then(|stat| stat.group);
         // Until a look adds nobody, because the list is in no useful order.
         loop {
             let before = self.members.len();
             for (pid, stat) in all.iter().filter(|(pid, _)| **pid != own) {
-                let parent = all.get(&stat.parent);
-                let child = stat.parent == own
-                    || parent.is_some_and(|p| self.members.contains(&(stat.parent, p.start)));
-                if child || self.groups.contains(&stat.group) {
+                let is_child = stat.parent.is_some_and(|parent| {
+                    let start = all.get(&parent).map(|stat| stat.start);
+                    parent == own || start.is_some_and(|it| self.members.contains(&(parent, it)))
+                });
+                if is_child || stat.group.is_some_and(|group| self.groups.contains(&group)) {
                     self.members.insert((*pid, stat.start));
-                    if stat.group == *pid && stat.group != own_group {
-                        self.groups.insert(stat.group);
+                    let led = pid.led_group();
+                    if stat.group == Some(led) && stat.group != own_group {
+                        self.groups.insert(led);
                     }
                 }
             }
@@ -89,7 +91,7 @@ impl Family {
                 break;
             }
         }
-        let alive = |member: &&(i32, u64)| all.get(&member.0).is_some_and(|s| s.start == member.1);
+        let alive = |member: &&(Pid, u64)| all.get(&member.0).is_some_and(|s| s.start == member.1);
         self.members.iter().filter(alive).copied().collect()
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::staging::{Leftover, RunMark};
+use crate::sys::{Pid, ProcessGroup};
 
 use super::report::{Cause, ERROR_BYTES, judge};
 use super::run::Run;
@@ -44,14 +45,14 @@ pub(super) struct Ended {
     pub(super) files: Files,
     pub(super) cause: Option<Cause>,
     pub(super) exit: Exit,
-    pub(super) pid: i32,
+    pub(super) pid: Pid,
     pub(super) kills: Kills,
     pub(super) timings: Timings,
     /// Some of its processes live, or had to be killed.
     pub(super) others: bool,
     /// Its process group, if some of it may live on.
-    pub(super) kept: Option<i32>,
-    pub(super) mark: RunMark,
+    pub(super) kept: Option<ProcessGroup>,
+    pub(super) mark: Option<RunMark>,
 }
 
 impl Ended {
@@ -122,7 +123,7 @@ impl Ended {
 }
 
 /// Removes the files of an ended run; `kept` is its process group if some of it lives on.
-fn clean_up(shared: &Arc<Shared>, files: Files, mark: RunMark, kept: Option<i32>) {
+fn clean_up(shared: &Arc<Shared>, files: Files, mark: Option<RunMark>, kept: Option<ProcessGroup>) {
     let Files { io, capture } = files;
     if let Some(leftover) = io.finish(&shared.reserved_fds, mark) {
         remove(shared, leftover);

@@ -16,7 +16,7 @@ use nix::unistd::pipe2;
 use tokio::net::unix::pipe;
 
 use crate::event::Event;
-use crate::sys::{self, ExitStatus, Source};
+use crate::sys::{self, ExitStatus, Pid, Source};
 
 use super::plan::worker_plan;
 use super::start::execute;
@@ -154,7 +154,7 @@ impl PipedChild {
     }
 
     /// The leader's number.
-    pub(crate) fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> Pid {
         self.child.pid()
     }
 

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::staging::{Capture, RunFiles, RunMark};
-use crate::sys::{Plan, Source, StringTable, process_stat};
+use crate::sys::{Pid, Plan, Source, StringTable, process_stat};
 
 use super::{CommandSpec, Request};
 use crate::command::{CommandLine, Stdio};
@@ -205,11 +205,11 @@ fn whole_seconds(deadline: Instant, now: Instant) -> Option<String> {
 }
 
 /// What the descendants of a run have in their environment.
-pub(super) fn run_mark(request: &Request, group: i32) -> RunMark {
+pub(super) fn run_mark(request: &Request, leader: Pid) -> RunMark {
     let entry = |name: &[u8], value: &str| [name, value.as_bytes(), b"\0"].concat();
     RunMark {
-        group,
-        start: process_stat(group).map_or(0, |stat| stat.start),
+        group: leader.led_group(),
+        start: process_stat(leader).map_or(0, |stat| stat.start),
         environment: [
             entry(OWN_VARIABLES[0], request.spec.event.label()),
             entry(OWN_VARIABLES[1], &request.spec.module),

@@ -18,6 +18,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::event::{Event, Lane};
+use crate::sys::Pid;
 
 use super::Request;
 
@@ -43,7 +44,7 @@ struct Member {
     number: u64,
     event: Event,
     container: Option<Arc<str>>,
-    pid: i32,
+    pid: Pid,
     since: Instant,
 }
 
@@ -138,7 +139,7 @@ impl Quarantine {
         self: &Arc<Quarantine>,
         event: Event,
         container: Option<Arc<str>>,
-        pid: i32,
+        pid: Pid,
     ) -> Quarantined {
         let number = {
             let mut members = self.members.lock();
@@ -182,10 +183,14 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicI64;
 
+    fn pid(number: i32) -> Pid {
+        Pid::from_raw(number).expect("a number of a process")
+    }
+
     #[test]
     fn it_is_full_with_its_most_members_and_recovers_when_they_end() {
         let quarantine = Quarantine::new(3, |_, _| {});
-        let enter = |pid| quarantine.enter(Event::Prepare, Some("c".into()), pid);
+        let enter = |number| quarantine.enter(Event::Prepare, Some("c".into()), pid(number));
         assert_eq!(quarantine.refusal(Event::Prepare, None), None);
         let first = enter(17);
         let second = enter(18);
@@ -204,8 +209,9 @@ mod tests {
     #[test]
     fn what_samples_leaves_room_for_the_launch_path_and_hangs_once_per_container() {
         let quarantine = Quarantine::new(4, |_, _| {});
-        let enter =
-            |container: &str, pid| quarantine.enter(Event::Usage, Some(container.into()), pid);
+        let enter = |container: &str, number| {
+            quarantine.enter(Event::Usage, Some(container.into()), pid(number))
+        };
         let first = enter("a", 1);
         let text = quarantine.refusal(Event::Usage, Some("a")).expect("it hangs already");
         assert!(text.contains("pid 1"), "{text}");
@@ -227,7 +233,8 @@ mod tests {
             assert_eq!(event, Event::Watch);
             told.fetch_add(if enters { 1 } else { -1 }, Ordering::Relaxed);
         });
-        let members: Vec<_> = (0..5).map(|pid| quarantine.enter(Event::Watch, None, pid)).collect();
+        let members: Vec<_> =
+            (1..=5).map(|number| quarantine.enter(Event::Watch, None, pid(number))).collect();
         assert_eq!((now.load(Ordering::Relaxed), quarantine.len()), (5, 5));
         drop(members);
         assert_eq!((now.load(Ordering::Relaxed), quarantine.len()), (0, 0));

@@ -3,7 +3,7 @@
 use crate::event::Output;
 use crate::outcome::OutcomeKind;
 use crate::staging::{OutputProblem, RunFiles};
-use crate::sys::ExitStatus;
+use crate::sys::{ExitStatus, Pid};
 
 use super::sizes::{MARGIN, most_bytes};
 use super::{CommandSpec, Kills, Request, RunReport, Timings};
@@ -134,7 +134,7 @@ pub(super) fn timeout_message(spec: &CommandSpec) -> String {
 }
 
 /// A report for a leader that outlived SIGKILL, or that cannot be reached.
-pub(super) fn unkillable(cause: Cause, pid: Option<i32>, kills: Kills) -> RunReport {
+pub(super) fn unkillable(cause: Cause, pid: Option<Pid>, kills: Kills) -> RunReport {
     let why = match cause {
         Cause::Timeout => "its deadline",
         Cause::Cancelled => "being withdrawn",

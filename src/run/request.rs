@@ -9,6 +9,7 @@ use crate::command::{Background, CommandLine, Stdio};
 use crate::event::Event;
 use crate::outcome::{FailureReason, OutcomeKind};
 use crate::staging::{Input, IoMode};
+use crate::sys::Pid;
 
 use super::Quarantine;
 
@@ -177,7 +178,7 @@ pub struct RunReport {
     /// Why it failed, where more is known than the outcome says: how a start failed.
     pub reason: Option<FailureReason>,
     /// The leader, if one was started.
-    pub pid: Option<i32>,
+    pub pid: Option<Pid>,
     /// Where the time went.
     pub timings: Timings,
     /// A persistent worker answered (or failed to): no process was started for this run.

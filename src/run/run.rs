@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::outcome::FailureReason;
 use crate::outcome::OutcomeKind;
-use crate::sys::Plan;
+use crate::sys::{Pid, Plan};
 
 use super::fast_path::FastRun;
 use super::lane::Permit;
@@ -112,7 +112,7 @@ impl Run {
     }
 
     /// The leader, `pid`, outlived SIGKILL.
-    pub(super) fn enter_quarantine(&mut self, pid: i32) {
+    pub(super) fn enter_quarantine(&mut self, pid: Pid) {
         let Some(quarantine) = &self.request.quarantine else { return };
         let (event, container) = (self.request.spec.event, self.request.container_id.clone());
         self.quarantined = Some(quarantine.enter(event, container, pid));

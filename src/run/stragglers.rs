@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use crate::staging::Capture;
-use crate::sys;
+use crate::sys::{self, ProcessGroup};
 
 /// Groups that are watched at most; each costs a descriptor.
 const MOST: usize = 256;
@@ -26,14 +26,14 @@ impl Drop for Counted {
 
 /// Keeps the captured output of the process group `group` small until nobody holds it, or the
 /// group is empty.
-pub(super) async fn watch(group: i32, mut capture: Capture) {
+pub(super) async fn watch(group: ProcessGroup, mut capture: Capture) {
     if capture.is_abandoned() {
         return;
     }
     let _counted = Counted;
     if WATCHED.fetch_add(1, Ordering::Relaxed) >= MOST {
         tracing::warn!(
-            group,
+            %group,
             "too many background children hold their stdout: what this one writes is refused"
         );
         capture.close();

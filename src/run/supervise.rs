@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::staging::RunMark;
 use crate::sys::{PidFd, Start, process_stat};
 
 use super::ending::{Cleaning, Ended};
@@ -125,7 +124,7 @@ impl Supervision {
         attempt: usize,
     ) -> Supervision {
         if files.io.has_memfd_outputs() {
-            run.shared.reserved_fds.started(child.pid());
+            run.shared.reserved_fds.started(child.pid().led_group());
         }
         let queued = taken.saturating_duration_since(run.request.submitted);
         Supervision {
@@ -254,11 +253,8 @@ impl Supervision {
     /// The leader has ended: everything else follows at once.
     fn finish(mut self, run: Run, deadline: Option<Instant>, exit: Exit, cleaning: Cleaning) {
         let kill_rest = self.cause.is_some() || run.request.spec.background == Background::Kill;
-        let mark = if self.files.io.has_memfd_outputs() {
-            run_mark(&run.request, self.child.pid())
-        } else {
-            RunMark::default()
-        };
+        let has_memfds = self.files.io.has_memfd_outputs();
+        let mark = has_memfds.then(|| run_mark(&run.request, self.child.pid()));
         if kill_rest {
             self.tree.kill_rest(&self.child);
         }
@@ -270,7 +266,7 @@ impl Supervision {
         let Supervision { child, files, cause, kills, timings, .. } = self;
         let pid = child.pid();
         drop(child);
-        let kept = (others && !kill_rest).then_some(pid);
+        let kept = (others && !kill_rest).then(|| pid.led_group());
         let ended =
             Ended { run, deadline, files, cause, exit, pid, kills, timings, others, kept, mark };
         ended.conclude(cleaning);

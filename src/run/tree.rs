@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, Family, PidFd, process_stat};
+use crate::sys::{self, Family, Pid, PidFd, ProcessGroup, process_stat};
 
 use crate::reactor::Child;
 
@@ -29,7 +29,7 @@ struct Counted(PidFd);
 
 impl Counted {
     /// `None` when there are too many, or the kernel gives none.
-    fn open(pid: i32) -> Option<Counted> {
+    fn open(pid: Pid) -> Option<Counted> {
         let more = |used: usize| (used < MOST_PIDFDS).then_some(used + 1);
         PIDFDS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         let pidfd = PidFd::open(pid).map(Counted);
@@ -48,7 +48,7 @@ impl Drop for Counted {
 
 /// A descendant that left the leader's process group, found while it still hung together with it.
 struct Stray {
-    pid: i32,
+    pid: Pid,
     start: u64,
     pidfd: Option<Counted>,
 }
@@ -72,11 +72,11 @@ impl Stray {
 #[derive(Default)]
 struct Walk {
     /// Processes that were met.
-    seen: HashSet<i32>,
+    seen: HashSet<Pid>,
     /// Processes, and when they were started, whose children are still to be asked for.
-    parents: Vec<(i32, u64)>,
+    parents: Vec<(Pid, u64)>,
     /// Processes that are still to be looked at, each with its parent.
-    met: Vec<(i32, i32)>,
+    met: Vec<(Pid, Pid)>,
 }
 
 /// What is known of the processes that belong to a leader.
@@ -100,7 +100,7 @@ impl Tree {
     /// Looks for descendants that left the group, until `until`. To be done before a signal:
     /// afterwards their parents are gone, and with them the connection. `alive` says that the leader
     /// may be looked at: its number may be a stranger's once it is reaped.
-    fn collect(&mut self, leader: i32, alive: bool, until: Instant) {
+    fn collect(&mut self, leader: Pid, alive: bool, until: Instant) {
         let mut family = Family::new(leader, until);
         if let Some(walk) = self.unfinished.take()
             && !self.walk_on(walk, leader, &mut family, until)
@@ -120,7 +120,7 @@ impl Tree {
     fn walk_on(
         &mut self,
         mut walk: Walk,
-        leader: i32,
+        leader: Pid,
         family: &mut Family,
         until: Instant,
     ) -> bool {
@@ -128,7 +128,7 @@ impl Tree {
             if let Some((pid, parent)) = walk.met.pop() {
                 if let Some((stray, group)) = descendant(pid, parent, leader) {
                     walk.parents.push((pid, stray.start));
-                    if group != leader {
+                    if group != Some(leader.led_group()) {
                         self.sent.iter().for_each(|signal| stray.signal(*signal));
                         self.strays.push(stray);
                     }
@@ -207,7 +207,9 @@ impl Tree {
         for signal in signals {
             child.signal_group(*signal);
             // The leader may have moved to another group; a second TERM would be handled twice.
-            if process_stat(child.pid()).is_none_or(|stat| stat.group != child.pid()) {
+            if process_stat(child.pid())
+                .is_none_or(|stat| stat.group != Some(child.pid().led_group()))
+            {
                 child.signal(*signal);
             }
             for stray in &self.strays {
@@ -219,10 +221,10 @@ impl Tree {
 
 /// A handle on `pid`, if it is a child of `parent`, and its process group. The handle has a pidfd,
 /// if there is one to be had, when it left the group `leader`.
-fn descendant(pid: i32, parent: i32, leader: i32) -> Option<(Stray, i32)> {
-    let child = process_stat(pid).filter(|stat| stat.parent == parent)?;
+fn descendant(pid: Pid, parent: Pid, leader: Pid) -> Option<(Stray, Option<ProcessGroup>)> {
+    let child = process_stat(pid).filter(|stat| stat.parent == Some(parent))?;
     let mut stray = Stray { pid, start: child.start, pidfd: None };
-    if child.group != leader {
+    if child.group != Some(leader.led_group()) {
         let pidfd = Counted::open(pid);
         // Looked at after the pidfd was opened: if it is the same process still, the pidfd is its.
         let is_same = || process_stat(pid).is_some_and(|stat| stat.start == child.start);

@@ -28,7 +28,7 @@ fn shell(text: &str) -> Child {
 }
 
 /// A shell with `count` children in sessions of their own that ignore TERM, and their numbers.
-fn with_strays(directory: &Path, count: usize) -> (Child, Vec<i32>) {
+fn with_strays(directory: &Path, count: usize) -> (Child, Vec<Pid>) {
     let text = format!(
         "i=0; while [ $i -lt {count} ]; do \
          setsid sh -c 'trap \"\" TERM; echo >{0}/$$; exec sleep 600' & i=$((i+1)); done; wait",
@@ -37,14 +37,14 @@ fn with_strays(directory: &Path, count: usize) -> (Child, Vec<i32>) {
     let child = shell(&text);
     let numbers = wait_for("the strays", || {
         let names = fs::read_dir(directory).unwrap().flatten();
-        let found: Vec<i32> =
-            names.map(|e| e.file_name().to_str().unwrap().parse().unwrap()).collect();
+        let found: Vec<Pid> =
+            names.map(|e| Pid::parse(e.file_name().to_str().unwrap()).unwrap()).collect();
         (found.len() == count).then_some(found)
     });
     (child, numbers)
 }
 
-fn is_alive(pid: i32) -> bool {
+fn is_alive(pid: Pid) -> bool {
     process_stat(pid).is_some_and(|stat| stat.state != b'Z')
 }
 
@@ -54,7 +54,7 @@ fn pidfds() -> usize {
     links.filter(|to| to.to_string_lossy().contains("pidfd")).count()
 }
 
-fn end(mut child: Child, mut tree: Tree, strays: &[i32]) {
+fn end(mut child: Child, mut tree: Tree, strays: &[Pid]) {
     tree.kill(&child);
     until("the leader's end", || child.try_status().is_some());
     tree.kill_rest(&child);
@@ -109,7 +109,7 @@ fn strays_are_found_without_the_lists_of_children() {
     let mut tree = Tree::default();
     let far = Instant::now() + Duration::from_secs(60);
     tree.collect(child.pid(), true, far);
-    let found: HashSet<i32> = tree.strays.iter().map(|stray| stray.pid).collect();
+    let found: HashSet<Pid> = tree.strays.iter().map(|stray| stray.pid).collect();
     assert_eq!(found, strays.iter().copied().collect());
     end(child, tree, &strays);
 }

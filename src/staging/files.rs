@@ -253,11 +253,17 @@ impl RunFiles {
     }
 
     /// Ends the run: the directory goes, and the numbers of memfds stay reserved until nobody is
-    /// left who could open them. What the command left in the directory is for the caller to
+    /// left who could open them, which `mark` tells (only a run with memfds needs one). What the command left in the directory is for the caller to
     /// remove, since that may take long.
-    pub(crate) fn finish(mut self, parking: &ReservedFds, mark: RunMark) -> Option<Leftover> {
+    pub(crate) fn finish(
+        mut self,
+        parking: &ReservedFds,
+        mark: Option<RunMark>,
+    ) -> Option<Leftover> {
         let empty = Answers::Files { output: CString::default(), error: CString::default() };
-        if let Answers::Memfds { output, error } = std::mem::replace(&mut self.answers, empty) {
+        if let Answers::Memfds { output, error } = std::mem::replace(&mut self.answers, empty)
+            && let Some(mark) = mark
+        {
             parking.park(mark, [output.file, error.file], self.sealed.take());
         }
         self.directory.take()?.finish()

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use parking_lot::Mutex;
 
-use crate::sys;
+use crate::sys::{self, Pid, ProcessGroup};
 
 use super::SealedInput;
 
@@ -23,10 +23,10 @@ const MOST: usize = 32;
 const ENVIRONMENT_BYTES: u64 = 256 * 1024;
 
 /// What tells the processes of a run from others.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct RunMark {
     /// The run's process group.
-    pub(crate) group: i32,
+    pub(crate) group: ProcessGroup,
     /// Start of the run in clock ticks since boot; descendants are not older.
     pub(crate) start: u64,
     /// Entries that all of them have in their environment, unless they cleared it.
@@ -49,7 +49,7 @@ pub(crate) struct ReservedFds {
 #[derive(Debug, Default)]
 struct State {
     parked: Vec<Parked>,
-    live_groups: HashSet<i32>,
+    live_groups: HashSet<ProcessGroup>,
 }
 
 impl ReservedFds {
@@ -64,7 +64,7 @@ impl ReservedFds {
     }
 
     /// A run with memfds has started: its processes are not taken for left-overs of another.
-    pub(crate) fn started(&self, group: i32) {
+    pub(crate) fn started(&self, group: ProcessGroup) {
         self.state.lock().live_groups.insert(group);
     }
 
@@ -79,9 +79,7 @@ impl ReservedFds {
         }
         let mut state = self.state.lock();
         state.live_groups.remove(&mark.group);
-        if mark.group != 0 {
-            state.parked.push(Parked { mark, _files: files, _input: input });
-        }
+        state.parked.push(Parked { mark, _files: files, _input: input });
     }
 
     /// Frees what nobody can open any more. True when something was freed. Blocks: it looks at
@@ -104,8 +102,8 @@ impl ReservedFds {
 }
 
 /// The groups of those runs of which a process may be left.
-fn held_groups(marks: &[RunMark], live: &HashSet<i32>) -> HashSet<i32> {
-    let own = std::process::id().cast_signed();
+fn held_groups(marks: &[RunMark], live: &HashSet<ProcessGroup>) -> HashSet<ProcessGroup> {
+    let own = Pid::own();
     let own_paths = format!("/proc/{own}/fd/");
     let mut held = HashSet::new();
     for pid in sys::processes() {
@@ -115,17 +113,17 @@ fn held_groups(marks: &[RunMark], live: &HashSet<i32>) -> HashSet<i32> {
             if held.contains(&mark.group) {
                 continue;
             }
-            if stat.group == mark.group {
+            if stat.group == Some(mark.group) {
                 held.insert(mark.group);
                 continue;
             }
-            if live.contains(&stat.group) {
+            if stat.group.is_some_and(|group| live.contains(&group)) {
                 continue;
             }
             // What hangs in the kernel may hold up whoever looks into its memory. It may be one of
             // the run's if it is an orphan; else its parent is looked at.
             if stat.state == b'D' {
-                if stat.parent == 1 || stat.parent == own {
+                if [Some(Pid::INIT), Some(own)].contains(&stat.parent) {
                     held.insert(mark.group);
                 }
                 continue;
@@ -173,8 +171,11 @@ mod tests {
         let files = [memfd(), memfd()];
         let path = format!("/proc/self/fd/{}", files[0].as_raw_fd());
         let environment = [b"MARK_A=parking-test".to_vec(), b"MARK_B=parking-test".to_vec()];
-        let start = sys::process_stat(i32::try_from(child.id()).unwrap()).unwrap().start;
-        parking.park(RunMark { group: i32::MAX, start, environment }, files, None);
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        let start = sys::process_stat(pid).unwrap().start;
+        // No group that the child is in.
+        let group = Pid::from_raw(i32::MAX).unwrap().led_group();
+        parking.park(RunMark { group, start, environment }, files, None);
         assert!(!parking.sweep());
         assert!(!parking.is_empty());
         assert!(

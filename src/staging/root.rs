@@ -21,7 +21,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
-use crate::sys;
+use crate::sys::{self, Pid};
 
 use super::on_disk::OnDisk;
 
@@ -144,8 +144,8 @@ pub fn automatic_parents() -> Vec<PathBuf> {
 }
 
 fn create_root(parent: &Path) -> io::Result<Root> {
-    let pid = std::process::id();
-    let start = i32::try_from(pid).ok().and_then(sys::process_stat).map_or(0, |stat| stat.start);
+    let pid = Pid::own();
+    let start = sys::process_stat(pid).map_or(0, |stat| stat.start);
     // A second copy of the library in this process has the same name in mind, and in a directory
     // that others can write to, others may have taken it: then a suffix is added.
     for attempt in 0..100 {
@@ -202,9 +202,9 @@ fn sweep(parent: &Path) {
 }
 
 /// Pid and start time in the name of a process's directory.
-fn parse_name(name: &str) -> Option<(i32, u64)> {
+fn parse_name(name: &str) -> Option<(Pid, u64)> {
     let mut parts = name.strip_prefix(PREFIX)?.split('.');
-    let parsed = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let parsed = (Pid::parse(parts.next()?)?, parts.next()?.parse().ok()?);
     let suffix = parts.next();
     (suffix.is_none_or(|s| s.parse::<u32>().is_ok()) && parts.next().is_none()).then_some(parsed)
 }
@@ -258,8 +258,8 @@ mod tests {
 
     #[test]
     fn names_tell_pid_and_start() {
-        assert_eq!(parse_name("mesos-command.12.345"), Some((12, 345)));
-        assert_eq!(parse_name("mesos-command.12.345.2"), Some((12, 345)));
+        assert_eq!(parse_name("mesos-command.12.345"), Some((Pid::parse("12").unwrap(), 345)));
+        assert_eq!(parse_name("mesos-command.12.345.2"), Some((Pid::parse("12").unwrap(), 345)));
         for other in ["mesos-command.12", "mesos-command.x.1", "mesos-command.1.2.x", "other.1.2"] {
             assert_eq!(parse_name(other), None, "{other}");
         }
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn directories_of_dead_agents_are_swept_and_others_are_left() {
         let parent = tempfile::tempdir().unwrap();
-        let own = i32::try_from(std::process::id()).unwrap();
+        let own = Pid::own();
         let start = sys::process_stat(own).unwrap().start;
         let make = |name: &str| {
             let path = parent.path().join(name);

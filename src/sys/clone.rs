@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use parking_lot::Mutex;
 
 use super::child::{ChildPlan, child_main};
+use super::process_id::Pid;
 use super::raw::LEAVES_ERRNO;
 
 /// `CLONE_PIDFD` of linux/sched.h.
@@ -124,7 +125,7 @@ pub(super) unsafe fn clone_child(
     share_files: bool,
     stack: &Stack,
     marks: &Marks,
-) -> Result<i32, Errno> {
+) -> Result<Pid, Errno> {
     let mut flags = (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
     #[cfg(test)]
     if tests::LEAVES_NO_MARK.get() {
@@ -169,7 +170,7 @@ struct CloneArgs {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn clone3(plan: *mut ChildPlan, flags: u64, stack: &Stack, marks: &Marks) -> Result<i32, Errno> {
+fn clone3(plan: *mut ChildPlan, flags: u64, stack: &Stack, marks: &Marks) -> Result<Pid, Errno> {
     let arguments = CloneArgs {
         flags,
         pidfd: marks.pidfd.as_ptr() as u64,
@@ -204,11 +205,8 @@ fn clone3(plan: *mut ChildPlan, flags: u64, stack: &Stack, marks: &Marks) -> Res
             lateout("r11") _,
         );
     }
-    match i32::try_from(result) {
-        Ok(pid) if pid > 0 => Ok(pid),
-        Ok(error) => Err(Errno::from_raw(error.wrapping_neg())),
-        Err(_) => Err(Errno::EINVAL),
-    }
+    let result = i32::try_from(result).map_err(|_| Errno::EINVAL)?;
+    Pid::from_raw(result).ok_or_else(|| Errno::from_raw(result.wrapping_neg()))
 }
 
 fn clone_by_libc(
@@ -216,7 +214,7 @@ fn clone_by_libc(
     flags: u64,
     stack: &Stack,
     marks: &Marks,
-) -> Result<i32, Errno> {
+) -> Result<Pid, Errno> {
     // The lower 32 bits hold every flag of the old call; the lowest byte is the exit signal.
     let flags = flags as c_int | libc::SIGCHLD;
     // SAFETY: as for clone3; the C library's wrapper calls child_main on the given stack. Without
@@ -232,7 +230,8 @@ fn clone_by_libc(
             marks.inside.as_ptr(),
         )
     };
-    if pid < 0 { Err(Errno::last()) } else { Ok(pid) }
+    // 0 is what the child gets, which never returns here.
+    Pid::from_raw(pid).ok_or_else(Errno::last)
 }
 
 #[cfg(test)]

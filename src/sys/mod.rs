@@ -17,6 +17,7 @@ mod files;
 mod fs_helper;
 mod mask;
 mod pidfd;
+mod process_id;
 mod procfs;
 mod raw;
 mod spawn;
@@ -30,6 +31,8 @@ pub(crate) use mask::{
 pub(crate) use pidfd::{
     ExitStatus, PidFd, WaitTarget, exit_info, kill, kill_group, poll_by_runtime, wait,
 };
+pub use process_id::Pid;
+pub(crate) use process_id::ProcessGroup;
 #[cfg(test)]
 pub(crate) use procfs::tests::WITHOUT_LISTS;
 pub(crate) use procfs::{Family, ProcessStat, process_stat, processes, read_small};

@@ -8,6 +8,8 @@ use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::process_id::{Pid, ProcessGroup};
+
 /// `PIDFD_SIGNAL_PROCESS_GROUP` (Linux 6.9): to the process group whose id the pidfd stands for.
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 /// `P_PIDFD` of waitid (Linux 5.4).
@@ -41,9 +43,9 @@ impl AsRawFd for PidFd {
 
 impl PidFd {
     /// `pidfd_open` (Linux 5.3), close-on-exec.
-    pub(crate) fn open(pid: i32) -> Result<PidFd, Errno> {
+    pub(crate) fn open(pid: Pid) -> Result<PidFd, Errno> {
         // SAFETY: no memory is involved.
-        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
         // SAFETY: the kernel has just made this descriptor for us.
         Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
     }
@@ -76,20 +78,20 @@ pub(super) fn send_signal_raw(fd: RawFd, signal: i32, flags: libc::c_uint) -> Re
 }
 
 /// Sends a signal to the process `pid`, which must be a child that is not reaped yet.
-pub(crate) fn kill(pid: i32, signal: i32) -> Result<(), Errno> {
-    // SAFETY: no memory is involved; pid is positive, so exactly one process is meant.
-    Errno::result(unsafe { libc::kill(pid.max(1), signal) }).map(drop)
+pub(crate) fn kill(pid: Pid, signal: i32) -> Result<(), Errno> {
+    // SAFETY: no memory is involved; a Pid is positive, so exactly one process is meant.
+    Errno::result(unsafe { libc::kill(pid.as_raw(), signal) }).map(drop)
 }
 
 /// Sends a signal to the process group `group`, whose leader must not be reaped yet (signal 0,
 /// which only asks, is harmless at any time).
-pub(crate) fn kill_group(group: i32, signal: i32) -> Result<(), Errno> {
-    if group <= 1 {
-        // 0 is our own group, and -1 would be everybody.
+pub(crate) fn kill_group(group: ProcessGroup, signal: i32) -> Result<(), Errno> {
+    if group == Pid::INIT.led_group() {
+        // -1 would be every process.
         return Err(Errno::EINVAL);
     }
     // SAFETY: no memory is involved.
-    Errno::result(unsafe { libc::kill(-group, signal) }).map(drop)
+    Errno::result(unsafe { libc::kill(-group.as_raw(), signal) }).map(drop)
 }
 
 /// How a process ended.
@@ -104,13 +106,13 @@ pub(crate) enum ExitStatus {
 /// Which child is waited for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WaitTarget {
-    pid: i32,
+    pid: Pid,
     pidfd: Option<RawFd>,
 }
 
 impl WaitTarget {
     /// A child of ours, by its pidfd if it has one.
-    pub(crate) fn of(pid: i32, pidfd: Option<&PidFd>) -> WaitTarget {
+    pub(crate) fn of(pid: Pid, pidfd: Option<&PidFd>) -> WaitTarget {
         WaitTarget { pid, pidfd: pidfd.map(AsRawFd::as_raw_fd) }
     }
 }
@@ -124,7 +126,7 @@ pub(crate) fn wait(target: WaitTarget, flags: i32) -> Result<Option<ExitStatus>,
             result => return result,
         }
     }
-    wait_on(libc::P_PID, target.pid as libc::id_t, flags)
+    wait_on(libc::P_PID, target.pid.as_raw() as libc::id_t, flags)
 }
 
 fn wait_on(kind: libc::idtype_t, id: libc::id_t, flags: i32) -> Result<Option<ExitStatus>, Errno> {

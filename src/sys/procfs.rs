@@ -9,15 +9,17 @@ use std::io::Read;
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use super::process_id::{Pid, ProcessGroup};
+
 /// Fields of `/proc/<pid>/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessStat {
     /// `R`, `S`, `D`, `Z`, …
     pub(crate) state: u8,
-    /// The parent.
-    pub(crate) parent: i32,
-    /// The process group.
-    pub(crate) group: i32,
+    /// The parent; `None` when it is in another pid namespace.
+    pub(crate) parent: Option<Pid>,
+    /// The process group; `None` when it is of another pid namespace.
+    pub(crate) group: Option<ProcessGroup>,
     /// Start, in clock ticks since boot: with the pid, it names a process for ever.
     pub(crate) start: u64,
 }
@@ -32,7 +34,7 @@ pub(super) fn is_own_namespace() -> bool {
 }
 
 /// Reads `/proc/<pid>/stat`; `None` when there is no such process (or no /proc).
-pub(crate) fn process_stat(pid: i32) -> Option<ProcessStat> {
+pub(crate) fn process_stat(pid: Pid) -> Option<ProcessStat> {
     if !is_own_namespace() {
         return None;
     }
@@ -46,8 +48,8 @@ fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     Some(ProcessStat {
         state: *fields.first()?.as_bytes().first()?,
-        parent: fields.get(1)?.parse().ok()?,
-        group: fields.get(2)?.parse().ok()?,
+        parent: Pid::from_raw(fields.get(1)?.parse().ok()?),
+        group: ProcessGroup::from_raw(fields.get(2)?.parse().ok()?),
         start: fields.get(19)?.parse().ok()?,
     })
 }
@@ -62,21 +64,21 @@ pub(crate) struct Family {
 /// What a scan has found: children by their parent. Made when it is first asked for.
 #[derive(Debug)]
 struct Scan {
-    first: i32,
+    first: Pid,
     until: Instant,
-    children: Option<HashMap<i32, Vec<i32>>>,
+    children: Option<HashMap<Pid, Vec<Pid>>>,
 }
 
 impl Family {
     /// For a look at the descendants of `leader`. A scan, if there is to be one, begins with the
     /// processes that were started after it and ends at `until`, then without the rest.
-    pub(crate) fn new(leader: i32, until: Instant) -> Family {
+    pub(crate) fn new(leader: Pid, until: Instant) -> Family {
         let scan = (!has_lists()).then_some(Scan { first: leader, until, children: None });
         Family { scan }
     }
 
     /// The children of all threads of a process; empty when it is gone.
-    pub(crate) fn children(&mut self, pid: i32) -> Vec<i32> {
+    pub(crate) fn children(&mut self, pid: Pid) -> Vec<Pid> {
         if !is_own_namespace() {
             return Vec::new();
         }
@@ -88,16 +90,16 @@ impl Family {
 }
 
 impl Scan {
-    fn children_of(&mut self, pid: i32) -> Vec<i32> {
+    fn children_of(&mut self, pid: Pid) -> Vec<Pid> {
         let (first, until) = (self.first, self.until);
         let found = self.children.get_or_insert_with(|| {
             let mut all = processes();
             let later = all.iter().position(|pid| *pid >= first).unwrap_or(0);
             all.rotate_left(later);
-            let mut found: HashMap<i32, Vec<i32>> = HashMap::new();
+            let mut found: HashMap<Pid, Vec<Pid>> = HashMap::new();
             for pid in all {
-                if let Some(stat) = process_stat(pid) {
-                    found.entry(stat.parent).or_default().push(pid);
+                if let Some(parent) = process_stat(pid).and_then(|stat| stat.parent) {
+                    found.entry(parent).or_default().push(pid);
                 }
                 if Instant::now() >= until {
                     break;
@@ -130,25 +132,25 @@ fn has_lists() -> bool {
     })
 }
 
-fn listed_children(pid: i32) -> Vec<i32> {
+fn listed_children(pid: Pid) -> Vec<Pid> {
     let mut found = Vec::new();
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return found;
     };
     for thread in threads.flatten() {
         if let Ok(text) = fs::read_to_string(thread.path().join("children")) {
-            found.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+            found.extend(text.split_ascii_whitespace().filter_map(Pid::parse));
         }
     }
     found
 }
 
 /// All processes that we can see.
-pub(crate) fn processes() -> Vec<i32> {
+pub(crate) fn processes() -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    entries.flatten().filter_map(|entry| Pid::parse(entry.file_name().to_str()?)).collect()
 }
 
 /// Reads at most `limit` bytes of a file; empty when it cannot be read.
@@ -176,7 +178,8 @@ pub(crate) mod tests {
     fn a_program_name_with_spaces_and_parentheses_is_no_obstacle() {
         let text = b"42 (a) b (c)) S 7 42 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
         let stat = parse_stat(text).expect("well formed");
-        assert_eq!(stat, ProcessStat { state: b'S', parent: 7, group: 42, start: 987_654 });
+        let (parent, group) = (Pid::from_raw(7), ProcessGroup::from_raw(42));
+        assert_eq!(stat, ProcessStat { state: b'S', parent, group, start: 987_654 });
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::files::above_stdio;
 use super::fs_helper::FsHelper;
 use super::mask::with_all_blocked;
 use super::pidfd::PidFd;
+use super::process_id::Pid;
 
 /// Strings for execve in one allocation.
 #[derive(Debug, Default)]
@@ -104,7 +105,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Spawned {
     /// Its pid, which is its process group too.
-    pub(crate) pid: i32,
+    pub(crate) pid: Pid,
     /// Its pidfd; `None` on kernels without.
     pub(crate) pidfd: Option<PidFd>,
 }

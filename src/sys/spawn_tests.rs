@@ -90,13 +90,13 @@ fn a_child_that_has_ended_has_left_although_the_kernel_does_not_say_so() {
 }
 
 /// The descriptors of a process.
-fn descriptors(pid: i32) -> Vec<i32> {
+fn descriptors(pid: Pid) -> Vec<i32> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Whether the process sleeps in the kernel in an open of a FIFO.
-fn opens(pid: i32) -> bool {
+fn opens(pid: Pid) -> bool {
     let text = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
     text.starts_with(&format!("{} ", libc::SYS_openat))
 }

@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use parking_lot::Mutex;
 
 use crate::run::PipedChild;
-use crate::sys;
+use crate::sys::{self, Pid};
 
 use super::loss::{Broken, Failure, Loss, check_size, complete};
 use super::protocol::{Reply, read_answer, request, shown};
@@ -33,7 +33,7 @@ pub(super) struct Direct {
     stdin: OwnedFd,
     stdout: OwnedFd,
     pidfd: OwnedFd,
-    pub(super) pid: i32,
+    pub(super) pid: Pid,
     ids: Arc<AtomicU64>,
     max_output: usize,
     /// What was written and what is read, kept for the next exchange. There is one at a time.

@@ -8,7 +8,7 @@ use crate::escape::one_line_bytes;
 use crate::outcome::OutcomeKind;
 use crate::outcome::WorkerRestart;
 use crate::run::{End, Kills, RunReport};
-use crate::sys::ExitStatus;
+use crate::sys::{ExitStatus, Pid};
 
 use super::job::{Job, blank};
 use super::loss::Loss;
@@ -105,7 +105,7 @@ pub(super) fn describe(loss: &Loss) -> String {
 
 /// A worker that has been ended.
 pub(super) struct Ended {
-    pid: i32,
+    pid: Pid,
     end: End,
     killed: bool,
     stderr: Vec<u8>,

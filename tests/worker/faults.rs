@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mesos_command::event::Event;
 use mesos_command::outcome::OutcomeKind;
+use mesos_command::sys::Pid;
 
 use super::support::{Choice, PATIENCE, Rig, has_ended, wait_for};
 
@@ -47,7 +48,7 @@ fn each_fault(event: Event) {
         let report = rig.call();
         assert_eq!(report.outcome, *outcome, "{fault}: {report:?}");
         assert!(report.message.contains(text), "{fault}: {report:?}");
-        assert_eq!(report.pid, Some(pid), "{fault}");
+        assert_eq!(report.pid.map(Pid::as_raw), Some(pid), "{fault}");
         assert!(report.by_worker && report.output.is_empty(), "{fault}: {report:?}");
         assert!(began.elapsed() < Duration::from_secs(30), "{fault}: a hang");
         // A plain run, or the replacement's first.
