@@ -2,7 +2,7 @@
 //!
 //! [`Commands`] is what a module instance has configured; a [`Command`] renders the input of its
 //! event, and turns a run's report into a result, counting and logging the run exactly once. A
-//! [`Call`] is one call of Mesos on its way, and counts itself exactly once.
+//! `Call` is one call of Mesos on its way, and counts itself exactly once.
 //! [`completion`] holds the threads on which answers are handed to the host.
 
 mod command;

@@ -97,7 +97,7 @@ impl Registry {
         self.registrar.drain.render()
     }
 
-    /// Folds recorded durations into their buckets. [`super::start`] does this regularly.
+    /// Folds recorded durations into their buckets. The exporter does this regularly.
     pub fn upkeep(&self) {
         self.registrar.drain.upkeep();
     }

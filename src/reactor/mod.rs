@@ -1,8 +1,8 @@
 //! Waiting without a thread for each thing that is waited for.
 //!
-//! [`Reactor`] waits for descriptors on a few threads, on which answers are handed to the host too;
-//! [`Timers`] does on the runtime what is due at a certain time; [`Queue`] holds what waits for its
-//! turn, with deadlines and cancellation; [`Pool`] is for work that takes long, and [`FsHelpers`]
+//! `Reactor` waits for descriptors on a few threads, on which answers are handed to the host too;
+//! `Timers` does on the runtime what is due at a certain time; `Queue` holds what waits for its
+//! turn, with deadlines and cancellation; `Pool` is for work that takes long, and `FsHelpers`
 //! for file systems that may not answer. Nothing here knows what a command is.
 
 mod backoff;
