@@ -1,5 +1,7 @@
 //! A leader: waiting for its end, signalling it and its group, reaping it.
 
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -7,17 +9,20 @@ use parking_lot::Mutex;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
+use super::epoll::{Job, Reactor, Watch};
 use crate::sys::{self, ExitStatus, Pid, PidFd, Spawned, WaitTarget};
 
-/// Between two looks at a child when neither a pidfd nor a waiter thread can be had.
+/// Pause between two polls of a child whose end nothing reports.
 const POLL: Duration = Duration::from_millis(10);
+/// Pause between two polls of one whose end was reported although it has no status yet.
+const NO_STATUS: Duration = Duration::from_millis(1);
 
 /// How a leader ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// With this status.
     Status(ExitStatus),
-    /// Somebody else in the process collected it, and the kernel no longer says.
+    /// Other code in the process collected it, and the kernel no longer gives it.
     Lost,
 }
 
@@ -25,40 +30,41 @@ pub(crate) enum Exit {
 pub(crate) struct Child {
     pid: Pid,
     handle: Handle,
-    /// Somebody reaped it (we, or the host): its number may belong to another by now.
+    /// It was reaped (by us, or by the host): its number may belong to another by now.
     gone: bool,
+    notice: Notice,
 }
 
 enum Handle {
-    /// Whoever owns it waits for it by other means.
-    Plain(Option<PidFd>),
-    /// The runtime tells when it ends. Taken out of epoll before the descriptor is closed.
+    /// The kernel has no pidfds, or gave none.
+    Number,
+    PidFd(PidFd),
+    /// The runtime waits for it too. It is taken out of epoll before the descriptor is closed.
     Polled(AsyncFd<PidFd>),
-    /// For kernels without usable pidfds: a thread waits, and says so here.
-    Waited { pidfd: Option<PidFd>, ended: Option<watch::Receiver<bool>> },
+}
+
+/// How its end is reported.
+enum Notice {
+    /// Nothing was asked for.
+    Unasked,
+    /// The reactor waits for its pidfd.
+    Reactor(Arc<Reactor>, Watch),
+    /// For kernels without usable pidfds: a thread waits for it.
+    Thread,
+    /// The same, for tasks.
+    Waited(watch::Receiver<bool>),
+    /// Neither can be had: its owner has to poll.
+    Nothing,
+    /// Its end was reported.
+    Reported,
 }
 
 impl Child {
-    /// Takes charge of a child. [`ended`](Child::ended) is for later, after
-    /// [`listen`](Child::listen).
+    /// Takes charge of a child.
     pub(crate) fn new(spawned: Spawned) -> Child {
         let Spawned { pid, pidfd } = spawned;
-        Child { pid, handle: Handle::Plain(pidfd), gone: false }
-    }
-
-    /// Lets the runtime tell when it ends. Must run on the runtime.
-    pub(crate) fn listen(self) -> Child {
-        let Child { pid, handle, gone } = self;
-        let handle = match handle {
-            Handle::Plain(None) => Handle::Waited { pidfd: None, ended: waiter_thread(pid) },
-            Handle::Plain(Some(pidfd)) => match sys::poll_by_runtime(pidfd) {
-                Ok(polled) => Handle::Polled(polled),
-                // Linux 5.2 has pidfds that cannot be polled; or epoll has no room left.
-                Err(pidfd) => Handle::Waited { pidfd: Some(pidfd), ended: waiter_thread(pid) },
-            },
-            other => other,
-        };
-        Child { pid, handle, gone }
+        let handle = pidfd.map_or(Handle::Number, Handle::PidFd);
+        Child { pid, handle, gone: false, notice: Notice::Unasked }
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -67,9 +73,9 @@ impl Child {
 
     pub(crate) fn pidfd(&self) -> Option<&PidFd> {
         match &self.handle {
-            Handle::Plain(pidfd) => pidfd.as_ref(),
+            Handle::Number => None,
+            Handle::PidFd(pidfd) => Some(pidfd),
             Handle::Polled(polled) => Some(polled.get_ref()),
-            Handle::Waited { pidfd, .. } => pidfd.as_ref(),
         }
     }
 
@@ -77,29 +83,77 @@ impl Child {
         WaitTarget::of(self.pid, self.pidfd())
     }
 
-    /// Completes when it has ended, without reaping it. Cancel safe.
-    pub(crate) async fn ended(&self) {
-        match &self.handle {
-            Handle::Polled(polled) => {
-                if polled.readable().await.is_err() {
-                    self.look_again_and_again().await;
+    /// Has the reactor do `job()` once when it has ended, which may be at once; later calls do
+    /// nothing. Where neither a pidfd nor a thread can be had, the job is dropped, and the
+    /// [pause](Child::poll_pause) says how often the status is to be polled.
+    pub(crate) fn report_end(&mut self, reactor: &Arc<Reactor>, job: impl FnOnce() -> Job) {
+        if !matches!(self.notice, Notice::Unasked) {
+            return;
+        }
+        let watched = match self.pidfd() {
+            Some(pidfd) => reactor.watch(pidfd.as_fd(), job()),
+            None => Err(job()),
+        };
+        self.notice = match watched {
+            Ok(watch) => Notice::Reactor(reactor.clone(), watch),
+            // Linux 5.2 has pidfds that cannot be polled; or epoll has no room left.
+            Err(job) => {
+                let reactor = reactor.clone();
+                match waiter_thread(self.pid, move || reactor.run(job)) {
+                    true => Notice::Thread,
+                    false => Notice::Nothing,
                 }
             }
-            Handle::Waited { ended: Some(ended), .. } => {
-                let mut ended = ended.clone();
-                if ended.wait_for(|ended| *ended).await.is_err() {
-                    self.look_again_and_again().await;
-                }
-            }
-            Handle::Plain(_) | Handle::Waited { ended: None, .. } => {
-                self.look_again_and_again().await;
-            }
+        };
+    }
+
+    /// To be called by that job, or on its behalf.
+    pub(crate) fn end_was_reported(&mut self) {
+        self.notice = Notice::Reported;
+    }
+
+    /// How soon its status is to be polled although nothing is reported; `None`: not at all.
+    pub(crate) fn poll_pause(&self) -> Option<Duration> {
+        match self.notice {
+            Notice::Unasked | Notice::Reactor(..) | Notice::Thread | Notice::Waited(_) => None,
+            Notice::Nothing => Some(POLL),
+            Notice::Reported => Some(NO_STATUS),
         }
     }
 
-    async fn look_again_and_again(&self) {
-        while matches!(sys::wait(self.target(), WAIT_HERE | libc::WNOHANG), Ok(None)) {
-            tokio::time::sleep(POLL).await;
+    /// Lets a task wait for its end, instead of the reactor. Must run on the runtime.
+    pub(crate) fn listen(mut self) -> Child {
+        let polled = match std::mem::replace(&mut self.handle, Handle::Number) {
+            Handle::PidFd(pidfd) => sys::poll_by_runtime(pidfd).map_err(Handle::PidFd),
+            other => Err(other),
+        };
+        match polled {
+            Ok(polled) => self.handle = Handle::Polled(polled),
+            // As in `report_end`.
+            Err(handle) => {
+                self.handle = handle;
+                let (sender, ended) = watch::channel(false);
+                let waits = waiter_thread(self.pid, move || {
+                    let _ = sender.send(true);
+                });
+                self.notice = if waits { Notice::Waited(ended) } else { Notice::Nothing };
+            }
+        }
+        self
+    }
+
+    /// Completes when it has ended, without reaping it; for one that was [listened
+    /// to](Child::listen). Cancel safe.
+    pub(crate) async fn ended(&self) {
+        let is_reported = match (&self.handle, &self.notice) {
+            (Handle::Polled(polled), _) => polled.readable().await.is_ok(),
+            (_, Notice::Waited(ended)) => ended.clone().wait_for(|ended| *ended).await.is_ok(),
+            _ => false,
+        };
+        if !is_reported {
+            while matches!(sys::wait(self.target(), WAIT_HERE | libc::WNOHANG), Ok(None)) {
+                tokio::time::sleep(POLL).await;
+            }
         }
     }
 
@@ -157,28 +211,33 @@ impl Child {
 /// Wait for the end, but leave the zombie.
 const WAIT_HERE: i32 = libc::WEXITED | libc::WNOWAIT;
 
-/// Starts a thread that waits for `pid`.
-fn waiter_thread(pid: Pid) -> Option<watch::Receiver<bool>> {
-    let (sender, receiver) = watch::channel(false);
-    let wait = move || {
-        let _ = sys::wait(WaitTarget::of(pid, None), WAIT_HERE);
-        let _ = sender.send(true);
-    };
-    match sys::start_thread("mcmd-wait".to_owned(), Some(64 * 1024), wait) {
-        Ok(()) => Some(receiver),
-        Err(error) => {
-            static LINES: Seldom = Seldom(Mutex::new(None));
-            // A host that is out of threads is so for every command.
-            if LINES.permit(Instant::now()) {
-                tracing::warn!(
-                    %error,
-                    "cannot start a waiter thread; looking at the child every 10 ms \
-                     (told once a minute at most)"
-                );
-            }
-            None
+impl Drop for Child {
+    fn drop(&mut self) {
+        if let (Notice::Reactor(reactor, watch), Some(pidfd)) = (&self.notice, self.pidfd()) {
+            reactor.unwatch(pidfd.as_fd(), watch);
         }
     }
+}
+
+/// Starts a thread that does `job` when `pid` has ended; false when there is no thread.
+fn waiter_thread(pid: Pid, job: impl FnOnce() + Send + 'static) -> bool {
+    let wait = move || {
+        let _ = sys::wait(WaitTarget::of(pid, None), WAIT_HERE);
+        job();
+    };
+    let started = sys::start_thread("mcmd-wait".to_owned(), Some(64 * 1024), wait);
+    if let Err(error) = &started {
+        static LINES: Seldom = Seldom(Mutex::new(None));
+        // A host that is out of threads is so for every command.
+        if LINES.permit(Instant::now()) {
+            tracing::warn!(
+                %error,
+                "cannot start a waiter thread; looking at the child every 10 ms \
+                 (told once a minute at most)"
+            );
+        }
+    }
+    started.is_ok()
 }
 
 /// Lets one line a minute through.

@@ -26,7 +26,8 @@ use crate::sys;
 /// The key of the eventfd that says that something was queued.
 const QUEUED: u64 = 0;
 
-type Job = Box<dyn FnOnce() + Send>;
+/// Something to do on a thread of a reactor.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 thread_local! {
     static IS_COMPLETER: Cell<bool> = const { Cell::new(false) };
@@ -126,9 +127,16 @@ impl Reactor {
     /// Does `job` on one of the threads, once, when `fd` is readable, which may be at once.
     ///
     /// # Errors
-    /// When the kernel has no room for it; then the job is dropped.
-    pub(crate) fn watch(&self, fd: BorrowedFd<'_>, job: Job) -> io::Result<Watch> {
-        self.enter(fd, EpollFlags::EPOLLONESHOT, Watched::Once(job))
+    /// The job, when the kernel has no room for it or `fd` cannot be polled.
+    pub(crate) fn watch(&self, fd: BorrowedFd<'_>, job: Job) -> Result<Watch, Job> {
+        let mut state = self.state.lock();
+        match self.add(&mut state, fd, EpollFlags::EPOLLONESHOT) {
+            Ok(key) => {
+                state.watched.insert(key, Watched::Once(job));
+                Ok(Watch(key))
+            }
+            Err(_) => Err(job),
+        }
     }
 
     /// Does `job` on one of the threads each time when something new can be read from `fd`, until
@@ -136,26 +144,25 @@ impl Reactor {
     /// before `job` has read everything is not told again.
     ///
     /// # Errors
-    /// As [`watch`](Reactor::watch).
+    /// When the kernel has no room for it, or `fd` cannot be polled.
     pub(crate) fn listen(
         &self,
         fd: BorrowedFd<'_>,
         job: Arc<dyn Fn() + Send + Sync>,
     ) -> io::Result<Watch> {
-        self.enter(fd, EpollFlags::EPOLLET, Watched::Always(job))
+        let mut state = self.state.lock();
+        let key = self.add(&mut state, fd, EpollFlags::EPOLLET)?;
+        state.watched.insert(key, Watched::Always(job));
+        Ok(Watch(key))
     }
 
-    fn enter(&self, fd: BorrowedFd<'_>, how: EpollFlags, what: Watched) -> io::Result<Watch> {
-        let mut state = self.state.lock();
+    /// The key of `fd`, which the kernel reports from now on. A thread that gets the event looks
+    /// for the job when it has the state's lock.
+    fn add(&self, state: &mut State, fd: BorrowedFd<'_>, how: EpollFlags) -> Result<u64, Errno> {
         state.last_key += 1;
         let key = state.last_key;
-        state.watched.insert(key, what);
-        let flags = EpollFlags::EPOLLIN | how;
-        if let Err(errno) = self.epoll.add(fd, EpollEvent::new(flags, key)) {
-            state.watched.remove(&key);
-            return Err(errno.into());
-        }
-        Ok(Watch(key))
+        self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN | how, key))?;
+        Ok(key)
     }
 
     /// No longer waits for `fd`; false when its job is being done or was.
@@ -296,7 +303,7 @@ mod tests {
             }
             let watched = [reader.try_clone().unwrap(), reader];
             for fd in &watched[..if jobs == 0 { 2 } else { 1 }] {
-                reactor.watch(fd.as_fd(), job()).unwrap();
+                reactor.watch(fd.as_fd(), job()).ok().unwrap();
             }
             nix::unistd::write(&writer, b"x").unwrap();
             if jobs == 2 {
@@ -326,7 +333,8 @@ mod tests {
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let (sender, receiver) = mpsc::channel();
         let told = sender.clone();
-        let watch = reactor.watch(reader.as_fd(), Box::new(move || told.send(1).unwrap())).unwrap();
+        let watch =
+            reactor.watch(reader.as_fd(), Box::new(move || told.send(1).unwrap())).ok().unwrap();
         let early = receiver.recv_timeout(Duration::from_millis(20));
         assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
         nix::unistd::write(&writer, b"x").unwrap();
@@ -334,7 +342,7 @@ mod tests {
         assert!(!reactor.unwatch(reader.as_fd(), &watch), "it was told already");
         // It is still readable, and can be watched again.
         let watch =
-            reactor.watch(reader.as_fd(), Box::new(move || sender.send(2).unwrap())).unwrap();
+            reactor.watch(reader.as_fd(), Box::new(move || sender.send(2).unwrap())).ok().unwrap();
         assert_eq!(receiver.recv_timeout(SOON), Ok(2));
         assert!(!reactor.unwatch(reader.as_fd(), &watch));
     }
@@ -345,7 +353,7 @@ mod tests {
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let (sender, receiver) = mpsc::channel();
         let watch =
-            reactor.watch(reader.as_fd(), Box::new(move || sender.send(()).unwrap())).unwrap();
+            reactor.watch(reader.as_fd(), Box::new(move || sender.send(()).unwrap())).ok().unwrap();
         assert!(reactor.unwatch(reader.as_fd(), &watch));
         nix::unistd::write(&writer, b"x").unwrap();
         // The job was dropped, and its sender with it.

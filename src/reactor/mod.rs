@@ -21,5 +21,5 @@ pub(crate) use child::{Child, Exit};
 pub(crate) use epoll::{Reactor, Watch};
 pub(crate) use fs_helpers::{FsHelpers, NoResult};
 pub(crate) use pool::{NoPlace, Pool};
-pub(crate) use queue::{Expired, Expires, Queue};
-pub(crate) use timers::{Poll, Timers, sleep_until};
+pub(crate) use queue::{Expired, Expires, Queue, QueueOwner, scan_at};
+pub(crate) use timers::{Poll, Timers, first_poll, sleep_until};

@@ -1,21 +1,23 @@
 //! Calls that wait for their turn, first come, first served.
 //!
-//! Nobody watches over each of them: whoever keeps a queue looks at all of them at once, at the
-//! nearest deadline, and a few times a second while some of them could be withdrawn.
+//! There is no timer per entry. The queue's owner has it scanned at the nearest deadline, and
+//! every 50 ms while an entry can be cancelled ([`scan_at`]).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::CancelToken;
+use super::cancel::CancelToken;
+use super::timers::Timers;
 
 /// How late a withdrawal may be noticed.
 const WITHDRAWN: Duration = Duration::from_millis(50);
 
 /// Something that waits in a queue, but not for ever.
 pub(crate) trait Expires {
-    /// Until when.
+    /// Until when it may wait.
     fn deadline(&self) -> Option<Instant>;
-    /// Who may withdraw it.
+    /// What withdraws it.
     fn cancel(&self) -> Option<&CancelToken>;
 
     /// Why it must not wait any longer.
@@ -36,17 +38,46 @@ pub(crate) enum Expired {
     Cancelled,
 }
 
+/// What owns a queue, with the lock around it.
+pub(crate) trait QueueOwner: Send + Sync + 'static {
+    /// What waits.
+    type Entry: Expires;
+
+    /// Calls `scan` with the queue, under its lock.
+    fn with_queue<R>(&self, scan: impl FnOnce(&mut Queue<Self::Entry>) -> R) -> R;
+
+    /// Answers an entry that must not wait any longer. Called without the lock.
+    fn give_up(&self, entry: Self::Entry, expired: Expired);
+}
+
+/// Schedules a scan of the owner's queue at `at`, and again as long as entries wait that can
+/// expire. To be called with what [`Queue::push`] returns.
+pub(crate) fn scan_at<O: QueueOwner>(owner: &Arc<O>, timers: &Arc<Timers>, at: Option<Instant>) {
+    let Some(at) = at else { return };
+    let (owner, own_timers) = (Arc::downgrade(owner), timers.clone());
+    let scan = move || {
+        // Nothing waits in a queue whose owner is gone.
+        let Some(owner) = owner.upgrade() else { return };
+        let (out, next) = owner.with_queue(|queue| queue.take_expired(Instant::now()));
+        scan_at(&owner, &own_timers, next);
+        for (entry, expired) in out {
+            owner.give_up(entry, expired);
+        }
+    };
+    timers.at(at, Box::new(scan));
+}
+
 /// What waits.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     waiting: VecDeque<T>,
-    /// When its keeper looks at it next, if that was arranged.
-    look: Option<Instant>,
+    /// When it is scanned next, if that is scheduled.
+    scan: Option<Instant>,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Queue<T> {
-        Queue { waiting: VecDeque::new(), look: None }
+        Queue { waiting: VecDeque::new(), scan: None }
     }
 }
 
@@ -56,13 +87,14 @@ impl<T: Expires> Queue<T> {
         self.waiting.len()
     }
 
-    /// Adds one at the end. When there is a time, the keeper must [look](Queue::take_expired) then.
+    /// Adds an entry at the end. Returns when the owner must [scan](Queue::take_expired) the queue,
+    /// unless a scan that comes early enough is scheduled already.
     #[must_use]
     pub(crate) fn push(&mut self, one: T) -> Option<Instant> {
-        let look = time_to_look(&one, Instant::now());
+        let scan = scan_time(&one, Instant::now());
         self.waiting.push_back(one);
-        let sooner = look.filter(|look| self.look.is_none_or(|planned| *look < planned));
-        self.look = sooner.or(self.look);
+        let sooner = scan.filter(|scan| self.scan.is_none_or(|planned| *scan < planned));
+        self.scan = sooner.or(self.scan);
         sooner
     }
 
@@ -81,26 +113,26 @@ impl<T: Expires> Queue<T> {
         self.waiting.drain(..).collect()
     }
 
-    /// Takes out all that must not wait any longer, and tells when to look next. A look that comes
-    /// too soon does no harm.
+    /// Takes out all that must not wait any longer, and returns when to scan next. A scan that
+    /// comes too soon does no harm.
     pub(crate) fn take_expired(&mut self, now: Instant) -> (Vec<(T, Expired)>, Option<Instant>) {
         let mut out = Vec::new();
-        let mut look: Option<Instant> = None;
+        let mut scan: Option<Instant> = None;
         for _ in 0..self.waiting.len() {
             let Some(one) = self.waiting.pop_front() else { break };
             if let Some(expired) = one.expired(now) {
                 out.push((one, expired));
                 continue;
             }
-            look = [look, time_to_look(&one, now)].into_iter().flatten().min();
+            scan = [scan, scan_time(&one, now)].into_iter().flatten().min();
             self.waiting.push_back(one);
         }
-        self.look = look;
-        (out, look)
+        self.scan = scan;
+        (out, scan)
     }
 }
 
-fn time_to_look<T: Expires>(one: &T, now: Instant) -> Option<Instant> {
+fn scan_time<T: Expires>(one: &T, now: Instant) -> Option<Instant> {
     let withdrawn = one.cancel().map(|_| now + WITHDRAWN);
     [one.deadline(), withdrawn].into_iter().flatten().min()
 }
@@ -132,7 +164,7 @@ mod tests {
         let mut queue = Queue::default();
         assert_eq!(queue.push(One(1, at(30), None)), at(30), "the first deadline");
         assert_eq!(queue.push(One(2, at(10), None)), at(10), "a nearer one");
-        assert_eq!(queue.push(One(3, at(20), None)), None, "it is looked before that");
+        assert_eq!(queue.push(One(3, at(20), None)), None, "an earlier scan is scheduled");
         assert_eq!(queue.push(One(4, None, None)), None);
         let (out, next) = queue.take_expired(now + Duration::from_secs(5));
         assert_eq!((numbers(out), next), (vec![], at(10)), "too soon");
@@ -141,12 +173,12 @@ mod tests {
         assert_eq!(queue.len(), 3);
         assert_eq!(queue.pop().map(|one| one.0), Some(1));
         assert_eq!(queue.drain().iter().map(|one| one.0).collect::<Vec<_>>(), [3, 4]);
-        assert_eq!(queue.take_expired(now).1, None, "nothing is left to look at");
-        assert!(queue.push(One(5, at(30), None)).is_some(), "and so it is arranged anew");
+        assert_eq!(queue.take_expired(now).1, None, "nothing is left to scan");
+        assert!(queue.push(One(5, at(30), None)).is_some(), "so it is scheduled anew");
     }
 
     #[test]
-    fn what_may_be_withdrawn_is_looked_at_soon() {
+    fn what_may_be_withdrawn_is_scanned_soon() {
         let token = CancelToken::new();
         let mut queue = Queue::default();
         let far = Some(Instant::now() + Duration::from_secs(60));

@@ -138,6 +138,13 @@ impl PartialEq for Timer {
 
 impl Eq for Timer {}
 
+/// When something that usually ends within a few milliseconds is polled for the first time.
+pub(crate) fn first_poll(deadline: Option<Instant>) -> Instant {
+    const QUICK: Duration = Duration::from_millis(10);
+    let until = Instant::now() + QUICK;
+    deadline.map_or(until, |deadline| deadline.min(until))
+}
+
 /// Completes at `deadline`; never without one.
 pub(crate) async fn sleep_until(deadline: Option<Instant>) {
     match deadline {

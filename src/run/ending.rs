@@ -1,22 +1,15 @@
 //! After the leader: its report, the answer, and what is removed afterwards.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
-use crate::staging::{Leftover, RunMark};
+use crate::reactor::{Exit, NoPlace};
+use crate::staging::RunMark;
 use crate::sys::{Pid, ProcessGroup};
 
-use super::report::{Cause, ERROR_BYTES, judge};
+use super::files::Files;
+use super::judge::{Cause, ERROR_BYTES, judge};
 use super::run::Run;
-use super::runner::Shared;
-use super::start::Files;
-use super::stragglers;
 use super::{Kills, Timings};
-use crate::reactor::Exit;
-use crate::reactor::NoPlace;
 
 /// An output that is larger is read, and its answer made of it, on a thread for that: to parse a
 /// mebibyte takes as long as many runs do.
@@ -25,8 +18,6 @@ const LARGE_OUTPUT: u64 = 64 * 1024;
 /// and after it.
 const FETCHING: Duration = Duration::from_secs(30);
 const LATE_FETCHING: Duration = Duration::from_secs(1);
-/// Pauses between two looks for descriptors that can be freed.
-const SWEEP_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
 /// Who removes the files of an ended run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +50,7 @@ impl Ended {
     /// Answers the run and removes its files.
     pub(super) fn conclude(self, cleaning: Cleaning) {
         if let Some(on_disk) = self.files.io.on_disk() {
-            let (on_disk, runtime) = (on_disk.clone(), self.run.shared.runtime.clone());
+            let (on_disk, runtime) = (on_disk.clone(), self.run.services.runtime.clone());
             runtime.spawn(async move {
                 let left = self.deadline.map(|it| it.saturating_duration_since(Instant::now()));
                 let patience = left.unwrap_or(FETCHING).clamp(LATE_FETCHING, FETCHING);
@@ -78,7 +69,7 @@ impl Ended {
         if !is_large || self.cause.is_some() {
             return self.answer(cleaning, true);
         }
-        match self.run.shared.reads.place() {
+        match self.run.services.reads.place() {
             Ok(place) => place.run(Box::new(move || self.answer(Cleaning::Here, true))),
             Err(why) => self.answer(cleaning, why == NoPlace::NoThread),
         }
@@ -109,83 +100,16 @@ impl Ended {
         report.timings.total = run.request.submitted.elapsed();
         run.permit = None;
         run.done.answer(report);
-        let shared = run.shared.clone();
+        let services = run.services.clone();
         // What it was counted in ends with it.
         drop(run);
+        let Files { io, capture } = files;
         match cleaning {
-            Cleaning::Here => clean_up(&shared, files, mark, kept),
+            Cleaning::Here => services.cleaner.clean_up(io, capture, mark, kept),
             Cleaning::Later => {
-                let own = shared.clone();
-                shared.timers.later(Box::new(move || clean_up(&own, files, mark, kept)));
-            }
-        }
-    }
-}
-
-/// Removes the files of an ended run; `kept` is its process group if some of it lives on.
-fn clean_up(shared: &Arc<Shared>, files: Files, mark: Option<RunMark>, kept: Option<ProcessGroup>) {
-    let Files { io, capture } = files;
-    if let Some(leftover) = io.finish(&shared.reserved_fds, mark) {
-        remove(shared, leftover);
-    }
-    match (capture, kept) {
-        (Some(capture), Some(group)) => {
-            shared.runtime.spawn(stragglers::watch(group, capture));
-        }
-        (Some(capture), None) => capture.close(),
-        (None, _) => {}
-    }
-    if !shared.reserved_fds.is_empty() && !shared.sweeping.swap(true, Ordering::SeqCst) {
-        shared.runtime.spawn(sweep_parking(shared.clone()));
-    }
-}
-
-/// Removes a tree, however large, where that holds nobody up. One that finds no place goes with
-/// the directory of the process, at its end or at the start of the next one.
-fn remove(shared: &Arc<Shared>, leftover: Leftover) {
-    static LEFT: AtomicU64 = AtomicU64::new(0);
-    match shared.removals.place() {
-        Ok(place) => place.run(Box::new(move || leftover.remove())),
-        Err(NoPlace::NoThread) => leftover.remove(),
-        Err(NoPlace::Full) => {
-            let count = LEFT.fetch_add(1, Ordering::Relaxed) + 1;
-            if count.is_power_of_two() {
-                tracing::warn!(
-                    path = %leftover.path().display(),
-                    "commands leave files behind faster than they can be removed: {count} \
-                     directories of calls stay until this process has ended"
-                );
-            }
-        }
-    }
-}
-
-/// Frees reserved descriptors until none is left. On the runtime; looking at the processes of the
-/// machine is not done there, because one that hangs can hold up whoever looks at it.
-async fn sweep_parking(shared: Arc<Shared>) {
-    let [short, long] = SWEEP_PAUSES;
-    let mut pause = short;
-    loop {
-        tokio::time::sleep(pause).await;
-        let freed = match shared.sweeps.place() {
-            Ok(place) => {
-                let (sender, freed) = oneshot::channel();
-                let own = shared.clone();
-                place.run(Box::new(move || {
-                    // Somebody waits for it until the end of the process.
-                    let _ = sender.send(own.reserved_fds.sweep());
-                }));
-                freed.await.unwrap_or(false)
-            }
-            Err(NoPlace::NoThread) => shared.reserved_fds.sweep(),
-            Err(NoPlace::Full) => false,
-        };
-        pause = if freed { short } else { (pause * 2).min(long) };
-        if shared.reserved_fds.is_empty() {
-            shared.sweeping.store(false, Ordering::SeqCst);
-            // Somebody may have parked between the two: then it is ours again, or theirs.
-            if shared.reserved_fds.is_empty() || shared.sweeping.swap(true, Ordering::SeqCst) {
-                return;
+                let cleaner = services.cleaner.clone();
+                let clean_up = move || cleaner.clean_up(io, capture, mark, kept);
+                services.timers.later(Box::new(clean_up));
             }
         }
     }

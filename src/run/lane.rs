@@ -6,9 +6,32 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::run::Run;
-use super::runner::Shared;
-use crate::reactor::Queue;
+use crate::reactor::{CancelToken, Expired, Expires, Queue, QueueOwner, Reactor, Timers, scan_at};
+
+/// Something that waits in a lane for its turn.
+pub(crate) trait Waiting: Expires + Send {
+    /// Its turn has come. Must not panic.
+    fn start(self: Box<Self>, permit: Permit);
+
+    /// It must not wait any longer.
+    fn give_up(self: Box<Self>, expired: Expired);
+
+    /// Where it can be started when the current thread is not to do it.
+    fn reactor(&self) -> &Arc<Reactor>;
+
+    /// What scans the lane's queue.
+    fn timers(&self) -> &Arc<Timers>;
+}
+
+impl Expires for Box<dyn Waiting> {
+    fn deadline(&self) -> Option<Instant> {
+        (**self).deadline()
+    }
+
+    fn cancel(&self) -> Option<&CancelToken> {
+        (**self).cancel()
+    }
+}
 
 /// A number of permits and a queue for them.
 pub struct LaneQueue {
@@ -20,20 +43,20 @@ pub struct LaneQueue {
 struct State {
     free: usize,
     /// Empty while a permit is free.
-    waiting: Queue<Run>,
+    waiting: Queue<Box<dyn Waiting>>,
 }
 
 /// Lets a run go on. When it is dropped, the run that has waited longest is started.
-pub(super) struct Permit(Arc<LaneQueue>);
+pub(crate) struct Permit(Arc<LaneQueue>);
 
 /// What a submission gets.
-pub(super) enum Admission {
+pub(super) enum Admission<W> {
     /// It may start.
-    Now(Run),
+    Now(W, Permit),
     /// It waits, and will be started.
     Later,
     /// The queue is full.
-    Full(Run),
+    Full(W),
 }
 
 thread_local! {
@@ -66,63 +89,52 @@ impl LaneQueue {
         self.state.lock().waiting.len()
     }
 
-    pub(super) fn admit(self: &Arc<LaneQueue>, mut run: Run) -> Admission {
+    pub(super) fn admit<W: Waiting + 'static>(self: &Arc<LaneQueue>, one: W) -> Admission<W> {
         let mut state = self.state.lock();
         if let Some(left) = state.free.checked_sub(1) {
             state.free = left;
             drop(state);
-            run.permit = Some(Permit(self.clone()));
-            return Admission::Now(run);
+            return Admission::Now(one, Permit(self.clone()));
         }
         if self.queue_limit.is_some_and(|limit| state.waiting.len() >= limit) {
-            return Admission::Full(run);
+            return Admission::Full(one);
         }
-        let shared = run.shared.clone();
-        let look = state.waiting.push(run);
+        let timers = one.timers().clone();
+        let scan = state.waiting.push(Box::new(one));
         drop(state);
-        self.look_at_queue(shared, look);
+        scan_at(self, &timers, scan);
         Admission::Later
     }
+}
 
-    /// Has the runtime withdraw at `at` what must not wait any longer.
-    fn look_at_queue(self: &Arc<LaneQueue>, shared: Arc<Shared>, at: Option<Instant>) {
-        let Some(at) = at else { return };
-        let (lane, own) = (Arc::downgrade(self), shared.clone());
-        let look = move || {
-            // Nothing waits in a lane that is gone.
-            let Some(lane) = lane.upgrade() else { return };
-            let (out, next) = lane.state.lock().waiting.take_expired(Instant::now());
-            lane.look_at_queue(own, next);
-            for (run, expired) in out {
-                run.give_up(expired);
-            }
-        };
-        shared.timers.at(at, Box::new(look));
+impl QueueOwner for LaneQueue {
+    type Entry = Box<dyn Waiting>;
+
+    fn with_queue<R>(&self, scan: impl FnOnce(&mut Queue<Box<dyn Waiting>>) -> R) -> R {
+        scan(&mut self.state.lock().waiting)
     }
 
-    /// Gives a permit to the run that has waited longest, or to whoever comes next.
-    fn hand_on(self: &Arc<LaneQueue>) -> Option<Run> {
-        let mut state = self.state.lock();
-        let Some(mut run) = state.waiting.pop() else {
-            state.free += 1;
-            return None;
-        };
-        drop(state);
-        run.permit = Some(Permit(self.clone()));
-        Some(run)
+    fn give_up(&self, entry: Box<dyn Waiting>, expired: Expired) {
+        entry.give_up(expired);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Some(run) = self.0.hand_on() else { return };
+        let mut state = self.0.state.lock();
+        let Some(next) = state.waiting.pop() else {
+            state.free += 1;
+            return;
+        };
+        drop(state);
+        let permit = Permit(self.0.clone());
         if STARTS.replace(true) {
             // The start of another run failed: not on its stack, which could be the thousandth.
-            let reactor = run.shared.reactor.clone();
-            return reactor.run(Box::new(move || run.start()));
+            let reactor = next.reactor().clone();
+            return reactor.run(Box::new(move || next.start(permit)));
         }
         // It does not panic: a callback's panic ends in its `ReplyOnce`.
-        run.start();
+        next.start(permit);
         STARTS.set(false);
     }
 }

@@ -1,9 +1,9 @@
 //! Runs one command: start, deadline, escalation, capture, reap; one outcome per call.
 //!
-//! The thread that submits a run makes its files and creates its process; it does not wait until the
-//! program is executed. A run has one owner at a time: at first `quick`, then,
-//! if it takes longer than a few milliseconds or anything unusual happens, a task of `supervise` on a
-//! small runtime. Reactor threads wait for ends and hand over the answers. [`Runner`] is
+//! The thread that submits a run makes its files and creates its process; it does not wait until
+//! the program is executed. A run is one state machine, `Supervision`. Its `step` is called by a
+//! reactor thread when the leader has ended, and by the timers when something is due; a caller that
+//! blocks for its run calls it itself. Reactor threads hand over the answers. [`Runner`] is
 //! process-wide, started on first use; all else belongs to a run.
 //!
 //! Invariants: every submission is answered exactly once; a leader is reaped only after the last
@@ -14,20 +14,25 @@
 //! left it but still hang together with the leader when a deadline passes, are ended. A daemon
 //! that was orphaned into a session of its own before that is not found.
 
+mod cleaner;
 mod descendants;
+mod drive;
 mod ending;
-mod fast_path;
+mod execute;
+mod files;
+mod judge;
 mod lane;
+mod leader;
 mod lifetime;
 mod piped;
 mod plan;
 mod quarantine;
 mod reply;
-mod report;
 mod request;
 #[expect(clippy::module_inception, reason = "a run is what this folder is about")]
 mod run;
 mod runner;
+mod services;
 mod sizes;
 mod start;
 mod start_error;
@@ -36,7 +41,6 @@ mod supervise;
 mod tree;
 
 pub use descendants::end_descendants;
-pub(crate) use fast_path::first_poll;
 pub use lane::LaneQueue;
 pub(crate) use lifetime::Unended;
 pub use lifetime::{Lifetime, end_all};
@@ -44,6 +48,7 @@ pub(crate) use piped::{End, PipedChild};
 pub(crate) use plan::{lookup, unix_seconds};
 pub use quarantine::Quarantine;
 pub(crate) use reply::ReplyOnce;
+pub(crate) use request::waited_since;
 pub use request::{CommandSpec, DeadlineFrom, Kills, OnStart, Request, RunReport, Timings};
 pub use runner::Runner;
-pub(crate) use runner::{answer_blocking, answer_later, lost_report, waited_since};
+pub(crate) use runner::{answer_blocking, answer_later, lost_report};

@@ -18,8 +18,8 @@ use tokio::net::unix::pipe;
 use crate::event::Event;
 use crate::sys::{self, ExitStatus, Pid, Source};
 
+use super::execute::execute;
 use super::plan::worker_plan;
-use super::start::execute;
 use super::tree::Tree;
 use super::{CommandSpec, Quarantine, Request, Runner};
 use crate::command::Stdio;
@@ -135,8 +135,7 @@ impl Runner {
         let plan = worker_plan(spec, [its(its_stdin), its(its_stdout), its_stderr])?;
         let request = Request::new(spec.clone(), Input::Text(Arc::from([])));
         let deadline = Instant::now().checked_add(timeout);
-        let helpers = &self.shared.explanations;
-        let (child, spawn) = execute(&request, plan, deadline, cancel, helpers).await?;
+        let (child, spawn) = execute(&request, plan, deadline, cancel, &self.services).await?;
         let (stdin, stdout) = (Some(stdin), Stdout::Polled(stdout));
         Ok(PipedChild { child, event: spec.event, ended: false, stdin, stdout, stderr, spawn })
     }

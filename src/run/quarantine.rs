@@ -20,8 +20,6 @@ use parking_lot::Mutex;
 use crate::event::{Event, Lane};
 use crate::sys::Pid;
 
-use super::Request;
-
 /// Told when a command of an event enters (`true`) or leaves (`false`).
 type Changed = Box<dyn Fn(Event, bool) + Send + Sync>;
 
@@ -168,13 +166,6 @@ impl Drop for Quarantined {
             self.quarantine.count.store(members.all.len(), Ordering::Relaxed);
         }
         (self.quarantine.changed)(self.event, false);
-    }
-}
-
-impl Request {
-    /// Why the command cannot be started now, if too many hang in the kernel.
-    pub(crate) fn refusal(&self) -> Option<String> {
-        self.quarantine.as_ref()?.refusal(self.spec.event, self.container_id.as_deref())
     }
 }
 

@@ -67,6 +67,10 @@ impl std::fmt::Debug for OnStart {
     }
 }
 
+/// What the files of a call may take together beside its input and an output of the largest size:
+/// for a copy of either, and scratch files. In bytes.
+pub(super) const MARGIN: u64 = 16 << 20;
+
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -112,6 +116,17 @@ impl Request {
         }
     }
 
+    /// Why the command cannot be started now, if too many hang in the kernel.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.quarantine.as_ref()?.refusal(self.spec.event, self.container_id.as_deref())
+    }
+
+    /// What the files of the run may take, in bytes.
+    pub(super) fn most_bytes(&self) -> u64 {
+        let input = self.input.len() as u64;
+        self.spec.max_output_bytes.saturating_add(MARGIN).saturating_add(input)
+    }
+
     /// Until when it may wait for its turn; `None`: for as long as it takes.
     pub(crate) fn waits_until(&self) -> Option<Instant> {
         match self.deadline_from {
@@ -140,6 +155,12 @@ pub struct Timings {
     pub spawn: Duration,
     /// From submission to the outcome.
     pub total: Duration,
+}
+
+/// Timings of a run that only waited.
+pub(crate) fn waited_since(submitted: Instant) -> Timings {
+    let waited = submitted.elapsed();
+    Timings { queued: waited, spawn: Duration::ZERO, total: waited }
 }
 
 /// Signals that a run was sent, each counted once however many processes it reached.

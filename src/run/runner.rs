@@ -1,37 +1,28 @@
 //! The process-wide runner: its threads, and the ways to submit.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::outcome::OutcomeKind;
-use crate::staging::{ReservedFds, Staging};
+use crate::reactor::{CancelToken, Reactor, Timers};
 use crate::sys;
 
-use super::fast_path::{FastRun, run_on_caller};
+use super::drive::{drive, drive_here};
+use super::judge::{Cause, timeout_message};
 use super::lane::Admission;
 use super::reply::ReplyOnce;
-use super::report::{Cause, timeout_message};
-use super::run::{Ready, Run};
-use super::{DeadlineFrom, LaneQueue, Request, RunReport, Timings};
-use crate::reactor::FsHelpers;
-use crate::reactor::Pool;
-use crate::reactor::Timers;
-use crate::reactor::{CancelToken, Reactor};
+use super::run::Run;
+use super::services::Services;
+use super::supervise::Supervision;
+use super::{DeadlineFrom, LaneQueue, Request, RunReport, waited_since};
 
-/// Threads that wait for ends of commands: two, so that a continuation that dawdles does not hold up
-/// every other answer.
-const COMPLETERS: usize = 2;
-/// Looks at commands that could not be started, at a time.
-const EXPLANATIONS: usize = 8;
 /// How much longer than its timeout and grace a blocking run may take before it is given up.
 const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
 
@@ -41,51 +32,15 @@ const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
 /// commands and hand answers over, one for timers and all that takes longer, one that reads the
 /// answers of workers once there are some, and a few that come for what takes long and go again.
 /// None exists before the first `global()`.
-#[derive(Debug)]
 pub struct Runner {
-    pub(super) shared: Arc<Shared>,
-}
-
-/// What runs share.
-pub(super) struct Shared {
-    pub(super) runtime: Handle,
-    pub(super) reactor: Arc<Reactor>,
-    /// Started when the first worker is to be heard.
+    pub(super) services: Arc<Services>,
+    /// Started with the first worker whose answers are read by a thread.
     worker_reactor: Mutex<Option<Arc<Reactor>>>,
-    pub(super) timers: Timers,
-    pub(super) reserved_fds: ReservedFds,
-    /// Read and parse large outputs, and measure large directories.
-    pub(super) reads: Arc<Pool>,
-    /// Remove what commands left in their directories.
-    pub(super) removals: Arc<Pool>,
-    /// Looks for descriptors that can be freed.
-    pub(super) sweeps: Arc<Pool>,
-    /// Looks at commands that could not be started.
-    pub(super) explanations: FsHelpers,
-    stagings: Mutex<HashMap<Option<PathBuf>, Arc<Staging>>>,
-    pub(super) sweeping: std::sync::atomic::AtomicBool,
-    /// Nothing is started any more.
-    pub(super) closed: std::sync::atomic::AtomicBool,
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for Runner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    /// The private directory of this process in `parent`, made on first use.
-    pub(super) fn staging(&self, parent: Option<&Path>) -> io::Result<Arc<Staging>> {
-        let mut stagings = self.stagings.lock();
-        // Looked up by reference first: this is on the way of every call.
-        let key = parent.map(Path::to_path_buf);
-        if let Some(staging) = stagings.get(&key) {
-            return Ok(staging.clone());
-        }
-        let staging = Arc::new(Staging::open(parent)?.with_children(&self.runtime));
-        stagings.insert(key, staging.clone());
-        Ok(staging)
+        f.debug_struct("Runner").finish_non_exhaustive()
     }
 }
 
@@ -110,41 +65,24 @@ impl Runner {
         sys::memfd_paths();
         // In a host without standard descriptors ours must not take their place.
         let _guards = occupy_standard_descriptors()?;
-        let runtime = start_runtime()?;
-        let shared = Arc::new(Shared {
-            runtime: runtime.clone(),
-            reactor: Reactor::start("mcmd-done", COMPLETERS)?,
-            worker_reactor: Mutex::default(),
-            timers: Timers::default(),
-            reserved_fds: ReservedFds::default(),
-            reads: Pool::new("mcmd-read", 2, 256),
-            removals: Pool::new("mcmd-clean", 2, 4096),
-            sweeps: Pool::new("mcmd-sweep", 1, 1),
-            explanations: FsHelpers::new(EXPLANATIONS),
-            stagings: Mutex::default(),
-            sweeping: std::sync::atomic::AtomicBool::new(false),
-            closed: std::sync::atomic::AtomicBool::new(false),
-        });
-        let own = shared.clone();
-        runtime.spawn(async move { own.timers.serve().await });
-        Ok(Runner { shared })
+        let services = Arc::new(Services::start()?);
+        Ok(Runner { services, worker_reactor: Mutex::default() })
     }
 
-    /// The runtime on which runs are supervised, for timers and small tasks of the engine. Nothing
-    /// on it may block.
+    /// The runtime: for timers and small tasks of the engine. Nothing on it may block.
     pub fn handle(&self) -> &Handle {
-        &self.shared.runtime
+        &self.services.runtime
     }
 
-    /// What the runtime takes over when it is not so quick.
-    pub(crate) fn timers(&self) -> &Timers {
-        &self.shared.timers
+    /// The timers, which run on the runtime.
+    pub(crate) fn timers(&self) -> &Arc<Timers> {
+        &self.services.timers
     }
 
     /// Does `job`, which may take long, on a thread where that holds nobody up; on the calling
     /// thread, which may be the runtime's, when there is none left.
     pub(crate) fn run_long(&self, job: Box<dyn FnOnce() + Send>) {
-        match self.shared.removals.place() {
+        match self.services.cleaner.removals.place() {
             Ok(place) => place.run(job),
             Err(_) => job(),
         }
@@ -152,7 +90,7 @@ impl Runner {
 
     /// The threads on which answers are handed to the host.
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {
-        &self.shared.reactor
+        &self.services.reactor
     }
 
     /// The thread that hears workers, started on the first call. One, because a second would be
@@ -162,7 +100,7 @@ impl Runner {
     /// # Errors
     /// When it cannot be started; the next call tries again.
     pub(crate) fn worker_reactor(&self) -> io::Result<Arc<Reactor>> {
-        let mut worker_reactor = self.shared.worker_reactor.lock();
+        let mut worker_reactor = self.worker_reactor.lock();
         if let Some(worker_reactor) = &*worker_reactor {
             return Ok(worker_reactor.clone());
         }
@@ -175,7 +113,7 @@ impl Runner {
     /// as cancelled. For good; for a program that is about to end. Those that run go on: see
     /// [`end_descendants`](super::end_descendants).
     pub fn close(&self) {
-        self.shared.closed.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.services.close();
     }
 
     /// Removes the directories of this process in which the files of calls are made, with all that is
@@ -183,8 +121,7 @@ impl Runner {
     /// that begins nevertheless makes the directory anew, one that goes on loses its files. May be
     /// called more than once, and takes as long as removing does.
     pub fn remove_directories(&self) {
-        let stagings: Vec<Arc<Staging>> = self.shared.stagings.lock().values().cloned().collect();
-        for staging in stagings {
+        for staging in self.services.stagings() {
             staging.remove();
         }
     }
@@ -195,7 +132,7 @@ impl Runner {
     /// # Errors
     /// When no directory can be made there.
     pub fn check_temp_dir(&self, temp_dir: Option<&Path>) -> io::Result<()> {
-        self.shared.staging(temp_dir).map(drop)
+        self.services.staging(temp_dir).map(drop)
     }
 
     /// Starts a run and calls `done` once with its report.
@@ -211,8 +148,8 @@ impl Runner {
         cancel: Option<CancelToken>,
         done: impl FnOnce(RunReport) + Send + 'static,
     ) {
-        if let Some(ready) = self.admit(request, lane, cancel, done) {
-            FastRun::start(ready);
+        if let Some(supervision) = self.admit(request, lane, cancel, done) {
+            drive(supervision);
         }
     }
 
@@ -223,33 +160,29 @@ impl Runner {
         lane: Option<&Arc<LaneQueue>>,
         cancel: Option<CancelToken>,
         done: impl FnOnce(RunReport) + Send + 'static,
-    ) -> Option<Ready> {
+    ) -> Option<Supervision> {
         let done = ReplyOnce::new(done);
-        let shared = self.shared.clone();
-        let run = Run { shared, request, cancel, permit: None, quarantined: None, done };
-        if run.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+        let services = self.services.clone();
+        let mut run = Run { services, request, cancel, permit: None, quarantined: None, done };
+        if run.is_withdrawn() {
             run.withdrawn(Cause::Cancelled, "it had not started");
             return None;
         }
         let Some(lane) = lane else { return run.prepare() };
-        // Looked at again when its turn comes; those ahead of it may take their time.
+        // Checked again when its turn comes; those ahead of it may take their time.
         if let Some(refusal) = run.request.refusal() {
             run.refuse(refusal);
             return None;
         }
         match lane.admit(run) {
-            Admission::Now(run) => run.prepare(),
+            Admission::Now(admitted, permit) => {
+                run = admitted;
+                run.permit = Some(permit);
+                run.prepare()
+            }
             Admission::Later => None,
             Admission::Full(run) => {
-                let timings = waited_since(run.request.submitted);
-                let lane = run.request.spec.event.row().lane;
-                let message = match lane.parameter() {
-                    Some(parameter) => format!(
-                        "too many calls are waiting already ({parameter} commands run at a time)"
-                    ),
-                    None => "too many calls are waiting already".to_owned(),
-                };
-                run.answer_unstarted(OutcomeKind::Overload, message, timings);
+                run.overload();
                 None
             }
         }
@@ -276,8 +209,8 @@ impl Runner {
         cancel: Option<CancelToken>,
     ) -> RunReport {
         answer_blocking(request, |request, done| {
-            if let Some(ready) = self.admit(request, lane, cancel, done) {
-                run_on_caller(ready);
+            if let Some(supervision) = self.admit(request, lane, cancel, done) {
+                drive_here(supervision);
             }
         })
     }
@@ -348,39 +281,8 @@ fn occupy_standard_descriptors() -> io::Result<Vec<std::fs::File>> {
     }
 }
 
-/// Starts the runtime on a thread of ours. Tokio's own worker threads end the whole process when
-/// one of them panics, which must not happen to the agent.
-fn start_runtime() -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        // Of its threads for what blocks.
-        .thread_name("mcmd-blocking")
-        .on_thread_start(sys::enter_own_thread)
-        .build()?;
-    let handle = runtime.handle().clone();
-    let serve = move || {
-        loop {
-            let forever = AssertUnwindSafe(|| runtime.block_on(std::future::pending::<()>()));
-            if catch_unwind(forever).is_err() {
-                tracing::error!("the runtime of the command runner panicked; it goes on");
-                // Not a busy loop, should it happen for ever.
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        }
-    };
-    sys::start_thread("mcmd-rt".to_owned(), None, serve)?;
-    Ok(handle)
-}
-
 /// The report of a run whose answer was lost.
 pub(crate) fn lost_report(submitted: Instant) -> RunReport {
     let message = "internal error: the answer of a run was lost";
     RunReport::without_process(OutcomeKind::SpawnError, message, waited_since(submitted))
-}
-
-/// Timings of a run that only waited.
-pub(crate) fn waited_since(submitted: Instant) -> Timings {
-    let waited = submitted.elapsed();
-    Timings { queued: waited, spawn: Duration::ZERO, total: waited }
 }

@@ -1,9 +1,9 @@
 //! How large the files of a run grow while it goes on.
 //!
 //! Everything that a command can grow is measured together: all that is in its directory, or its
-//! output where that is a memfd. What is more than `max_output_bytes`, the input and [`MARGIN`] ends
-//! the run. Captured text and the error file, of which only an end is ever read, are cut at each look
-//! instead. Between two looks all of it may be more, by what is written in [`LONGEST_TICK`].
+//! output where that is a memfd. More than [`Request::most_bytes`] ends the run. Captured text and
+//! the error file, of which only an end is ever read, are cut at each measurement instead. Between
+//! two measurements all of it may be more, by what is written in [`LONGEST_PAUSE`].
 //!
 //! `RLIMIT_FSIZE` is not set: the kernel would apply it to every file that a command writes, its own
 //! log files too, wherever they are, and end it by SIGXFSZ.
@@ -13,45 +13,43 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::reactor::Pool;
 use crate::staging::{Measured, RunFiles};
 
-use super::report::{Cause, ERROR_BYTES};
-use super::start::Files;
-use super::{CommandSpec, Request};
-use crate::reactor::Pool;
+use super::Request;
+use super::files::Files;
+use super::judge::{Cause, ERROR_BYTES};
 
-/// Pauses between two looks: short at first and while something grows. The longest is what a
-/// command that was silent may write before it is seen.
-const FIRST_TICK: Duration = Duration::from_millis(10);
-const LONGEST_TICK: Duration = Duration::from_millis(50);
-/// What the files of a call may take together beside its input and an output of the largest size:
-/// for a copy of either, and scratch files. In bytes.
-pub(super) const MARGIN: u64 = 16 << 20;
-/// Files that are looked at between the deadlines of others; more are left to a thread of their own.
+/// Pauses between two measurements: short at first and while something grows. The longest bounds
+/// what a command that was silent may write before it is seen.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// How many files are measured on the thread that also serves the deadlines of other runs; more are
+/// left to a thread of their own.
 const QUICK_ENTRIES: usize = 128;
 
 /// The sizes of one run.
 #[derive(Debug)]
 pub(super) struct Sizes {
-    tick: Duration,
+    pause: Duration,
     last: u64,
     in_directory: u64,
-    /// A look at a directory with many files; the sum when it is known.
+    /// The measurement of a directory with many files on another thread; the sum when it is known.
     thorough: Option<Arc<Mutex<Option<u64>>>>,
 }
 
 impl Sizes {
     pub(super) fn new() -> Sizes {
-        Sizes { tick: FIRST_TICK, last: 0, in_directory: 0, thorough: None }
+        Sizes { pause: FIRST_PAUSE, last: 0, in_directory: 0, thorough: None }
     }
 
-    /// The pause before the next look.
-    pub(super) fn tick(&self) -> Duration {
-        self.tick
+    /// The pause before the next measurement.
+    pub(super) fn pause(&self) -> Duration {
+        self.pause
     }
 
-    /// Keeps error file and captured text small and measures; says what is too large.
-    pub(super) fn look(
+    /// Keeps error file and captured text small and measures; returns what is too large.
+    pub(super) fn measure(
         &mut self,
         files: &mut Files,
         request: &Request,
@@ -60,13 +58,13 @@ impl Sizes {
         let trimmed = files.capture.as_mut().is_some_and(|capture| capture.trim());
         files.io.cut_error(ERROR_BYTES);
         let output = files.io.output_size().unwrap_or(0);
-        let enough = most_bytes(&request.spec, request.input.len());
+        let enough = request.most_bytes();
         let elsewhere = files.io.anonymous_bytes();
         let total = elsewhere.saturating_add(self.in_directory(&files.io, enough, pool));
         let now = total.max(output);
         let grows = trimmed || now > self.last;
         self.last = now;
-        self.tick = if grows { FIRST_TICK } else { (self.tick * 2).min(LONGEST_TICK) };
+        self.pause = if grows { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
         if output > request.spec.max_output_bytes {
             return Some(Cause::TooLarge(output));
         }
@@ -89,7 +87,7 @@ impl Sizes {
         }
         match measurer.measure(enough, QUICK_ENTRIES) {
             Measured::Bytes(bytes) => self.in_directory = bytes,
-            // Without a place there it is tried again at the next look.
+            // Without a place there it is tried again at the next measurement.
             Measured::TooMany => {
                 if let Ok(place) = pool.place() {
                     let thorough = Arc::new(Mutex::new(None));
@@ -108,11 +106,6 @@ impl Sizes {
     }
 }
 
-/// What the files of a run may take, in bytes.
-pub(super) fn most_bytes(spec: &CommandSpec, input: usize) -> u64 {
-    spec.max_output_bytes.saturating_add(MARGIN).saturating_add(input as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,7 +114,7 @@ mod tests {
     use crate::staging::{ReservedFds, Staging};
 
     #[test]
-    fn a_silent_command_is_looked_at_often_enough() {
+    fn a_silent_command_is_measured_often_enough() {
         let parent = tempfile::tempdir().unwrap();
         let staging = Arc::new(Staging::open(Some(parent.path())).unwrap());
         let spec = CommandSpec {
@@ -145,23 +138,23 @@ mod tests {
         let pool = Pool::new("test-pool", 1, 1);
         let mut sizes = Sizes::new();
         for _ in 0..100 {
-            assert_eq!(sizes.look(&mut files, &request, &pool), None);
-            assert!(sizes.tick() <= Duration::from_millis(50), "{:?}", sizes.tick());
+            assert_eq!(sizes.measure(&mut files, &request, &pool), None);
+            assert!(sizes.pause() <= Duration::from_millis(50), "{:?}", sizes.pause());
         }
         std::fs::write(&output, "x").unwrap();
-        assert_eq!(sizes.look(&mut files, &request, &pool), None);
-        assert_eq!(sizes.tick(), FIRST_TICK, "and more often when it writes");
+        assert_eq!(sizes.measure(&mut files, &request, &pool), None);
+        assert_eq!(sizes.pause(), FIRST_PAUSE, "and more often when it writes");
         std::fs::write(output.with_extension("tmp"), vec![1; MARGIN as usize + 10_000]).unwrap();
-        let found = sizes.look(&mut files, &request, &pool);
+        let found = sizes.measure(&mut files, &request, &pool);
         assert!(matches!(found, Some(Cause::FilesTooLarge(size)) if size > MARGIN), "{found:?}");
         std::fs::remove_file(output.with_extension("tmp")).unwrap();
-        assert_eq!(sizes.look(&mut files, &request, &pool), None);
+        assert_eq!(sizes.measure(&mut files, &request, &pool), None);
         for name in 0..1000 {
             std::fs::write(output.with_file_name(name.to_string()), "").unwrap();
         }
         // Many files are counted elsewhere, and take more than nothing.
         test_support::until("they are counted", || {
-            assert_eq!(sizes.look(&mut files, &request, &pool), None);
+            assert_eq!(sizes.measure(&mut files, &request, &pool), None);
             sizes.in_directory > 1000 * 1000
         });
     }

@@ -1,274 +1,232 @@
-//! The life of a run: one task owns its leader, its timers and its files.
+//! A run from its start to its end, as one state machine: [`Supervision::step`].
+//!
+//! It does not wait: [`drive`](super::drive) calls it when the leader has ended, and at the times
+//! that it asks for.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::sys::{PidFd, Start, process_stat};
+use nix::errno::Errno;
+
+use crate::command::Background;
+use crate::outcome::OutcomeKind;
+use crate::reactor::{Child, Exit};
+use crate::sys::{self, NoProcess, Plan, SpawnFailure, Step};
 
 use super::ending::{Cleaning, Ended};
+use super::files::Files;
+use super::judge::Cause;
+use super::leader::Leader;
 use super::plan::run_mark;
-use super::report::{Cause, unkillable};
-use super::run::{Ready, Run};
-use super::sizes::Sizes;
-use super::start::{Files, failed};
-use super::tree::Tree;
-use super::{Kills, Timings};
-use crate::command::Background;
-use crate::reactor::CancelToken;
-use crate::reactor::cancelled;
-use crate::reactor::sleep_until;
-use crate::reactor::{Child, Exit};
+use super::run::Run;
+use super::services::Services;
+use super::start_error::{explain, reason};
+use super::{RunReport, waited_since};
 
-/// How long a killed leader that hangs in the kernel is waited for before the answer is given.
-const KILL_PATIENCE: Duration = Duration::from_millis(80);
-/// How long one is waited for that could run but was not given a processor yet.
-const BUSY_PATIENCE: Duration = Duration::from_secs(1);
-/// Pause between two looks for strays when one was not enough.
-const NEXT_LOOK: Duration = Duration::from_millis(10);
+/// Pauses before further attempts when a file is being written or processes run short: 50 ms in
+/// all.
+const RETRY_PAUSES: [Duration; 3] =
+    [Duration::from_millis(5), Duration::from_millis(15), Duration::from_millis(30)];
 
-/// A run whose leader was started.
-pub(super) struct Running {
-    pub(super) run: Run,
-    pub(super) supervision: Supervision,
-    pub(super) deadline: Option<Instant>,
-}
-
-/// Sees a running leader through to its end. On the runtime.
-pub(super) async fn supervise(running: Running) {
-    let Running { mut run, supervision, deadline } = running;
-    let Supervision { child, .. } = supervision;
-    let mut supervision = Supervision { child: child.listen(), ..supervision };
-    supervision.note_exec();
-    let exit = supervision.until_ended(&mut run, deadline).await;
-    ended(Running { run, supervision, deadline }, exit, Cleaning::Here);
-}
-
-impl Running {
-    /// Whether nothing is to be done about it now.
-    pub(super) fn is_fine(&mut self) -> bool {
-        let withdrawn = self.run.cancel.as_ref().is_some_and(CancelToken::is_cancelled);
-        let too_long = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        !withdrawn && !too_long && !self.supervision.look_at_sizes(&self.run)
-    }
-
-    /// Goes on with it on the runtime.
-    pub(super) fn detach(self) {
-        let runtime = self.run.shared.runtime.clone();
-        runtime.spawn(supervise(self));
-    }
-
-    /// Ends it after its pidfd said that the leader has ended.
-    pub(super) fn end(mut self, cleaning: Cleaning) {
-        match self.supervision.child.try_status() {
-            Some(exit) => ended(self, exit, cleaning),
-            // Nothing to collect yet.
-            None => self.detach(),
-        }
-    }
-}
-
-/// The leader has ended: a run that was executed is judged, another is tried again or answered.
-fn ended(running: Running, exit: Exit, cleaning: Cleaning) {
-    let Running { run, mut supervision, deadline } = running;
-    if let Some(start) = &supervision.start {
-        start.child_has_ended();
-    }
-    supervision.note_exec();
-    // One that was ended before it was executed is no failed start.
-    let failure = supervision.start.as_ref().and_then(Start::failure);
-    let Some(failure) = failure.filter(|_| supervision.cause.is_none()) else {
-        return supervision.finish(run, deadline, exit, cleaning);
-    };
-    supervision.child.reap();
-    let Supervision { files, start, attempt, .. } = supervision;
-    // It is there: the child has left.
-    let plan = start.and_then(Start::into_plan).unwrap_or_default();
-    failed(Ready { run, files, plan, deadline, attempt }, failure);
-}
-
-/// Where the escalation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Running,
-    /// TERM was sent; KILL follows then.
-    Terminating(Instant),
-    /// KILL was sent; at the first instant a leader in the kernel is called unkillable, at the
-    /// second any.
-    Killed(Instant, Instant),
-    /// Nothing more is sent: it was called unkillable, or the grace period is too long to be told.
-    /// Its end is waited for all the same.
-    GivenUp,
-}
-
-/// A leader that runs, and what belongs to it.
+/// A run that has its files.
 pub(super) struct Supervision {
-    child: Child,
-    /// Until it is known that the program was executed.
-    start: Option<Start>,
-    attempt: usize,
+    run: Run,
     files: Files,
-    tree: Tree,
-    cause: Option<Cause>,
-    kills: Kills,
-    timings: Timings,
-    sizes: Sizes,
+    deadline: Option<Instant>,
+    /// Attempts to start the leader that failed.
+    attempt: usize,
+    process: Process,
+}
+
+enum Process {
+    /// There is none: it is started at this time.
+    Planned(Plan, Instant),
+    Started(Leader),
+}
+
+/// What a step leads to.
+pub(super) enum Next {
+    /// Another step at this time, or when the leader has ended.
+    Step(Instant),
+    /// All that is left is to [conclude](Supervision::conclude) the run.
+    Conclude(End),
+}
+
+/// How a supervision ends.
+pub(super) enum End {
+    /// The leader has ended, and is not reaped.
+    Exited(Exit),
+    /// It could not be started.
+    NotStarted(SpawnFailure),
+    /// That is not wanted any more.
+    Withdrawn(Cause),
 }
 
 impl Supervision {
-    /// A leader that was just started, after `attempt` attempts that failed.
+    /// The supervision of a run that has its files and a plan; the first step starts it.
     pub(super) fn new(
-        run: &Run,
+        run: Run,
         files: Files,
-        child: Child,
-        start: Start,
-        taken: Instant,
-        attempt: usize,
+        plan: Plan,
+        deadline: Option<Instant>,
     ) -> Supervision {
-        if files.io.has_memfd_outputs() {
-            run.shared.reserved_fds.started(child.pid().led_group());
-        }
-        let queued = taken.saturating_duration_since(run.request.submitted);
-        Supervision {
-            child,
-            start: Some(start),
-            attempt,
-            files,
-            tree: Tree::default(),
-            cause: None,
-            kills: Kills::default(),
-            timings: Timings { queued, spawn: Duration::ZERO, total: Duration::ZERO },
-            sizes: Sizes::new(),
-        }
+        let process = Process::Planned(plan, Instant::now());
+        Supervision { run, files, deadline, attempt: 0, process }
     }
 
-    /// Lets go of what the start needed if the program was executed.
-    fn note_exec(&mut self) {
-        if let Some(start) = self.start.take_if(|it| it.is_over() && it.failure().is_none()) {
-            self.timings.spawn = start.duration();
+    pub(super) fn services(&self) -> &Arc<Services> {
+        &self.run.services
+    }
+
+    /// The leader, if there is one now.
+    pub(super) fn child(&mut self) -> Option<&mut Child> {
+        match &mut self.process {
+            Process::Planned(..) => None,
+            Process::Started(leader) => Some(&mut leader.child),
         }
     }
 
-    /// The leader's pidfd.
-    pub(super) fn pidfd(&self) -> Option<&PidFd> {
-        self.child.pidfd()
+    /// Whether the run is answered although it has not ended.
+    pub(super) fn is_answered(&self) -> bool {
+        self.run.done.is_answered()
     }
 
-    async fn until_ended(&mut self, run: &mut Run, deadline: Option<Instant>) -> Exit {
-        let mut phase = Phase::Running;
-        // It may be running for a while already.
-        let mut next_tick = Instant::now();
-        loop {
-            let until = match phase {
-                Phase::Running => deadline,
-                Phase::Terminating(kill) => Some(kill),
-                Phase::Killed(look, _) => Some(look),
-                Phase::GivenUp => None,
-            };
-            tokio::select! {
-                biased;
-                () = self.child.ended() => {
-                    if let Some(exit) = self.child.try_status() {
-                        return exit;
+    /// Does what is due at `now`, which is the present: starts the leader, notices its end, ends it
+    /// when it must not go on. May be called at any time. Does not block; to search for descendants
+    /// may take 0.1 s.
+    pub(super) fn step(&mut self, now: Instant) -> Next {
+        match &mut self.process {
+            Process::Planned(plan, at) => {
+                if self.attempt > 0 {
+                    if let Some(cause) = unwanted(&self.run, self.deadline, now) {
+                        return Next::Conclude(End::Withdrawn(cause));
                     }
-                    // Nothing to collect yet although the pidfd said so: look again soon.
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                () = cancelled(run.cancel.as_ref()), if phase == Phase::Running => {
-                    phase = self.escalate(Cause::Cancelled, run.request.spec.kill_grace);
-                }
-                () = sleep_until(until) => {
-                    // It may have ended in this very moment: then nothing is sent.
-                    if let Some(exit) = self.child.try_status() {
-                        return exit;
+                    if now < *at {
+                        return Next::Step(sooner(*at, self.deadline));
                     }
-                    phase = self.advance(phase, run);
                 }
-                () = tokio::time::sleep_until(next_tick.into()) => {
-                    let is_alive = matches!(phase, Phase::Running | Phase::Terminating(_));
-                    if self.look_at_sizes(run) && is_alive {
-                        phase = self.kill();
-                    }
-                    self.tree.look_on(&self.child);
-                    let looks = self.tree.is_unfinished().then_some(NEXT_LOOK);
-                    next_tick = Instant::now() + looks.unwrap_or(self.sizes.tick());
-                }
+                let plan = std::mem::take(plan);
+                self.start(plan, now)
+            }
+            Process::Started(leader) => {
+                let exit = leader.step(&mut self.run, &mut self.files, self.deadline, now);
+                let Some(exit) = exit else {
+                    return Next::Step(leader.next_step(self.deadline));
+                };
+                let Some(failure) = leader.start_failure() else {
+                    return Next::Conclude(End::Exited(exit));
+                };
+                leader.child.reap();
+                let plan = leader.take_plan();
+                self.retry(plan, failure, now)
             }
         }
     }
 
-    /// What happens when the time of a phase is up.
-    fn advance(&mut self, phase: Phase, run: &mut Run) -> Phase {
-        match phase {
-            Phase::Running => self.escalate(Cause::Timeout, run.request.spec.kill_grace),
-            Phase::Terminating(_) => self.kill(),
-            Phase::Killed(_, last) => {
-                let now = Instant::now();
-                if now < last && !self.hangs_in_kernel() {
-                    return Phase::Killed(now + KILL_PATIENCE, last);
+    fn start(&mut self, plan: Plan, now: Instant) -> Next {
+        match sys::spawn(plan) {
+            Ok((spawned, start)) => {
+                let child = Child::new(spawned);
+                if self.files.io.has_memfd_outputs() {
+                    self.run.services.cleaner.reserved_fds.started(child.pid().led_group());
                 }
-                let cause = self.cause.unwrap_or(Cause::Timeout);
-                let mut report = unkillable(cause, Some(self.child.pid()), self.kills);
-                report.timings = self.timings;
-                report.timings.total = run.request.submitted.elapsed();
-                // In this order: the next one in the lane must see it.
-                run.enter_quarantine(self.child.pid());
-                run.permit = None;
-                run.done.answer(report);
-                Phase::GivenUp
+                let leader = Leader::new(&self.run, child, start, now);
+                let next = leader.next_step(self.deadline);
+                self.process = Process::Started(leader);
+                Next::Step(next)
             }
-            Phase::GivenUp => Phase::GivenUp,
+            Err(refusal) => {
+                let NoProcess { errno, plan } = *refusal;
+                self.retry(plan, SpawnFailure::Clone(errno), now)
+            }
         }
     }
 
-    fn escalate(&mut self, cause: Cause, grace: Duration) -> Phase {
-        self.cause = Some(cause);
-        if grace.is_zero() {
-            return self.kill();
-        }
-        self.tree.terminate(&self.child);
-        self.kills.term += 1;
-        match Instant::now().checked_add(grace) {
-            Some(kill) => Phase::Terminating(kill),
-            None => Phase::GivenUp,
-        }
+    /// Plans another attempt after one that failed, if that can help.
+    fn retry(&mut self, plan: Plan, failure: SpawnFailure, now: Instant) -> Next {
+        let Some(pause) = retry_pause(failure, self.attempt) else {
+            return Next::Conclude(End::NotStarted(failure));
+        };
+        self.attempt += 1;
+        let at = now + pause;
+        self.process = Process::Planned(plan, at);
+        Next::Step(sooner(at, self.deadline))
     }
 
-    fn kill(&mut self) -> Phase {
-        self.tree.kill(&self.child);
-        self.kills.kill += 1;
-        let now = Instant::now();
-        Phase::Killed(now + KILL_PATIENCE, now + BUSY_PATIENCE)
-    }
-
-    fn hangs_in_kernel(&self) -> bool {
-        process_stat(self.child.pid()).is_some_and(|stat| stat.state == b'D')
-    }
-
-    /// Keeps captured text small and measures the files; true when something is too large.
-    fn look_at_sizes(&mut self, run: &Run) -> bool {
-        let found = self.sizes.look(&mut self.files, &run.request, &run.shared.reads);
-        self.cause = self.cause.or(found);
-        found.is_some()
-    }
-
-    /// The leader has ended: everything else follows at once.
-    fn finish(mut self, run: Run, deadline: Option<Instant>, exit: Exit, cleaning: Cleaning) {
-        let kill_rest = self.cause.is_some() || run.request.spec.background == Background::Kill;
-        let has_memfds = self.files.io.has_memfd_outputs();
-        let mark = has_memfds.then(|| run_mark(&run.request, self.child.pid()));
-        if kill_rest {
-            self.tree.kill_rest(&self.child);
+    /// Answers the run and removes what belongs to it.
+    pub(super) fn conclude(self, end: End, cleaning: Cleaning) {
+        match (end, self.process) {
+            (End::Exited(exit), Process::Started(leader)) => {
+                conclude_exited(self.run, self.files, self.deadline, leader, exit, cleaning);
+            }
+            (End::NotStarted(failure), _) => {
+                let runtime = self.run.services.runtime.clone();
+                runtime.spawn(answer_failed(self.run, self.files, self.deadline, failure));
+            }
+            (End::Withdrawn(cause), _) => {
+                self.run.withdrawn(cause, "no process was started for it yet");
+            }
+            // There is no exit without a leader. The run's `ReplyOnce` answers.
+            (End::Exited(_), Process::Planned(..)) => {}
         }
-        self.child.reap();
-        let others = self.child.signal_group(0);
-        if kill_rest && others && self.kills.kill == 0 {
-            self.kills.kill = 1;
-        }
-        let Supervision { child, files, cause, kills, timings, .. } = self;
-        let pid = child.pid();
-        drop(child);
-        let kept = (others && !kill_rest).then(|| pid.led_group());
-        let ended =
-            Ended { run, deadline, files, cause, exit, pid, kills, timings, others, kept, mark };
-        ended.conclude(cleaning);
     }
+}
+
+/// Why a run that waits for its start must not be started.
+fn unwanted(run: &Run, deadline: Option<Instant>, now: Instant) -> Option<Cause> {
+    if deadline.is_some_and(|deadline| deadline <= now) {
+        return Some(Cause::Timeout);
+    }
+    run.is_withdrawn().then_some(Cause::Cancelled)
+}
+
+fn sooner(at: Instant, deadline: Option<Instant>) -> Instant {
+    deadline.map_or(at, |deadline| deadline.min(at))
+}
+
+/// The pause before the next attempt after `attempt` others, if there is to be one.
+pub(super) fn retry_pause(failure: SpawnFailure, attempt: usize) -> Option<Duration> {
+    let is_temporary = matches!(
+        failure,
+        SpawnFailure::Child(Step::Execute, Errno::ETXTBSY) | SpawnFailure::Clone(Errno::EAGAIN)
+    );
+    RETRY_PAUSES.get(attempt).copied().filter(|_| is_temporary)
+}
+
+/// The leader has ended: everything else of the run follows at once.
+fn conclude_exited(
+    run: Run,
+    files: Files,
+    deadline: Option<Instant>,
+    leader: Leader,
+    exit: Exit,
+    cleaning: Cleaning,
+) {
+    let Leader { mut child, mut tree, cause, mut kills, timings, .. } = leader;
+    let kill_rest = cause.is_some() || run.request.spec.background == Background::Kill;
+    let mark = files.io.has_memfd_outputs().then(|| run_mark(&run.request, child.pid()));
+    if kill_rest {
+        tree.kill_rest(&child);
+    }
+    child.reap();
+    let others = child.signal_group(0);
+    if kill_rest && others && kills.kill == 0 {
+        kills.kill = 1;
+    }
+    let pid = child.pid();
+    drop(child);
+    let kept = (others && !kill_rest).then(|| pid.led_group());
+    let ended =
+        Ended { run, deadline, files, cause, exit, pid, kills, timings, others, kept, mark };
+    ended.conclude(cleaning);
+}
+
+/// Answers a run that cannot be started, with the reason as far as it can be seen.
+async fn answer_failed(run: Run, files: Files, deadline: Option<Instant>, failure: SpawnFailure) {
+    let Run { services, request, permit, mut done, .. } = run;
+    drop((files, permit));
+    let timings = waited_since(request.submitted);
+    let message = explain(&request, failure, &services.explanations, deadline).await;
+    let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
+    done.answer(RunReport { reason: Some(reason(failure)), ..report });
 }

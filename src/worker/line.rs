@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::outcome::OutcomeKind;
-use crate::reactor::{Expires, Reactor, Watch};
-use crate::run::{RunReport, Runner, first_poll, unix_seconds};
+use crate::reactor::{Expires, Reactor, Watch, first_poll};
+use crate::run::{RunReport, Runner, unix_seconds};
 
 use super::direct::{Direct, Sent};
 use super::job::{Begun, Job, Returned, blank, settled};

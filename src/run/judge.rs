@@ -5,7 +5,7 @@ use crate::outcome::OutcomeKind;
 use crate::staging::{OutputProblem, RunFiles};
 use crate::sys::{ExitStatus, Pid};
 
-use super::sizes::{MARGIN, most_bytes};
+use super::request::MARGIN;
 use super::{CommandSpec, Kills, Request, RunReport, Timings};
 use crate::reactor::Exit;
 
@@ -120,7 +120,7 @@ fn too_large_message(spec: &CommandSpec, size: u64) -> String {
 }
 
 fn files_too_large_message(request: &Request, size: u64) -> String {
-    let most = most_bytes(&request.spec, request.input.len());
+    let most = request.most_bytes();
     format!(
         "the files of the command take {size} bytes; max_output_bytes, with {} MiB and the input, \
          accepts {most}",

@@ -1,0 +1,86 @@
+//! Starting a program that stays, by a task of the runtime.
+
+use std::time::{Duration, Instant};
+
+use crate::reactor::{CancelToken, Child, sleep_until};
+use crate::sys::{self, Plan, SpawnFailure};
+
+use super::Request;
+use super::services::Services;
+use super::start_error::explain;
+use super::supervise::retry_pause;
+use super::tree::Tree;
+
+/// Pause between two checks whether a program was executed.
+const EXEC_PAUSE: Duration = Duration::from_millis(1);
+
+/// Starts a program that stays, and waits until it is executed; how long that took, too. On the
+/// runtime.
+///
+/// # Errors
+/// When that cannot be done, or not until `deadline` or before `cancel` withdraws it; in words for
+/// people.
+pub(super) async fn execute(
+    request: &Request,
+    mut plan: Plan,
+    deadline: Option<Instant>,
+    cancel: &CancelToken,
+    services: &Services,
+) -> Result<(Child, Duration), String> {
+    let mut attempt = 0;
+    loop {
+        let failure = match sys::spawn(plan) {
+            Err(refusal) => {
+                plan = refusal.plan;
+                SpawnFailure::Clone(refusal.errno)
+            }
+            Ok((spawned, start)) => {
+                let mut child = Child::new(spawned).listen();
+                while !start.is_over() {
+                    if let Err(message) = rest(EXEC_PAUSE, deadline, cancel).await {
+                        reap_behind(child, start);
+                        return Err(message);
+                    }
+                    if child.try_status().is_some() {
+                        start.child_has_ended();
+                    }
+                }
+                let Some(failure) = start.failure() else { return Ok((child, start.duration())) };
+                child.ended().await;
+                child.reap();
+                plan = start.into_plan().unwrap_or_default();
+                failure
+            }
+        };
+        match retry_pause(failure, attempt) {
+            Some(pause) => rest(pause, deadline, cancel).await?,
+            None => return Err(explain(request, failure, &services.explanations, deadline).await),
+        }
+        attempt += 1;
+    }
+}
+
+/// Expires for `pause`, unless the start is not wanted any more.
+async fn rest(
+    pause: Duration,
+    deadline: Option<Instant>,
+    cancel: &CancelToken,
+) -> Result<(), String> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err("it was withdrawn while it was being started".to_owned()),
+        () = sleep_until(deadline) => Err("it was not executed in time".to_owned()),
+        () = tokio::time::sleep(pause) => Ok(()),
+    }
+}
+
+/// Kills and reaps a program that nobody wants any more.
+fn reap_behind(mut child: Child, start: sys::Start) {
+    tokio::spawn(async move {
+        Tree::default().kill(&child);
+        child.ended().await;
+        Tree::default().kill_rest(&child);
+        child.reap();
+        start.child_has_ended();
+    });
+}

@@ -1,0 +1,190 @@
+//! The leader of a run: its deadline, its withdrawal, its sizes, and how it is ended.
+
+use std::time::{Duration, Instant};
+
+use crate::reactor::{Child, Exit};
+use crate::sys::{Plan, SpawnFailure, Start, process_stat};
+
+use super::files::Files;
+use super::judge::{Cause, unkillable};
+use super::run::Run;
+use super::sizes::Sizes;
+use super::tree::Tree;
+use super::{Kills, Timings};
+
+/// How long a killed leader that hangs in the kernel is waited for before the answer is given.
+const KILL_PATIENCE: Duration = Duration::from_millis(80);
+/// How long one is waited for that could run but was not given a processor yet.
+const BUSY_PATIENCE: Duration = Duration::from_secs(1);
+/// Pause between two walks down the process tree when one was not enough.
+const NEXT_WALK: Duration = Duration::from_millis(10);
+
+/// Where the escalation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// TERM was sent. KILL follows at this time; `None`: it is too far away to be represented.
+    Terminating(Option<Instant>),
+    /// KILL was sent. At `next` a leader that hangs in the kernel is called unkillable, at `last`
+    /// any leader.
+    Killed {
+        next: Instant,
+        last: Instant,
+    },
+    /// It was called unkillable, and the run is answered. Its end is waited for all the same.
+    Unkillable,
+}
+
+/// A started leader, and what belongs to it.
+pub(super) struct Leader {
+    pub(super) child: Child,
+    /// Until it is known that the program was executed.
+    start: Option<Start>,
+    phase: Phase,
+    pub(super) tree: Tree,
+    /// Why we ended it.
+    pub(super) cause: Option<Cause>,
+    pub(super) kills: Kills,
+    pub(super) timings: Timings,
+    sizes: Sizes,
+    /// When the sizes are measured next.
+    next_measure: Instant,
+}
+
+impl Leader {
+    /// A leader for which a process was asked for at `taken`.
+    pub(super) fn new(run: &Run, child: Child, start: Start, taken: Instant) -> Leader {
+        let queued = taken.saturating_duration_since(run.request.submitted);
+        let sizes = Sizes::new();
+        Leader {
+            child,
+            start: Some(start),
+            phase: Phase::Running,
+            tree: Tree::default(),
+            cause: None,
+            kills: Kills::default(),
+            timings: Timings { queued, spawn: Duration::ZERO, total: Duration::ZERO },
+            next_measure: taken + sizes.pause(),
+            sizes,
+        }
+    }
+
+    /// When something is to be done about it, if it does not end before.
+    pub(super) fn next_step(&self, deadline: Option<Instant>) -> Instant {
+        let due = match self.phase {
+            Phase::Running => deadline,
+            Phase::Terminating(kill) => kill,
+            Phase::Killed { next, .. } => Some(next),
+            Phase::Unkillable => None,
+        };
+        due.map_or(self.next_measure, |due| due.min(self.next_measure))
+    }
+
+    /// Does what is due. Returns how it has ended, if it has: it is not reaped then.
+    pub(super) fn step(
+        &mut self,
+        run: &mut Run,
+        files: &mut Files,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Option<Exit> {
+        // First, so that one that has ended in this very moment is sent nothing.
+        if let Some(exit) = self.child.try_status() {
+            if let Some(start) = &self.start {
+                start.child_has_ended();
+            }
+            self.note_exec();
+            return Some(exit);
+        }
+        self.note_exec();
+        self.escalate(run, deadline, now);
+        if now >= self.next_measure {
+            let is_alive = matches!(self.phase, Phase::Running | Phase::Terminating(_));
+            if self.measure(run, files) && is_alive {
+                self.kill();
+            }
+            self.tree.look_on(&self.child);
+            let walk = self.tree.is_unfinished().then_some(NEXT_WALK);
+            self.next_measure = Instant::now() + walk.unwrap_or(self.sizes.pause());
+        }
+        None
+    }
+
+    /// Frees the spawn arguments once the child has called `execve`.
+    fn note_exec(&mut self) {
+        if let Some(start) = self.start.take_if(|it| it.is_over() && it.failure().is_none()) {
+            self.timings.spawn = start.duration();
+        }
+    }
+
+    /// Why the program of a leader that has ended was not executed. One that we ended before that
+    /// is no failed start.
+    pub(super) fn start_failure(&self) -> Option<SpawnFailure> {
+        self.start.as_ref().and_then(Start::failure).filter(|_| self.cause.is_none())
+    }
+
+    /// The plan of an ended leader that was not executed.
+    pub(super) fn take_plan(&mut self) -> Plan {
+        self.start.take().and_then(Start::into_plan).unwrap_or_default()
+    }
+
+    /// Goes to the next phase when its time has come.
+    fn escalate(&mut self, run: &mut Run, deadline: Option<Instant>, now: Instant) {
+        match self.phase {
+            Phase::Running if run.is_withdrawn() => self.end(Cause::Cancelled, run),
+            Phase::Running if deadline.is_some_and(|deadline| deadline <= now) => {
+                self.end(Cause::Timeout, run);
+            }
+            Phase::Terminating(Some(kill)) if kill <= now => self.kill(),
+            Phase::Killed { next, last } if next <= now => {
+                if now < last && !self.hangs_in_kernel() {
+                    self.phase = Phase::Killed { next: now + KILL_PATIENCE, last };
+                } else {
+                    self.phase = Phase::Unkillable;
+                    self.answer_unkillable(run);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, cause: Cause, run: &Run) {
+        self.cause = Some(cause);
+        let grace = run.request.spec.kill_grace;
+        if grace.is_zero() {
+            return self.kill();
+        }
+        self.tree.terminate(&self.child);
+        self.kills.term += 1;
+        self.phase = Phase::Terminating(Instant::now().checked_add(grace));
+    }
+
+    fn kill(&mut self) {
+        self.tree.kill(&self.child);
+        self.kills.kill += 1;
+        let now = Instant::now();
+        self.phase = Phase::Killed { next: now + KILL_PATIENCE, last: now + BUSY_PATIENCE };
+    }
+
+    fn hangs_in_kernel(&self) -> bool {
+        process_stat(self.child.pid()).is_some_and(|stat| stat.state == b'D')
+    }
+
+    fn answer_unkillable(&self, run: &mut Run) {
+        let cause = self.cause.unwrap_or(Cause::Timeout);
+        let mut report = unkillable(cause, Some(self.child.pid()), self.kills);
+        report.timings = self.timings;
+        report.timings.total = run.request.submitted.elapsed();
+        // In this order: the next one in the lane must see it.
+        run.enter_quarantine(self.child.pid());
+        run.permit = None;
+        run.done.answer(report);
+    }
+
+    /// Keeps captured text small and measures the files; true when something is too large.
+    fn measure(&mut self, run: &Run, files: &mut Files) -> bool {
+        let found = self.sizes.measure(files, &run.request, &run.services.reads);
+        self.cause = self.cause.or(found);
+        found.is_some()
+    }
+}
