@@ -1,6 +1,7 @@
 //! How an operator says what is executed: words that configuration and runner share.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// What is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,26 @@ impl CommandLine {
     }
 }
 
+/// Where programs are looked up when the environment has no `PATH`, as `execvp` does.
+pub const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// The files that `name` can mean, in the order in which they are tried: itself if it has a slash,
+/// else one in each directory of `path`, where an empty entry is the current directory.
+pub fn lookup(name: &OsStr, path: Option<&OsStr>) -> Vec<OsString> {
+    let name = name.as_bytes();
+    if name.contains(&b'/') || name.is_empty() {
+        return vec![OsString::from_vec(name.to_vec())];
+    }
+    path.map_or(DEFAULT_PATH.as_bytes(), OsStr::as_bytes)
+        .split(|byte| *byte == b':')
+        .map(|directory| match directory {
+            b"" => name.to_vec(),
+            directory => [directory, b"/", name].concat(),
+        })
+        .map(OsString::from_vec)
+        .collect()
+}
+
 /// What becomes of processes that outlive a successful leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Background {
@@ -40,4 +61,18 @@ pub enum Stdio {
     Inherit,
     /// To `/dev/null`.
     Null,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_slash_is_looked_up_in_the_path() {
+        let found = |name: &str, path: Option<&str>| lookup(name.as_ref(), path.map(OsStr::new));
+        assert_eq!(found("tool", Some("/x::/y")), ["/x/tool", "tool", "/y/tool"]);
+        assert_eq!(found("./tool", Some("/x")), ["./tool"]);
+        assert_eq!(found("tool", None), ["/bin/tool", "/usr/bin/tool"]);
+        assert_eq!(found("", Some("/x")), [""]);
+    }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use crate::command::CommandLine;
+use crate::command::{CommandLine, lookup};
 use crate::event::{Event, Lane};
 
 use super::trust::{Distrust, Trust};
@@ -145,8 +145,9 @@ fn resolve(text: &std::ffi::OsStr, path: Option<&str>) -> Result<PathBuf, Comman
     if text.as_encoded_bytes().contains(&b'/') {
         return Ok(PathBuf::from(text));
     }
-    std::env::split_paths(path.unwrap_or("/bin:/usr/bin"))
-        .map(|directory| directory.join(text))
+    lookup(text, path.map(std::ffi::OsStr::new))
+        .into_iter()
+        .map(PathBuf::from)
         .find(|candidate| candidate.is_file())
         .ok_or_else(|| CommandProblem::NotInPath(text.to_string_lossy().into_owned()))
 }

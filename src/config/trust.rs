@@ -21,7 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use crate::command::CommandLine;
+use crate::command::{CommandLine, lookup};
 
 /// Links that are followed on one path (the kernel's limit, path_resolution(7)).
 const MOST_LINKS: usize = 40;
@@ -29,8 +29,6 @@ const MOST_LINKS: usize = 40;
 const MOST_INTERPRETERS: usize = 5;
 /// As much as the kernel reads of a first line.
 const FIRST_LINE: u64 = 256;
-/// `PATH` where the environment has none.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// A step on a path with which somebody else can decide what is found there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,13 +129,13 @@ impl Trust {
 
 struct Look<'a> {
     rules: &'a Trust,
-    search: &'a str,
+    search: Option<&'a str>,
     found: BTreeSet<Distrust>,
 }
 
 impl<'a> Look<'a> {
     fn new(rules: &'a Trust, search: Option<&'a str>) -> Look<'a> {
-        Look { rules, search: search.unwrap_or(DEFAULT_PATH), found: BTreeSet::new() }
+        Look { rules, search, found: BTreeSet::new() }
     }
 
     /// What executing `name` leads to: the file, and its interpreters as far as `depth`.
@@ -162,11 +160,12 @@ impl<'a> Look<'a> {
         if name.as_bytes().contains(&b'/') {
             return Some(PathBuf::from(name));
         }
-        for directory in std::env::split_paths(self.search) {
-            let file = directory.join(name);
+        for file in lookup(name, self.search.map(OsStr::new)).into_iter().map(PathBuf::from) {
             let found = file.is_file();
-            if found || self.rules.searched {
-                self.path(&directory);
+            if (found || self.rules.searched)
+                && let Some(directory) = file.parent()
+            {
+                self.path(directory);
             }
             if found {
                 return Some(file);

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_for_a_grandchild_hears_of_all_of_them() {
+    async fn a_waiter_for_a_grandchild_is_woken_by_each_of_them() {
         for index in 0..3 {
             let top = CancelToken::new();
             let middle = top.child();

@@ -85,7 +85,7 @@ impl Child {
 
     /// Has the reactor do `job()` once when it has ended, which may be at once; later calls do
     /// nothing. Where neither a pidfd nor a thread can be had, the job is dropped, and the
-    /// [pause](Child::poll_pause) says how often the status is to be polled.
+    /// [pause](Child::poll_pause) is how often the status is to be polled.
     pub(crate) fn report_end(&mut self, reactor: &Arc<Reactor>, job: impl FnOnce() -> Job) {
         if !matches!(self.notice, Notice::Unasked) {
             return;
@@ -203,7 +203,7 @@ impl Child {
                 Err(_) => {}
             }
         }
-        // By number only while the number is certainly ours; asking (0) hurts nobody.
+        // By number only while the number is certainly ours; signal 0 only asks.
         (!self.gone || signal == 0) && sys::kill_group(self.pid.led_group(), signal).is_ok()
     }
 }

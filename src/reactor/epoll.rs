@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 
 use crate::sys;
 
-/// The key of the eventfd that says that something was queued.
+/// The key of the eventfd that is written when something was queued.
 const QUEUED: u64 = 0;
 
 /// Something to do on a thread of a reactor.
@@ -45,13 +45,13 @@ struct State {
     jobs: VecDeque<Job>,
     /// What is done when a descriptor becomes readable.
     watched: HashMap<u64, Watched>,
-    /// Never used twice, so that a late event finds nothing instead of somebody else's job.
+    /// Never used twice, so that a late event finds nothing instead of another job.
     last_key: u64,
     /// Threads that wait in the kernel, or come back from there.
     idle: usize,
-    /// The eventfd was written, and no thread has come back for that yet. Two writes before the
-    /// first thread has come would be one event, so the second would wake nobody.
-    told: bool,
+    /// The eventfd was written, and no thread has returned from the kernel for that yet. Two writes
+    /// before a thread has returned would be one event, so the second would wake no thread.
+    waking: bool,
 }
 
 /// What is done when a descriptor becomes readable.
@@ -65,14 +65,14 @@ enum Watched {
 pub(crate) struct Watch(u64);
 
 impl State {
-    /// Whether one more thread is to be woken for what is queued. Then it must be.
+    /// Whether one more thread is to be woken for what is queued. Then the caller must do so.
     fn calls_another(&mut self) -> bool {
-        let calls = !self.jobs.is_empty() && self.idle > 0 && !self.told;
-        self.told |= calls;
+        let calls = !self.jobs.is_empty() && self.idle > 0 && !self.waking;
+        self.waking |= calls;
         calls
     }
 
-    /// What is to be done for the descriptor with this key.
+    /// The job of the descriptor with this key.
     fn woken(&mut self, key: u64) -> Option<Watched> {
         if let Watched::Always(job) = self.watched.get(&key)? {
             return Some(Watched::Always(job.clone()));
@@ -86,7 +86,7 @@ impl Reactor {
     pub(crate) fn start(name: &str, threads: usize) -> io::Result<Arc<Reactor>> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let queued = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        // Edge triggered: each write wakes one thread, and nobody has to read the count.
+        // Edge triggered: each write wakes one thread, and the count need not be read.
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
         epoll.add(&queued, EpollEvent::new(flags, QUEUED))?;
         let reactor = Arc::new(Reactor { state: Mutex::default(), epoll, queued });
@@ -140,8 +140,8 @@ impl Reactor {
     }
 
     /// Does `job` on one of the threads each time when something new can be read from `fd`, until
-    /// it is [unwatched](Reactor::unwatch); perhaps on several threads at once. What could be read
-    /// before `job` has read everything is not told again.
+    /// it is [unwatched](Reactor::unwatch); perhaps on several threads at once. Edge-triggered: bytes
+    /// that `job` leaves unread do not trigger it again.
     ///
     /// # Errors
     /// When the kernel has no room for it, or `fd` cannot be polled.
@@ -195,8 +195,7 @@ impl Reactor {
         }
     }
 
-    /// Expires for one event: a thread that took more would keep them while it is busy with the
-    /// first.
+    /// Waits for one event: a thread that took more would keep them while it is busy with the first.
     fn wait(&self) -> Option<Watched> {
         let mut events = [EpollEvent::empty()];
         let result = self.epoll.wait(&mut events, EpollTimeout::NONE);
@@ -205,7 +204,7 @@ impl Reactor {
         match result {
             Ok(1..) if events[0].data() != QUEUED => state.woken(events[0].data()),
             Ok(1..) => {
-                state.told = false;
+                state.waking = false;
                 None
             }
             Ok(_) | Err(Errno::EINTR) => None,
@@ -230,7 +229,7 @@ mod tests {
     const SOON: Duration = test_support::PATIENCE;
 
     #[test]
-    fn a_job_is_done_although_another_dawdles_and_one_panics() {
+    fn a_job_is_done_although_another_is_slow_and_one_panics() {
         let reactor = Reactor::start("test", 2).unwrap();
         let (sender, receiver) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
@@ -256,7 +255,7 @@ mod tests {
     fn both_idle(reactor: &Reactor) {
         test_support::until("two idle threads", || {
             let state = reactor.state.lock();
-            state.idle == 2 && !state.told
+            state.idle == 2 && !state.waking
         });
     }
 
@@ -328,18 +327,18 @@ mod tests {
     }
 
     #[test]
-    fn a_readable_descriptor_is_told_once() {
+    fn a_readable_descriptor_is_reported_once() {
         let reactor = Reactor::start("test", 2).unwrap();
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let (sender, receiver) = mpsc::channel();
-        let told = sender.clone();
+        let first = sender.clone();
         let watch =
-            reactor.watch(reader.as_fd(), Box::new(move || told.send(1).unwrap())).ok().unwrap();
+            reactor.watch(reader.as_fd(), Box::new(move || first.send(1).unwrap())).ok().unwrap();
         let early = receiver.recv_timeout(Duration::from_millis(20));
         assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
         nix::unistd::write(&writer, b"x").unwrap();
         assert_eq!(receiver.recv_timeout(SOON), Ok(1));
-        assert!(!reactor.unwatch(reader.as_fd(), &watch), "it was told already");
+        assert!(!reactor.unwatch(reader.as_fd(), &watch), "its job was done already");
         // It is still readable, and can be watched again.
         let watch =
             reactor.watch(reader.as_fd(), Box::new(move || sender.send(2).unwrap())).ok().unwrap();
@@ -348,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_watched_any_more_is_not_told() {
+    fn what_is_not_watched_any_more_is_not_reported() {
         let reactor = Reactor::start("test", 2).unwrap();
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let (sender, receiver) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! Looking at places that may hang, without a thread that could hang there.
+//! Inspecting file systems that may hang, without a thread that could hang there.
 
 use std::ffi::CString;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl FsHelpers {
         }
     }
 
-    /// Removes a tree by `rm`, which nobody waits for. It is started at once if there is room, so
+    /// Removes a tree by `rm`, without waiting for it. It is started at once if there is room, so
     /// that a process that is about to end may call this; `handle` is the runtime's, which reaps it.
     pub(crate) fn remove_tree(&self, path: &CString, handle: &Handle) {
         // What waits for a dead place would only grow; the next start removes the tree.
@@ -139,7 +139,7 @@ impl FsHelpers {
         tokio::time::timeout_at(until.into(), place).await.ok()?.ok()
     }
 
-    /// Nobody waits for it any more but the task that reaps it.
+    /// From now on only a task waits for it, which reaps it.
     fn leave_behind(&self, mut child: Child, start: Start, place: OwnedSemaphorePermit) {
         let state = self.0.clone();
         state.left_behind.fetch_add(1, Ordering::SeqCst);
@@ -243,7 +243,7 @@ mod tests {
         let runner = Runner::global().expect("a runner");
         let hang = || {
             let mut helper = FsHelper::default();
-            // Nobody writes, so this waits.
+            // Without a writer, so this waits.
             helper.open(&name, OFlag::O_RDONLY, 0);
             runner.handle().block_on(helpers.run(helper, Duration::from_millis(20)))
         };

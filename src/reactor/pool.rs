@@ -1,9 +1,9 @@
 //! Threads for what takes long: a tree to remove, a large output to read and to parse.
 //!
 //! The runtime's thread keeps the deadlines of all runs and the reactor hands over answers, so
-//! neither does such work. A pool has few threads, which end when nothing is left to do, and a queue
-//! with an end: whoever finds it full has to do without. Nothing waits for a pool's thread but what
-//! it was given. What may *hang* is nothing for it either: see [`FsHelpers`](super::FsHelpers).
+//! neither does such work. A pool has few threads, which end when nothing is left to do, and a bounded
+//! queue, which refuses what it has no room for. Nothing waits for a pool's thread but its own jobs.
+//! What may *hang* is not for a pool either: see [`FsHelpers`](super::FsHelpers).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -106,7 +106,7 @@ impl Pool {
             state.idle += 1;
             let timed_out = self.more.wait_for(&mut state, IDLE).timed_out();
             state.idle -= 1;
-            // Whoever was promised a place counts on a thread.
+            // A promised place needs a thread.
             if timed_out && state.waiting.is_empty() && state.promised == 0 {
                 state.threads -= 1;
                 return;
@@ -157,8 +157,8 @@ mod tests {
         assert!(run(&pool, || panic!("a job")));
         let place = pool.place().expect("one more waits");
         assert_eq!(pool.place().err(), Some(NoPlace::Full), "a promised place counts");
-        let said = sender.clone();
-        place.run(Box::new(move || said.send(1).unwrap()));
+        let first = sender.clone();
+        place.run(Box::new(move || first.send(1).unwrap()));
         assert!(!run(&pool, || ()), "two wait already");
         drop(release);
         assert_eq!(done.recv_timeout(SOON), Ok(1));

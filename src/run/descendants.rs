@@ -1,4 +1,4 @@
-//! Ending everything that was started here: for a program that hosts the engine and is told to
+//! Ending everything that was started here: for a program that hosts the engine and must
 //! stop, such as the command line tool. An agent never does this: its commands may outlive it.
 
 use std::collections::{HashMap, HashSet};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys::{self, Pid, ProcessGroup, ProcessStat, process_stat};
 
-/// Pause between two looks.
+/// Pause between two searches.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long a process may take to vanish after KILL before it is given up: it hangs in the kernel.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ pub fn end_descendants(grace: Duration) -> usize {
     // after itself is to be let.
     let mut asked = false;
     loop {
-        let left = family.look();
+        let left = family.alive();
         let now = Instant::now();
         if left.is_empty() || now >= kill_at + PATIENCE {
             return left.len();
@@ -34,7 +34,7 @@ pub fn end_descendants(grace: Duration) -> usize {
                 send(pid, start, libc::SIGKILL);
             } else if !asked {
                 send(pid, start, libc::SIGTERM);
-                // One that is stopped would not hear it.
+                // A stopped process would not handle it.
                 send(pid, start, libc::SIGCONT);
             }
         }
@@ -43,8 +43,8 @@ pub fn end_descendants(grace: Duration) -> usize {
     }
 }
 
-/// By number, if it is still the process that was found: nobody but us reaps our children, and the
-/// numbers of others do not come round within a look.
+/// Signals by number, if it is still the process that was found: only we reap our children, and the
+/// numbers of other processes are not used again within one scan.
 fn send(pid: Pid, start: u64, signal: i32) {
     if process_stat(pid).is_some_and(|stat| stat.start == start) {
         // It may have ended meanwhile.
@@ -52,7 +52,7 @@ fn send(pid: Pid, start: u64, signal: i32) {
     }
 }
 
-/// Who was found so far.
+/// The processes that were found so far.
 #[derive(Default)]
 struct Family {
     /// Processes by number and start: they stay members when their parents end.
@@ -63,7 +63,7 @@ struct Family {
 
 impl Family {
     /// The members that are alive now.
-    fn look(&mut self) -> Vec<(Pid, u64)> {
+    fn alive(&mut self) -> Vec<(Pid, u64)> {
         let all: HashMap<Pid, ProcessStat> = sys::processes()
             .into_iter()
             .filter_map(|pid| process_stat(pid).map(|stat| (pid, stat)))
@@ -71,7 +71,7 @@ impl Family {
             .collect();
         let own = Pid::own();
         let own_group = all.get(&own).and_then(|stat| stat.group);
-        // Until a look adds nobody, because the list is in no useful order.
+        // Until a pass adds no member, because the list is in no useful order.
         loop {
             let before = self.members.len();
             for (pid, stat) in all.iter().filter(|(pid, _)| **pid != own) {

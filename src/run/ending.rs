@@ -11,15 +11,15 @@ use super::judge::{Cause, ERROR_BYTES, judge};
 use super::run::Run;
 use super::{Kills, Timings};
 
-/// An output that is larger is read, and its answer made of it, on a thread for that: to parse a
-/// mebibyte takes as long as many runs do.
+/// A larger output is read and parsed on a thread of its own: to parse a mebibyte takes as long as
+/// many runs do. In bytes.
 const LARGE_OUTPUT: u64 = 64 * 1024;
-/// How long what a command left is waited for where threads of ours do not go, until the deadline
-/// and after it.
+/// How long a child process may take to read the files of a run on a disk, without a deadline and
+/// after it.
 const FETCHING: Duration = Duration::from_secs(30);
 const LATE_FETCHING: Duration = Duration::from_secs(1);
 
-/// Who removes the files of an ended run.
+/// Which thread removes the files of an ended run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cleaning {
     /// The thread that ended it, after the answer.

@@ -6,6 +6,7 @@ use crate::reactor::{CancelToken, Child, sleep_until};
 use crate::sys::{self, Plan, SpawnFailure};
 
 use super::Request;
+use super::plan::PlanError;
 use super::services::Services;
 use super::start_error::explain;
 use super::supervise::retry_pause;
@@ -14,19 +15,34 @@ use super::tree::Tree;
 /// Pause between two checks whether a program was executed.
 const EXEC_PAUSE: Duration = Duration::from_millis(1);
 
+/// Why a program that stays was not started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttachError {
+    #[error("no pipes can be made for it: {0}")]
+    Pipes(#[from] std::io::Error),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("it was withdrawn while it was being started")]
+    Withdrawn,
+    #[error("it was not executed in time")]
+    Late,
+    /// It could not be executed, with the explanation.
+    #[error("{0}")]
+    Start(String),
+}
+
 /// Starts a program that stays, and waits until it is executed; how long that took, too. On the
 /// runtime.
 ///
 /// # Errors
-/// When that cannot be done, or not until `deadline` or before `cancel` withdraws it; in words for
-/// people.
+/// When that cannot be done, or not until `deadline` or before `cancel` withdraws it.
 pub(super) async fn execute(
     request: &Request,
     mut plan: Plan,
     deadline: Option<Instant>,
     cancel: &CancelToken,
     services: &Services,
-) -> Result<(Child, Duration), String> {
+) -> Result<(Child, Duration), AttachError> {
     let mut attempt = 0;
     loop {
         let failure = match sys::spawn(plan) {
@@ -37,9 +53,9 @@ pub(super) async fn execute(
             Ok((spawned, start)) => {
                 let mut child = Child::new(spawned).listen();
                 while !start.is_over() {
-                    if let Err(message) = rest(EXEC_PAUSE, deadline, cancel).await {
+                    if let Err(error) = rest(EXEC_PAUSE, deadline, cancel).await {
                         reap_behind(child, start);
-                        return Err(message);
+                        return Err(error);
                     }
                     if child.try_status().is_some() {
                         start.child_has_ended();
@@ -54,27 +70,30 @@ pub(super) async fn execute(
         };
         match retry_pause(failure, attempt) {
             Some(pause) => rest(pause, deadline, cancel).await?,
-            None => return Err(explain(request, failure, &services.explanations, deadline).await),
+            None => {
+                let explanation = explain(request, failure, &services.explanations, deadline);
+                return Err(AttachError::Start(explanation.await));
+            }
         }
         attempt += 1;
     }
 }
 
-/// Expires for `pause`, unless the start is not wanted any more.
+/// Waits for `pause`, unless the start is not wanted any more.
 async fn rest(
     pause: Duration,
     deadline: Option<Instant>,
     cancel: &CancelToken,
-) -> Result<(), String> {
+) -> Result<(), AttachError> {
     tokio::select! {
         biased;
-        () = cancel.cancelled() => Err("it was withdrawn while it was being started".to_owned()),
-        () = sleep_until(deadline) => Err("it was not executed in time".to_owned()),
+        () = cancel.cancelled() => Err(AttachError::Withdrawn),
+        () = sleep_until(deadline) => Err(AttachError::Late),
         () = tokio::time::sleep(pause) => Ok(()),
     }
 }
 
-/// Kills and reaps a program that nobody wants any more.
+/// Kills a program that is not wanted any more, and reaps it in a task.
 fn reap_behind(mut child: Child, start: sys::Start) {
     tokio::spawn(async move {
         Tree::default().kill(&child);

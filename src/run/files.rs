@@ -4,11 +4,11 @@ use std::io;
 use std::time::Instant;
 
 use crate::command::Stdio;
-use crate::staging::{Capture, RunFiles};
+use crate::staging::{Capture, MakeError, RunFiles};
 use crate::sys::Plan;
 
 use super::Request;
-use super::plan::plan;
+use super::plan::{PlanError, plan};
 use super::services::Services;
 
 /// The files of a run.
@@ -17,24 +17,36 @@ pub(super) struct Files {
     pub(super) capture: Option<Capture>,
 }
 
-/// Makes the files of a run and plans its program.
+/// Why a run has no files or no plan.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PrepareError {
+    #[error("no place for the command's files: {0}")]
+    Staging(io::Error),
+    #[error("cannot make the command's files: {0}")]
+    Files(io::Error),
+    #[error("cannot capture stdout and stderr: {0}")]
+    Capture(io::Error),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    OnDisk(#[from] MakeError),
+}
+
+/// Makes the files of a run and plans its program. Files on a disk are not made yet.
 ///
 /// # Errors
-/// Why that cannot be done, in words for people.
+/// All but [`PrepareError::OnDisk`].
 pub(super) fn prepare(
     services: &Services,
     request: &Request,
     deadline: Option<Instant>,
-) -> Result<(Files, Plan), String> {
+) -> Result<(Files, Plan), PrepareError> {
     let spec = &request.spec;
-    let staging = services
-        .staging(spec.temp_dir.as_deref())
-        .map_err(|error| format!("no place for the command's files: {error}"))?;
+    let staging = services.staging(spec.temp_dir.as_deref()).map_err(PrepareError::Staging)?;
     let io = RunFiles::create(&staging, &services.cleaner.reserved_fds, &request.input, spec.io)
-        .map_err(|error| format!("cannot make the command's files: {error}"))?;
-    let no_capture = |error: io::Error| format!("cannot capture stdout and stderr: {error}");
+        .map_err(PrepareError::Files)?;
     let capture = match spec.stdio {
-        Stdio::Capture => Some(Capture::new().map_err(no_capture)?),
+        Stdio::Capture => Some(Capture::new().map_err(PrepareError::Capture)?),
         Stdio::Inherit | Stdio::Null => None,
     };
     let plan = plan(request, &io, capture.as_ref(), deadline)?;

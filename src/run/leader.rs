@@ -16,8 +16,8 @@ use super::{Kills, Timings};
 const KILL_PATIENCE: Duration = Duration::from_millis(80);
 /// How long one is waited for that could run but was not given a processor yet.
 const BUSY_PATIENCE: Duration = Duration::from_secs(1);
-/// Pause between two walks down the process tree when one was not enough.
-const NEXT_WALK: Duration = Duration::from_millis(10);
+/// Pause between two searches for descendants when one was not enough.
+const NEXT_SEARCH: Duration = Duration::from_millis(10);
 
 /// Where the escalation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,9 +103,9 @@ impl Leader {
             if self.measure(run, files) && is_alive {
                 self.kill();
             }
-            self.tree.look_on(&self.child);
-            let walk = self.tree.is_unfinished().then_some(NEXT_WALK);
-            self.next_measure = Instant::now() + walk.unwrap_or(self.sizes.pause());
+            self.tree.search_on(&self.child);
+            let search = self.tree.is_unfinished().then_some(NEXT_SEARCH);
+            self.next_measure = Instant::now() + search.unwrap_or(self.sizes.pause());
         }
         None
     }

@@ -2,8 +2,8 @@
 //!
 //! The host deletes an instance when it is about to end, and soon afterwards takes down what the
 //! continuations of its futures need. So the end of an instance is an order of events: nothing is
-//! started any more, what runs is ended, who is speaking to the host finishes, and from then on the
-//! host hears nothing.
+//! started any more, what runs is ended, threads that are calling the host finish, and from then on
+//! the host is not called.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
@@ -23,7 +23,7 @@ const LONGEST_GRACE: Duration = Duration::from_millis(3500);
 static ALL: Mutex<Vec<Weak<Lifetime>>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// Whose hosts this thread is speaking to, by address; one inside the other.
+    /// The lifetimes, by address, whose hosts this thread is calling; one inside the other.
     static SPEAKS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -99,7 +99,7 @@ impl Lifetime {
     }
 
     fn begin_to_end(&self) {
-        // Whoever begins to run something from now on sees this, or is counted already.
+        // What is submitted from now on sees this; all else is counted already.
         self.stop.cancel();
         self.state.lock().closed = true;
     }
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_waits_for_those_who_speak_and_for_what_runs_and_then_nobody_speaks() {
+    fn the_end_waits_for_calls_to_the_host_and_for_what_runs_and_allows_no_more() {
         let lifetime = Lifetime::begin(Duration::from_secs(60));
         let (sender, receiver) = channel();
         let (go, wait) = channel::<()>();
@@ -165,8 +165,8 @@ mod tests {
         let speaker = thread::spawn(move || {
             let speaking = other.speak().expect("it lives");
             let unended = other.unended();
-            sender.send(()).expect("heard");
-            wait.recv().expect("told");
+            sender.send(()).expect("received");
+            wait.recv().expect("sent");
             drop((speaking, unended));
         });
         receiver.recv().expect("it speaks");
@@ -174,7 +174,7 @@ mod tests {
         let ended = thread::spawn(move || ender.end());
         test_support::until("the end's beginning", || lifetime.stop().is_cancelled());
         test_support::until("the gate", || lifetime.speak().is_none());
-        assert!(!ended.is_finished(), "somebody speaks");
+        assert!(!ended.is_finished(), "a thread speaks");
         go.send(()).expect("it waits");
         assert!(ended.join().expect("no panic"));
         speaker.join().expect("no panic");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_speaks_may_be_the_one_that_ends_it() {
+    fn a_thread_that_speaks_may_end_it() {
         let (lifetime, other) = (Lifetime::begin(Duration::ZERO), Lifetime::begin(Duration::ZERO));
         let _speaking = lifetime.speak().expect("it lives");
         let _inside = other.speak().expect("it lives");

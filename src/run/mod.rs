@@ -45,7 +45,7 @@ pub use lane::LaneQueue;
 pub(crate) use lifetime::Unended;
 pub use lifetime::{Lifetime, end_all};
 pub(crate) use piped::{End, PipedChild};
-pub(crate) use plan::{lookup, unix_seconds};
+pub(crate) use plan::unix_seconds;
 pub use quarantine::Quarantine;
 pub(crate) use reply::ReplyOnce;
 pub(crate) use request::waited_since;

@@ -1,10 +1,10 @@
 //! A program that stays, with pipes to its standard descriptors: a persistent worker.
 //!
 //! The runner starts it as it starts commands (own process group, nothing inherited but 0 to 2);
-//! what is said over the pipes is the caller's business. Our ends of the pipes are close-on-exec
-//! and copied only within this process, so the program sees the end of its input when this process dies, however it
-//! does. The task that owns an [`PipedChild`] must end it with [`PipedChild::end`]: dropped without, its
-//! process is killed, but stays a zombie.
+//! what is written to the pipes is the caller's business. Our ends of the pipes are close-on-exec
+//! and copied only within this process, so the program sees the end of its input when this process
+//! dies, however it does. The task that owns a [`PipedChild`] must end it with
+//! [`PipedChild::end`]: dropped without, its process is killed, but stays a zombie.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,7 +18,7 @@ use tokio::net::unix::pipe;
 use crate::event::Event;
 use crate::sys::{self, ExitStatus, Pid, Source};
 
-use super::execute::execute;
+use super::execute::{AttachError, execute};
 use super::plan::worker_plan;
 use super::tree::Tree;
 use super::{CommandSpec, Quarantine, Request, Runner};
@@ -87,12 +87,12 @@ impl Stdout {
     }
 }
 
-/// How an attached program ended.
+/// How such a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// With this status.
     Status(ExitStatus),
-    /// Somebody else in the process collected the status.
+    /// Other code in the process collected the status.
     Lost,
     /// It outlived SIGKILL; it is still waited for, elsewhere.
     Unkillable,
@@ -108,30 +108,28 @@ impl Runner {
     /// Starts the command of `spec` as a persistent worker. To be called on the runtime.
     ///
     /// # Errors
-    /// When it cannot be started, or not within `timeout`, or `cancel` withdraws it; in words for
-    /// people.
+    /// When it cannot be started, or not within `timeout`, or `cancel` withdraws it.
     pub(crate) async fn attach(
         &self,
         spec: &Arc<CommandSpec>,
         timeout: Duration,
         cancel: &CancelToken,
-    ) -> Result<PipedChild, String> {
-        let no_pipe = |error: std::io::Error| format!("no pipes can be made for it: {error}");
-        let (its_stdin, stdin) = pipe_ends().map_err(no_pipe)?;
-        let (stdout, its_stdout) = pipe_ends().map_err(no_pipe)?;
-        let stdin = pipe::Sender::from_owned_fd(stdin).map_err(no_pipe)?;
-        let stdout = pipe::Receiver::from_owned_fd(stdout).map_err(no_pipe)?;
+    ) -> Result<PipedChild, AttachError> {
+        let (its_stdin, stdin) = pipe_ends()?;
+        let (stdout, its_stdout) = pipe_ends()?;
+        let stdin = pipe::Sender::from_owned_fd(stdin)?;
+        let stdout = pipe::Receiver::from_owned_fd(stdout)?;
         let (its_stderr, stderr) = match spec.stdio {
             Stdio::Inherit => (Source::Inherited, None),
             Stdio::Null => (Source::Open(CString::from(c"/dev/null"), libc::O_RDWR), None),
             Stdio::Capture => {
-                let (stderr, its_stderr) = pipe_ends().map_err(no_pipe)?;
-                let stderr = pipe::Receiver::from_owned_fd(stderr).map_err(no_pipe)?;
+                let (stderr, its_stderr) = pipe_ends()?;
+                let stderr = pipe::Receiver::from_owned_fd(stderr)?;
                 (Source::Descriptor(Arc::new(its_stderr)), Some(stderr))
             }
         };
         let its = |fd| Source::Descriptor(Arc::new(fd));
-        // The program's ends live in the plan, which is gone when it was executed.
+        // The plan owns the program's ends and is dropped once the program was executed.
         let plan = worker_plan(spec, [its(its_stdin), its(its_stdout), its_stderr])?;
         let request = Request::new(spec.clone(), Input::Text(Arc::from([])));
         let deadline = Instant::now().checked_add(timeout);
@@ -164,9 +162,8 @@ impl PipedChild {
     }
 
     /// Ends it with all processes that belong to it, and reaps it: at once, or when it has not
-    /// ended by itself within `grace` after its input was closed. The flag tells whether it had to
-    /// be killed.
-    /// One that outlives that is counted in `quarantine`.
+    /// ended by itself within `grace` after its input was closed. The flag is true when it had to
+    /// be killed. One that outlives that is counted in `quarantine`.
     pub(crate) async fn end(
         mut self,
         grace: Duration,

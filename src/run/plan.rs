@@ -1,6 +1,6 @@
 //! From a request to a program to start: arguments, environment, standard descriptors.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,8 +10,6 @@ use crate::sys::{Pid, Plan, Source, StringTable, process_stat};
 use super::{CommandSpec, Request};
 use crate::command::{CommandLine, Stdio};
 
-/// Where programs are looked up when the environment has no `PATH`, as `execvp` does.
-const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 /// Variables that are ours: an inherited one of the same name is replaced or left out.
 const OWN_VARIABLES: [&[u8]; 5] = [
     b"MESOS_COMMAND_EVENT=",
@@ -21,8 +19,16 @@ const OWN_VARIABLES: [&[u8]; 5] = [
     b"MESOS_COMMAND_WORKER=",
 ];
 
-/// What cannot be passed to a program.
-type Refusal = String;
+/// What cannot be passed to a program, because it contains a NUL byte.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PlanError {
+    #[error("command {0:?} contains a NUL byte")]
+    Command(OsString),
+    #[error("environment entry {0:?} contains a NUL byte")]
+    Environment(OsString),
+    #[error("the value {0:?} contains a NUL byte")]
+    Value(String),
+}
 
 /// Plans a run.
 pub(super) fn plan(
@@ -30,9 +36,9 @@ pub(super) fn plan(
     io: &RunFiles,
     capture: Option<&Capture>,
     deadline: Option<Instant>,
-) -> Result<Plan, Refusal> {
+) -> Result<Plan, PlanError> {
     let paths = [io.input().to_bytes(), io.output().to_bytes(), io.error().to_bytes()];
-    let (candidates, arguments) = command(request, paths)?;
+    let (candidates, arguments) = command(&request.spec, &paths)?;
     let stdin = Source::Open(io.stdin().to_owned(), libc::O_RDONLY);
     let [stdout, stderr] = match (request.spec.stdio, capture) {
         (Stdio::Inherit, _) => [Source::Inherited, Source::Inherited],
@@ -52,24 +58,8 @@ pub(super) fn plan(
 }
 
 /// Plans a persistent worker: the command without arguments, between these descriptors.
-pub(super) fn worker_plan(spec: &CommandSpec, stdio: [Source; 3]) -> Result<Plan, Refusal> {
-    let mut candidates = StringTable::default();
-    let mut arguments = StringTable::default();
-    let refuse = |_| format!("command {:?} contains a NUL byte", spec.command.text());
-    match &spec.command {
-        CommandLine::Path(path) => {
-            for candidate in lookup(path, &spec.environment) {
-                candidates.push(&[&candidate]).map_err(refuse)?;
-            }
-            arguments.push(&[path.as_bytes()]).map_err(refuse)?;
-        }
-        CommandLine::Shell(text) => {
-            candidates.push(&[b"/bin/sh"]).map_err(refuse)?;
-            for argument in [b"sh", b"-c", text.as_bytes()] {
-                arguments.push(&[argument]).map_err(refuse)?;
-            }
-        }
-    }
+pub(super) fn worker_plan(spec: &CommandSpec, stdio: [Source; 3]) -> Result<Plan, PlanError> {
+    let (candidates, arguments) = command(spec, &[])?;
     let values = [Some(spec.event.label()), Some(&*spec.module), None, None, Some("1")];
     Ok(Plan {
         candidates,
@@ -82,55 +72,31 @@ pub(super) fn worker_plan(spec: &CommandSpec, stdio: [Source; 3]) -> Result<Plan
     })
 }
 
-fn command(request: &Request, paths: [&[u8]; 3]) -> Result<(StringTable, StringTable), Refusal> {
-    let mut candidates = StringTable::default();
-    let mut arguments = StringTable::default();
-    let refuse = |_| format!("command {:?} contains a NUL byte", command_name(request));
-    match &request.spec.command {
+/// The files that can be executed and the arguments, `paths` at their end.
+fn command(spec: &CommandSpec, paths: &[&[u8]]) -> Result<(StringTable, StringTable), PlanError> {
+    let refuse = |_| PlanError::Command(spec.command.text().to_owned());
+    let (mut candidates, mut arguments) = (StringTable::default(), StringTable::default());
+    for candidate in spec.candidates() {
+        candidates.push(&[candidate.as_bytes()]).map_err(refuse)?;
+    }
+    match &spec.command {
         CommandLine::Path(path) => {
-            for candidate in lookup(path, &request.spec.environment) {
-                candidates.push(&[&candidate]).map_err(refuse)?;
-            }
-            arguments.push(&[path.as_bytes()]).map_err(refuse)?;
-            for path in paths {
-                arguments.push(&[path]).map_err(refuse)?;
+            for argument in [path.as_bytes()].iter().chain(paths) {
+                arguments.push(&[argument]).map_err(refuse)?;
             }
         }
         CommandLine::Shell(text) => {
-            let [input, output, error] = paths.map(quote);
-            candidates.push(&[b"/bin/sh"]).map_err(refuse)?;
-            arguments.push(&[b"sh"]).map_err(refuse)?;
-            arguments.push(&[b"-c"]).map_err(refuse)?;
-            arguments
-                .push(&[text.as_bytes(), b" ", &input, b" ", &output, b" ", &error])
-                .map_err(refuse)?;
+            let mut text = text.as_bytes().to_vec();
+            for path in paths {
+                text.push(b' ');
+                text.extend(quote(path));
+            }
+            for argument in [b"sh".as_slice(), b"-c", &text] {
+                arguments.push(&[argument]).map_err(refuse)?;
+            }
         }
     }
     Ok((candidates, arguments))
-}
-
-/// The command as the operator wrote it.
-pub(super) fn command_name(request: &Request) -> &OsStr {
-    request.spec.command.text()
-}
-
-/// The paths that a command can be, in the order in which they are tried.
-pub(crate) fn lookup(command: &OsStr, environment: &[OsString]) -> Vec<Vec<u8>> {
-    let command = command.as_bytes();
-    if command.contains(&b'/') || command.is_empty() {
-        return vec![command.to_vec()];
-    }
-    let path = environment
-        .iter()
-        .find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="))
-        .unwrap_or(DEFAULT_PATH);
-    path.split(|byte| *byte == b':')
-        .map(|directory| match directory {
-            // An empty entry is the current directory.
-            b"" => command.to_vec(),
-            directory => [directory, b"/", command].concat(),
-        })
-        .collect()
 }
 
 /// A path as one word of shell text. Ours are plain, unless the operator's temp_dir is not.
@@ -150,7 +116,7 @@ fn quote(path: &[u8]) -> Vec<u8> {
     quoted
 }
 
-fn run_environment(request: &Request, deadline: Option<Instant>) -> Result<StringTable, Refusal> {
+fn run_environment(request: &Request, deadline: Option<Instant>) -> Result<StringTable, PlanError> {
     let until = deadline.and_then(|deadline| whole_seconds(deadline, Instant::now()));
     let values = [
         Some(request.spec.event.label()),
@@ -166,21 +132,19 @@ fn run_environment(request: &Request, deadline: Option<Instant>) -> Result<Strin
 fn environment(
     spec: &CommandSpec,
     values: [Option<&str>; OWN_VARIABLES.len()],
-) -> Result<StringTable, Refusal> {
+) -> Result<StringTable, PlanError> {
     let mut table = StringTable::default();
     for entry in spec.environment.iter() {
         let bytes = entry.as_bytes();
         if !OWN_VARIABLES.iter().any(|own| bytes.starts_with(own)) {
-            table
-                .push(&[bytes])
-                .map_err(|_| format!("environment entry {entry:?} contains a NUL byte"))?;
+            table.push(&[bytes]).map_err(|_| PlanError::Environment(entry.clone()))?;
         }
     }
     for (name, value) in OWN_VARIABLES.iter().zip(values) {
         if let Some(value) = value {
             table
                 .push(&[name, value.as_bytes()])
-                .map_err(|_| format!("the value {value:?} contains a NUL byte"))?;
+                .map_err(|_| PlanError::Value(value.to_owned()))?;
         }
     }
     Ok(table)
@@ -220,18 +184,6 @@ pub(super) fn run_mark(request: &Request, leader: Pid) -> RunMark {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_without_a_slash_is_looked_up_in_the_snapshot() {
-        let environment = [OsString::from("A=1"), OsString::from("PATH=/x::/y")];
-        let found = lookup(OsStr::new("tool"), &environment);
-        assert_eq!(found, [b"/x/tool".to_vec(), b"tool".to_vec(), b"/y/tool".to_vec()]);
-        assert_eq!(lookup(OsStr::new("./tool"), &environment), [b"./tool".to_vec()]);
-        assert_eq!(
-            lookup(OsStr::new("tool"), &[]),
-            [b"/bin/tool".to_vec(), b"/usr/bin/tool".to_vec()]
-        );
-    }
 
     #[test]
     fn paths_become_one_word_of_shell_text() {

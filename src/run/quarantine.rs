@@ -20,14 +20,14 @@ use parking_lot::Mutex;
 use crate::event::{Event, Lane};
 use crate::sys::Pid;
 
-/// Told when a command of an event enters (`true`) or leaves (`false`).
+/// Called when a command of an event enters (`true`) or leaves (`false`).
 type Changed = Box<dyn Fn(Event, bool) + Send + Sync>;
 
 /// The unkillable commands of one instance.
 pub struct Quarantine {
     most: usize,
     members: Mutex<Members>,
-    /// How many members there are, so that a call looks no further while there is none.
+    /// How many members there are, so that a call takes no lock while there is none.
     count: AtomicUsize,
     changed: Changed,
 }
@@ -60,8 +60,8 @@ impl std::fmt::Debug for Quarantine {
 }
 
 impl Quarantine {
-    /// A quarantine that is full with `most` members (at least 1). `changed` is told who enters
-    /// (`true`) and leaves; it must not block.
+    /// A quarantine that is full with `most` members (at least 1). `changed` is called when one
+    /// of an event enters (`true`) or leaves; it must not block.
     ///
     /// The number of members can become larger than `most` by the commands that ran already when it
     /// became full, one for each place in the lanes.
@@ -117,7 +117,7 @@ impl Quarantine {
         self.refusal(event, None).or_else(|| self.repetition(event, None))
     }
 
-    /// What to say when the last run for the same hangs.
+    /// The refusal of a run for an event and container whose last run hangs.
     fn repetition(&self, event: Event, container: Option<&str>) -> Option<String> {
         let members = self.members.lock();
         let same =
@@ -219,10 +219,10 @@ mod tests {
     #[test]
     fn every_change_is_told() {
         let now = Arc::new(AtomicI64::new(0));
-        let told = now.clone();
+        let counted = now.clone();
         let quarantine = Quarantine::new(1, move |event, enters| {
             assert_eq!(event, Event::Watch);
-            told.fetch_add(if enters { 1 } else { -1 }, Ordering::Relaxed);
+            counted.fetch_add(if enters { 1 } else { -1 }, Ordering::Relaxed);
         });
         let members: Vec<_> =
             (1..=5).map(|number| quarantine.enter(Event::Watch, None, pid(number))).collect();

@@ -1,11 +1,12 @@
 //! What the rest of the engine asks of the runner, and what it gets back.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::command::{Background, CommandLine, Stdio};
+use crate::command::{Background, CommandLine, Stdio, lookup};
 use crate::event::Event;
 use crate::outcome::{FailureReason, OutcomeKind};
 use crate::staging::{Input, IoMode};
@@ -24,7 +25,7 @@ pub struct CommandSpec {
     pub command: CommandLine,
     /// `KEY=value` entries of the environment, snapshot when the instance was created.
     pub environment: Arc<[OsString]>,
-    /// Time to the deadline, from what the request's [`DeadlineFrom`] says; `None`: no deadline.
+    /// Time to the deadline, from the start that the request's [`DeadlineFrom`] names; `None`: no deadline.
     pub timeout: Option<Duration>,
     /// Time between TERM and KILL; zero: KILL at once.
     pub kill_grace: Duration,
@@ -39,6 +40,22 @@ pub struct CommandSpec {
     /// Where the private directories of runs are made; `None`: `/run`, `/dev/shm` or the
     /// temporary directory, whichever is usable and in memory.
     pub temp_dir: Option<Arc<Path>>,
+}
+
+impl CommandSpec {
+    /// The files that the command can be, in the order in which they are tried.
+    pub(crate) fn candidates(&self) -> Vec<OsString> {
+        match &self.command {
+            CommandLine::Path(name) => {
+                let path = |entry: &OsString| {
+                    Some(OsStr::from_bytes(entry.as_bytes().strip_prefix(b"PATH=")?).to_owned())
+                };
+                let path = self.environment.iter().find_map(path);
+                lookup(name, path.as_deref())
+            }
+            CommandLine::Shell(_) => vec!["/bin/sh".into()],
+        }
+    }
 }
 
 /// What the timeout counts from.
@@ -87,7 +104,7 @@ pub struct Request {
     /// The instant after which it is not started any more if it still waits for its turn, for one
     /// whose deadline counts from its start; `None`: it waits for as long as it takes.
     pub last_start: Option<Instant>,
-    /// Who is told when it starts.
+    /// Called when it starts.
     pub on_start: Option<OnStart>,
     /// Where it is counted if it outlives SIGKILL, and what keeps it from being started when too
     /// many have.
@@ -109,7 +126,7 @@ impl Request {
         }
     }
 
-    /// Tells who wants to know that the run has left its queue.
+    /// Calls `on_start`: the run has left its queue.
     pub(crate) fn started(&self) {
         if let Some(OnStart(started)) = &self.on_start {
             started();
@@ -136,7 +153,7 @@ impl Request {
     }
 
     /// The deadline of a run that its lane lets start at `start`; `None` when there is none, or
-    /// when it is too far away to be told.
+    /// when it is too far away to be represented.
     pub(crate) fn deadline(&self, start: Instant) -> Option<Instant> {
         let from = match self.deadline_from {
             DeadlineFrom::Submission => self.submitted,

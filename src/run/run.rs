@@ -7,6 +7,7 @@ use crate::outcome::{FailureReason, OutcomeKind};
 use crate::reactor::{CancelToken, Expired, Expires};
 use crate::sys::Pid;
 
+use super::files::PrepareError;
 use super::judge::{Cause, timeout_message};
 use super::lane::Permit;
 use super::quarantine::Quarantined;
@@ -47,9 +48,9 @@ impl Run {
     }
 
     /// Answers a run whose files could not be made.
-    pub(super) fn without_files(self, message: String) {
+    pub(super) fn without_files(self, error: &PrepareError) {
         let reason = Some(FailureReason::InputError);
-        self.answer_unstarted(OutcomeKind::SpawnError, message, reason);
+        self.answer_unstarted(OutcomeKind::SpawnError, error.to_string(), reason);
     }
 
     /// Answers a run that is not started because others hang in the kernel.

@@ -79,8 +79,8 @@ impl Runner {
         &self.services.timers
     }
 
-    /// Does `job`, which may take long, on a thread where that holds nobody up; on the calling
-    /// thread, which may be the runtime's, when there is none left.
+    /// Does `job`, which may take long, on a thread that nothing waits for; on the calling thread,
+    /// which may be the runtime's, when there is none left.
     pub(crate) fn run_long(&self, job: Box<dyn FnOnce() + Send>) {
         match self.services.cleaner.removals.place() {
             Ok(place) => place.run(job),
@@ -93,9 +93,9 @@ impl Runner {
         &self.services.reactor
     }
 
-    /// The thread that hears workers, started on the first call. One, because a second would be
-    /// woken by each answer that comes while the first returns from the kernel; what waits too long
-    /// for it is taken over by the runtime.
+    /// The thread that reads the answers of workers, started on the first call. One, because a second
+    /// would be woken by each answer that comes while the first returns from the kernel; the runtime
+    /// takes over what waits too long for it.
     ///
     /// # Errors
     /// When it cannot be started; the next call tries again.
@@ -226,7 +226,7 @@ pub(crate) async fn answer_later(
     submit(
         request,
         Box::new(move |report| {
-            // Nobody listens when the future was dropped.
+            // The receiver is gone when the future was dropped.
             let _ = sender.send(report);
         }),
     );
@@ -241,8 +241,8 @@ pub(crate) fn answer_blocking(
 ) -> RunReport {
     let submitted = request.submitted;
     let spec = request.spec.clone();
-    // The supervision keeps the promise; this is for the case that it cannot run at all. Nothing
-    // is known of when a run begins that waits for its turn.
+    // The supervision keeps the promise; this is for the case that it cannot run at all. When a
+    // run begins that waits for its turn is not known.
     let timeout = spec.timeout.filter(|_| request.deadline_from == DeadlineFrom::Submission);
     let patience =
         timeout.and_then(|t| t.checked_add(spec.kill_grace)?.checked_add(BLOCKING_SLACK));
@@ -250,7 +250,7 @@ pub(crate) fn answer_blocking(
     submit(
         request,
         Box::new(move |report| {
-            // Nobody listens when the wait was given up.
+            // The receiver is gone when the wait was given up.
             let _ = sender.send(report);
         }),
     );

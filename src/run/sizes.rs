@@ -110,6 +110,8 @@ impl Sizes {
 mod tests {
     use super::*;
     use crate::command::{Background, CommandLine, Stdio};
+    use crate::run::CommandSpec;
+    use crate::run::request::MARGIN;
     use crate::staging::{Input, IoMode};
     use crate::staging::{ReservedFds, Staging};
 

@@ -44,8 +44,8 @@ impl Run {
                 runtime.spawn(start_on_disk(self, files, plan, deadline));
                 None
             }
-            Err(message) => {
-                self.without_files(message);
+            Err(error) => {
+                self.without_files(&error);
                 None
             }
         }
@@ -93,6 +93,6 @@ async fn start_on_disk(run: Run, files: Files, plan: Plan, deadline: Option<Inst
     }
     match made {
         Ok(()) => drive(Supervision::new(run, files, plan, deadline)),
-        Err(message) => run.without_files(message),
+        Err(error) => run.without_files(&error.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! Why a command could not be started, in words that say what would be right.
 
 use std::ffi::{CString, OsStr};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -11,7 +11,6 @@ use crate::outcome::FailureReason;
 use crate::sys::{FsHelper, SpawnFailure, Step};
 
 use super::Request;
-use super::plan::{command_name, lookup};
 use crate::command::CommandLine;
 use crate::reactor::{FsHelpers, NoResult};
 
@@ -29,7 +28,7 @@ pub(super) async fn explain(
     helpers: &FsHelpers,
     deadline: Option<Instant>,
 ) -> String {
-    let name = command_name(request).to_string_lossy();
+    let name = request.spec.command.text().to_string_lossy();
     match failure {
         SpawnFailure::Clone(errno) => {
             let hint = match errno {
@@ -53,8 +52,8 @@ pub(super) async fn explain(
             CommandLine::Path(path) => {
                 let now = Instant::now();
                 let last = deadline.unwrap_or(now + PATIENCE).max(now + LATE_PATIENCE);
-                let look = Look { helpers, until: last.min(now + PATIENCE) };
-                explain_exec(path, request, errno, &look).await
+                let inspector = Inspector { helpers, until: last.min(now + PATIENCE) };
+                explain_exec(path, request, errno, &inspector).await
             }
             CommandLine::Shell(_) => format!("cannot execute /bin/sh: {}", text(errno)),
         },
@@ -79,10 +78,15 @@ fn text(errno: Errno) -> String {
     format!("{} ({errno:?})", errno.desc())
 }
 
-/// Looks at the command as little as explains the failure. The path is the operator's, on a file
-/// system that may be dying, so children look ([`FsHelpers`]); what they do not see in time is not
-/// explained.
-async fn explain_exec(command: &OsStr, request: &Request, errno: Errno, look: &Look<'_>) -> String {
+/// Inspects the command no further than the failure demands. The path is the operator's, on a file
+/// system that may not answer, so child processes inspect it ([`FsHelpers`]); what they do not find
+/// out in time is not explained.
+async fn explain_exec(
+    command: &OsStr,
+    request: &Request,
+    errno: Errno,
+    inspector: &Inspector<'_>,
+) -> String {
     let name = command.to_string_lossy();
     if command.is_empty() {
         return "the command is empty: give the path of a program".to_owned();
@@ -90,10 +94,10 @@ async fn explain_exec(command: &OsStr, request: &Request, errno: Errno, look: &L
     let unexplained = |why: NoResult| {
         format!("cannot execute command '{name}': {}; why cannot be seen: {why}", text(errno))
     };
-    let candidates = lookup(command, &request.spec.environment);
+    let candidates = request.spec.candidates();
     let candidates: Vec<CString> =
-        candidates.into_iter().filter_map(|path| CString::new(path).ok()).collect();
-    let found = match look.existing(candidates).await {
+        candidates.into_iter().filter_map(|path| CString::new(path.into_vec()).ok()).collect();
+    let found = match inspector.existing(candidates).await {
         Ok(found) => found,
         Err(why) => return unexplained(why),
     };
@@ -106,14 +110,14 @@ async fn explain_exec(command: &OsStr, request: &Request, errno: Errno, look: &L
             errno => format!("cannot execute command '{name}': {}", text(errno)),
         };
     };
-    match look.diagnose(&found, errno).await {
+    match inspector.diagnose(&found, errno).await {
         Ok(what) => format!("command '{}' {what}", found.path.to_string_lossy()),
         Err(why) => unexplained(why),
     }
 }
 
-/// Looks at files that belong to operators.
-struct Look<'a> {
+/// Inspects files that belong to operators.
+struct Inspector<'a> {
     helpers: &'a FsHelpers,
     until: Instant,
 }
@@ -125,7 +129,7 @@ struct Found {
     target: Result<libc::stat, Errno>,
 }
 
-impl Look<'_> {
+impl Inspector<'_> {
     async fn run(&self, helper: FsHelper) -> Result<FsHelper, NoResult> {
         self.helpers.run(helper, self.until.saturating_duration_since(Instant::now())).await
     }

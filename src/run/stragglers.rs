@@ -10,7 +10,7 @@ use crate::sys::{self, ProcessGroup};
 
 /// Groups that are watched at most; each costs a descriptor.
 const MOST: usize = 256;
-/// Pauses between two looks: short at first, because most stragglers end soon.
+/// Pauses between two checks: short at first, because most stragglers end soon.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -24,7 +24,7 @@ impl Drop for Counted {
     }
 }
 
-/// Keeps the captured output of the process group `group` small until nobody holds it, or the
+/// Keeps the captured output of the process group `group` small until no process holds it, or the
 /// group is empty.
 pub(super) async fn watch(group: ProcessGroup, mut capture: Capture) {
     if capture.is_abandoned() {

@@ -8,18 +8,18 @@ use crate::sys::{self, Family, Pid, PidFd, ProcessGroup, process_stat};
 
 use crate::reactor::Child;
 
-/// Most descendants that are looked for: a fork bomb must not keep us busy.
+/// Most descendants that are searched for: a fork bomb must not keep us busy.
 const MOST: usize = 4096;
 /// Most pidfds for strays, in the whole process: descriptors are the host's.
 const MOST_PIDFDS: usize = 64;
-/// How long one look may take: it is taken on the thread that keeps the deadlines of all runs, and
+/// How long one search may take: it is made on the thread that keeps the deadlines of all runs, and
 /// a descendant costs some 50 µs.
-const LOOK: Duration = Duration::from_millis(20);
-/// How long the only look before a kill may take.
-const ONLY_LOOK: Duration = Duration::from_millis(100);
-/// How many looks TERM waits for when one is not enough: those who hear it end, and with them the
-/// connection to their children.
-const LOOKS_BEFORE_TERM: u32 = 25;
+const SEARCH: Duration = Duration::from_millis(20);
+/// How long the only search before a kill may take.
+const ONLY_SEARCH: Duration = Duration::from_millis(100);
+/// How many searches TERM waits for when one is not enough: processes that handle it end, and with
+/// them the connection to their children.
+const SEARCHES_BEFORE_TERM: u32 = 25;
 
 /// Pidfds that strays have.
 static PIDFDS: AtomicUsize = AtomicUsize::new(0);
@@ -68,14 +68,14 @@ impl Stray {
     }
 }
 
-/// A walk down from the leader that may take several looks.
+/// A walk down from the leader that may take several searches.
 #[derive(Default)]
 struct Walk {
     /// Processes that were met.
     seen: HashSet<Pid>,
     /// Processes, and when they were started, whose children are still to be asked for.
     parents: Vec<(Pid, u64)>,
-    /// Processes that are still to be looked at, each with its parent.
+    /// Processes that are still to be examined, each with its parent.
     met: Vec<(Pid, Pid)>,
 }
 
@@ -83,13 +83,13 @@ struct Walk {
 #[derive(Default)]
 pub(super) struct Tree {
     strays: Vec<Stray>,
-    /// The walk that the last look did not finish.
+    /// The walk that the last search did not finish.
     unfinished: Option<Walk>,
     /// Whether some walk was finished.
     walked: bool,
     /// What strays that are found from now on are sent.
     sent: &'static [i32],
-    /// TERM is sent after so many looks more, or as soon as all were found.
+    /// TERM is sent after so many searches more, or as soon as all were found.
     term_after: Option<u32>,
 }
 
@@ -97,9 +97,9 @@ pub(super) struct Tree {
 const TERM: &[i32] = &[libc::SIGTERM, libc::SIGCONT];
 
 impl Tree {
-    /// Looks for descendants that left the group, until `until`. To be done before a signal:
-    /// afterwards their parents are gone, and with them the connection. `alive` says that the leader
-    /// may be looked at: its number may be a stranger's once it is reaped.
+    /// Searches for descendants that left the group, until `until`. To be done before a signal:
+    /// afterwards their parents are gone, and with them the connection. `alive`: the leader is not
+    /// reaped; afterwards its number may belong to another process.
     fn collect(&mut self, leader: Pid, alive: bool, until: Instant) {
         let mut family = Family::new(leader, until);
         if let Some(walk) = self.unfinished.take()
@@ -135,7 +135,7 @@ impl Tree {
                 }
             } else if let Some((parent, start)) = walk.parents.pop() {
                 let found = family.children(parent);
-                // Still the same process after the look, so the children are its.
+                // Still the same process after the search, so the children are its.
                 if process_stat(parent).is_some_and(|stat| stat.start == start) {
                     for pid in found {
                         if walk.seen.len() < MOST && walk.seen.insert(pid) {
@@ -159,26 +159,26 @@ impl Tree {
         self.unfinished.is_some()
     }
 
-    /// Goes on looking, if there was not enough time, and sends those that are found what the others
-    /// were sent. The leader must not be reaped.
-    pub(super) fn look_on(&mut self, child: &Child) {
+    /// Goes on searching, if there was not enough time, and sends the processes that are found what
+    /// the others were sent. The leader must not be reaped.
+    pub(super) fn search_on(&mut self, child: &Child) {
         if !self.is_unfinished() {
             return;
         }
-        self.collect(child.pid(), true, Instant::now() + LOOK);
+        self.collect(child.pid(), true, Instant::now() + SEARCH);
         match self.term_after {
-            Some(looks @ 1..) if self.is_unfinished() => self.term_after = Some(looks - 1),
+            Some(left @ 1..) if self.is_unfinished() => self.term_after = Some(left - 1),
             Some(_) => self.send(child, TERM),
             None => {}
         }
     }
 
     /// Asks leader, group and strays to end. There may be so many that some have to be
-    /// [looked](Tree::look_on) for first.
+    /// [searched](Tree::search_on) for first.
     pub(super) fn terminate(&mut self, child: &Child) {
-        self.collect(child.pid(), true, Instant::now() + LOOK);
+        self.collect(child.pid(), true, Instant::now() + SEARCH);
         if self.is_unfinished() {
-            self.term_after = Some(LOOKS_BEFORE_TERM);
+            self.term_after = Some(SEARCHES_BEFORE_TERM);
         } else {
             self.send(child, TERM);
         }
@@ -186,8 +186,8 @@ impl Tree {
 
     /// Kills leader, group and strays.
     pub(super) fn kill(&mut self, child: &Child) {
-        let look = if self.walked { LOOK } else { ONLY_LOOK };
-        self.collect(child.pid(), true, Instant::now() + look);
+        let search = if self.walked { SEARCH } else { ONLY_SEARCH };
+        self.collect(child.pid(), true, Instant::now() + search);
         self.send(child, &[libc::SIGKILL]);
     }
 
@@ -195,7 +195,7 @@ impl Tree {
     pub(super) fn kill_rest(&mut self, child: &Child) {
         child.signal_group(libc::SIGKILL);
         // Children of strays are still found below them.
-        self.collect(child.pid(), false, Instant::now() + LOOK);
+        self.collect(child.pid(), false, Instant::now() + SEARCH);
         for stray in &self.strays {
             stray.signal(libc::SIGKILL);
         }
@@ -226,7 +226,7 @@ fn descendant(pid: Pid, parent: Pid, leader: Pid) -> Option<(Stray, Option<Proce
     let mut stray = Stray { pid, start: child.start, pidfd: None };
     if child.group != Some(leader.led_group()) {
         let pidfd = Counted::open(pid);
-        // Looked at after the pidfd was opened: if it is the same process still, the pidfd is its.
+        // Read after the pidfd was opened: if it is the same process still, the pidfd is its.
         let is_same = || process_stat(pid).is_some_and(|stat| stat.start == child.start);
         stray.pidfd = pidfd.filter(|_| is_same());
     }

@@ -70,7 +70,7 @@ fn many_strays_have_few_descriptors_and_all_end() {
     let mut tree = Tree::default();
     tree.terminate(&child);
     test_support::until("all looks", || {
-        tree.look_on(&child);
+        tree.search_on(&child);
         !tree.is_unfinished()
     });
     assert_eq!(tree.strays.len(), strays.len());

@@ -1,6 +1,6 @@
 //! Captured stdout and stderr: an anonymous file that the supervisor keeps small.
 //!
-//! A file, not a pipe: nobody waits for its end, so a background child that holds it open delays
+//! A file, not a pipe: its end is not waited for, so a background child that holds it open delays
 //! nothing. Its memory is freed whenever it has grown, so a command that writes for ever costs little.
 
 use std::ffi::CString;
@@ -99,8 +99,8 @@ impl Capture {
         end
     }
 
-    /// Lets go of the file when the run's process group is empty. A process that left the group
-    /// may still hold it, and would fill memory that nobody can see: it can grow no more.
+    /// Closes the file when the run's process group is empty. A process that left the group may
+    /// still hold it, and would fill memory that is visible nowhere: so the file is sealed.
     pub(crate) fn close(self) {
         if self.sealable {
             let _ = nix::unistd::ftruncate(&*self.file, 0);
@@ -111,7 +111,7 @@ impl Capture {
 
     /// Whether certainly no process can write to the file any more.
     pub(crate) fn is_abandoned(&self) -> bool {
-        // A child that inherited the descriptor itself cannot be told from us.
+        // A child that inherited the descriptor itself cannot be distinguished from us.
         let Some(path) = self.path.as_ref().and_then(|path| path.to_str().ok()) else {
             return false;
         };
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_known_when_nobody_else_has_it_open() {
+    fn it_is_known_when_no_other_process_has_it_open() {
         let capture = Capture::new().unwrap();
         if capture.path.is_none() {
             return test_support::skip("an abandoned capture", "memfds cannot be opened by path");

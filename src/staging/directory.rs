@@ -37,7 +37,7 @@ impl Leftover {
 #[derive(Debug)]
 pub(super) struct CallDirectory {
     pub(super) root: Arc<Root>,
-    /// Empty when it is somebody else's to remove.
+    /// Empty when the caller removes it.
     name: String,
     has_input: bool,
 }

@@ -70,7 +70,7 @@ impl RunFiles {
     /// Makes input, output and error, in the way asked for if it can be had.
     pub(crate) fn create(
         staging: &Arc<Staging>,
-        parking: &ReservedFds,
+        reserved: &ReservedFds,
         input: &Input,
         mode: IoMode,
     ) -> io::Result<RunFiles> {
@@ -81,7 +81,7 @@ impl RunFiles {
             (_, Input::Text(text)) => Some(Arc::new(SealedInput::new(text)?)),
         };
         if mode == IoMode::Memfd
-            && parking.has_room()
+            && reserved.has_room()
             && let Some(sealed) = &sealed
             && let Some(path) = sealed.path()
         {
@@ -252,19 +252,19 @@ impl RunFiles {
         matches!(self.answers, Answers::Memfds { .. })
     }
 
-    /// Ends the run: the directory goes, and the numbers of memfds stay reserved until nobody is
-    /// left who could open them, which `mark` tells (only a run with memfds needs one). What the command left in the directory is for the caller to
-    /// remove, since that may take long.
+    /// Ends the run: the directory is removed, and the numbers of memfds stay reserved until no
+    /// process is left that could open them, by `mark` (only a run with memfds needs one). What the
+    /// command left in the directory is for the caller to remove, since that may take long.
     pub(crate) fn finish(
         mut self,
-        parking: &ReservedFds,
+        reserved: &ReservedFds,
         mark: Option<RunMark>,
     ) -> Option<Leftover> {
         let empty = Answers::Files { output: CString::default(), error: CString::default() };
         if let Answers::Memfds { output, error } = std::mem::replace(&mut self.answers, empty)
             && let Some(mark) = mark
         {
-            parking.park(mark, [output.file, error.file], self.sealed.take());
+            reserved.keep(mark, [output.file, error.file], self.sealed.take());
         }
         self.directory.take()?.finish()
     }
@@ -288,8 +288,8 @@ mod tests {
     #[test]
     fn the_files_exist_before_the_run_and_are_gone_with_everything_after() {
         let (_parent, staging) = staging();
-        let parking = ReservedFds::default();
-        let io = RunFiles::create(&staging, &parking, &text("{}"), IoMode::Files).unwrap();
+        let reserved = ReservedFds::default();
+        let io = RunFiles::create(&staging, &reserved, &text("{}"), IoMode::Files).unwrap();
         let input = std::path::PathBuf::from(io.input().to_str().unwrap());
         assert_eq!(std::fs::read(&input).unwrap(), b"{}");
         let directory = input.parent().unwrap();
@@ -307,19 +307,19 @@ mod tests {
     #[test]
     fn a_removed_process_directory_is_made_anew() {
         let (parent, staging) = staging();
-        let parking = ReservedFds::default();
+        let reserved = ReservedFds::default();
         for entry in std::fs::read_dir(parent.path()).unwrap() {
             std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
         }
-        let io = RunFiles::create(&staging, &parking, &text("x"), IoMode::Files).unwrap();
+        let io = RunFiles::create(&staging, &reserved, &text("x"), IoMode::Files).unwrap();
         assert_eq!(std::fs::read(io.input().to_str().unwrap()).unwrap(), b"x");
     }
 
     #[test]
     fn odd_outputs_are_refused_by_name() {
         let (_parent, staging) = staging();
-        let parking = ReservedFds::default();
-        let make = || RunFiles::create(&staging, &parking, &text("x"), IoMode::Files).unwrap();
+        let reserved = ReservedFds::default();
+        let make = || RunFiles::create(&staging, &reserved, &text("x"), IoMode::Files).unwrap();
         let expect = |io: &RunFiles, word: &str| match io.read_output(100) {
             Err(OutputProblem::NotAFile(message)) => assert!(message.contains(word), "{message}"),
             other => panic!("{other:?}"),
@@ -344,8 +344,8 @@ mod tests {
     #[test]
     fn memfd_answers_are_read_whatever_was_done_to_the_offset() {
         let (_parent, staging) = staging();
-        let parking = ReservedFds::default();
-        let io = RunFiles::create(&staging, &parking, &text("in"), IoMode::Memfd).unwrap();
+        let reserved = ReservedFds::default();
+        let io = RunFiles::create(&staging, &reserved, &text("in"), IoMode::Memfd).unwrap();
         if !io.has_memfd_outputs() {
             return test_support::skip("memfd answers", "memfds cannot be opened by path");
         }

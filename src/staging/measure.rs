@@ -28,40 +28,40 @@ pub(crate) struct Measurer {
     pub(super) name: String,
 }
 
-/// What a look found.
+/// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Measured {
     /// So many bytes, of all that is there, or more than asked for.
     Bytes(u64),
-    /// There are more files than were to be looked at.
+    /// There are more files than were to be measured.
     TooMany,
 }
 
-/// A look that is going on.
-struct Look {
+/// A measurement that is going on.
+struct Measurement {
     bytes: u64,
     enough: u64,
     entries_left: usize,
 }
 
 impl Measurer {
-    /// Looks at no more than `most_entries` files, and stops where the sum is more than `enough`.
+    /// Measures no more than `most_entries` files, and stops where the sum is more than `enough`.
     /// Blocks for as long as the kernel takes for so many.
     pub(crate) fn measure(&self, enough: u64, most_entries: usize) -> Measured {
-        let mut look = Look { bytes: 0, enough, entries_left: most_entries };
+        let mut sum = Measurement { bytes: 0, enough, entries_left: most_entries };
         // Gone, or no directory any more: then there is nothing of ours to measure.
         let name = CString::new(self.name.as_str()).unwrap_or_default();
         if let Ok(directory) = open_directory(&*self.root, &name) {
-            look.add_directory(directory, 0);
+            sum.add_directory(directory, 0);
         }
-        match look.entries_left {
+        match sum.entries_left {
             0 => Measured::TooMany,
-            _ => Measured::Bytes(look.bytes),
+            _ => Measured::Bytes(sum.bytes),
         }
     }
 }
 
-impl Look {
+impl Measurement {
     fn is_over(&self) -> bool {
         self.bytes > self.enough || self.entries_left == 0
     }
@@ -111,7 +111,7 @@ fn open_directory(at: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
 }
 
 /// Frees the memory of all but the first `kept` bytes of a file that only its beginning is read of,
-/// if it takes more than `most`. A hole is made: whoever writes to the file goes on where it is.
+/// if it takes more than `most`. A hole is made: a process that writes to the file goes on where it is.
 pub(super) fn cut(file: impl AsFd, kept: u64, most: u64) {
     let Ok(stat) = fstat(&file) else { return };
     if taken(&stat) <= most {

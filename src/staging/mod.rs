@@ -2,8 +2,8 @@
 //!
 //! Owns the per-process directory with one private directory per call in it, the sealed memfds of
 //! inputs, the files that capture stdout and stderr, and the descriptor numbers that must not be
-//! used again while a process may still write to them. Everything a command leaves behind is
-//! looked at with suspicion: links are not followed, only regular files are read, and only up to
+//! used again while a process may still write to them. Nothing that a command leaves
+//! behind is trusted: links are not followed, only regular files are read, and only up to
 //! a limit.
 
 mod capture;
@@ -22,6 +22,7 @@ pub(crate) use directory::Leftover;
 pub(crate) use files::RunFiles;
 pub use input::{Input, IoMode};
 pub(crate) use measure::Measured;
+pub(crate) use on_disk::MakeError;
 pub(crate) use output::{OutputProblem, kind_name};
 pub(crate) use reserved::{ReservedFds, RunMark};
 pub use root::automatic_parents;

@@ -27,12 +27,12 @@ use super::output::{OutputProblem, kind_name};
 const MOST: usize = 64;
 /// How long measuring and removing may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What one look at the directory of a call lists: some thousand names.
+/// How much of a call's directory one child lists, in bytes: some thousand names.
 const LIST_BYTES: usize = 256 * 1024;
 /// What is made for a call.
 const FILES: [&str; 3] = ["input", "output", "error"];
 
-/// Who goes to such a directory.
+/// The children that work in such a directory.
 #[derive(Clone, Debug)]
 pub(super) struct OnDisk {
     pub(super) helpers: FsHelpers,
@@ -44,7 +44,7 @@ impl OnDisk {
         OnDisk { helpers: FsHelpers::new(MOST), handle }
     }
 
-    /// Has a tree removed; nobody waits for that.
+    /// Has a tree removed, without waiting for it.
     pub(super) fn remove_behind(&self, path: &Path) {
         let Ok(path) = c_path(path) else { return };
         self.helpers.remove_tree(&path, &self.handle);
@@ -82,6 +82,14 @@ pub(crate) struct Seen {
     pub(crate) all: u64,
 }
 
+/// The files of a call could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make the command's files in '{}': {error}", .root.display())]
+pub(crate) struct MakeError {
+    root: PathBuf,
+    error: io::Error,
+}
+
 impl DistantCall {
     pub(super) fn new(
         by: &OnDisk,
@@ -109,23 +117,18 @@ impl DistantCall {
     /// Makes the directory with its files in it. On the runtime.
     ///
     /// # Errors
-    /// When that is not possible, or not within `patience`; in words for people.
-    pub(crate) async fn make(&self, patience: Duration) -> Result<(), String> {
-        let text = |error: io::Error| {
-            format!("cannot make the command's files in '{}': {error}", self.root.display())
-        };
+    /// When that is not possible, or not within `patience`.
+    pub(crate) async fn make(&self, patience: Duration) -> Result<(), MakeError> {
+        let refuse = |error: io::Error| MakeError { root: self.root.clone(), error };
         if self.by.helpers.hangs() {
-            return Err(text(io::Error::other("its file system does not answer")));
+            return Err(refuse(io::Error::other("its file system does not answer")));
         }
-        match self.try_to_make(false, patience).await.map_err(text)? {
-            // Somebody removed the process's directory.
-            Some(Errno::ENOENT) => match self.try_to_make(true, patience).await.map_err(text)? {
-                None => Ok(()),
-                Some(errno) => Err(text(errno.into())),
-            },
-            Some(errno) => Err(text(errno.into())),
-            None => Ok(()),
+        let mut made = self.try_to_make(false, patience).await.map_err(refuse)?;
+        if made == Some(Errno::ENOENT) {
+            // The process's directory was removed.
+            made = self.try_to_make(true, patience).await.map_err(refuse)?;
         }
+        made.map_or(Ok(()), |errno| Err(refuse(errno.into())))
     }
 
     async fn try_to_make(&self, anew: bool, patience: Duration) -> io::Result<Option<Errno>> {
@@ -162,7 +165,7 @@ impl DistantCall {
     }
 
     /// Reads what the command left, an output of at most `limit` bytes; afterwards the results are
-    /// there for whoever judges. On the runtime.
+    /// there for `judge`. On the runtime.
     pub(crate) async fn fetch(&self, limit: u64, error_limit: u64, patience: Duration) {
         let silent = |error: io::Error| Fetched {
             output: Err(OutputProblem::NotAFile(format!("the output cannot be read: {error}"))),

@@ -27,7 +27,7 @@ fn careful() -> OFlag {
 
 /// Reads a file of a call's directory.
 pub(super) fn read_in(root: &Root, name: &str, limit: u64) -> Result<Vec<u8>, OutputProblem> {
-    // Looked at before it is opened: opening a device has effects.
+    // Its kind is checked before it is opened: opening a device has effects.
     let stat = stat_in(root, name).map_err(|errno| {
         OutputProblem::NotAFile(format!("the output file cannot be read: {errno}"))
     })?;

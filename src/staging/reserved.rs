@@ -19,10 +19,10 @@ use super::SealedInput;
 
 /// Most runs whose descriptors are kept.
 const MOST: usize = 32;
-/// How much of an environment is looked through.
+/// How much of an environment is searched, in bytes.
 const ENVIRONMENT_BYTES: u64 = 256 * 1024;
 
-/// What tells the processes of a run from others.
+/// What distinguishes the processes of a run from others.
 #[derive(Clone, Debug)]
 pub(crate) struct RunMark {
     /// The run's process group.
@@ -34,7 +34,7 @@ pub(crate) struct RunMark {
 }
 
 #[derive(Debug)]
-struct Parked {
+struct Kept {
     mark: RunMark,
     _files: [File; 2],
     _input: Option<Arc<SealedInput>>,
@@ -48,19 +48,19 @@ pub(crate) struct ReservedFds {
 
 #[derive(Debug, Default)]
 struct State {
-    parked: Vec<Parked>,
+    kept: Vec<Kept>,
     live_groups: HashSet<ProcessGroup>,
 }
 
 impl ReservedFds {
     /// Whether another run may have memfds.
     pub(crate) fn has_room(&self) -> bool {
-        self.state.lock().parked.len() < MOST
+        self.state.lock().kept.len() < MOST
     }
 
     /// Whether nothing is kept.
     pub(crate) fn is_empty(&self) -> bool {
-        self.state.lock().parked.is_empty()
+        self.state.lock().kept.is_empty()
     }
 
     /// A run with memfds has started: its processes are not taken for left-overs of another.
@@ -69,7 +69,7 @@ impl ReservedFds {
     }
 
     /// Takes the memfds of an ended run.
-    pub(super) fn park(&self, mark: RunMark, files: [File; 2], input: Option<Arc<SealedInput>>) {
+    pub(super) fn keep(&self, mark: RunMark, files: [File; 2], input: Option<Arc<SealedInput>>) {
         for file in &files {
             let _ = file.set_len(0);
             // Each on its own: a writable mapping forbids the second.
@@ -79,25 +79,25 @@ impl ReservedFds {
         }
         let mut state = self.state.lock();
         state.live_groups.remove(&mark.group);
-        state.parked.push(Parked { mark, _files: files, _input: input });
+        state.kept.push(Kept { mark, _files: files, _input: input });
     }
 
-    /// Frees what nobody can open any more. True when something was freed. Blocks: it looks at
-    /// all processes of the machine, and one of them that hangs may hold it up.
+    /// Frees what no process can open any more. True when something was freed. Blocks: it reads
+    /// `/proc` for all processes of the machine, and one of them that hangs may hold it up.
     pub(crate) fn sweep(&self) -> bool {
         let (marks, live) = {
             let state = self.state.lock();
-            let marks: Vec<RunMark> = state.parked.iter().map(|p| p.mark.clone()).collect();
+            let marks: Vec<RunMark> = state.kept.iter().map(|p| p.mark.clone()).collect();
             (marks, state.live_groups.clone())
         };
         let held = held_groups(&marks, &live);
         let mut state = self.state.lock();
-        let before = state.parked.len();
-        // Runs that were parked meanwhile are not among the marks, and stay.
-        state.parked.retain(|p| {
+        let before = state.kept.len();
+        // Runs that were kept meanwhile are not among the marks, and stay.
+        state.kept.retain(|p| {
             held.contains(&p.mark.group) || !marks.iter().any(|m| m.group == p.mark.group)
         });
-        state.parked.len() < before
+        state.kept.len() < before
     }
 }
 
@@ -120,8 +120,8 @@ fn held_groups(marks: &[RunMark], live: &HashSet<ProcessGroup>) -> HashSet<Proce
             if stat.group.is_some_and(|group| live.contains(&group)) {
                 continue;
             }
-            // What hangs in the kernel may hold up whoever looks into its memory. It may be one of
-            // the run's if it is an orphan; else its parent is looked at.
+            // A process that hangs in the kernel may hold up a reader of its memory. It may be one
+            // of the run's if it is an orphan; else its parent is examined.
             if stat.state == b'D' {
                 if [Some(Pid::INIT), Some(own)].contains(&stat.parent) {
                     held.insert(mark.group);
@@ -161,23 +161,23 @@ mod tests {
         if !sys::memfd_paths() {
             return test_support::skip("reserved numbers", "memfds cannot be opened by path");
         }
-        let parking = ReservedFds::default();
+        let reserved = ReservedFds::default();
         let mut child = std::process::Command::new("sleep")
             .arg("100")
-            .env("MARK_A", "parking-test")
-            .env("MARK_B", "parking-test")
+            .env("MARK_A", "reserved-test")
+            .env("MARK_B", "reserved-test")
             .spawn()
             .unwrap();
         let files = [memfd(), memfd()];
         let path = format!("/proc/self/fd/{}", files[0].as_raw_fd());
-        let environment = [b"MARK_A=parking-test".to_vec(), b"MARK_B=parking-test".to_vec()];
+        let environment = [b"MARK_A=reserved-test".to_vec(), b"MARK_B=reserved-test".to_vec()];
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         let start = sys::process_stat(pid).unwrap().start;
         // No group that the child is in.
         let group = Pid::from_raw(i32::MAX).unwrap().led_group();
-        parking.park(RunMark { group, start, environment }, files, None);
-        assert!(!parking.sweep());
-        assert!(!parking.is_empty());
+        reserved.keep(RunMark { group, start, environment }, files, None);
+        assert!(!reserved.sweep());
+        assert!(!reserved.is_empty());
         assert!(
             std::fs::write(&path, "late").is_err(),
             "a late writer does not get through to anything"
@@ -185,7 +185,7 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         // Another process of the machine that is in the kernel just then may be one of the run's.
-        test_support::until("the number is freed", || parking.sweep());
-        assert!(parking.is_empty());
+        test_support::until("the number is freed", || reserved.sweep());
+        assert!(reserved.is_empty());
     }
 }

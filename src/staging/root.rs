@@ -56,7 +56,7 @@ impl AsFd for Root {
 #[derive(Debug)]
 pub(crate) struct Staging {
     parent: PathBuf,
-    /// Who goes there, if it is not in memory.
+    /// The children that work there, if it is not in memory.
     on_disk: Option<OnDisk>,
     root: RwLock<Arc<Root>>,
     next: AtomicU64,
@@ -116,7 +116,7 @@ impl Staging {
         }
     }
 
-    /// Makes the process's directory anew after somebody removed `lost`.
+    /// Makes the process's directory anew after `lost` was removed.
     pub(super) fn restore(&self, lost: &Arc<Root>) -> io::Result<()> {
         let mut current = self.root.write();
         if Arc::ptr_eq(&current, lost) {
@@ -134,7 +134,7 @@ pub(crate) fn is_memory(kind: FsType) -> bool {
     kind == TMPFS_MAGIC || kind == FsType(RAMFS_MAGIC.into())
 }
 
-/// Where a private directory is made when nobody says where: `/run` and `/dev/shm` if they are in
+/// Where a private directory is made when `temp_dir` is not set: `/run` and `/dev/shm` if they are in
 /// memory, then the temporary directory.
 pub fn automatic_parents() -> Vec<PathBuf> {
     let memory = ["/run", "/dev/shm"].into_iter().map(PathBuf::from);
@@ -297,8 +297,8 @@ mod tests {
             staging.remove();
             assert_eq!(count(), 0);
         }
-        let (input, parking) = (Input::Text(b"x".as_slice().into()), ReservedFds::default());
-        let io = RunFiles::create(&staging, &parking, &input, IoMode::Files).unwrap();
+        let (input, reserved) = (Input::Text(b"x".as_slice().into()), ReservedFds::default());
+        let io = RunFiles::create(&staging, &reserved, &input, IoMode::Files).unwrap();
         assert_eq!(count(), 1, "a late call has its files");
         drop(io);
         staging.remove();

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_bytes_are_readable_by_path_and_nobody_can_change_them() {
+    fn its_bytes_are_readable_by_path_and_cannot_be_changed() {
         let input = SealedInput::new(b"{\"a\":1}").unwrap();
         assert_eq!(input.to_bytes().unwrap(), b"{\"a\":1}");
         assert_eq!(input.len(), 7);

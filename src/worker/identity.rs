@@ -1,11 +1,12 @@
 //! Noticing that the command's file was replaced.
 
 use std::ffi::CString;
+use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use crate::command::CommandLine;
 use crate::reactor::FsHelpers;
-use crate::run::{CommandSpec, lookup};
+use crate::run::CommandSpec;
 use crate::sys::FsHelper;
 
 /// How long a look may take.
@@ -24,11 +25,12 @@ pub(super) struct Identity {
 /// is no such file, and when its file system does not answer. A child looks: the file may be on a
 /// network file system, where a thread of ours could hang for ever.
 pub(super) async fn identify(spec: &CommandSpec, helpers: &FsHelpers) -> Option<Identity> {
-    let CommandLine::Path(path) = &spec.command else { return None };
+    let CommandLine::Path(_) = &spec.command else { return None };
     let mut helper = FsHelper::default();
-    let looks: Vec<_> = lookup(path, &spec.environment)
+    let looks: Vec<_> = spec
+        .candidates()
         .into_iter()
-        .filter_map(|candidate| CString::new(candidate).ok())
+        .filter_map(|candidate| CString::new(candidate.into_vec()).ok())
         .map(|candidate| helper.look(&candidate, true))
         .collect();
     let helper = helpers.run(helper, PATIENCE).await.ok()?;

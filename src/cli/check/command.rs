@@ -5,15 +5,12 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use mesos_command::command::CommandLine;
+use mesos_command::command::{CommandLine, lookup};
 use mesos_command::config::EventConfig;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::finding::Finding;
 use super::{permissions, program, script};
-
-/// `PATH` where the environment has none, as the module takes it.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// Looks at a command; with `files` at the file that it names too.
 pub(super) fn look_at(command: &EventConfig, strict: bool, files: bool) -> Vec<Finding> {
@@ -130,8 +127,9 @@ pub(super) fn resolve(name: &str) -> Option<PathBuf> {
     if name.contains('/') {
         return Some(PathBuf::from(name)).filter(|path| path.exists());
     }
-    let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned());
-    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())
+    let path = std::env::var("PATH").ok();
+    let files = lookup(name.as_ref(), path.as_deref().map(OsStr::new));
+    files.into_iter().map(PathBuf::from).find(|path| path.is_file())
 }
 
 /// The file that is executed.
