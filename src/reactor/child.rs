@@ -259,6 +259,50 @@ impl Seldom {
 mod tests {
     use super::*;
 
+    /// Starts a shell with this text.
+    fn shell(text: &str) -> Spawned {
+        let table = |entries: &[&str]| {
+            let mut table = sys::StringTable::default();
+            entries.iter().for_each(|entry| table.push(&[entry.as_bytes()]).expect("no NUL"));
+            table
+        };
+        let plan = sys::Plan {
+            candidates: table(&["/bin/sh"]),
+            arguments: table(&["sh", "-c", text]),
+            ..sys::Plan::default()
+        };
+        sys::spawn(plan).map_err(|refusal| refusal.errno).expect("a process").0
+    }
+
+    #[test]
+    fn an_end_is_reported_with_and_without_a_pidfd() {
+        let reactor = Reactor::start("test", 1).expect("a thread");
+        for with_pidfd in [true, false] {
+            let mut spawned = shell("exit 3");
+            spawned.pidfd = spawned.pidfd.filter(|_| with_pidfd);
+            let mut child = Child::new(spawned);
+            let (sender, receiver) = std::sync::mpsc::channel();
+            child.report_end(&reactor, || Box::new(move || sender.send(()).expect("it waits")));
+            child.report_end(&reactor, || unreachable!("it was asked for already"));
+            assert_eq!(receiver.recv_timeout(test_support::PATIENCE), Ok(()));
+            assert_eq!(child.try_status(), Some(Exit::Status(ExitStatus::Exited(3))));
+            child.reap();
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_child_that_was_dropped_is_not_reported() {
+        let reactor = Reactor::start("test", 1).expect("a thread");
+        let mut child = Child::new(shell("read line </dev/null; exec sleep 600"));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        child.report_end(&reactor, || Box::new(move || sender.send(()).expect("it waits")));
+        let (pid, target) = (child.pid(), WaitTarget::of(child.pid(), None));
+        drop(child);
+        test_support::dropped_unanswered(&receiver);
+        let _ = sys::kill(pid, libc::SIGKILL);
+        sys::wait(target, libc::WEXITED).expect("a child of ours");
+    }
+
     #[test]
     fn a_line_a_minute_is_let_through() {
         let (lines, start) = (Seldom(Mutex::new(None)), Instant::now());

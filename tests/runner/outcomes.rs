@@ -1,9 +1,14 @@
 //! The table: fault, limit, outcome.
 
 use mesos_command::outcome::OutcomeKind::{self, *};
+use mesos_command::reactor::CancelToken;
+use mesos_command::run::{Kills, RunReport};
 use mesos_command::staging::IoMode;
 
-use crate::support::{probe, serial};
+use crate::support::{Case, children, eventually, probe, serial};
+
+/// The two drivers of a run: the reactor with the timers, and a caller that blocks.
+const WAYS: [fn(&Case) -> RunReport; 2] = [Case::run, Case::run_here];
 
 /// Steps of the probe, expected outcome, exit code, signal, text that the message must contain.
 type Row = (&'static str, OutcomeKind, Option<i32>, Option<i32>, &'static str);
@@ -42,13 +47,49 @@ fn every_fault_has_its_outcome() {
     let oracle = serial();
     for io in [IoMode::Files, IoMode::MemfdInput] {
         for (steps, outcome, code, signal, message) in ROWS {
-            let report = probe(steps).with(|spec| spec.io = io).run();
-            let seen = (report.outcome, report.exit_code, report.signal);
-            assert_eq!(seen, (*outcome, *code, *signal), "{steps} with {io:?}: {report:?}");
-            assert!(report.message.contains(message), "{steps}: {report:?}");
-            assert!(report.pid.is_some());
-            oracle.check();
+            for run in WAYS {
+                let report = run(&probe(steps).with(|spec| spec.io = io));
+                let seen = (report.outcome, report.exit_code, report.signal);
+                assert_eq!(seen, (*outcome, *code, *signal), "{steps} with {io:?}: {report:?}");
+                assert!(report.message.contains(message), "{steps}: {report:?}");
+                assert!(report.pid.is_some());
+                oracle.check();
+            }
         }
+    }
+}
+
+#[test]
+fn a_deadline_ends_a_command_the_same_way_for_both_drivers() {
+    let _oracle = serial();
+    for run in WAYS {
+        let report = run(&probe("sleep:60000").timeout(200).grace(60_000));
+        let seen = (report.outcome, report.signal, report.kills);
+        assert_eq!(seen, (Timeout, Some(15), Kills { term: 1, kill: 0 }), "{report:?}");
+        let report = run(&probe("ignore:SIGTERM;sleep:60000").timeout(200).grace(50));
+        let seen = (report.outcome, report.signal, report.kills);
+        assert_eq!(seen, (Timeout, Some(9), Kills { term: 1, kill: 1 }), "{report:?}");
+        let report = run(&probe("sleep:60000").timeout(200).grace(0));
+        let seen = (report.outcome, report.signal, report.kills);
+        assert_eq!(seen, (Timeout, Some(9), Kills { term: 0, kill: 1 }), "{report:?}");
+    }
+}
+
+#[test]
+fn a_withdrawal_ends_a_command_the_same_way_for_both_drivers() {
+    let _oracle = serial();
+    for run in [Case::run_with, Case::run_here_with] {
+        let token = CancelToken::new();
+        let canceller = std::thread::spawn({
+            let token = token.clone();
+            move || {
+                eventually("the command runs", || !children().is_empty());
+                token.cancel();
+            }
+        });
+        let report = run(&probe("sleep:60000").timeout(60_000), token);
+        assert_eq!((report.outcome, report.signal), (Cancelled, Some(15)), "{report:?}");
+        canceller.join().unwrap();
     }
 }
 

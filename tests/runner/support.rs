@@ -83,11 +83,29 @@ impl Case {
         Request::new(Arc::new(self.spec.clone()), Input::Text(self.input.as_slice().into()))
     }
 
+    /// Has the reactor and the timers run it.
     pub(crate) fn run(&self) -> RunReport {
-        runner().run_blocking(self.request(), None, None)
+        self.submit(None)
     }
 
     pub(crate) fn run_with(&self, cancel: CancelToken) -> RunReport {
+        self.submit(Some(cancel))
+    }
+
+    fn submit(&self, cancel: Option<CancelToken>) -> RunReport {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        runner().submit(self.request(), None, cancel, move |report| {
+            let _ = sender.send(report);
+        });
+        receiver.recv_timeout(PATIENCE).expect("a report")
+    }
+
+    /// Runs it on the calling thread, as far as that is possible.
+    pub(crate) fn run_here(&self) -> RunReport {
+        self.run_here_with(CancelToken::new())
+    }
+
+    pub(crate) fn run_here_with(&self, cancel: CancelToken) -> RunReport {
         runner().run_blocking(self.request(), None, Some(cancel))
     }
 }
