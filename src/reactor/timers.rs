@@ -66,14 +66,14 @@ impl Timers {
     }
 
     /// Wakes the runtime only if it would wake too late.
-    fn set(&self, alarm: Timer) {
+    fn set(&self, timer: Timer) {
         let sooner = {
             let mut state = self.state.lock();
-            let sooner = state.planned.is_none_or(|planned| alarm.at < planned);
+            let sooner = state.planned.is_none_or(|planned| timer.at < planned);
             if sooner {
-                state.planned = Some(alarm.at);
+                state.planned = Some(timer.at);
             }
-            state.heap.push(Reverse(alarm));
+            state.heap.push(Reverse(timer));
             sooner
         };
         if sooner {
@@ -111,9 +111,9 @@ impl Timers {
             if !is_over && first.at > now {
                 break;
             }
-            due.extend(state.heap.pop().map(|Reverse(alarm)| alarm.due));
+            due.extend(state.heap.pop().map(|Reverse(timer)| timer.due));
         }
-        state.planned = state.heap.peek().map(|Reverse(alarm)| alarm.at);
+        state.planned = state.heap.peek().map(|Reverse(timer)| timer.at);
         (due, state.planned)
     }
 }

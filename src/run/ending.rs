@@ -7,13 +7,10 @@ use crate::staging::RunMark;
 use crate::sys::{Pid, ProcessGroup};
 
 use super::files::Files;
-use super::judge::{Cause, ERROR_BYTES, judge};
+use super::judge::{Cause, ERROR_BYTES, Reading, judge};
 use super::run::Run;
-use super::{Kills, Timings};
+use super::{Kills, RunReport, Timings};
 
-/// A larger output is read and parsed on a thread of its own: to parse a mebibyte takes as long as
-/// many runs do. In bytes.
-const LARGE_OUTPUT: u64 = 64 * 1024;
 /// How long a child process may take to read the files of a run on a disk, without a deadline and
 /// after it.
 const FETCHING: Duration = Duration::from_secs(30);
@@ -65,32 +62,32 @@ impl Ended {
     }
 
     fn conclude_here(self, cleaning: Cleaning) {
-        let is_large = self.files.io.output_size().is_some_and(|size| size > LARGE_OUTPUT);
-        if !is_large || self.cause.is_some() {
-            return self.answer(cleaning, true);
+        if let Some(report) = self.judge(Reading::Small) {
+            return self.answer(report, cleaning);
         }
         match self.run.services.reads.place() {
-            Ok(place) => place.run(Box::new(move || self.answer(Cleaning::Here, true))),
-            Err(why) => self.answer(cleaning, why == NoPlace::NoThread),
+            Ok(place) => {
+                place.run(Box::new(move || self.read_and_answer(Reading::Any, Cleaning::Here)))
+            }
+            Err(NoPlace::NoThread) => self.read_and_answer(Reading::Any, cleaning),
+            Err(NoPlace::Full) => self.read_and_answer(Reading::NoRoom, cleaning),
         }
     }
 
-    /// `read`: there is a thread that may read the output.
-    fn answer(self, cleaning: Cleaning, read: bool) {
-        let Ended {
-            mut run,
-            deadline: _,
-            files,
-            cause,
-            exit,
-            pid,
-            kills,
-            timings,
-            others,
-            kept,
-            mark,
-        } = self;
-        let mut report = judge(&run.request, &files.io, cause, exit, read);
+    fn judge(&self, reading: Reading) -> Option<RunReport> {
+        judge(&self.run.request, &self.files.io, self.cause, self.exit, reading)
+    }
+
+    /// Must not be called with [`Reading::Small`].
+    fn read_and_answer(self, reading: Reading, cleaning: Cleaning) {
+        // Without a report the run's `ReplyOnce` answers.
+        if let Some(report) = self.judge(reading) {
+            self.answer(report, cleaning);
+        }
+    }
+
+    fn answer(self, mut report: RunReport, cleaning: Cleaning) {
+        let Ended { mut run, files, cause, pid, kills, timings, others, kept, mark, .. } = self;
         report.strays = others && report.exit_code == Some(0) && cause.is_none();
         report.stdio_tail =
             files.capture.as_ref().map(|capture| capture.tail()).unwrap_or_default();

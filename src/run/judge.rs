@@ -35,16 +35,30 @@ impl Cause {
     }
 }
 
-/// The part of a report that follows from how the leader ended.
-///
-/// `read`: the output may be read; otherwise there is no room for one that is so large.
+/// An output that is larger is read and parsed on a thread of its own: to parse a mebibyte takes as
+/// long as many runs do. In bytes.
+const LARGE_OUTPUT: u64 = 64 * 1024;
+
+/// Which outputs may be read here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Those that are not large.
+    Small,
+    /// All.
+    Any,
+    /// Large ones nowhere: there is no room for another.
+    NoRoom,
+}
+
+/// The part of a report that follows from how the leader ended; `None` when that takes reading a
+/// large output, which `reading` does not allow.
 pub(super) fn judge(
     request: &Request,
     io: &RunFiles,
     cause: Option<Cause>,
     exit: Exit,
-    read: bool,
-) -> RunReport {
+    reading: Reading,
+) -> Option<RunReport> {
     let spec = &request.spec;
     let mut report = RunReport::without_process(OutcomeKind::Ok, String::new(), Timings::default());
     match exit {
@@ -78,27 +92,30 @@ pub(super) fn judge(
         None => {}
     }
     if report.outcome == OutcomeKind::Ok && spec.event.row().output != Output::Ignored {
-        if read {
-            read_output(spec, io, &mut report);
-        } else {
-            report.outcome = OutcomeKind::Overload;
-            report.message = "too many large outputs wait to be read already".to_owned();
-            report.output_bytes = io.output_size().unwrap_or(0);
+        let most_here = if reading == Reading::Any { u64::MAX } else { LARGE_OUTPUT };
+        match io.read_output(spec.max_output_bytes, most_here) {
+            Err(OutputProblem::NotHere(size)) if reading == Reading::NoRoom => {
+                report.outcome = OutcomeKind::Overload;
+                report.message = "too many large outputs wait to be read already".to_owned();
+                report.output_bytes = size;
+            }
+            Err(OutputProblem::NotHere(_)) => return None,
+            output => take_output(spec, output, &mut report),
         }
     }
     if report.outcome != OutcomeKind::Ok {
         report.error_file = io.read_error(ERROR_BYTES);
     }
-    report
+    Some(report)
 }
 
-fn read_output(spec: &CommandSpec, io: &RunFiles, report: &mut RunReport) {
-    match io.read_output(spec.max_output_bytes) {
+fn take_output(spec: &CommandSpec, output: Result<Vec<u8>, OutputProblem>, report: &mut RunReport) {
+    match output {
         Ok(output) => {
             report.output_bytes = output.len() as u64;
             report.output = output;
         }
-        Err(OutputProblem::TooLarge(size)) => {
+        Err(OutputProblem::TooLarge(size) | OutputProblem::NotHere(size)) => {
             report.outcome = OutcomeKind::OutputTooLarge;
             report.message = too_large_message(spec, size);
             report.output_bytes = size;

@@ -32,15 +32,18 @@ const QUICK_ENTRIES: usize = 128;
 #[derive(Debug)]
 pub(super) struct Sizes {
     pause: Duration,
-    last: u64,
+    /// What was found by the last measurement of everything.
+    last: Option<u64>,
     in_directory: u64,
+    /// Nothing was measured yet.
+    is_first: bool,
     /// The measurement of a directory with many files on another thread; the sum when it is known.
     thorough: Option<Arc<Mutex<Option<u64>>>>,
 }
 
 impl Sizes {
     pub(super) fn new() -> Sizes {
-        Sizes { pause: FIRST_PAUSE, last: 0, in_directory: 0, thorough: None }
+        Sizes { pause: FIRST_PAUSE, last: None, in_directory: 0, is_first: true, thorough: None }
     }
 
     /// The pause before the next measurement.
@@ -56,14 +59,22 @@ impl Sizes {
         pool: &Arc<Pool>,
     ) -> Option<Cause> {
         let trimmed = files.capture.as_mut().is_some_and(|capture| capture.trim());
-        files.io.cut_error(ERROR_BYTES);
         let output = files.io.output_size().unwrap_or(0);
         let enough = request.most_bytes();
         let elsewhere = files.io.anonymous_bytes();
-        let total = elsewhere.saturating_add(self.in_directory(&files.io, enough, pool));
+        // Listing a directory costs more than all else here, and most commands that last 10 ms do
+        // not last as long as the second measurement, which is early enough for LONGEST_PAUSE.
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        let in_directory = if is_first {
+            0
+        } else {
+            files.io.cut_error(ERROR_BYTES);
+            self.in_directory(&files.io, enough, pool)
+        };
+        let total = elsewhere.saturating_add(in_directory);
         let now = total.max(output);
-        let grows = trimmed || now > self.last;
-        self.last = now;
+        let grows = trimmed || self.last.is_some_and(|last| now > last);
+        self.last = (!is_first).then_some(now);
         self.pause = if grows { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
         if output > request.spec.max_output_bytes {
             return Some(Cause::TooLarge(output));

@@ -214,20 +214,25 @@ impl RunFiles {
         }
     }
 
-    /// Reads the output.
-    pub(crate) fn read_output(&self, limit: u64) -> Result<Vec<u8>, OutputProblem> {
+    /// Reads an output of at most `limit` bytes, by the calling thread only if it has no more than
+    /// `most_here`.
+    pub(crate) fn read_output(&self, limit: u64, most_here: u64) -> Result<Vec<u8>, OutputProblem> {
         match (&self.answers, &self.directory) {
             (Answers::Memfds { output, .. }, _) => match output.reader() {
-                Ok(file) => read_file(&file, limit),
+                Ok(file) => read_file(&file, limit, most_here),
                 Err(error) => {
                     Err(OutputProblem::NotAFile(format!("the output cannot be opened: {error}")))
                 }
             },
             (Answers::Files { .. }, Some(directory)) => {
-                read_in(&directory.root, &directory.file("output"), limit)
+                read_in(&directory.root, &directory.file("output"), limit, most_here)
             }
             (Answers::Files { .. }, None) => {
-                self.on_disk.as_ref().map_or(Ok(Vec::new()), |it| it.output())
+                let Some(on_disk) = &self.on_disk else { return Ok(Vec::new()) };
+                match on_disk.output_size() {
+                    size if size > most_here => Err(OutputProblem::NotHere(size)),
+                    _ => on_disk.output(),
+                }
             }
         }
     }
@@ -297,8 +302,8 @@ mod tests {
         std::os::unix::fs::symlink("/etc", directory.join("left/link")).unwrap();
         std::fs::write(io.output().to_str().unwrap(), "answer").unwrap();
         assert_eq!(io.output_size(), Some(6));
-        assert_eq!(io.read_output(6), Ok(b"answer".to_vec()));
-        assert_eq!(io.read_output(5), Err(OutputProblem::TooLarge(6)));
+        assert_eq!(io.read_output(6, u64::MAX), Ok(b"answer".to_vec()));
+        assert_eq!(io.read_output(5, u64::MAX), Err(OutputProblem::TooLarge(6)));
         drop(io);
         assert!(!directory.exists());
         assert!(std::path::Path::new("/etc/passwd").exists());
@@ -320,7 +325,7 @@ mod tests {
         let (_parent, staging) = staging();
         let reserved = ReservedFds::default();
         let make = || RunFiles::create(&staging, &reserved, &text("x"), IoMode::Files).unwrap();
-        let expect = |io: &RunFiles, word: &str| match io.read_output(100) {
+        let expect = |io: &RunFiles, word: &str| match io.read_output(100, u64::MAX) {
             Err(OutputProblem::NotAFile(message)) => assert!(message.contains(word), "{message}"),
             other => panic!("{other:?}"),
         };
@@ -351,7 +356,7 @@ mod tests {
         }
         std::fs::write(io.output().to_str().unwrap(), "answer").unwrap();
         std::fs::write(io.error().to_str().unwrap(), "why").unwrap();
-        assert_eq!(io.read_output(100), Ok(b"answer".to_vec()));
+        assert_eq!(io.read_output(100, u64::MAX), Ok(b"answer".to_vec()));
         assert_eq!(io.read_error(2), b"wh");
         let mut first = [0; 2];
         assert_eq!(

@@ -232,8 +232,7 @@ impl DistantCall {
     pub(super) fn output(&self) -> Result<Vec<u8>, OutputProblem> {
         match self.fetched.get().map(|fetched| &fetched.output) {
             Some(Ok(bytes)) => Ok(bytes.clone()),
-            Some(Err(OutputProblem::TooLarge(size))) => Err(OutputProblem::TooLarge(*size)),
-            Some(Err(OutputProblem::NotAFile(text))) => Err(OutputProblem::NotAFile(text.clone())),
+            Some(Err(problem)) => Err(problem.clone()),
             None => Err(OutputProblem::NotAFile("the output was not read".to_owned())),
         }
     }

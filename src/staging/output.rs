@@ -11,10 +11,12 @@ use nix::sys::stat::{Mode, SFlag};
 use super::root::{Root, stat_in};
 
 /// Why there is no output.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OutputProblem {
     /// It is larger than allowed: this size was seen.
     TooLarge(u64),
+    /// It has this size, which is more than may be read by the calling thread.
+    NotHere(u64),
     /// It is not something that we read.
     NotAFile(String),
 }
@@ -25,8 +27,14 @@ fn careful() -> OFlag {
     OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY
 }
 
-/// Reads a file of a call's directory.
-pub(super) fn read_in(root: &Root, name: &str, limit: u64) -> Result<Vec<u8>, OutputProblem> {
+/// Reads a file of a call's directory of at most `limit` bytes, by the calling thread only if it has
+/// no more than `most_here`.
+pub(super) fn read_in(
+    root: &Root,
+    name: &str,
+    limit: u64,
+    most_here: u64,
+) -> Result<Vec<u8>, OutputProblem> {
     // Its kind is checked before it is opened: opening a device has effects.
     let stat = stat_in(root, name).map_err(|errno| {
         OutputProblem::NotAFile(format!("the output file cannot be read: {errno}"))
@@ -35,23 +43,29 @@ pub(super) fn read_in(root: &Root, name: &str, limit: u64) -> Result<Vec<u8>, Ou
         let kind = kind_name(stat.st_mode);
         return Err(OutputProblem::NotAFile(format!("the output is {kind}, not a regular file")));
     }
-    if stat.st_size == 0 {
-        return Ok(Vec::new());
+    match u64::try_from(stat.st_size).unwrap_or(0) {
+        0 => return Ok(Vec::new()),
+        size if size > most_here => return Err(OutputProblem::NotHere(size)),
+        _ => {}
     }
     let fd = nix::fcntl::openat(root.as_fd(), name, careful(), Mode::empty()).map_err(|errno| {
         OutputProblem::NotAFile(format!("the output file cannot be opened: {errno}"))
     })?;
-    read_file(&File::from(fd), limit)
+    read_file(&File::from(fd), limit, u64::MAX)
 }
 
-/// Reads an open file that must be regular and no larger than `limit`.
-pub(super) fn read_file(file: &File, limit: u64) -> Result<Vec<u8>, OutputProblem> {
+/// Reads an open file that must be regular and no larger than `limit`; the rest as
+/// [`read_in`].
+pub(super) fn read_file(file: &File, limit: u64, most_here: u64) -> Result<Vec<u8>, OutputProblem> {
     let unreadable =
         |error: io::Error| OutputProblem::NotAFile(format!("the output cannot be read: {error}"));
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         let kind = kind_name(metadata.mode());
         return Err(OutputProblem::NotAFile(format!("the output is {kind}, not a regular file")));
+    }
+    if metadata.len() > most_here {
+        return Err(OutputProblem::NotHere(metadata.len()));
     }
     if metadata.len() > limit {
         return Err(OutputProblem::TooLarge(metadata.len()));
