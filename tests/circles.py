@@ -74,7 +74,8 @@ def uses(folder: pathlib.Path) -> Uses:
                 parts = parts[2:]
             else:
                 continue
-            used = parts[0] if parts and parts[0] in files else passed_on.get(parts[0] if parts else "")
+            first = parts[0] if parts else ""
+            used = first if first in files else passed_on.get(first)
             if used and used != name:
                 found[name].add(used)
     return found
@@ -83,10 +84,10 @@ def uses(folder: pathlib.Path) -> Uses:
 def circles(found: Mapping[str, set[str]]) -> list[list[str]]:
     """The groups of files each of which reaches all others, of two files or more."""
     reach = {name: set(used) for name, used in found.items()}
-    for middle in reach:
-        for name in reach:
-            if middle in reach[name]:
-                reach[name] |= reach[middle]
+    for middle, beyond in reach.items():
+        for reached in reach.values():
+            if middle in reached:
+                reached.update(beyond)
     groups = {
         tuple(sorted(other for other in reach if other in reach[name] and name in reach[other]))
         for name in reach

@@ -140,8 +140,8 @@ impl Reactor {
     }
 
     /// Does `job` on one of the threads each time when something new can be read from `fd`, until
-    /// it is [unwatched](Reactor::unwatch); perhaps on several threads at once. Edge-triggered: bytes
-    /// that `job` leaves unread do not trigger it again.
+    /// it is [unwatched](Reactor::unwatch); perhaps on several threads at once. Edge-triggered:
+    /// bytes that `job` leaves unread do not trigger it again.
     ///
     /// # Errors
     /// When the kernel has no room for it, or `fd` cannot be polled.
@@ -195,7 +195,8 @@ impl Reactor {
         }
     }
 
-    /// Waits for one event: a thread that took more would keep them while it is busy with the first.
+    /// Waits for one event: a thread that took more would keep them while it is busy with the
+    /// first.
     fn wait(&self) -> Option<Watched> {
         let mut events = [EpollEvent::empty()];
         let result = self.epoll.wait(&mut events, EpollTimeout::NONE);

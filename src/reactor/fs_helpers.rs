@@ -102,7 +102,8 @@ impl FsHelpers {
     }
 
     /// Removes a tree by `rm`, without waiting for it. It is started at once if there is room, so
-    /// that a process that is about to end may call this; `handle` is the runtime's, which reaps it.
+    /// that a process that is about to end may call this; `handle` is the runtime's, which reaps
+    /// it.
     pub(crate) fn remove_tree(&self, path: &CString, handle: &Handle) {
         // What waits for a dead place would only grow; the next start removes the tree.
         if self.hangs() {

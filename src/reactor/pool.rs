@@ -1,9 +1,9 @@
 //! Threads for what takes long: a tree to remove, a large output to read and to parse.
 //!
 //! The runtime's thread keeps the deadlines of all runs and the reactor hands over answers, so
-//! neither does such work. A pool has few threads, which end when nothing is left to do, and a bounded
-//! queue, which refuses what it has no room for. Nothing waits for a pool's thread but its own jobs.
-//! What may *hang* is not for a pool either: see [`FsHelpers`](super::FsHelpers).
+//! neither does such work. A pool has few threads, which end when nothing is left to do, and a
+//! bounded queue, which refuses what it has no room for. Nothing waits for a pool's thread but its
+//! own jobs. What may *hang* is not for a pool either: see [`FsHelpers`](super::FsHelpers).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -81,7 +81,8 @@ impl Lifetime {
             return None;
         }
         state.speaking += 1;
-        // A thread that ends has no such list any more; then its end waits for itself, with a bound.
+        // A thread that ends has no such list any more; then its end waits for itself, with a
+        // bound.
         let _ = SPEAKS.try_with(|speaks| speaks.borrow_mut().push(self.address()));
         Some(Speaking(self))
     }

@@ -1,5 +1,5 @@
-//! Commands that outlived SIGKILL because they hang in the kernel: on a dead network file system, in
-//! a frozen cgroup, in a driver.
+//! Commands that outlived SIGKILL because they hang in the kernel: on a dead network file system,
+//! in a frozen cgroup, in a driver.
 //!
 //! Such a command is answered (`unkillable`) and gives its place in its lane back, or one of them
 //! would end all launches and all cleanups of an agent for ever. It cannot be taken out of the
@@ -8,8 +8,8 @@
 //! once, in the words of [`Quarantine::refusal`].
 //!
 //! What samples (usage, status, watch) may fill three quarters of it only, so that it stops no
-//! launch, and has one member per container and event: a sample that hangs is taken again and again.
-//! So would a worker be that hangs: it has one member per event.
+//! launch, and has one member per container and event: a sample that hangs is taken again and
+//! again. So would a worker be that hangs: it has one member per event.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

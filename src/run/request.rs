@@ -25,7 +25,8 @@ pub struct CommandSpec {
     pub command: CommandLine,
     /// `KEY=value` entries of the environment, snapshot when the instance was created.
     pub environment: Arc<[OsString]>,
-    /// Time to the deadline, from the start that the request's [`DeadlineFrom`] names; `None`: no deadline.
+    /// Time to the deadline, from the start that the request's [`DeadlineFrom`] names; `None`: no
+    /// deadline.
     pub timeout: Option<Duration>,
     /// Time between TERM and KILL; zero: KILL at once.
     pub kill_grace: Duration,
@@ -224,8 +225,8 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// Whether the command was not started although nothing is wrong with it: it waited too long, or
-    /// too many others hang in the kernel.
+    /// Whether the command was not started although nothing is wrong with it: it waited too long,
+    /// or too many others hang in the kernel.
     pub fn never_had_its_turn(&self) -> bool {
         let waited = matches!(self.outcome, OutcomeKind::Timeout | OutcomeKind::Unkillable);
         waited && self.pid.is_none()

@@ -93,9 +93,9 @@ impl Runner {
         &self.services.reactor
     }
 
-    /// The thread that reads the answers of workers, started on the first call. One, because a second
-    /// would be woken by each answer that comes while the first returns from the kernel; the runtime
-    /// takes over what waits too long for it.
+    /// The thread that reads the answers of workers, started on the first call. One, because a
+    /// second would be woken by each answer that comes while the first returns from the kernel; the
+    /// runtime takes over what waits too long for it.
     ///
     /// # Errors
     /// When it cannot be started; the next call tries again.
@@ -116,10 +116,10 @@ impl Runner {
         self.services.close();
     }
 
-    /// Removes the directories of this process in which the files of calls are made, with all that is
-    /// in them. For the orderly end of a program, when no run goes on and none is expected: a run
-    /// that begins nevertheless makes the directory anew, one that goes on loses its files. May be
-    /// called more than once, and takes as long as removing does.
+    /// Removes the directories of this process in which the files of calls are made, with all that
+    /// is in them. For the orderly end of a program, when no run goes on and none is expected: a
+    /// run that begins nevertheless makes the directory anew, one that goes on loses its files. May
+    /// be called more than once, and takes as long as removing does.
     pub fn remove_directories(&self) {
         for staging in self.services.stagings() {
             staging.remove();

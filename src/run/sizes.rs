@@ -5,8 +5,8 @@
 //! the error file, of which only an end is ever read, are cut at each measurement instead. Between
 //! two measurements all of it may be more, by what is written in [`LONGEST_PAUSE`].
 //!
-//! `RLIMIT_FSIZE` is not set: the kernel would apply it to every file that a command writes, its own
-//! log files too, wherever they are, and end it by SIGXFSZ.
+//! `RLIMIT_FSIZE` is not set: the kernel would apply it to every file that a command writes, its
+//! own log files too, wherever they are, and end it by SIGXFSZ.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Captured stdout and stderr: an anonymous file that the supervisor keeps small.
 //!
 //! A file, not a pipe: its end is not waited for, so a background child that holds it open delays
-//! nothing. Its memory is freed whenever it has grown, so a command that writes for ever costs little.
+//! nothing. Its memory is freed whenever it has grown, so a command that writes for ever costs
+//! little.
 
 use std::ffi::CString;
 use std::fs::File;

@@ -111,7 +111,8 @@ fn open_directory(at: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
 }
 
 /// Frees the memory of all but the first `kept` bytes of a file that only its beginning is read of,
-/// if it takes more than `most`. A hole is made: a process that writes to the file goes on where it is.
+/// if it takes more than `most`. A hole is made: a process that writes to the file goes on where it
+/// is.
 pub(super) fn cut(file: impl AsFd, kept: u64, most: u64) {
     let Ok(stat) = fstat(&file) else { return };
     if taken(&stat) <= most {

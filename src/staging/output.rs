@@ -27,8 +27,8 @@ fn careful() -> OFlag {
     OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY
 }
 
-/// Reads a file of a call's directory of at most `limit` bytes, by the calling thread only if it has
-/// no more than `most_here`.
+/// Reads a file of a call's directory of at most `limit` bytes, by the calling thread only if it
+/// has no more than `most_here`.
 pub(super) fn read_in(
     root: &Root,
     name: &str,

@@ -134,8 +134,8 @@ pub(crate) fn is_memory(kind: FsType) -> bool {
     kind == TMPFS_MAGIC || kind == FsType(RAMFS_MAGIC.into())
 }
 
-/// Where a private directory is made when `temp_dir` is not set: `/run` and `/dev/shm` if they are in
-/// memory, then the temporary directory.
+/// Where a private directory is made when `temp_dir` is not set: `/run` and `/dev/shm` if they are
+/// in memory, then the temporary directory.
 pub fn automatic_parents() -> Vec<PathBuf> {
     let memory = ["/run", "/dev/shm"].into_iter().map(PathBuf::from);
     let is_tmpfs =
