@@ -8,6 +8,7 @@ What fails:
   not;
 * an arrow from a row of the table to a row that stands below it;
 * a crate of a command line program among those that the shared library links;
+* a program of tests that no package has: Cargo does not look for them in tests/ by itself;
 * a thread that the code names and ARCHITECTURE.md does not, or the other way round;
 * a path or a test that a page names and that does not exist;
 * a function, type or parameter that a page names and that the code does not have.
@@ -210,6 +211,25 @@ def link_problems(packages: set[str]) -> list[str]:
     ]
 
 
+def forgotten_tests(root: pathlib.Path) -> list[str]:
+    """Programs of tests that stand in no manifest, and so are never built."""
+    packages = [root / "tests", root / "src/cli"]
+    named = {
+        (package / path).resolve()
+        for package in packages
+        if (package / "Cargo.toml").is_file()
+        for path in re.findall(
+            r'^path = "(\S+)"', (package / "Cargo.toml").read_text(), re.MULTILINE
+        )
+    }
+    programs = sorted([*(root / "tests").glob("*.rs"), *(root / "tests").glob("*/main.rs")])
+    return [
+        f"{file.relative_to(root)} is no [[test]] of a package"
+        for file in programs
+        if file.resolve() not in named
+    ]
+
+
 def thread_problems(root: pathlib.Path, page: str) -> list[str]:
     """Threads that only one of the code and the page knows."""
     started = re.compile(r'"(mcmd-[a-z-]+)"')
@@ -304,7 +324,7 @@ def main() -> None:
         wrong = [f"{PAGE} has no table between the markers imports:begin and imports:end"]
     else:
         wrong = import_problems(rows, found)
-    wrong += link_problems(linked())
+    wrong += link_problems(linked()) + forgotten_tests(ROOT)
     wrong += thread_problems(ROOT, pages[PAGE]) + name_problems(ROOT, pages)
     pages |= {name: (ROOT / name).read_text() for name in OTHERS}
     wrong += [line for name, text in pages.items() for line in page_problems(ROOT, name, text)]

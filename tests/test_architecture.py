@@ -98,6 +98,18 @@ class Repository(unittest.TestCase):
         self.assertEqual(len(architecture.link_problems(module | {"clap", "anyhow"})), 2)
         self.assertEqual(len(architecture.link_problems({"libc"})), 1)
 
+    def test_every_program_of_tests_is_in_a_package(self) -> None:
+        self.write(
+            "tests/Cargo.toml", '[[test]]\npath = "one.rs"\n[[test]]\npath = "two/main.rs"\n'
+        )
+        self.write("src/cli/Cargo.toml", '[[test]]\npath = "../../tests/tool/main.rs"\n')
+        for path in ("one.rs", "two/main.rs", "two/part.rs", "tool/main.rs"):
+            self.write(f"tests/{path}", "")
+        self.assertEqual(architecture.forgotten_tests(self.root), [])
+        self.write("tests/three.rs", "")
+        self.write("tests/four/main.rs", "")
+        self.assertEqual(len(architecture.forgotten_tests(self.root)), 2)
+
     def test_threads_are_known_to_both(self) -> None:
         self.write("src/a.rs", 'start("mcmd-one");\n// "mcmd-no"\n')
         self.assertEqual(architecture.thread_problems(self.root, "`mcmd-one-0`"), [])
