@@ -81,14 +81,6 @@ impl CancelToken {
     }
 }
 
-/// Completes when `token` is cancelled; never without a token.
-pub(crate) async fn cancelled(token: Option<&CancelToken>) {
-    match token {
-        Some(token) => token.cancelled().await,
-        None => std::future::pending().await,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

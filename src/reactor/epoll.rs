@@ -60,6 +60,15 @@ enum Watched {
     Always(Arc<dyn Fn() + Send + Sync>),
 }
 
+/// What a descriptor is waited for to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interest {
+    /// Something can be read from it, or its other end was closed.
+    Readable,
+    /// Something can be written to it, or its other end was closed.
+    Writable,
+}
+
 /// A descriptor that is waited for.
 #[derive(Debug)]
 pub(crate) struct Watch(u64);
@@ -130,7 +139,7 @@ impl Reactor {
     /// The job, when the kernel has no room for it or `fd` cannot be polled.
     pub(crate) fn watch(&self, fd: BorrowedFd<'_>, job: Job) -> Result<Watch, Job> {
         let mut state = self.state.lock();
-        match self.add(&mut state, fd, EpollFlags::EPOLLONESHOT) {
+        match self.add(&mut state, fd, EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT) {
             Ok(key) => {
                 state.watched.insert(key, Watched::Once(job));
                 Ok(Watch(key))
@@ -139,29 +148,35 @@ impl Reactor {
         }
     }
 
-    /// Does `job` on one of the threads each time when something new can be read from `fd`, until
-    /// it is [unwatched](Reactor::unwatch); perhaps on several threads at once. Edge-triggered:
-    /// bytes that `job` leaves unread do not trigger it again.
+    /// Does `job` on one of the threads each time when `fd` becomes ready, until it is
+    /// [unwatched](Reactor::unwatch); perhaps on several threads at once. Edge-triggered: one that
+    /// is ready from the beginning is reported once, and what `job` leaves to be read or written
+    /// does not trigger it again.
     ///
     /// # Errors
     /// When the kernel has no room for it, or `fd` cannot be polled.
     pub(crate) fn listen(
         &self,
         fd: BorrowedFd<'_>,
+        interest: Interest,
         job: Arc<dyn Fn() + Send + Sync>,
     ) -> io::Result<Watch> {
+        let interest = match interest {
+            Interest::Readable => EpollFlags::EPOLLIN,
+            Interest::Writable => EpollFlags::EPOLLOUT,
+        };
         let mut state = self.state.lock();
-        let key = self.add(&mut state, fd, EpollFlags::EPOLLET)?;
+        let key = self.add(&mut state, fd, interest | EpollFlags::EPOLLET)?;
         state.watched.insert(key, Watched::Always(job));
         Ok(Watch(key))
     }
 
     /// The key of `fd`, which the kernel reports from now on. A thread that gets the event looks
     /// for the job when it has the state's lock.
-    fn add(&self, state: &mut State, fd: BorrowedFd<'_>, how: EpollFlags) -> Result<u64, Errno> {
+    fn add(&self, state: &mut State, fd: BorrowedFd<'_>, flags: EpollFlags) -> Result<u64, Errno> {
         state.last_key += 1;
         let key = state.last_key;
-        self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN | how, key))?;
+        self.epoll.add(fd, EpollEvent::new(flags, key))?;
         Ok(key)
     }
 
@@ -357,6 +372,26 @@ mod tests {
         assert!(reactor.unwatch(reader.as_fd(), &watch));
         nix::unistd::write(&writer, b"x").unwrap();
         // The job was dropped, and its sender with it.
+        test_support::dropped_unanswered(&receiver);
+    }
+
+    #[test]
+    fn room_in_a_full_pipe_is_reported_each_time() {
+        let reactor = Reactor::start("test", 1).unwrap();
+        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+        let fill = || while nix::unistd::write(&writer, &[0; 4096]).is_ok() {};
+        let (sender, receiver) = mpsc::channel();
+        fill();
+        let job = Arc::new(move || sender.send(()).unwrap());
+        let watch = reactor.listen(writer.as_fd(), Interest::Writable, job).unwrap();
+        for _ in 0..3 {
+            let early = receiver.recv_timeout(Duration::from_millis(20));
+            assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout), "it is full");
+            while nix::unistd::read(&reader, &mut [0; 4096]).is_ok() {}
+            assert_eq!(receiver.recv_timeout(SOON), Ok(()));
+            fill();
+        }
+        assert!(reactor.unwatch(writer.as_fd(), &watch));
         test_support::dropped_unanswered(&receiver);
     }
 }

@@ -16,9 +16,8 @@ mod timers;
 
 pub(crate) use backoff::Backoff;
 pub use cancel::CancelToken;
-pub(crate) use cancel::cancelled;
 pub(crate) use child::{Child, Exit};
-pub(crate) use epoll::{Reactor, Watch};
+pub(crate) use epoll::{Interest, Reactor, Watch};
 pub(crate) use fs_helpers::{FsHelpers, NoResult};
 pub(crate) use pool::{NoPlace, Pool};
 pub(crate) use queue::{Expired, Expires, Queue, QueueOwner, scan_at};

@@ -44,7 +44,7 @@ pub use descendants::end_descendants;
 pub use lane::LaneQueue;
 pub(crate) use lifetime::Unended;
 pub use lifetime::{Lifetime, end_all};
-pub(crate) use piped::{End, PipedChild};
+pub(crate) use piped::{End, PipeEnds, PipedChild};
 pub(crate) use plan::unix_seconds;
 pub use quarantine::Quarantine;
 pub(crate) use reply::ReplyOnce;

@@ -7,11 +7,11 @@
 //! [`PipedChild::end`]: dropped without, its process is killed, but stays a zombie.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 use tokio::net::unix::pipe;
 
@@ -30,61 +30,23 @@ use crate::staging::Input;
 /// How long a killed leader is waited for by its owner; afterwards a task of its own does.
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A started program and our ends of its pipes.
+/// A started program.
 pub(crate) struct PipedChild {
     child: Child,
     event: Event,
     ended: bool,
-    /// Its stdin; `None` when it was closed to let the program end.
-    pub(crate) stdin: Option<pipe::Sender>,
-    /// Its stdout.
-    pub(crate) stdout: Stdout,
-    /// Its stderr, when it is captured and not closed.
-    pub(crate) stderr: Option<pipe::Receiver>,
     /// How long the start took.
     pub(crate) spawn: Duration,
 }
 
-/// Our end of a program's stdout.
-pub(crate) enum Stdout {
-    /// The runtime polls it.
-    Polled(pipe::Receiver),
-    /// The runtime does not poll it, so that answers which another thread reads do not wake it.
-    Raw(OwnedFd),
-    /// Lost, because the runtime refused it.
-    Lost,
-}
-
-impl Stdout {
-    /// The pipe, if the runtime polls it.
-    pub(crate) fn pipe(&self) -> Option<&pipe::Receiver> {
-        match self {
-            Stdout::Polled(pipe) => Some(pipe),
-            Stdout::Raw(_) | Stdout::Lost => None,
-        }
-    }
-
-    /// Lets the runtime poll it, or not. To be called on the runtime.
-    pub(crate) fn set_polled(&mut self, polled: bool) {
-        *self = match (std::mem::replace(self, Stdout::Lost), polled) {
-            (Stdout::Polled(pipe), false) => {
-                pipe.into_nonblocking_fd().map_or(Stdout::Lost, Stdout::Raw)
-            }
-            (Stdout::Raw(fd), true) => {
-                pipe::Receiver::from_owned_fd(fd).map_or(Stdout::Lost, Stdout::Polled)
-            }
-            (same, _) => same,
-        };
-    }
-
-    fn copy(&self) -> Option<OwnedFd> {
-        let fd = match self {
-            Stdout::Polled(pipe) => pipe.as_fd(),
-            Stdout::Raw(fd) => fd.as_fd(),
-            Stdout::Lost => return None,
-        };
-        fd.try_clone_to_owned().ok()
-    }
+/// Our ends of a program's pipes, none of which blocks.
+pub(crate) struct PipeEnds {
+    /// Its stdin. Closed, it lets the program end.
+    pub(crate) stdin: OwnedFd,
+    /// Its stdout.
+    pub(crate) stdout: OwnedFd,
+    /// Its stderr, when it is captured.
+    pub(crate) stderr: Option<pipe::Receiver>,
 }
 
 /// How such a program ended.
@@ -104,6 +66,12 @@ fn pipe_ends() -> std::io::Result<(OwnedFd, OwnedFd)> {
     Ok((sys::above_stdio(reader)?, sys::above_stdio(writer)?))
 }
 
+/// Our end of a pipe, which must not block. The program's end is not changed by that.
+fn nonblocking(fd: OwnedFd) -> std::io::Result<OwnedFd> {
+    fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(fd)
+}
+
 impl Runner {
     /// Starts the command of `spec` as a persistent worker. To be called on the runtime.
     ///
@@ -114,11 +82,10 @@ impl Runner {
         spec: &Arc<CommandSpec>,
         timeout: Duration,
         cancel: &CancelToken,
-    ) -> Result<PipedChild, AttachError> {
+    ) -> Result<(PipedChild, PipeEnds), AttachError> {
         let (its_stdin, stdin) = pipe_ends()?;
         let (stdout, its_stdout) = pipe_ends()?;
-        let stdin = pipe::Sender::from_owned_fd(stdin)?;
-        let stdout = pipe::Receiver::from_owned_fd(stdout)?;
+        let (stdin, stdout) = (nonblocking(stdin)?, nonblocking(stdout)?);
         let (its_stderr, stderr) = match spec.stdio {
             Stdio::Inherit => (Source::Inherited, None),
             Stdio::Null => (Source::Open(CString::from(c"/dev/null"), libc::O_RDWR), None),
@@ -134,22 +101,12 @@ impl Runner {
         let request = Request::new(spec.clone(), Input::Text(Arc::from([])));
         let deadline = Instant::now().checked_add(timeout);
         let (child, spawn) = execute(&request, plan, deadline, cancel, &self.services).await?;
-        let (stdin, stdout) = (Some(stdin), Stdout::Polled(stdout));
-        Ok(PipedChild { child, event: spec.event, ended: false, stdin, stdout, stderr, spawn })
+        let child = PipedChild { child, event: spec.event, ended: false, spawn };
+        Ok((child, PipeEnds { stdin, stdout, stderr }))
     }
 }
 
 impl PipedChild {
-    /// Copies of the descriptors of stdin, stdout and the pidfd; `None` when there are none.
-    pub(crate) fn descriptors(&self) -> Option<[OwnedFd; 3]> {
-        let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().ok();
-        Some([
-            copy(self.stdin.as_ref()?.as_fd())?,
-            self.stdout.copy()?,
-            copy(self.child.pidfd()?.as_fd())?,
-        ])
-    }
-
     /// The leader's number.
     pub(crate) fn pid(&self) -> Pid {
         self.child.pid()
@@ -162,18 +119,21 @@ impl PipedChild {
     }
 
     /// Ends it with all processes that belong to it, and reaps it: at once, or when it has not
-    /// ended by itself within `grace` after its input was closed. The flag is true when it had to
+    /// ended by itself within `grace`, for which its input must be closed. Meanwhile `drain`, which
+    /// does not end, keeps it from being stopped by a full pipe. The flag is true when it had to
     /// be killed. One that outlives that is counted in `quarantine`.
     pub(crate) async fn end(
         mut self,
         grace: Duration,
+        drain: impl Future<Output = ()>,
         quarantine: Option<&Arc<Quarantine>>,
     ) -> (End, bool) {
         if !grace.is_zero() {
-            self.stdin = None;
-            self.stdout.set_polled(true);
-            // Read to the end meanwhile, so that it is not stopped by a full pipe.
-            let _ = tokio::time::timeout(grace, drain_until_ended(&self)).await;
+            tokio::select! {
+                () = self.child.ended() => {}
+                () = tokio::time::sleep(grace) => {}
+                () = drain => {}
+            }
         }
         let mut tree = Tree::default();
         let mut killed = false;
@@ -201,27 +161,6 @@ impl PipedChild {
             Exit::Lost => End::Lost,
         };
         (end, killed)
-    }
-}
-
-/// Reads and forgets what it writes until it has ended.
-async fn drain_until_ended(attached: &PipedChild) {
-    let mut buffer = [0; 4096];
-    let mut errors = [0; 4096];
-    let mut open = [attached.stdout.pipe().is_some(), attached.stderr.is_some()];
-    loop {
-        tokio::select! {
-            () = attached.ended() => return,
-            more = drain(attached.stdout.pipe(), &mut buffer), if open[0] => open[0] = more,
-            more = drain(attached.stderr.as_ref(), &mut errors), if open[1] => open[1] = more,
-        }
-    }
-}
-
-async fn drain(pipe: Option<&pipe::Receiver>, buffer: &mut [u8]) -> bool {
-    match pipe {
-        Some(pipe) => pipe.readable().await.is_ok() && !matches!(pipe.try_read(buffer), Ok(0)),
-        None => false,
     }
 }
 

@@ -25,6 +25,11 @@ impl ReplyOnce {
         }
     }
 
+    /// Takes the promise over, for an answer that is to be given later. What stays counts as answered.
+    pub(crate) fn take(&mut self) -> ReplyOnce {
+        ReplyOnce { callback: self.callback.take() }
+    }
+
     pub(crate) fn is_answered(&self) -> bool {
         self.callback.is_none()
     }

@@ -34,7 +34,7 @@ const BLOCKING_SLACK: Duration = Duration::from_millis(1500);
 /// None exists before the first `global()`.
 pub struct Runner {
     pub(super) services: Arc<Services>,
-    /// Started with the first worker whose answers are read by a thread.
+    /// Started with the first worker.
     worker_reactor: Mutex<Option<Arc<Reactor>>>,
 }
 
@@ -93,9 +93,9 @@ impl Runner {
         &self.services.reactor
     }
 
-    /// The thread that reads the answers of workers, started on the first call. One, because a
+    /// The thread that waits for the pipes of workers, started on the first call. One, because a
     /// second would be woken by each answer that comes while the first returns from the kernel; the
-    /// runtime takes over what waits too long for it.
+    /// runtime polls what waits too long for it.
     ///
     /// # Errors
     /// When it cannot be started; the next call tries again.
@@ -104,7 +104,7 @@ impl Runner {
         if let Some(worker_reactor) = &*worker_reactor {
             return Ok(worker_reactor.clone());
         }
-        let started = Reactor::start("mcmd-ear", 1)?;
+        let started = Reactor::start("mcmd-worker", 1)?;
         *worker_reactor = Some(started.clone());
         Ok(started)
     }

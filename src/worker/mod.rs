@@ -1,11 +1,13 @@
 //! Persistent workers: commands that stay and answer one request after the other.
 //!
 //! A [`WorkerPool`] belongs to one command of one instance. It keeps a fixed number of its
-//! processes, started with `MESOS_COMMAND_WORKER=1` and no arguments, and talks JSON lines with
-//! them over pipes (`protocol`). Whoever makes a call writes it to an idle worker; the answer is heard
-//! by the caller, if it blocks, as synchronous hooks do (`lent`), else by a thread for that (`line`).
-//! One task per worker owns the process and its pipes and does all that is not the usual case
-//! (`life`, `talk`, `ended`). The pool is a queue in front of the workers (`pool`, `seat`, `job`).
+//! processes, started with `MESOS_COMMAND_WORKER=1` and no arguments, and exchanges lines of JSON
+//! with them over pipes (`protocol`). What an exchange is, from its first byte to its verdict, is
+//! one state machine (`exchange`), which two drivers move on: a caller that blocks, as synchronous
+//! hooks do, reads and writes the pipes itself (`lease`); for all others a caller writes the
+//! request, and the reactor's thread reads the answer and writes the next request (`worker`). One
+//! task per worker starts, greets and ends it (`supervisor`, `teardown`). The pool is a queue in
+//! front of the workers (`pool`, `pending`).
 //!
 //! ```text
 //! submit -> an idle worker, else the queue (first come, first served), else (no worker is up)
@@ -17,7 +19,8 @@
 //! * a worker has at most one request; one that once broke the protocol, a deadline or the size
 //!   limit is killed with its tree and never used again; its replacement waits for a growing pause;
 //! * a request that was not written yet is never lost with a worker: it goes to another one or
-//!   becomes a plain run (or fails, without `stand_in`). One that was written is not repeated, because nobody knows what it did;
+//!   becomes a plain run (or fails, without `stand_in`). One that was written is not repeated,
+//!   because nobody knows what it did;
 //! * a worker ends with this process, by the end of its input or, if it is busy, by the TERM that the
 //!   kernel sends it when the runtime's thread, which starts it, is gone;
 //! * a worker's end is seen by its pidfd, so children that hold its pipes do not hide it.
@@ -25,17 +28,21 @@
 //! The lanes of an instance do not apply to requests of workers, because the pool is their queue;
 //! they do to the plain runs.
 
-mod direct;
-mod ended;
-mod identity;
-mod job;
-mod lent;
-mod life;
-mod line;
-mod loss;
+mod dispatch;
+mod drive;
+mod exchange;
+mod fault;
+mod fingerprint;
+mod lease;
+mod pending;
+mod pipes;
 mod pool;
 mod protocol;
-mod seat;
-mod talk;
+mod shared;
+mod supervisor;
+mod teardown;
+#[expect(clippy::module_inception, reason = "a worker is what this folder is about")]
+mod worker;
 
-pub use pool::{WorkerLog, WorkerPool, WorkerSettings};
+pub use pool::WorkerPool;
+pub use shared::{WorkerLog, WorkerSettings};

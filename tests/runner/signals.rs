@@ -36,7 +36,7 @@ const FAULTS: [Signal; 7] = [
 #[ignore = "started by the other tests of this module"]
 fn in_subprocess() {
     match std::env::var(MODE).as_deref() {
-        Ok("pidfds") => open_signals(&["mcmd-done-0", "mcmd-done-1", "mcmd-ear-0"]),
+        Ok("pidfds") => open_signals(&["mcmd-done-0", "mcmd-done-1", "mcmd-worker-0"]),
         Ok("no-pidfd") => open_signals(&["mcmd-wait"]),
         Ok("sigwait") => sigwait(),
         Ok(thread) => fault(thread),

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use mesos_command::event::Event;
 use mesos_command::outcome::OutcomeKind;
 use mesos_command::reactor::CancelToken;
 use mesos_command::run::{Request, RunReport};
@@ -238,4 +239,53 @@ fn calls_that_wait_are_answered_by_the_worker_that_comes_up() {
         reports.iter().all(|report| report.outcome == OutcomeKind::Ok && report.by_worker)
     });
     assert!(answered);
+}
+
+#[test]
+fn hooks_that_wait_for_a_busy_worker_are_answered_by_it() {
+    let event = Event::SlaveRunTaskLabelDecorator;
+    let rig = Rig::ready("hold=1", Choice { event, ..Choice::default() });
+    let reports: Vec<RunReport> = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..5).map(|_| scope.spawn(|| rig.call())).collect();
+        wait_for("the queue", || (rig.pool().queued() == 4).then_some(()));
+        rig.release();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    for report in &reports {
+        assert_eq!(report.outcome, OutcomeKind::Ok, "{report:?}");
+        assert!(report.by_worker && report.pid == reports[0].pid, "{report:?}");
+    }
+    assert_eq!(rig.good()["request"], 6, "each was asked once");
+    rig.finish();
+}
+
+#[test]
+fn an_answer_does_not_wait_for_a_host_that_holds_the_reactor_up() {
+    let holds = Rig::ready("none", Choice::default());
+    // The other one has the lock of all tests already.
+    let rig = Rig::ready("none", Choice { alone: true, ..Choice::default() });
+    let (holding, is_held) = mpsc::channel();
+    let (release, until) = mpsc::channel::<()>();
+    let until = std::sync::Arc::new(std::sync::Mutex::new(until));
+    loop {
+        let (holding, until) = (holding.clone(), until.clone());
+        holds.pool().submit(holds.request("{}"), None, move |report| {
+            assert_eq!(report.outcome, OutcomeKind::Ok, "{report:?}");
+            // On a busy machine the runtime may have read the answer, which must not be held up.
+            let here = std::thread::current().name().is_some_and(|name| name == "mcmd-worker-0");
+            holding.send(here).unwrap();
+            if here {
+                let _ = until.lock().unwrap().recv();
+            }
+        });
+        if is_held.recv_timeout(PATIENCE).unwrap() {
+            break;
+        }
+    }
+    for _ in 0..3 {
+        assert_eq!(rig.good()["from"], "worker");
+    }
+    drop(release);
+    holds.finish();
+    rig.finish();
 }

@@ -14,17 +14,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What tells one content of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct Fingerprint {
     device: u64,
     inode: u64,
     size: i64,
     modified: (i64, i64),
 }
 
-/// The identity of the file that the command would execute now; `None` for shell text, while there
-/// is no such file, and when its file system does not answer. A child looks: the file may be on a
-/// network file system, where a thread of ours could hang for ever.
-pub(super) async fn identify(spec: &CommandSpec, helpers: &FsHelpers) -> Option<Identity> {
+/// The fingerprint of the file that the command would execute now; `None` for shell text, while
+/// there is no such file, and when its file system does not answer. A child looks: the file may be
+/// on a network file system, where a thread of ours could hang for ever.
+pub(super) async fn fingerprint(spec: &CommandSpec, helpers: &FsHelpers) -> Option<Fingerprint> {
     let CommandLine::Path(_) = &spec.command else { return None };
     let mut helper = FsHelper::default();
     let looks: Vec<_> = spec
@@ -38,7 +38,7 @@ pub(super) async fn identify(spec: &CommandSpec, helpers: &FsHelpers) -> Option<
         .into_iter()
         .filter_map(|look| helper.stat(look).ok())
         .find(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
-        .map(|stat| Identity {
+        .map(|stat| Fingerprint {
             device: stat.st_dev,
             inode: stat.st_ino,
             size: stat.st_size,

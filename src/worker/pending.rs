@@ -1,58 +1,84 @@
-//! Requests on their way to a worker, and back from those who could not finish them.
+//! Requests that wait for a worker or for its answer, and the reports that they end with.
 
 use std::time::{Duration, Instant};
 
 use crate::outcome::FailureReason;
 use crate::outcome::OutcomeKind;
 use crate::reactor::{CancelToken, Expired, Expires};
-use crate::run::{ReplyOnce, Request, RunReport, Timings, waited_since};
+use crate::run::{ReplyOnce, Request, RunReport, Timings, unix_seconds, waited_since};
+use crate::sys::Pid;
 
-use super::loss::Failure;
+use super::exchange::Exchange;
 use super::protocol::Reply;
 
 /// How much of the text of an error answer is passed on.
 const ERROR_BYTES: usize = 4096;
 
-/// A request on its way.
-pub(super) struct Job {
+/// A request that is not answered yet.
+pub(super) struct Pending {
     pub(super) request: Request,
     pub(super) cancel: Option<CancelToken>,
     /// Until when it waits for a worker to come up; `None` while one is up.
     pub(super) patience: Option<Instant>,
-    pub(super) done: ReplyOnce,
+    pub(super) reply: ReplyOnce,
+    pub(super) taken_up: TakenUp,
 }
 
-/// A request that is left to the worker's task.
-pub(super) enum Returned {
-    /// The worker has not seen it.
-    Unseen(Job),
-    /// The worker has it.
-    Begun(Begun),
-    /// It was answered, but not with an output; after this time in the queue.
-    Answered(Job, Duration, Reply),
-    /// The worker is lost; after this time in the queue.
-    Lost(Failure, Job, Duration),
-}
-
-/// A request that a worker has.
-pub(super) struct Begun {
-    pub(super) job: Job,
+/// When a worker took a request up.
+#[derive(Clone, Copy, Default)]
+pub(super) struct TakenUp {
+    /// How long it had waited then.
     pub(super) queued: Duration,
+    /// When the worker is ended that has not answered it by then.
     pub(super) deadline: Option<Instant>,
-    pub(super) id: u64,
-    /// What was heard of the answer.
-    pub(super) heard: Vec<u8>,
 }
 
-impl Job {
-    /// Answers a request that no worker has seen.
+/// Makes the exchange `id` of a request that a worker takes up `now`. `buffer` is written over.
+///
+/// # Errors
+/// When its input cannot be read, in words for people.
+pub(super) fn take_up(
+    request: &Request,
+    now: Instant,
+    id: u64,
+    buffer: Vec<u8>,
+    max_output: usize,
+) -> Result<(Exchange, TakenUp), String> {
+    let input = request.input.bytes()?;
+    let queued = now.saturating_duration_since(request.submitted);
+    let deadline = request.deadline(now);
+    let until = deadline.and_then(|deadline| unix_seconds(deadline, now));
+    let event = request.spec.event.label();
+    let exchange = Exchange::request(id, event, until.as_deref(), &input, buffer, max_output);
+    request.started();
+    Ok((exchange, TakenUp { queued, deadline }))
+}
+
+impl Pending {
+    pub(super) fn new(request: Request, cancel: Option<CancelToken>, reply: ReplyOnce) -> Pending {
+        Pending { request, cancel, patience: None, reply, taken_up: TakenUp::default() }
+    }
+
+    /// A report of it as far as it has come.
+    pub(super) fn report(&self, outcome: OutcomeKind) -> RunReport {
+        report(outcome, &self.request, self.taken_up)
+    }
+
+    /// Answers one whose input cannot be read.
+    pub(super) fn refuse(mut self, message: String) {
+        self.taken_up.queued = self.request.submitted.elapsed();
+        let report = self.report(OutcomeKind::SpawnError);
+        self.reply.answer(RunReport { message, ..report });
+    }
+
+    /// Answers one that no worker has seen.
     pub(super) fn withdraw(mut self, outcome: OutcomeKind, message: &str) {
         let timings = waited_since(self.request.submitted);
         let report = RunReport::without_process(outcome, message, timings);
-        self.done.answer(RunReport { by_worker: true, ..report });
+        self.reply.answer(RunReport { by_worker: true, ..report });
     }
 
-    /// Answers a request that has waited too long.
+    /// Answers one that has waited too long.
     pub(super) fn give_up(mut self, expired: Expired) {
         let prefix = self.request.spec.event.label();
         let own = self.request.waits_until();
@@ -66,7 +92,7 @@ impl Job {
             let timings = waited_since(self.request.submitted);
             let report = RunReport::without_process(OutcomeKind::SpawnError, message, timings);
             let reason = Some(FailureReason::WorkerDown);
-            return self.done.answer(RunReport { by_worker: true, reason, ..report });
+            return self.reply.answer(RunReport { by_worker: true, reason, ..report });
         }
         let (outcome, message) = match expired {
             Expired::Deadline => {
@@ -81,7 +107,7 @@ impl Job {
     }
 }
 
-impl Expires for Job {
+impl Expires for Pending {
     fn deadline(&self) -> Option<Instant> {
         [self.request.waits_until(), self.patience].into_iter().flatten().min()
     }
@@ -92,14 +118,15 @@ impl Expires for Job {
 }
 
 /// A report of a worker's request up to now.
-pub(super) fn blank(outcome: OutcomeKind, request: &Request, queued: Duration) -> RunReport {
+pub(super) fn report(outcome: OutcomeKind, request: &Request, taken_up: TakenUp) -> RunReport {
     let total = request.submitted.elapsed();
-    let timings = Timings { queued, spawn: Duration::ZERO, total };
+    let timings = Timings { queued: taken_up.queued, spawn: Duration::ZERO, total };
     RunReport { by_worker: true, ..RunReport::without_process(outcome, String::new(), timings) }
 }
 
-/// The report of a request that was answered.
-pub(super) fn settled(mut report: RunReport, reply: Reply) -> RunReport {
+/// The report of a request that the worker `pid` has answered with `reply`.
+pub(super) fn answered(pid: Pid, mut report: RunReport, reply: Reply) -> RunReport {
+    report.pid = Some(pid);
     match reply {
         Reply::Output(output) => {
             report.output_bytes = output.len() as u64;
