@@ -7,6 +7,10 @@
 //! the processor time does not count what a busy machine does in between. What waits for a run is
 //! measured by the clock.
 
+#[path = "common/estimates.rs"]
+mod estimates;
+#[path = "common/figure.rs"]
+mod figure;
 #[path = "common/hits.rs"]
 mod hits;
 #[path = "common/ids.rs"]
@@ -20,11 +24,13 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use mesos_command::call::InputValue;
 use mesos_command::event::Event;
 use mesos_command::isolator::Isolator;
 
+use estimates::{Estimates, criterion};
+use figure::figure;
 use hits::{create, hit, introduce, processor_time, seed};
 use ids::id;
 
@@ -191,8 +197,65 @@ fn batches(criterion: &mut Criterion) {
 
 criterion_group!(
     name = at_once;
-    config = Criterion::default().with_measurement(ThreadTime);
+    config = criterion().with_measurement(ThreadTime);
     targets = hits
 );
-criterion_group!(waiting, misses, batches);
-criterion_main!(at_once, waiting);
+criterion_group!(name = waiting; config = criterion(); targets = misses, batches);
+
+fn main() {
+    let found = Estimates::begin();
+    at_once();
+    waiting();
+    criterion().configure_from_args().final_summary();
+    report_hits(&found);
+    report_misses(&found);
+}
+
+fn report_hits(found: &Estimates) {
+    for (figure, name) in [
+        (figure!("cache: hit, 1_thread, 10 containers", "ns"), "1_thread/10"),
+        (figure!("cache: hit, 1_thread, 100 containers", "ns"), "1_thread/100"),
+        (figure!("cache: hit, 1_thread, 1000 containers", "ns"), "1_thread/1000"),
+        (figure!("cache: hit, 1_thread, 10000 containers", "ns"), "1_thread/10000"),
+        (figure!("cache: hit, 2_threads, 10 containers", "ns"), "2_threads/10"),
+        (figure!("cache: hit, 2_threads, 100 containers", "ns"), "2_threads/100"),
+        (figure!("cache: hit, 2_threads, 1000 containers", "ns"), "2_threads/1000"),
+        (figure!("cache: hit, 2_threads, 10000 containers", "ns"), "2_threads/10000"),
+    ] {
+        found.print(figure, "cache/hit", name);
+    }
+    let side_by_side = |containers| found.median("cache/hit", &format!("2_threads/{containers}"));
+    if let (Some(few), Some(many)) = (side_by_side(10), side_by_side(10_000)) {
+        figure!("cache: hit, 2_threads, 10,000 to 10 containers", "x").print(many / few);
+    }
+}
+
+/// What one run serves, next to as many misses.
+fn report_misses(found: &Estimates) {
+    let Some(miss) = found.median("cache", "miss") else { return };
+    figure!("cache: a miss", "us").print(miss / 1e3);
+    for (figure, group, name, calls) in [
+        (
+            figure!("cache: 100 callers of one container to one miss", "x"),
+            "cache",
+            "stampede/100_calls",
+            1.0,
+        ),
+        (
+            figure!("cache: 10 containers in one batch run to as many misses", "x"),
+            "batch",
+            "10_containers",
+            10.0,
+        ),
+        (
+            figure!("cache: 1,000 containers in one batch run to as many misses", "x"),
+            "batch",
+            "1000_containers",
+            1000.0,
+        ),
+    ] {
+        if let Some(time) = found.median(group, name) {
+            figure.print(time / (miss * calls));
+        }
+    }
+}

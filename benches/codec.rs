@@ -1,11 +1,19 @@
 //! What converting costs: a container's configuration of about a kilobyte on its way out, and a
 //! usage answer on its way in.
 
+#[path = "common/estimates.rs"]
+mod estimates;
+#[path = "common/figure.rs"]
+mod figure;
+
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use mesos_command::schema::{MessageType, Schema};
 use serde_json::json;
+
+use estimates::{Estimates, criterion};
+use figure::figure;
 
 fn message(schema: &Schema, name: &str) -> MessageType {
     schema.message(name).expect("the message is built in")
@@ -81,5 +89,19 @@ fn bench(c: &mut Criterion) {
     c.bench_function("codec/schema/built_in", |b| b.iter(Schema::built_in));
 }
 
-criterion_group!(benches, bench);
-criterion_main!(benches);
+criterion_group!(name = benches; config = criterion(); targets = bench);
+
+fn main() {
+    let found = Estimates::begin();
+    benches();
+    criterion().configure_from_args().final_summary();
+    let write = figure!("codec: write a container's config", "ns");
+    found.print(write, "codec/write_json", "container_config");
+    for (figure, name) in [
+        (figure!("codec: read usage", "ns"), "usage"),
+        (figure!("codec: read usage_normalised", "ns"), "usage_normalised"),
+        (figure!("codec: read container_config", "ns"), "container_config"),
+    ] {
+        found.print(figure, "codec/read_json", name);
+    }
+}

@@ -5,6 +5,8 @@
 //! ten thousand runs would take long and leave nothing else. Resident memory includes shared
 //! memory and memfds; page tables are added from /proc/self/status.
 
+#[path = "common/figure.rs"]
+mod figure;
 #[path = "common/ids.rs"]
 mod ids;
 
@@ -16,6 +18,7 @@ use mesos_command::event::Event;
 use mesos_command::isolator::Isolator;
 use serde_json::json;
 
+use figure::figure;
 use ids::id;
 
 /// Containers whose usage is run: more than inputs are kept as memfds.
@@ -63,10 +66,9 @@ fn main() {
         grown >> 10,
         text >> 10,
     );
-    println!(
-        "{}",
-        json!({"bytes_per_container": beyond, "descriptors": fds_after.saturating_sub(fds_before)})
-    );
+    figure!("memory: a container beyond its configuration text", "bytes").print(beyond);
+    let more = fds_after.saturating_sub(fds_before);
+    figure!("memory: descriptors of 10,000 containers", "").print(more as f64);
 }
 
 /// Makes a container known; returns the size of its configuration text.

@@ -1,18 +1,25 @@
 //! What the metrics of a call cost, next to a bare atomic addition.
 //!
 //! The target is a call that the usage cache answers: 60 ns at most for all that is counted of it.
-//! A call that runs a command is here for comparison; it takes half a millisecond anyway. The last
-//! line says the figure of the target, from rounds of its own.
+//! A call that runs a command is here for comparison; it takes half a millisecond anyway.
+
+#[path = "common/estimates.rs"]
+mod estimates;
+#[path = "common/figure.rs"]
+mod figure;
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use mesos_command::event::{Event, ModuleKind};
 use mesos_command::metrics::Registry;
 use mesos_command::outcome::CacheResult;
 use mesos_command::outcome::OutcomeKind;
+
+use estimates::{Estimates, criterion};
+use figure::figure;
 
 fn costs(criterion: &mut Criterion) {
     let registry = Registry::new();
@@ -78,34 +85,12 @@ fn rendering(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One line with the figure that the target is about: the median of so many rounds.
-fn figure(_: &mut Criterion) {
-    const ROUNDS: usize = 15;
-    const CALLS: u32 = 2_000_000;
-    const TARGET_NS: f64 = 60.0;
-    let registry = Registry::new();
-    let module = registry.module("bench", ModuleKind::Isolator);
-    let mut rounds: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            for _ in 0..CALLS {
-                let module = black_box(&module);
-                module.cache_request(CacheResult::Hit);
-                module.event(Event::Usage).call(OutcomeKind::Ok, None);
-            }
-            start.elapsed().as_nanos() as f64 / f64::from(CALLS)
-        })
-        .collect();
-    rounds.sort_unstable_by(f64::total_cmp);
-    let median = rounds[ROUNDS / 2];
-    let verdict = if median <= TARGET_NS { "within" } else { "ABOVE" };
-    println!(
-        "metrics of one cached call: {median:.1} ns, {verdict} the target of {TARGET_NS} ns \
-         (median of {ROUNDS} rounds; {:.1} to {:.1})",
-        rounds[0],
-        rounds[ROUNDS - 1]
-    );
-}
+criterion_group!(name = benches; config = criterion(); targets = costs, rendering);
 
-criterion_group!(benches, costs, rendering, figure);
-criterion_main!(benches);
+fn main() {
+    let found = Estimates::begin();
+    benches();
+    criterion().configure_from_args().final_summary();
+    found.print(figure!("metrics: a cached call", "ns"), "metrics", "cached_call/1_thread");
+    found.print(figure!("metrics: a call with a run", "ns"), "metrics", "call_with_run");
+}

@@ -10,6 +10,8 @@
 //!
 //! Usage: `cargo bench --bench scale [-- rounds]`. Times are processor time of the calling thread.
 
+#[path = "common/figure.rs"]
+mod figure;
 #[path = "common/hits.rs"]
 mod hits;
 #[path = "common/ids.rs"]
@@ -22,6 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mesos_command::isolator::Isolator;
 
+use figure::{Figure, figure};
 use hits::{create, hit, processor_time, seed};
 use ids::id;
 use median::median;
@@ -35,6 +38,8 @@ static ANSWERED: AtomicU64 = AtomicU64::new(0);
 /// Containers, and an order in which their usage is asked for.
 struct Side<'a> {
     name: &'static str,
+    /// The ratio of the most containers to the fewest, in this order.
+    figure: Figure,
     isolator: &'a Isolator,
     order: Vec<u32>,
     /// Nanoseconds of a hit, per round.
@@ -46,9 +51,17 @@ fn main() {
     let isolators = SIZES.map(isolator);
     let mut sides = Vec::new();
     for (isolator, size) in isolators.iter().zip(SIZES) {
-        let seventh = (0..size).map(|n| n * 7 % size).collect();
-        sides.push(Side { name: "as introduced", isolator, order: seventh, rounds: Vec::new() });
-        sides.push(Side { name: "random", isolator, order: shuffled(size), rounds: Vec::new() });
+        let seventh: Vec<u32> = (0..size).map(|n| n * 7 % size).collect();
+        for (name, figure, order) in [
+            (
+                "as introduced",
+                figure!("cache: hit, as introduced, 10,000 to 10 containers", "x"),
+                seventh,
+            ),
+            ("random", figure!("cache: hit, random, 10,000 to 10 containers", "x"), shuffled(size)),
+        ] {
+            sides.push(Side { name, figure, isolator, order, rounds: Vec::new() });
+        }
     }
     let (mut id, count) = (id(0), sides.len());
     let mut calls = 0;
@@ -87,6 +100,9 @@ fn report(sides: &[Side<'_>], rounds: usize) {
         let ratios = side.rounds.iter().zip(&smallest.rounds).map(|(own, other)| own / other);
         let (time, ratio) = (median(side.rounds.iter().copied()), median(ratios));
         println!("{:<15} {:>11} {time:>7.0} {ratio:>7.3}", side.name, side.order.len());
+        if side.order.len() == 10_000 {
+            side.figure.print(ratio);
+        }
     }
 }
 

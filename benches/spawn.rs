@@ -9,6 +9,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the bare side is to be bare")]
 
+#[path = "common/figure.rs"]
+mod figure;
 #[path = "common/median.rs"]
 mod median;
 
@@ -27,39 +29,95 @@ use mesos_command::staging::{Input, IoMode};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::wait::{WaitStatus, waitpid};
 
+use figure::{Figure, figure};
 use median::median;
 
 const SCRIPT: &str = "#!/bin/sh\nprintf '{}' >\"$2\"\n";
 const INPUT: &[u8] = br#"{"container_id":{"value":"5a2f1c3e-0d7b-4a55-9d0e-2f6b8c1d7e90"}}"#;
 
+/// Calls through the runner: how input and output are passed, and the figures.
+const RUNNER: [(&str, Event, IoMode, [Figure; 2]); 4] = [
+    (
+        "launch, files",
+        Event::Prepare,
+        IoMode::Files,
+        [
+            figure!("spawn: launch, files p50", "x bare"),
+            figure!("spawn: launch, files p99", "x bare"),
+        ],
+    ),
+    (
+        "hook, files",
+        Event::SlaveRunTaskLabelDecorator,
+        IoMode::Files,
+        [figure!("spawn: hook, files p50", "x bare"), figure!("spawn: hook, files p99", "x bare")],
+    ),
+    (
+        "usage, memfd input",
+        Event::Usage,
+        IoMode::MemfdInput,
+        [
+            figure!("spawn: usage, memfd input p50", "x bare"),
+            figure!("spawn: usage, memfd input p99", "x bare"),
+        ],
+    ),
+    (
+        "usage, files",
+        Event::Usage,
+        IoMode::SharedStdin,
+        [
+            figure!("spawn: usage, files p50", "x bare"),
+            figure!("spawn: usage, files p99", "x bare"),
+        ],
+    ),
+];
+const NAIVE: [Figure; 2] = [
+    figure!("spawn: naive, temp files p50", "x bare"),
+    figure!("spawn: naive, temp files p99", "x bare"),
+];
+
+/// Makes the call.
+type Call = Box<dyn Fn()>;
+/// Times of each call: until its process is created, the start, all.
+type Spent = Arc<Mutex<Vec<[Duration; 3]>>>;
+
 /// One of the ways to make the call.
 struct Side {
     name: &'static str,
-    call: Box<dyn Fn()>,
+    /// Of the bare side: its median. Of others: median and 99th percentile, to those of the bare one.
+    figures: Vec<Figure>,
+    call: Call,
     seen: Vec<Duration>,
-    /// Of each call through the runner: until its process is created, the start, all.
-    spent: Option<Arc<Mutex<Vec<[Duration; 3]>>>>,
+    /// Of the runner's.
+    spent: Option<Spent>,
     /// Per round: median and 99th percentile.
     rounds: Vec<[f64; 2]>,
 }
 
 fn main() {
     let arguments: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
-    let rounds = arguments.first().copied().unwrap_or(15).max(9);
-    let calls = arguments.get(1).copied().unwrap_or(100);
+    let argument = |place: usize| arguments.get(place).copied();
+    let (rounds, calls) = (argument(0).unwrap_or(15).max(9), argument(1).unwrap_or(100));
 
     let null = std::fs::File::open("/dev/null").expect("/dev/null");
-    let _descriptors: Vec<_> = (0..arguments.get(2).copied().unwrap_or(0))
+    let _descriptors: Vec<_> = (0..argument(2).unwrap_or(0))
         .map(|_| null.try_clone().expect("RLIMIT_NOFILE is high enough"))
         .collect();
-    let memory = vec![1u8; arguments.get(3).copied().unwrap_or(0) << 20];
+    let memory = vec![1u8; argument(3).unwrap_or(0) << 20];
     std::hint::black_box(&memory);
 
     // In memory, like the runner's own directories: a disk file system would slow the bare side.
     let shared = Path::new("/dev/shm");
     let parent = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
     let directory = tempfile::tempdir_in(parent).expect("a temporary directory");
-    let script = directory.path().join("trivial");
+    let mut sides = sides(directory.path());
+    measure(&mut sides, rounds, calls);
+    report(&sides, rounds, calls);
+}
+
+/// All ways; the bare one first.
+fn sides(directory: &Path) -> Vec<Side> {
+    let script = directory.join("trivial");
     std::fs::write(&script, SCRIPT).expect("the script");
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .expect("its mode");
@@ -70,22 +128,21 @@ fn main() {
             entry
         })
         .collect();
+    let mut sides = vec![side(
+        "bare posix_spawn",
+        &[figure!("spawn: bare posix_spawn p50", "us")],
+        bare(&script, directory, &environment),
+    )];
+    for (name, event, io, figures) in RUNNER {
+        let (call, spent) = runner(&script, &environment, event, io);
+        sides.push(Side { spent: Some(spent), ..side(name, &figures, call) });
+    }
+    sides.push(side("naive, temp files", &NAIVE, naive(&script)));
+    sides
+}
 
-    let mut sides = vec![
-        bare(&script, directory.path(), &environment),
-        runner("launch, files", &script, &environment, Event::Prepare, IoMode::Files),
-        runner(
-            "hook, files",
-            &script,
-            &environment,
-            Event::SlaveRunTaskLabelDecorator,
-            IoMode::Files,
-        ),
-        runner("usage, memfd input", &script, &environment, Event::Usage, IoMode::MemfdInput),
-        runner("usage, files", &script, &environment, Event::Usage, IoMode::SharedStdin),
-        naive(&script),
-    ];
-    for side in &sides {
+fn measure(sides: &mut [Side], rounds: usize, calls: usize) {
+    for side in &*sides {
         (0..20).for_each(|_| (side.call)());
     }
     for round in 0..rounds {
@@ -101,7 +158,7 @@ fn main() {
                 }
             }
         }
-        for side in &mut sides {
+        for side in &mut *sides {
             side.seen.sort_unstable();
             let at = |q: f64| {
                 let last = side.seen.len() - 1;
@@ -111,47 +168,45 @@ fn main() {
             side.seen.clear();
         }
     }
-    report(&sides, rounds, calls);
 }
 
 fn report(sides: &[Side], rounds: usize, calls: usize) {
     println!("{rounds} rounds of {calls} calls; medians of the rounds, ratios to bare");
     println!("{:<20} {:>9} {:>9} {:>7} {:>7}", "", "p50 us", "p99 us", "p50 x", "p99 x");
-    for side in sides {
-        let pick = |which: usize, relative: bool| {
-            let rounds = side.rounds.iter().zip(&sides[0].rounds);
-            let figure = |(own, bare): (&[f64; 2], &[f64; 2])| {
-                if relative { own[which] / bare[which] } else { own[which] }
-            };
-            median(rounds.map(figure))
-        };
+    for (place, side) in sides.iter().enumerate() {
+        let absolute = [0, 1].map(|which| median(side.rounds.iter().map(|own| own[which])));
+        let rounds = || side.rounds.iter().zip(&sides[0].rounds);
+        let ratios =
+            [0, 1].map(|which| median(rounds().map(|(own, bare)| own[which] / bare[which])));
         println!(
             "{:<20} {:>9.0} {:>9.0} {:>7.3} {:>7.3}",
-            side.name,
-            pick(0, false),
-            pick(1, false),
-            pick(0, true),
-            pick(1, true)
+            side.name, absolute[0], absolute[1], ratios[0], ratios[1]
         );
+        let values = if place == 0 { absolute } else { ratios };
+        side.figures.iter().zip(values).for_each(|(figure, value)| figure.print(value));
     }
     println!("medians in us:        prepared, start, until answered");
     for side in sides {
         let Some(spent) = &side.spent else { continue };
         let spent = spent.lock().expect("no panics");
-        let median = |which: usize| {
-            let mut times: Vec<Duration> = spent.iter().map(|times| times[which]).collect();
-            times.sort_unstable();
-            times[times.len() / 2].as_micros()
-        };
-        println!("{:<20} {:>11} {:>6} {:>15}", side.name, median(0), median(1), median(2));
+        let [prepared, start, total] = [0, 1, 2]
+            .map(|which| median(spent.iter().map(|times| times[which].as_secs_f64() * 1e6)));
+        println!("{:<20} {prepared:>11.0} {start:>6.0} {total:>15.0}", side.name);
     }
 }
 
-fn side(name: &'static str, call: impl Fn() + 'static) -> Side {
-    Side { name, call: Box::new(call), seen: Vec::new(), spent: None, rounds: Vec::new() }
+fn side(name: &'static str, figures: &[Figure], call: Call) -> Side {
+    Side {
+        name,
+        figures: figures.to_vec(),
+        call,
+        seen: Vec::new(),
+        spent: None,
+        rounds: Vec::new(),
+    }
 }
 
-fn bare(script: &Path, directory: &Path, environment: &[OsString]) -> Side {
+fn bare(script: &Path, directory: &Path, environment: &[OsString]) -> Call {
     let c = |bytes: &[u8]| CString::new(bytes).expect("no NUL");
     let path = |name: &str| c(directory.join(name).as_os_str().as_bytes());
     for name in ["input", "output", "error"] {
@@ -162,16 +217,16 @@ fn bare(script: &Path, directory: &Path, environment: &[OsString]) -> Side {
     let envp: Vec<CString> = environment.iter().map(|entry| c(entry.as_bytes())).collect();
     let actions = PosixSpawnFileActions::init().expect("actions");
     let attributes = PosixSpawnAttr::init().expect("attributes");
-    side("bare posix_spawn", move || {
+    Box::new(move || {
         let pid = posix_spawn(&*program, &actions, &attributes, &argv, &envp).expect("it starts");
         assert_eq!(waitpid(pid, None), Ok(WaitStatus::Exited(pid, 0)));
     })
 }
 
 /// `Command::output` and three temporary files where the system keeps such.
-fn naive(script: &Path) -> Side {
+fn naive(script: &Path) -> Call {
     let script = script.to_owned();
-    side("naive, temp files", move || {
+    Box::new(move || {
         let mut files: Vec<_> =
             (0..3).map(|_| tempfile::NamedTempFile::new().expect("a temporary file")).collect();
         std::io::Write::write_all(&mut files[0], INPUT).expect("it is written");
@@ -183,13 +238,7 @@ fn naive(script: &Path) -> Side {
     })
 }
 
-fn runner(
-    name: &'static str,
-    script: &Path,
-    environment: &Arc<[OsString]>,
-    event: Event,
-    io: IoMode,
-) -> Side {
+fn runner(script: &Path, environment: &Arc<[OsString]>, event: Event, io: IoMode) -> (Call, Spent) {
     let spec = Arc::new(CommandSpec {
         event,
         module: "bench".into(),
@@ -209,15 +258,14 @@ fn runner(
     };
     let runner = Runner::global().expect("the runner starts");
     let lane = (event != Event::SlaveRunTaskLabelDecorator).then(|| LaneQueue::new(1, None));
-    let spent = Arc::new(Mutex::new(Vec::new()));
+    let spent = Spent::default();
     let noted = spent.clone();
-    let mut side = side(name, move || {
+    let call = move || {
         let request = Request::new(spec.clone(), input.clone());
         let report = runner.run_blocking(request, lane.as_ref(), None);
         assert_eq!((report.outcome, &*report.output), (OutcomeKind::Ok, b"{}".as_slice()));
         let timings = report.timings;
         noted.lock().expect("no panics").push([timings.queued, timings.spawn, timings.total]);
-    });
-    side.spent = Some(spent);
-    side
+    };
+    (Box::new(call), spent)
 }

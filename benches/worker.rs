@@ -10,6 +10,8 @@
 //! each wakes another (70 µs). Usage: `cargo bench --bench worker [-- rounds]`; `spread` instead of
 //! a number leaves the processors to the scheduler.
 
+#[path = "common/figure.rs"]
+mod figure;
 #[path = "common/median.rs"]
 mod median;
 
@@ -28,6 +30,7 @@ use mesos_command::run::{CommandSpec, Request, RunReport, Runner};
 use mesos_command::staging::{Input, IoMode};
 use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
 
+use figure::{Figure, figure};
 use median::median;
 
 /// Calls of a slice; each side has one slice per turn.
@@ -46,10 +49,15 @@ else:
     json.dump(json.load(open(sys.argv[1])), open(sys.argv[2], "w"))
 "#;
 
+/// Makes so many calls.
+type Calls = Box<dyn FnMut(usize)>;
+
 /// One of the ways to make calls.
 struct Side {
     name: &'static str,
-    calls: Box<dyn FnMut(usize)>,
+    /// Of the first side: microseconds of a call. Of others: their rate, to that of the first.
+    figure: Figure,
+    calls: Calls,
     /// Seconds per call, per round.
     rounds: Vec<f64>,
 }
@@ -76,12 +84,29 @@ fn main() {
     let input: Arc<[u8]> = format!("{{\"text\":\"{}\"}}", "x".repeat(2000)).into_bytes().into();
 
     let worker = compile(directory.path());
+    let hook = Event::SlaveRunTaskLabelDecorator;
     let mut sides = vec![
-        bare(&worker, &input),
-        sequential("hook, one by one", &worker, &input, Event::SlaveRunTaskLabelDecorator),
-        continued("usage, one by one", &worker, &input, 1),
-        continued("usage, eight waiting", &worker, &input, 8),
-        sequential("usage, waited for", &worker, &input, Event::Usage),
+        side("bare pipe loop", figure!("worker: bare pipe loop", "us"), bare(&worker, &input)),
+        side(
+            "hook, one by one",
+            figure!("worker: hook, one by one", "x rate"),
+            sequential(&worker, &input, hook),
+        ),
+        side(
+            "usage, one by one",
+            figure!("worker: usage, one by one", "x rate"),
+            continued(&worker, &input, 1),
+        ),
+        side(
+            "usage, eight waiting",
+            figure!("worker: usage, eight waiting", "x rate"),
+            continued(&worker, &input, 8),
+        ),
+        side(
+            "usage, waited for",
+            figure!("worker: usage, waited for", "x rate"),
+            sequential(&worker, &input, Event::Usage),
+        ),
     ];
     measure(&mut sides, rounds, SLICE, TURNS);
     report("C worker, 2 KiB each way; target 0.7 x the bare loop's rate", &sides);
@@ -91,8 +116,16 @@ fn main() {
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .expect("its mode");
     let mut sides = vec![
-        spawned(&script, &input),
-        sequential("worker, one by one", &script, &input, Event::Usage),
+        side(
+            "started each time",
+            figure!("worker: started each time", "us"),
+            spawned(&script, &input),
+        ),
+        side(
+            "worker, one by one",
+            figure!("worker: worker, one by one", "x rate"),
+            sequential(&script, &input, Event::Usage),
+        ),
     ];
     measure(&mut sides, rounds, 4, 2);
     report("Python worker; target 100 x the rate of starting python3 -IS", &sides);
@@ -131,14 +164,11 @@ fn measure(sides: &mut [Side], rounds: usize, slice: usize, turns: usize) {
 fn report(title: &str, sides: &[Side]) {
     println!("{title}");
     println!("{:<22} {:>10} {:>10}", "", "us a call", "rate x");
-    for side in sides {
+    for (place, side) in sides.iter().enumerate() {
         let relative = side.rounds.iter().zip(&sides[0].rounds).map(|(own, first)| first / own);
-        println!(
-            "{:<22} {:>10.1} {:>10.2}",
-            side.name,
-            median(side.rounds.iter().copied()) * 1e6,
-            median(relative)
-        );
+        let (micros, rate) = (median(side.rounds.iter().copied()) * 1e6, median(relative));
+        println!("{:<22} {micros:>10.1} {rate:>10.2}", side.name);
+        side.figure.print(if place == 0 { micros } else { rate });
     }
 }
 
@@ -150,11 +180,11 @@ fn compile(directory: &Path) -> PathBuf {
     worker
 }
 
-fn side(name: &'static str, calls: impl FnMut(usize) + 'static) -> Side {
-    Side { name, calls: Box::new(calls), rounds: Vec::new() }
+fn side(name: &'static str, figure: Figure, calls: Calls) -> Side {
+    Side { name, figure, calls, rounds: Vec::new() }
 }
 
-fn bare(worker: &Path, input: &[u8]) -> Side {
+fn bare(worker: &Path, input: &[u8]) -> Calls {
     // It ends with its pipes when the bench does, and is nobody's to wait for then.
     #[expect(clippy::zombie_processes, reason = "it lives as long as the bench")]
     let mut child = Command::new(worker)
@@ -169,7 +199,7 @@ fn bare(worker: &Path, input: &[u8]) -> Side {
     let mut request = b"{\"id\":7,\"event\":\"isolator_usage\",\"input\":".to_vec();
     request.extend_from_slice(input);
     request.extend_from_slice(b"}\n");
-    side("bare pipe loop", move |calls| {
+    Box::new(move |calls| {
         for _ in 0..calls {
             say(&mut stdin, &mut stdout, &request, &mut line);
             assert!(line.starts_with("{\"id\":7,"), "{line}");
@@ -227,11 +257,11 @@ fn check(report: &RunReport, input: &[u8]) {
     assert!(report.by_worker && report.output.len() >= input.len());
 }
 
-fn sequential(name: &'static str, worker: &Path, input: &Arc<[u8]>, event: Event) -> Side {
+fn sequential(worker: &Path, input: &Arc<[u8]>, event: Event) -> Calls {
     let spec = spec(worker, event);
     let pool = pool(&spec);
     let input = input.clone();
-    side(name, move |calls| {
+    Box::new(move |calls| {
         for _ in 0..calls {
             let request = Request::new(spec.clone(), Input::Text(input.clone()));
             check(&pool.run_blocking(request), &input);
@@ -241,7 +271,7 @@ fn sequential(name: &'static str, worker: &Path, input: &Arc<[u8]>, event: Event
 
 /// Calls of a container's usage, as the module makes them: what continues a call makes the next
 /// one. `at_once` of them are on their way, for one worker.
-fn continued(name: &'static str, worker: &Path, input: &Arc<[u8]>, at_once: usize) -> Side {
+fn continued(worker: &Path, input: &Arc<[u8]>, at_once: usize) -> Calls {
     let spec = spec(worker, Event::Usage);
     let calls = Arc::new(Continued {
         pool: pool(&spec),
@@ -251,7 +281,7 @@ fn continued(name: &'static str, worker: &Path, input: &Arc<[u8]>, at_once: usiz
         under_way: AtomicUsize::new(0),
         over: Barrier::new(2),
     });
-    side(name, move |count| {
+    Box::new(move |count| {
         calls.left.store(count - at_once, Ordering::SeqCst);
         calls.under_way.store(at_once, Ordering::SeqCst);
         for _ in 0..at_once {
@@ -288,11 +318,11 @@ impl Continued {
     }
 }
 
-fn spawned(script: &Path, input: &Arc<[u8]>) -> Side {
+fn spawned(script: &Path, input: &Arc<[u8]>) -> Calls {
     let runner = Runner::global().expect("a runner");
     let spec = spec(script, Event::Usage);
     let input = input.clone();
-    side("started each time", move |calls| {
+    Box::new(move |calls| {
         for _ in 0..calls {
             let request = Request::new(spec.clone(), Input::Text(input.clone()));
             let report = runner.run_blocking(request, None, None);
