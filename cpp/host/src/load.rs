@@ -7,7 +7,7 @@ mod ratio;
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -21,26 +21,23 @@ use crate::clock;
 use crate::library::{self, Loaded};
 use crate::mesos::{self, Future, Isolator, State};
 use crate::modules::{Modules, Placeholders};
+use crate::options::HostArgs;
 use crate::report::Report;
 use crate::scenario::{Arguments, Builder, start};
 use crate::schema::Schema;
 
-pub(crate) use ratio::{Ratios, ratios};
+pub(crate) use ratio::{Ratio, compare};
 
 /// How long an answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Which libmesos and modules to load.
-#[derive(Debug)]
-pub(crate) struct Setup {
-    pub(crate) mesos: String,
-    pub(crate) mesos_dir: Option<PathBuf>,
-    pub(crate) modules: PathBuf,
-    pub(crate) set: Vec<String>,
-    pub(crate) touch_memory: usize,
-    pub(crate) open_fds: usize,
-    /// Notes are JSON lines.
-    pub(crate) json: bool,
+/// Which load to make on what; the first isolator of the modules file is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Load {
+    #[command(flatten)]
+    host: HostArgs,
+    #[command(flatten)]
+    options: load_generator::Options,
 }
 
 /// A libmesos with the modules loaded.
@@ -54,17 +51,18 @@ struct Host {
 }
 
 impl Host {
-    fn open(setup: &Setup) -> anyhow::Result<Host> {
+    /// Loads everything; notes are lines of JSON if `json` says so.
+    fn open(arguments: &HostArgs, json: bool) -> anyhow::Result<Host> {
+        arguments.prepare_process()?;
         let scratch = tempfile::Builder::new().prefix("mesos-host-").tempdir()?;
         std::fs::create_dir(scratch.path().join("tmp"))?;
-        let placeholders = Placeholders::new(scratch.path(), &setup.set)?;
-        let modules = Modules::read(&setup.modules, &placeholders)?;
-        let directory = library::directory(setup.mesos_dir.as_deref(), &setup.mesos)?;
-        let mesos = library::load(&directory)?;
+        let placeholders = Placeholders::new(scratch.path(), &arguments.set)?;
+        let modules = Modules::read(&arguments.modules, &placeholders)?;
+        let mesos = library::load(&arguments.mesos.directory()?)?;
         let schema = Schema::from_files(&mesos::descriptors(mesos))?;
         mesos::initialize_process(mesos);
-        let ballast = Ballast::new(setup.touch_memory, setup.open_fds)?;
-        let isolators = start(mesos, &schema, &modules, &Report::new(setup.json))?;
+        let ballast = arguments.ballast()?;
+        let isolators = start(mesos, &schema, &modules, &Report::new(json))?;
         anyhow::ensure!(!isolators.is_empty(), "no isolator in the modules file");
         Ok(Host { scratch, mesos, schema, modules, isolators, _ballast: ballast })
     }
@@ -156,9 +154,9 @@ fn collect_late(futures: Receiver<(Future, Reply)>, moment: (Instant, Duration))
 }
 
 /// Plays the load; whether nothing was lost.
-pub(crate) fn run(setup: &Setup, options: &load_generator::Options) -> anyhow::Result<bool> {
+pub(crate) fn run(Load { host, options }: &Load) -> anyhow::Result<bool> {
     options.schedule().map_err(|problem| anyhow!(problem))?;
-    let host = Host::open(setup)?;
+    let host = Host::open(host, options.json)?;
     let isolator = host.isolator();
     each(isolator, Event::Prepare, &host.arguments(Event::Prepare, options.containers)?)?;
     let moment = (Instant::now(), clock::now());

@@ -1,7 +1,8 @@
 //! Hosts a real libmesos and drives modules through Mesos's own managers.
 //!
 //! `run` plays a scenario against ModuleManager, HookManager and isolators; `cluster` runs tasks on
-//! a whole master and agent; `load` makes usage calls at a pace; `descriptors` writes the message types of a Mesos release to files.
+//! a whole master and agent; `load` makes usage calls at a pace; `descriptors` writes the message
+//! types of a Mesos release to files.
 //! For the cluster this program also is the executor (`executor`) and a stand-in for Mesos's
 //! containerizer helper (`containerizer`), which the agent starts.
 //!
@@ -18,16 +19,20 @@ mod library;
 mod load;
 mod mesos;
 mod modules;
+mod options;
 mod report;
+mod sample;
 mod scenario;
 mod schema;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
+
+use options::MesosArgs;
 
 #[derive(Debug, Parser)]
 #[command(about = "Hosts a real libmesos and drives command modules through Mesos's own managers")]
@@ -39,17 +44,17 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Plays a scenario inside a real libmesos.
-    Run(Run),
+    Run(scenario::Run),
     /// Makes usage calls at a given pace through an isolator inside a real libmesos.
-    Load(Load),
+    Load(load::Load),
     /// Compares usage calls that run their command with bare starts of it, in alternating rounds.
-    Ratio(Ratio),
+    Ratio(load::Ratio),
     /// Runs tasks on a whole master and agent with the modules loaded.
-    Cluster(Cluster),
+    Cluster(cluster::Cluster),
     /// Writes the descriptors of a Mesos release's messages to a directory.
     Descriptors {
         #[command(flatten)]
-        mesos: Mesos,
+        mesos: MesosArgs,
         /// The directory, made when missing.
         #[arg(long)]
         out: PathBuf,
@@ -79,125 +84,6 @@ enum Command {
     },
 }
 
-#[derive(Debug, Args)]
-struct Mesos {
-    /// The Mesos release.
-    #[arg(long = "mesos", default_value = "1.11.0")]
-    version: String,
-    /// The directory that fetch.py filled [default: $REAL_MESOS_DIR or beside this program].
-    #[arg(long)]
-    mesos_dir: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct Run {
-    #[command(flatten)]
-    mesos: Mesos,
-    /// The modules file; ${LIBRARY}, ${SCRATCH}, ${HOST} and --set names are filled in.
-    #[arg(long)]
-    modules: PathBuf,
-    /// The scenario file.
-    #[arg(long)]
-    scenario: PathBuf,
-    /// NAME=VALUE for the modules file and the scenario.
-    #[arg(long)]
-    set: Vec<String>,
-    /// Bytes of memory to hold, to imitate a big agent.
-    #[arg(long, default_value_t = 0)]
-    touch_memory: usize,
-    /// File descriptors to hold, to imitate a busy agent.
-    #[arg(long, default_value_t = 0)]
-    open_fds: usize,
-    /// One JSON object per line instead of a table.
-    #[arg(long)]
-    json: bool,
-    /// File for what Mesos and the modules log (to standard error otherwise).
-    #[arg(long)]
-    log: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct Load {
-    #[command(flatten)]
-    mesos: Mesos,
-    /// The modules file, filled in as for `run`; its first isolator is called.
-    #[arg(long)]
-    modules: PathBuf,
-    /// NAME=VALUE for the modules file.
-    #[arg(long)]
-    set: Vec<String>,
-    /// File for what Mesos and the modules log (to standard error otherwise, with the progress).
-    #[arg(long)]
-    log: Option<PathBuf>,
-    /// Bytes of memory to hold, to imitate a big agent.
-    #[arg(long, default_value_t = 0)]
-    touch_memory: usize,
-    /// File descriptors to hold, to imitate a busy agent.
-    #[arg(long, default_value_t = 0)]
-    open_fds: usize,
-    #[command(flatten)]
-    options: load_generator::Options,
-}
-
-#[derive(Debug, Args)]
-struct Ratio {
-    #[command(flatten)]
-    mesos: Mesos,
-    /// The modules file, filled in as for `run`; its first isolator is called.
-    #[arg(long)]
-    modules: PathBuf,
-    /// NAME=VALUE for the modules file.
-    #[arg(long)]
-    set: Vec<String>,
-    /// File for what Mesos and the modules log (to standard error otherwise).
-    #[arg(long)]
-    log: Option<PathBuf>,
-    /// Bytes of memory to hold, to imitate a big agent.
-    #[arg(long, default_value_t = 0)]
-    touch_memory: usize,
-    /// File descriptors to hold, to imitate a busy agent.
-    #[arg(long, default_value_t = 0)]
-    open_fds: usize,
-    #[command(flatten)]
-    ratios: load::Ratios,
-}
-
-#[derive(Debug, Args)]
-struct Cluster {
-    #[command(flatten)]
-    mesos: Mesos,
-    /// The modules file, filled in as for `run`; without one, no modules.
-    #[arg(long)]
-    modules: Option<PathBuf>,
-    /// NAME=VALUE for the modules file.
-    #[arg(long)]
-    set: Vec<String>,
-    /// How many tasks to launch, each in a container of its own.
-    #[arg(long, default_value_t = 9)]
-    tasks: usize,
-    /// Seconds within which all of them must run.
-    #[arg(long, default_value_t = 60)]
-    patience: u64,
-    /// Ends the agent in this way while containers live, and starts it again.
-    #[arg(long)]
-    restart: Option<cluster::End>,
-    /// How the agent is ended at last, with requests in flight.
-    #[arg(long, default_value = "stop")]
-    end: cluster::End,
-    /// The commands record their runs: compare that with what was done.
-    #[arg(long)]
-    records: bool,
-    /// The watch command ends every task: wait for that, twice, and see that the agent lives.
-    #[arg(long, conflicts_with_all = ["restart", "records"])]
-    limited: bool,
-    /// Work directory to use and to keep; otherwise a temporary one.
-    #[arg(long)]
-    work_dir: Option<PathBuf>,
-    /// One JSON object per line instead of a table.
-    #[arg(long)]
-    json: bool,
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match execute(arguments.command) {
@@ -212,59 +98,10 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> anyhow::Result<bool> {
     match command {
-        Command::Run(run) => {
-            ballast::prepare_process(run.log.as_deref())?;
-            scenario::run(&scenario::Options {
-                mesos: run.mesos.version,
-                mesos_dir: run.mesos.mesos_dir,
-                modules: run.modules,
-                scenario: run.scenario,
-                set: run.set,
-                touch_memory: run.touch_memory,
-                open_fds: run.open_fds,
-                json: run.json,
-            })
-        }
-        Command::Load(it) => {
-            ballast::prepare_process(it.log.as_deref())?;
-            let setup = load::Setup {
-                mesos: it.mesos.version,
-                mesos_dir: it.mesos.mesos_dir,
-                modules: it.modules,
-                set: it.set,
-                touch_memory: it.touch_memory,
-                open_fds: it.open_fds,
-                json: it.options.json,
-            };
-            load::run(&setup, &it.options)
-        }
-        Command::Ratio(it) => {
-            ballast::prepare_process(it.log.as_deref())?;
-            let setup = load::Setup {
-                mesos: it.mesos.version,
-                mesos_dir: it.mesos.mesos_dir,
-                modules: it.modules,
-                set: it.set,
-                touch_memory: it.touch_memory,
-                open_fds: it.open_fds,
-                json: it.ratios.json,
-            };
-            load::ratios(&setup, &it.ratios)
-        }
-        Command::Cluster(it) => cluster::run(&cluster::Options {
-            mesos: it.mesos.version,
-            mesos_dir: it.mesos.mesos_dir,
-            modules: it.modules,
-            set: it.set,
-            tasks: it.tasks,
-            patience: Duration::from_secs(it.patience),
-            restart: it.restart,
-            end: it.end,
-            records: it.records,
-            limited: it.limited,
-            work_dir: it.work_dir,
-            json: it.json,
-        }),
+        Command::Run(run) => scenario::run(&run),
+        Command::Load(load) => load::run(&load),
+        Command::Ratio(ratio) => load::compare(&ratio),
+        Command::Cluster(cluster) => cluster::run(&cluster),
         Command::ClusterProcess { directory, modules } => {
             cluster::serve(&directory, &modules).map(|()| true)
         }
@@ -275,22 +112,24 @@ fn execute(command: Command) -> anyhow::Result<bool> {
             anyhow::ensure!(action == "launch", "this stand-in only knows launch");
             std::process::exit(containerizer::launch()?.into())
         }
-        Command::Descriptors { mesos, out } => {
-            let loaded =
-                library::load(&library::directory(mesos.mesos_dir.as_deref(), &mesos.version)?)?;
-            for kind in mesos::BY_VALUE {
-                if let Some(size) = mesos::message_size(loaded, kind) {
-                    println!("{kind}: {size} bytes");
-                }
-            }
-            for (name, bytes) in mesos::descriptors(loaded) {
-                let path = out.join(&name).with_extension("pb");
-                let parent = path.parent().context("a descriptor without a directory")?;
-                std::fs::create_dir_all(parent)?;
-                std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
-                println!("{}", path.display());
-            }
-            Ok(true)
+        Command::Descriptors { mesos, out } => descriptors(&mesos, &out).map(|()| true),
+    }
+}
+
+/// Prints the sizes of the messages that are passed by value, and writes all descriptors.
+fn descriptors(mesos: &MesosArgs, out: &Path) -> anyhow::Result<()> {
+    let loaded = library::load(&mesos.directory()?)?;
+    for kind in mesos::BY_VALUE {
+        if let Some(size) = mesos::message_size(loaded, kind) {
+            println!("{kind}: {size} bytes");
         }
     }
+    for (name, bytes) in mesos::descriptors(loaded) {
+        let path = out.join(&name).with_extension("pb");
+        let parent = path.parent().context("a descriptor without a directory")?;
+        std::fs::create_dir_all(parent)?;
+        std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+        println!("{}", path.display());
+    }
+    Ok(())
 }

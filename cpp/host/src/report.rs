@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::scenario::{Answered, quantile};
+use crate::sample::quantile;
+use crate::scenario::Answered;
 
 /// One line of the report.
 #[derive(Debug, Default)]

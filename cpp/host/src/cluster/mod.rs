@@ -9,10 +9,12 @@
 
 mod framework;
 mod limited;
+mod options;
 mod play;
 mod process;
 mod records;
 mod statistics;
 
-pub(crate) use play::{End, Options, run};
+pub(crate) use options::Cluster;
+pub(crate) use play::run;
 pub(crate) use process::serve;

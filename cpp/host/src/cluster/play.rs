@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::framework::{Framework, Task, terminal};
+use super::options::{Cluster, End};
 use super::process::{self, Process, Setup};
 use super::records::{self, Done, Records};
 use super::statistics;
 use crate::http;
-use crate::library;
 use crate::modules::{Modules, Placeholders, RECORDS};
 use crate::report::{Line, Report};
 
@@ -25,41 +25,8 @@ const RECORDED_DECORATIONS: [&str; 3] =
 /// How long a task runs that ends by itself: long enough to be seen by the endpoints.
 const SHORT: Duration = Duration::from_secs(3);
 
-/// How a cluster process is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum End {
-    /// Master and agent are destroyed, then main returns.
-    Stop,
-    /// Main returns, whatever is in flight.
-    Exit,
-    /// SIGKILL.
-    Kill,
-}
-
-/// What to run and where.
-#[derive(Debug)]
-pub(crate) struct Options {
-    pub(crate) mesos: String,
-    pub(crate) mesos_dir: Option<PathBuf>,
-    pub(crate) modules: Option<PathBuf>,
-    pub(crate) set: Vec<String>,
-    pub(crate) tasks: usize,
-    /// How long all of them may take until they run.
-    pub(crate) patience: Duration,
-    /// How the agent is ended in the middle; `None` leaves it alone.
-    pub(crate) restart: Option<End>,
-    pub(crate) end: End,
-    /// Whether the commands record their runs, for a comparison with what was done.
-    pub(crate) records: bool,
-    /// Whether the watch command is to end all tasks.
-    pub(crate) limited: bool,
-    /// Work directory to use and keep.
-    pub(crate) work_dir: Option<PathBuf>,
-    pub(crate) json: bool,
-}
-
 /// Runs a cluster; whether everything was as expected.
-pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
+pub(crate) fn run(options: &Cluster) -> anyhow::Result<bool> {
     let scratch = tempfile::Builder::new().prefix("mesos-host-").tempdir()?;
     let work = options.work_dir.clone().unwrap_or_else(|| scratch.path().join("work"));
     std::fs::create_dir_all(work.join("tmp"))?;
@@ -71,7 +38,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     let modules_file = work.join("modules.json");
     std::fs::write(&modules_file, modules.json.to_string())?;
     let setup = Setup {
-        mesos: library::directory(options.mesos_dir.as_deref(), &options.mesos)?,
+        mesos: options.mesos.directory()?,
         modules_file,
         modules,
         address: free_address()?,
@@ -81,7 +48,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     };
     setup.make_launcher_directory()?;
     let report = Report::new(options.json);
-    report.note("mesos", &json!(options.mesos));
+    report.note("mesos", &json!(options.mesos.version));
     report.note("log", &json!(setup.log.display().to_string()));
     report.head();
     let mut course = Course { options, setup: &setup, report, orphans: 0, starts: 0 };
@@ -104,7 +71,7 @@ fn free_address() -> anyhow::Result<SocketAddr> {
 }
 
 pub(super) struct Course<'a> {
-    pub(super) options: &'a Options,
+    pub(super) options: &'a Cluster,
     pub(super) setup: &'a Setup,
     pub(super) report: Report,
     orphans: usize,

@@ -11,19 +11,23 @@ use load_generator::Bare;
 use mesos_command::event::Event;
 use serde_json::json;
 
-use super::{Host, Setup, each};
+use super::{Host, each};
 use crate::clock;
 use crate::mesos::{Isolator, State};
-use crate::scenario::{Arguments, quantile};
+use crate::options::HostArgs;
+use crate::sample::{median, quantile};
+use crate::scenario::Arguments;
 
 /// Bare starts that are under way together for each processor: more gain nothing.
 const BARE_PER_CPU: usize = 4;
 /// Calls of one side before the other has its turn.
 const SLICE: usize = 5;
 
-/// What to compare.
+/// What to compare, by the first isolator of the modules file.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Ratios {
+pub(crate) struct Ratio {
+    #[command(flatten)]
+    host: HostArgs,
     /// How many calls are under way together, one comparison each; 1: latencies, more: throughput
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 200])]
     at_once: Vec<u32>,
@@ -35,7 +39,7 @@ pub(crate) struct Ratios {
     calls: u32,
     /// One JSON object per line instead of a table
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 /// Figures of a comparison: medians over the rounds.
@@ -46,8 +50,8 @@ struct Figures {
 }
 
 /// Makes all comparisons.
-pub(crate) fn ratios(setup: &Setup, ratios: &Ratios) -> anyhow::Result<bool> {
-    let host = Host::open(setup)?;
+pub(crate) fn compare(ratios: &Ratio) -> anyhow::Result<bool> {
+    let host = Host::open(&ratios.host, ratios.json)?;
     let most = ratios.at_once.iter().copied().max().unwrap_or(1);
     each(host.isolator(), Event::Prepare, &host.arguments(Event::Prepare, most)?)?;
     let usage = host.arguments(Event::Usage, most)?;
@@ -85,7 +89,7 @@ fn show(as_json: bool, what: &str, unit: &str, figures: &Figures) {
 
 /// One call and one bare start after the other.
 fn latencies(
-    ratios: &Ratios,
+    ratios: &Ratio,
     isolator: &Isolator,
     usage: &Arguments,
     bare: &Bare,
@@ -114,7 +118,7 @@ fn latencies(
 }
 
 fn throughput(
-    ratios: &Ratios,
+    ratios: &Ratio,
     isolator: &Isolator,
     usage: &[Arguments],
     bares: &[Bare],
@@ -140,14 +144,10 @@ fn throughput(
 }
 
 fn figures(rounds: &[[f64; 2]]) -> Figures {
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
     Figures {
-        own: median(rounds.iter().map(|round| round[0]).collect()),
-        bare: median(rounds.iter().map(|round| round[1]).collect()),
-        ratio: median(rounds.iter().map(|round| round[0] / round[1]).collect()),
+        own: median(rounds.iter().map(|round| round[0])),
+        bare: median(rounds.iter().map(|round| round[1])),
+        ratio: median(rounds.iter().map(|round| round[0] / round[1])),
     }
 }
 

@@ -181,15 +181,6 @@ impl Series<'_> {
     }
 }
 
-/// The value below which this share of the sorted times lies.
-pub(crate) fn quantile(sorted: &[Duration], share: f64) -> Duration {
-    if sorted.is_empty() {
-        return Duration::ZERO;
-    }
-    let index = (share * (sorted.len() - 1) as f64).round() as usize;
-    sorted[index.min(sorted.len() - 1)]
-}
-
 /// Whom HookManager or ModuleManager would call for this event.
 pub(crate) fn target<'a>(
     event: Event,
@@ -208,17 +199,4 @@ pub(crate) fn target<'a>(
         None => "no isolator in the modules file".to_owned(),
     })?;
     Ok(Target::Isolator(isolator))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_taken_from_the_sorted_times() {
-        let times: Vec<_> = (1..=101).map(Duration::from_millis).collect();
-        assert_eq!(quantile(&times, 0.5), Duration::from_millis(51));
-        assert_eq!(quantile(&times, 0.99), Duration::from_millis(100));
-        assert_eq!(quantile(&[], 0.5), Duration::ZERO);
-    }
 }

@@ -13,5 +13,4 @@ mod play;
 
 pub(crate) use arguments::{Arguments, Builder};
 pub(crate) use expect::Answered;
-pub(crate) use measure::quantile;
-pub(crate) use play::{Options, run, start};
+pub(crate) use play::{Run, run, start};

@@ -14,50 +14,52 @@ use super::expect::complaints;
 use super::leftovers::{self, Snapshot};
 use super::measure::{self, Given, Pending, Series, Target};
 use super::model::{Call, Scenario, Step};
-use crate::ballast::{self, Ballast};
+use crate::ballast;
 use crate::http;
 use crate::library::{self, Loaded};
 use crate::mesos::{self, Isolator, Message};
 use crate::modules::{Modules, Placeholders, RECORDS, RECORDS_VARIABLE};
+use crate::options::HostArgs;
 use crate::report::{Line, Report};
+use crate::sample::median;
 use crate::schema::Schema;
 
 /// How long a usage may take before it is measured.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What to play and where.
-#[derive(Debug)]
-pub(crate) struct Options {
-    pub(crate) mesos: String,
-    pub(crate) mesos_dir: Option<PathBuf>,
-    pub(crate) modules: PathBuf,
-    pub(crate) scenario: PathBuf,
-    pub(crate) set: Vec<String>,
-    pub(crate) touch_memory: usize,
-    pub(crate) open_fds: usize,
-    pub(crate) json: bool,
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    host: HostArgs,
+    /// The scenario file, filled in as the modules file is.
+    #[arg(long)]
+    scenario: PathBuf,
+    /// One JSON object per line instead of a table.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Plays a scenario; whether everything was as expected.
-pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
+pub(crate) fn run(Run { host, scenario, json }: &Run) -> anyhow::Result<bool> {
+    host.prepare_process()?;
     let scratch = tempfile::Builder::new().prefix("mesos-host-").tempdir()?;
     std::fs::create_dir(scratch.path().join("tmp"))?;
-    let placeholders = Placeholders::new(scratch.path(), &options.set)?;
-    let scenario = Scenario::read(&options.scenario, &placeholders)?;
+    let placeholders = Placeholders::new(scratch.path(), &host.set)?;
+    let scenario = Scenario::read(scenario, &placeholders)?;
     for (name, value) in &scenario.environment {
         ballast::set_variable(name, value);
     }
     ballast::set_variable(RECORDS_VARIABLE, &placeholders.fill(RECORDS)?);
-    let modules = Modules::read(&options.modules, &placeholders)?;
-    let mut report = Report::new(options.json);
+    let modules = Modules::read(&host.modules, &placeholders)?;
+    let mut report = Report::new(*json);
     report.note("scenario", &json!(scenario.about));
 
-    let directory = library::directory(options.mesos_dir.as_deref(), &options.mesos)?;
-    let mesos = library::load(&directory)?;
+    let mesos = library::load(&host.mesos.directory()?)?;
     let schema = Schema::from_files(&mesos::descriptors(mesos))?;
-    report.note("mesos", &json!(options.mesos));
+    report.note("mesos", &json!(host.mesos.version));
     mesos::initialize_process(mesos);
-    let _ballast = Ballast::new(options.touch_memory, options.open_fds)?;
+    let _ballast = host.ballast()?;
 
     // Before the modules are loaded, so that its thread is none of theirs.
     let lateness = scenario.is_timed().then(Lateness::start);
@@ -299,7 +301,7 @@ impl Player<'_> {
             rates.push(calls as f64 / own.as_secs_f64().max(1e-9));
             ratios.push(bare.as_secs_f64() / own.as_secs_f64().max(1e-9));
         }
-        let (ratio, rate) = (median(&mut ratios), median(&mut rates));
+        let (ratio, rate) = (median(ratios), median(rates));
         let mut line = Line::new("usage called in a row", format!("{container}-*"));
         line.answer = format!("{rate:.0}/s, {ratio:.2} of a constant answer, {late} not ready");
         line.numbers = vec![("per_second", rate), ("ratio", ratio), ("not_ready", late as f64)];
@@ -362,9 +364,4 @@ fn containers(call: &Call) -> anyhow::Result<Vec<Option<String>>> {
         (None, None) => vec![None],
         (None, Some(_)) => bail!("\"containers\" needs \"container\""),
     })
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -1,0 +1,58 @@
+//! What a cluster run is asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::options::MesosArgs;
+
+/// How a cluster process is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum End {
+    /// Master and agent are destroyed, then main returns.
+    Stop,
+    /// Main returns, whatever is in flight.
+    Exit,
+    /// SIGKILL.
+    Kill,
+}
+
+/// What to run and where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cluster {
+    #[command(flatten)]
+    pub(super) mesos: MesosArgs,
+    /// The modules file, filled in as for `run`; without one, no modules.
+    #[arg(long)]
+    pub(super) modules: Option<PathBuf>,
+    /// NAME=VALUE for the modules file.
+    #[arg(long)]
+    pub(super) set: Vec<String>,
+    /// How many tasks to launch, each in a container of its own.
+    #[arg(long, default_value_t = 9)]
+    pub(super) tasks: usize,
+    /// Seconds within which all of them must run.
+    #[arg(long, default_value = "60", value_parser = seconds)]
+    pub(super) patience: Duration,
+    /// Ends the agent in this way while containers live, and starts it again.
+    #[arg(long)]
+    pub(super) restart: Option<End>,
+    /// How the agent is ended at last, with requests in flight.
+    #[arg(long, default_value = "stop")]
+    pub(super) end: End,
+    /// The commands record their runs: compare that with what was done.
+    #[arg(long)]
+    pub(super) records: bool,
+    /// The watch command ends every task: wait for that, twice, and see that the agent lives.
+    #[arg(long, conflicts_with_all = ["restart", "records"])]
+    pub(super) limited: bool,
+    /// Work directory to use and to keep; otherwise a temporary one.
+    #[arg(long)]
+    pub(super) work_dir: Option<PathBuf>,
+    /// One JSON object per line instead of a table.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_secs)
+}
