@@ -45,6 +45,33 @@ pub struct Command {
     pub(super) observing: Observing,
 }
 
+/// The types of an event's inputs, `None` for one that is no message, and that of its output.
+fn message_types(
+    row: &Row,
+    schema: &Schema,
+) -> Result<(Vec<Option<MessageType>>, Option<MessageType>), ConfigError> {
+    let find = |name: &str| {
+        schema.message(name).ok_or_else(|| {
+            ConfigError(format!(
+                "parameter '{}_command' cannot be used: this Mesos has no message '{name}'",
+                row.prefix
+            ))
+        })
+    };
+    let inputs = row.inputs.iter().map(|key| match key.kind {
+        InputKind::Message(name) | InputKind::Messages(name) => find(name).map(Some),
+        _ => Ok(None),
+    });
+    let inputs = inputs.collect::<Result<_, _>>()?;
+    let output = match row.output {
+        Output::Ignored => None,
+        Output::Message(name) | Output::List { carrier: name, .. } | Output::ByContainer(name) => {
+            Some(find(name)?)
+        }
+    };
+    Ok((inputs, output))
+}
+
 impl Command {
     /// Builds the command of `event` from the configuration.
     ///
@@ -59,25 +86,7 @@ impl Command {
         metrics: Arc<ModuleMetrics>,
     ) -> Result<Command, ConfigError> {
         let row = event.row();
-        let find = |name: &str| {
-            schema.message(name).ok_or_else(|| {
-                ConfigError(format!(
-                    "parameter '{}_command' cannot be used: this Mesos has no message '{name}'",
-                    row.prefix
-                ))
-            })
-        };
-        let inputs = row.inputs.iter().map(|key| match key.kind {
-            InputKind::Message(name) | InputKind::Messages(name) => find(name).map(Some),
-            _ => Ok(None),
-        });
-        let output = match row.output {
-            Output::Ignored => None,
-            Output::Message(name)
-            | Output::List { carrier: name, .. }
-            | Output::ByContainer(name) => Some(find(name)?),
-        };
-        let sampling = row.lane.samples();
+        let (inputs, output) = message_types(row, schema)?;
         let spec = CommandSpec {
             event,
             module: config.module_name.clone(),
@@ -95,7 +104,7 @@ impl Command {
             },
             stdio: config.stdio,
             temp_dir: config.temp_dir.as_deref().map(Arc::from),
-            background: config.background.unwrap_or(if sampling {
+            background: config.background.unwrap_or(if row.lane.samples() {
                 Background::Kill
             } else {
                 Background::Keep
@@ -106,7 +115,7 @@ impl Command {
             spec: Arc::new(spec),
             text: command.text.clone(),
             failure: command.failure,
-            inputs: inputs.collect::<Result<_, _>>()?,
+            inputs,
             output,
             has_workers: command.workers.is_some(),
             debug: config.debug,

@@ -46,6 +46,26 @@ pub struct Commands {
     pools: [Option<WorkerPool>; Event::ALL.len()],
 }
 
+/// Starts what the process has once for all instances: the runner and the completion threads.
+fn start_process(config: &Config) -> Result<Arc<Runner>, ConfigError> {
+    let runner = Runner::global().map_err(|error| {
+        ConfigError(format!("the module's threads could not be started: {error}"))
+    })?;
+    runner.check_temp_dir(config.temp_dir.as_deref()).map_err(|error| {
+        ConfigError(format!("no private directory for calls can be made: {error}"))
+    })?;
+    completion::start(&runner);
+    Ok(runner)
+}
+
+fn start_exporters(config: &Config) {
+    exporter::start();
+    exporter::listen(&config.metrics_addresses);
+    if let Some(path) = &config.metrics_textfile {
+        exporter::textfile(path);
+    }
+}
+
 impl Commands {
     /// Checks the parameters, starts what the process needs once (runner, completion threads,
     /// metrics), and logs the warnings.
@@ -60,20 +80,9 @@ impl Commands {
         for warning in &warnings {
             log_warning(&config, warning);
         }
-        let start = |error: std::io::Error| {
-            ConfigError(format!("the module's threads could not be started: {error}"))
-        };
-        let runner = Runner::global().map_err(start)?;
-        runner.check_temp_dir(config.temp_dir.as_deref()).map_err(|error| {
-            ConfigError(format!("no private directory for calls can be made: {error}"))
-        })?;
-        completion::start(&runner);
+        let runner = start_process(&config)?;
         let metrics = ModuleMetrics::new(&config.module_name, kind);
-        exporter::start();
-        exporter::listen(&config.metrics_addresses);
-        if let Some(path) = &config.metrics_textfile {
-            exporter::textfile(path);
-        }
+        start_exporters(&config);
         let environment: Arc<[OsString]> = environment(config.environment).into();
         let schema = schema::current();
         let lanes = Lanes::new(&config);
@@ -83,7 +92,6 @@ impl Commands {
             counted.quarantined(event, enters);
         });
         let mut events = [const { None }; Event::ALL.len()];
-        let mut pools = [const { None }; Event::ALL.len()];
         for (event, command) in &config.events {
             let command = Command::new(
                 &config,
@@ -101,9 +109,17 @@ impl Commands {
             }
             events[*event as usize] = Some(Arc::new(command));
         }
+        let pools = [const { None }; Event::ALL.len()];
+        let mut commands =
+            Commands { config, runner, metrics, lanes, lifetime, quarantine, events, pools };
         // After all that can fail: a refused instance starts no process.
-        for (event, settings) in &config.events {
-            let (Some(workers), Some(command)) = (settings.workers, &events[*event as usize])
+        commands.start_workers();
+        Ok(commands)
+    }
+
+    fn start_workers(&mut self) {
+        for (event, settings) in &self.config.events {
+            let (Some(workers), Some(command)) = (settings.workers, &self.events[*event as usize])
             else {
                 continue;
             };
@@ -114,17 +130,16 @@ impl Commands {
                     _ => command.spec.clone(),
                 },
                 workers,
-                lane: lanes.of(*event).cloned(),
+                lane: self.lanes.of(*event).cloned(),
                 stand_in: settings.fallback == Fallback::Spawn,
                 queue_limit: queue_limit(event.row().lane),
-                quarantine: Some(quarantine.clone()),
-                metrics: metrics.clone(),
+                quarantine: Some(self.quarantine.clone()),
+                metrics: self.metrics.clone(),
                 log: command.clone(),
             };
-            pools[*event as usize] =
-                Some(WorkerPool::start_in(&lifetime, runner.clone(), settings));
+            self.pools[*event as usize] =
+                Some(WorkerPool::start_in(&self.lifetime, self.runner.clone(), settings));
         }
-        Ok(Commands { config, runner, metrics, lanes, lifetime, quarantine, events, pools })
     }
 
     /// Gives a request to a worker of its event, or runs the command in its event's lane, and
