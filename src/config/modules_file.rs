@@ -5,6 +5,8 @@
 //! the key were absent, unknown keys are ignored, the last of equal keys counts, a string is needed
 //! where a string is needed.
 
+mod objects;
+
 use std::path::Path;
 
 use super::ConfigError;
@@ -152,11 +154,6 @@ fn at(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!("{path}: ") }
 }
 
-/// Reads the object with these entries, which begins on this line and is at this path.
-type Reads<T> = fn(&mut ModulesFile, u32, &str, Entries) -> Option<T>;
-/// Keys and values of an object.
-type Entries = Vec<(String, Node)>;
-
 impl Module {
     /// What the host gives an instance, if the module is one of ours.
     pub fn entry(&self) -> Option<ModuleEntry> {
@@ -191,115 +188,6 @@ impl ModulesFile {
             }
         }
         file
-    }
-
-    fn problem(&mut self, line: u32, path: &str, what: &str) {
-        self.problems.push(Remark { line, path: path.to_owned(), what: what.to_owned() });
-    }
-
-    fn oddity(&mut self, line: u32, path: &str, what: Oddity) {
-        self.oddities.push(Remark { line, path: path.to_owned(), what });
-    }
-
-    fn library(&mut self, line: u32, path: &str, entries: Entries) -> Option<Library> {
-        let mut fields = self.fields(path, entries, &["file", "name", "modules"]).into_iter();
-        let file = self.string(fields.next()?, &format!("{path}.file"));
-        let name = self.string(fields.next()?, &format!("{path}.name"));
-        let modules = self.list(fields.next()?, &format!("{path}.modules"), ModulesFile::module);
-        Some(Library { line, file, name, modules })
-    }
-
-    fn module(&mut self, line: u32, path: &str, entries: Entries) -> Option<Module> {
-        let mut fields = self.fields(path, entries, &["name", "parameters"]).into_iter();
-        let name = self.string(fields.next()?, &format!("{path}.name"));
-        let parameters =
-            self.list(fields.next()?, &format!("{path}.parameters"), ModulesFile::parameter);
-        Some(Module { line, name, parameters })
-    }
-
-    fn parameter(&mut self, line: u32, path: &str, entries: Entries) -> Option<Parameter> {
-        let known = self.problems.len();
-        let mut fields = self.fields(path, entries, &["key", "value"]).into_iter();
-        let key = self.string(fields.next()?, &format!("{path}.key"));
-        let value = self.string(fields.next()?, &format!("{path}.value"));
-        if self.problems.len() == known {
-            for (name, text) in [("key", &key), ("value", &value)] {
-                if text.is_none() {
-                    let what = format!("'{name}' is missing; a parameter needs both, as strings");
-                    self.problem(line, path, &what);
-                }
-            }
-        }
-        Some(Parameter { key: key?, value: value? })
-    }
-
-    /// The values of the known keys, in their order; the last of equal keys.
-    fn fields(&mut self, path: &str, entries: Entries, known: &[&str]) -> Vec<Option<Node>> {
-        let mut found: Vec<Option<Node>> = vec![None; known.len()];
-        let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
-        for (key, node) in entries {
-            let Some(index) = known.iter().position(|name| *name == key) else {
-                self.oddity(node.line, &format!("{prefix}{key}"), Oddity::UnknownKey);
-                continue;
-            };
-            let path = format!("{prefix}{key}");
-            if node.value == Json::Null {
-                self.oddity(node.line, &path, Oddity::Null);
-            }
-            if found[index].is_some() {
-                self.oddity(node.line, &path, Oddity::RepeatedKey);
-            }
-            found[index] = Some(node).filter(|node| node.value != Json::Null);
-        }
-        found
-    }
-
-    fn string(&mut self, node: Option<Node>, path: &str) -> Option<Text> {
-        let Node { line, value } = node?;
-        let what = match value {
-            Json::String(text) => return Some(Text { text, line }),
-            Json::Number(number) => {
-                format!("a number where a string is needed: write \"{number}\"")
-            }
-            other => format!("{} where a string is needed", other.kind()),
-        };
-        self.problem(line, path, &what);
-        None
-    }
-
-    fn list<T>(&mut self, node: Option<Node>, path: &str, read: Reads<T>) -> Vec<T> {
-        let Some(Node { line, value }) = node else { return Vec::new() };
-        let mut items = Vec::new();
-        match value {
-            Json::Array(nodes) => self.items(nodes, path, read, &mut items),
-            Json::Object(entries) => {
-                self.oddity(line, path, Oddity::NoList);
-                items.extend(read(self, line, path, entries));
-            }
-            other => {
-                let what = format!("{} where a list of objects is needed", other.kind());
-                self.problem(line, path, &what);
-            }
-        }
-        items
-    }
-
-    fn items<T>(&mut self, nodes: Vec<Node>, path: &str, read: Reads<T>, items: &mut Vec<T>) {
-        for (index, Node { line, value }) in nodes.into_iter().enumerate() {
-            let path = format!("{path}[{index}]");
-            match value {
-                Json::Object(entries) => items.extend(read(self, line, &path, entries)),
-                Json::Null => self.oddity(line, &path, Oddity::Null),
-                Json::Array(nodes) => {
-                    self.oddity(line, &path, Oddity::ListInList);
-                    self.items(nodes, &path, read, items);
-                }
-                other => {
-                    let what = format!("{} where an object is needed", other.kind());
-                    self.problem(line, &path, &what);
-                }
-            }
-        }
     }
 }
 
