@@ -117,6 +117,33 @@ impl Panel {
         ticks: impl Iterator<Item = (f64, String)>,
         curves: &[Curve],
     ) -> std::fmt::Result {
+        self.draw_frame(out, label, ticks)?;
+        for (index, (name, colour, points)) in
+            curves.iter().filter(|curve| !curve.2.is_empty()).enumerate()
+        {
+            let mut path = String::new();
+            for point in points {
+                let (x, y) = self.place(*point);
+                write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' })?;
+            }
+            writeln!(
+                out,
+                "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>\
+                 <text x=\"{}\" y=\"{}\" fill=\"{colour}\">{name}</text>",
+                LEFT + 12.0,
+                self.top + 4.0 + 16.0 * index as f64,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Both axes with their names.
+    fn draw_frame(
+        &self,
+        out: &mut String,
+        label: &str,
+        ticks: impl Iterator<Item = (f64, String)>,
+    ) -> std::fmt::Result {
         let bottom = self.top + PANEL;
         for decade in self.y.0 as i32..=self.y.1 as i32 {
             let (_, y) = self.place((0.0, 10_f64.powi(decade)));
@@ -152,24 +179,7 @@ impl Panel {
             WIDTH - RIGHT,
             WIDTH / 2.0,
             bottom + 40.0,
-        )?;
-        for (index, (name, colour, points)) in
-            curves.iter().filter(|curve| !curve.2.is_empty()).enumerate()
-        {
-            let mut path = String::new();
-            for point in points {
-                let (x, y) = self.place(*point);
-                write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' })?;
-            }
-            writeln!(
-                out,
-                "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>\
-                 <text x=\"{}\" y=\"{}\" fill=\"{colour}\">{name}</text>",
-                LEFT + 12.0,
-                self.top + 4.0 + 16.0 * index as f64,
-            )?;
-        }
-        Ok(())
+        )
     }
 }
 

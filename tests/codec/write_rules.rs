@@ -118,9 +118,8 @@ fn infinite_and_undefined_doubles() {
 
 #[test]
 fn the_wire_may_be_in_any_order_and_form() {
-    let all = sample::message("t.All");
     let inner = |bytes: &[u8]| wire::bytes(17, bytes);
-    let cases: [(Vec<u8>, &str); 10] = [
+    written(&[
         // The last occurrence of a scalar counts.
         ([wire::varint(3, 1), wire::varint(3, 2)].concat(), r#""i32":2"#),
         // Occurrences of a singular message are merged.
@@ -148,6 +147,26 @@ fn the_wire_may_be_in_any_order_and_form() {
             r#""e":"B","p_e":["A","B"]"#,
         ),
         ([wire::varint(116, 99), wire::varint(13, 0)].concat(), r#""b":false"#),
+    ]);
+    let all = sample::message("t.All");
+    // An unknown number does not hide the default, and a map value of one takes its entry along.
+    assert!(json_of(&all, &wire::varint(502, 99)).contains(r#""z_e":"B""#));
+    let entry = [wire::varint(1, 1), wire::varint(2, 99)].concat();
+    assert!(!json_of(&all, &wire::bytes(302, &entry)).contains("mb"));
+}
+
+/// What a message's bytes are written as, at its beginning.
+fn written(cases: &[(Vec<u8>, &str)]) {
+    let all = sample::message("t.All");
+    for (bytes, expected) in cases {
+        let text = json_of(&all, bytes);
+        assert!(text.starts_with(&format!("{{{expected},\"z_d\"")), "{text}\n{expected}");
+    }
+}
+
+#[test]
+fn the_last_of_a_oneof_and_of_equal_map_keys_counts() {
+    written(&[
         // Of a oneof the last member counts, and starts afresh.
         (
             [
@@ -169,15 +188,7 @@ fn the_wire_may_be_in_any_order_and_form() {
             .concat(),
             r#""mb":{"false":"A"},"ms":{"":"","k":"2"}"#,
         ),
-    ];
-    for (bytes, expected) in cases {
-        let text = json_of(&all, &bytes);
-        assert!(text.starts_with(&format!("{{{expected},\"z_d\"")), "{text}\n{expected}");
-    }
-    // An unknown number does not hide the default, and a map value of one takes its entry along.
-    assert!(json_of(&all, &wire::varint(502, 99)).contains(r#""z_e":"B""#));
-    let entry = [wire::varint(1, 1), wire::varint(2, 99)].concat();
-    assert!(!json_of(&all, &wire::bytes(302, &entry)).contains("mb"));
+    ]);
 }
 
 #[test]

@@ -137,7 +137,9 @@ fn answer(fault: &str, request: &serde_json::Value, requests: u64) {
         "arguments": std::env::args().len(),
     });
     let good = format!("{{\"id\":{id},\"output\":{output}}}\n");
-    let half = &good[..good.len() / 2];
+    if let "partial" | "busy" | "suicide" | "deaf" | "close" | "orphan" = fault {
+        never_answer(fault, &good);
+    }
     match fault {
         "exit" => exit(3),
         "leave" => exit(0),
@@ -154,43 +156,10 @@ fn answer(fault: &str, request: &serde_json::Value, requests: u64) {
             std::thread::sleep(Duration::from_millis(50));
             say("INFO one more thing\n");
         }
-        "partial" => {
-            say(half);
-            stall();
-        }
-        "busy" => {
-            let command = std::env::args().next().expect("a name");
-            let mark = std::path::Path::new(&command).with_file_name("busy");
-            std::fs::write(mark, "").expect("beside the command");
-            stall();
-        }
         "huge" => loop {
             say(&"x".repeat(64 * 1024));
         },
         "large" => say(&format!("{{\"id\":{id},\"output\":\"{}\"}}\n", "x".repeat(200_000))),
-        "suicide" => {
-            say(half);
-            let kill = nix::sys::signal::Signal::SIGKILL;
-            nix::sys::signal::kill(nix::unistd::getpid(), kill).expect("kill");
-            stall();
-        }
-        "deaf" => {
-            say(&good);
-            stall();
-        }
-        "close" => {
-            let _ = nix::unistd::close(1);
-            stall();
-        }
-        "orphan" => {
-            // Holds stdin, stdout and stderr of this worker.
-            std::process::Command::new("/bin/sleep")
-                .arg("3600")
-                .arg0_of_mine()
-                .spawn()
-                .expect("sleep");
-            exit(4);
-        }
         "error" => say(&format!("{{\"id\":{id},\"error\":\"no such container\"}}\n")),
         "nan" => say(&format!("{{\"id\":{id}.0,\"output\":{{\"mem_rss_bytes\":NaN}}}}\n")),
         "object" => say(&format!("{{\"id\":{id},\"error\":{{\"code\":2}}}}\n")),
@@ -200,6 +169,35 @@ fn answer(fault: &str, request: &serde_json::Value, requests: u64) {
         }
         _ => say(&good),
     }
+}
+
+/// Faults of a worker that answers no request any more: it hangs, or is gone.
+fn never_answer(fault: &str, good: &str) -> ! {
+    let half = &good[..good.len() / 2];
+    match fault {
+        "partial" => say(half),
+        "busy" => {
+            let command = std::env::args().next().expect("a name");
+            std::fs::write(beside(&command, "busy"), "").expect("beside the command");
+        }
+        "suicide" => {
+            say(half);
+            let kill = nix::sys::signal::Signal::SIGKILL;
+            nix::sys::signal::kill(nix::unistd::getpid(), kill).expect("kill");
+        }
+        "deaf" => say(good),
+        "close" => drop(nix::unistd::close(1)),
+        _ => {
+            // An orphan, which holds stdin, stdout and stderr of this worker.
+            std::process::Command::new("/bin/sleep")
+                .arg("3600")
+                .arg0_of_mine()
+                .spawn()
+                .expect("sleep");
+            exit(4);
+        }
+    }
+    stall()
 }
 
 /// Marks a child as this probe's, for those who look for what is left.

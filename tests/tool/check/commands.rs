@@ -98,10 +98,19 @@ fn modes() {
 /// Makes what the command names.
 type SetUp<'a> = &'a dyn Fn(&Place);
 
+fn check_each(cases: Vec<Case<(&str, SetUp<'_>)>>) {
+    for ((command, set_up), head, words) in cases {
+        let place = Place::new();
+        set_up(&place);
+        isolator(&place, &[("isolator_prepare_command", command)]);
+        expect(command, &place, head, words);
+    }
+}
+
 #[test]
 fn commands() {
     let prepare: &dyn Fn(&Place) = &|place| write(place, "c", SCRIPT.as_bytes(), 0o755);
-    let cases: Vec<Case<(&str, SetUp<'_>)>> = vec![
+    check_each(vec![
         (("$D/missing", prepare), "error[command-missing]", &["/missing: it does not exist\n"]),
         (("$D/no/such/thing", prepare), "error[command-missing]", &["nor does", "/no'"]),
         (("no-such-command", prepare), "error[command-missing]", &["no directory of PATH"]),
@@ -121,6 +130,12 @@ fn commands() {
         (("/opt/$HOME/c", prepare), "error[command-not-expanded]", &["no shell expands it"]),
         (("$D", prepare), "error[command-no-file]", &["a directory"]),
         (("/dev/null", prepare), "error[command-no-file]", &["a device"]),
+    ]);
+}
+
+#[test]
+fn places_of_commands() {
+    check_each(vec![
         (
             ("$D/pipe", &|place| {
                 nix::unistd::mkfifo(&place.path("pipe"), nix::sys::stat::Mode::S_IRWXU)
@@ -154,13 +169,7 @@ fn commands() {
             "warning[writable-by-others]",
             &["/open: ", "this directory"],
         ),
-    ];
-    for ((command, set_up), head, words) in cases {
-        let place = Place::new();
-        set_up(&place);
-        isolator(&place, &[("isolator_prepare_command", command)]);
-        expect(command, &place, head, words);
-    }
+    ]);
 }
 
 #[test]

@@ -78,9 +78,22 @@ fn libraries_and_symbols() {
     file(unnamed, "error[symbol-missing]", &["no 'name'"]);
 }
 
+/// Parameters of an isolator, beside those that make it whole.
+fn check_each(cases: Vec<Case<Vec<(&str, &str)>>>) {
+    for (given, head, words) in cases {
+        let place = Place::new();
+        let mut all = given.clone();
+        if !head.contains("no-command") && !head.contains("parameter-") {
+            all.insert(0, ("isolator_prepare_command", "/bin/true"));
+        }
+        isolator(&place, &all);
+        expect(&format!("{given:?}"), &place, head, words);
+    }
+}
+
 #[test]
 fn parameters() {
-    let cases: Vec<Case<Vec<(&str, &str)>>> = vec![
+    check_each(vec![
         (
             vec![("isolator_prepare", "/bin/true")],
             "error[parameter-without-suffix]",
@@ -111,7 +124,21 @@ fn parameters() {
             &["/no/such: ", "metrics_textfile"],
         ),
         (vec![("metrics_address", "nowhere")], "error[value-refused]", &["metrics_address"]),
-        // What the original took, or died of without a word, and the agent refuses now.
+    ]);
+    let place = Place::new();
+    modules(&place, &[module(HOOK, &[("hook_slave_remove_executor_hook_command", "/bin/true")])]);
+    expect(
+        "no module_name",
+        &place,
+        "error[parameter-missing]",
+        &["'module_name' is missing", "add it"],
+    );
+}
+
+#[test]
+fn values_that_the_original_took() {
+    check_each(vec![
+        // Or died of without a word; the agent refuses them now.
         (
             vec![("isolator_watch_command", "/bin/true"), ("isolator_watch_frequence", "0")],
             "error[value-refused]",
@@ -127,24 +154,7 @@ fn parameters() {
             "warning[value-doubtful]",
             &["no effect without"],
         ),
-    ];
-    for (given, head, words) in cases {
-        let place = Place::new();
-        let mut all = given.clone();
-        if !head.contains("no-command") && !head.contains("parameter-") {
-            all.insert(0, ("isolator_prepare_command", "/bin/true"));
-        }
-        isolator(&place, &all);
-        expect(&format!("{given:?}"), &place, head, words);
-    }
-    let place = Place::new();
-    modules(&place, &[module(HOOK, &[("hook_slave_remove_executor_hook_command", "/bin/true")])]);
-    expect(
-        "no module_name",
-        &place,
-        "error[parameter-missing]",
-        &["'module_name' is missing", "add it"],
-    );
+    ]);
 }
 
 #[test]
