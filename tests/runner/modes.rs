@@ -12,14 +12,14 @@ use mesos_command::staging::{Input, IoMode, SealedInput};
 use test_support::{in_time, own_process_with, skip};
 
 use crate::inherit::{assert_clean, inherited};
-use crate::seccomp::refuse;
+use crate::seccomp::refused;
 use crate::support::{children, command, eventually, probe, runner, script, serial};
 
 const MODE: &str = "RUNNER_TEST_MODE";
 const LIST: &str = "RUNNER_TEST_FAIL";
 
 /// Runs `mode` in a process of its own.
-fn in_own_process(mode: &str, syscalls: &str) {
+pub(crate) fn in_own_process(mode: &str, syscalls: &str) {
     let _oracle = serial();
     let _ = own_process_with("modes::in_subprocess", &[(MODE, mode), (LIST, syscalls)]);
 }
@@ -40,73 +40,6 @@ fn in_subprocess() {
         Result::Ok("undumpable") => undumpable(),
         other => panic!("started without a mode: {other:?}"),
     }
-}
-
-// What old kernels and seccomp filters refuse.
-
-#[test]
-fn every_refused_system_call_has_a_fallback() {
-    // By number: clone3 435, close_range 436, pidfd_open 434, pidfd_send_signal 424, memfd_create
-    // 319; with ENOSYS (38) as an old kernel says, or EPERM (1) as a container's filter does.
-    for list in [
-        "435=38",
-        "late,435=1",
-        "436=38",
-        "435=38,436=38",
-        "434=1",
-        "434=38,424=38",
-        "319=38",
-        "319=1,436=1",
-        "435=38,436=38,434=38,424=38,319=38",
-        // Without pidfds, as before Linux 5.2: a thread waits for each command.
-        "435=38,no-pidfd",
-        "435=38,436=38,434=38,424=38,319=38,no-pidfd",
-    ] {
-        in_own_process("refused", list);
-    }
-}
-
-fn refused(list: &str) {
-    if !cfg!(target_arch = "x86_64") {
-        return skip("refused system calls", "the test knows the numbers of x86_64 alone");
-    }
-    // The C library itself cannot start a thread when clone3 gives EPERM.
-    if list.starts_with("late") {
-        runner();
-    }
-    refuse(list);
-    the_usual();
-}
-
-/// The outcomes and promises that must be the same everywhere.
-fn the_usual() {
-    let oracle = serial();
-    for io in [IoMode::Files, IoMode::SharedStdin, IoMode::MemfdInput, IoMode::Memfd] {
-        let expect = |steps: &str, outcome: OutcomeKind| {
-            let case = probe(steps).timeout(3000).with(|spec| spec.io = io);
-            let case = case.env("PROBE_BG", "ignore:SIGTERM;sleep:60000");
-            let report = case.run();
-            assert_eq!(report.outcome, outcome, "{steps} {io:?}: {report:?}");
-            report
-        };
-        let mut case = probe("copy-stdin").with(|spec| spec.io = io);
-        case.input = b"text".to_vec();
-        assert_eq!(case.run().output, b"text");
-        assert_clean(&inherited(&probe("print").with(|spec| spec.io = io)));
-        assert_eq!(expect("stderr:why;exit:3", Exit).stdio_tail, b"why");
-        assert_eq!(expect("signal:9", OutcomeKind::Signal).signal, Some(9));
-        expect("sparse:9999999999;sleep:60000", OutcomeKind::OutputTooLarge);
-        let case = probe("fork:BG;ignore:SIGTERM;sleep:60000").timeout(200).grace(50);
-        let case = case.env("PROBE_BG", "setsid;ignore:SIGTERM;sleep:60000");
-        assert_eq!(case.with(|spec| spec.io = io).run().outcome, Timeout);
-        let case = probe("fork:BG").env("PROBE_BG", "sleep:60000").kill_background();
-        let report = case.with(|spec| spec.io = io).run();
-        assert_eq!((report.outcome, report.strays), (Ok, true), "{report:?}");
-        oracle.check();
-    }
-    assert_eq!(command("/no/such").run().outcome, SpawnError);
-    let report = probe("stderr-bytes:50000000").run();
-    assert!(report.stdio_tail.ends_with(b"THE END"), "{report:?}");
 }
 
 // A host that takes our children's status.
