@@ -34,12 +34,22 @@
 //! of containers a hit is waits for memory more than anything else. A flight therefore holds not
 //! the slot but whoever has it, the holder: anything that gives the slot as [`AsRef`].
 
+#[path = "slot/flight.rs"]
+mod flight;
+#[path = "slot/policy.rs"]
+mod policy;
+#[path = "slot/state.rs"]
+mod state;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::sync::Mutex;
-use crate::config::CacheConfig;
 use crate::outcome::OutcomeKind;
+
+pub use flight::Flight;
+pub use policy::Policy;
+use state::{Failed, Good, State, UnderWay};
 
 /// A failure is not retried for this long at most (less when the TTL is less).
 pub(super) const MAX_FAILURE_LIFE: Duration = Duration::from_secs(1);
@@ -53,82 +63,8 @@ const SHORTENING: f64 = 0.1;
 /// theirs at once, and would go on to be refreshed in bursts for minutes.
 const FIRST_SHORTENING: f64 = 0.5;
 
-/// How long values live.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    pub(super) ttl: Duration,
-    pub(super) stale_ttl: Duration,
-    pub(super) stale_while_revalidate: Duration,
-    /// Whether lives are shortened by a random part, so that values drift apart.
-    pub(super) jitter: bool,
-}
-
-impl Policy {
-    /// The same for values that are refreshed together, and so are to expire together.
-    pub fn together(self) -> Policy {
-        Policy { jitter: false, ..self }
-    }
-
-    /// How long a value is fresh.
-    pub fn ttl(&self) -> Duration {
-        self.ttl
-    }
-}
-
-impl From<CacheConfig> for Policy {
-    fn from(config: CacheConfig) -> Policy {
-        Policy {
-            ttl: config.ttl,
-            stale_ttl: config.stale_ttl,
-            stale_while_revalidate: config.stale_while_revalidate,
-            jitter: true,
-        }
-    }
-}
-
 /// The bytes that a caller is served; `None`: an empty value.
 pub type Served = Option<Arc<[u8]>>;
-
-// In the order in which a hit reads it, here and in `State`.
-#[derive(Debug)]
-#[repr(C)]
-struct Good {
-    fresh_until: Instant,
-    bytes: Arc<[u8]>,
-    since: Instant,
-}
-
-#[derive(Debug)]
-struct Failed {
-    outcome: OutcomeKind,
-    until: Instant,
-}
-
-#[derive(Debug)]
-#[repr(C)]
-struct State<W> {
-    good: Option<Good>,
-    failed: Option<Failed>,
-    /// The runs under way: one at most, or one for each caller when there is no cache.
-    flights: Vec<UnderWay<W>>,
-    closed: bool,
-    /// Whether those who wait will be looked at when their patience ends.
-    looked_at: bool,
-    /// The number of the last flight.
-    last_flight: u32,
-    /// State of the jitter's generator.
-    seed: u32,
-}
-
-/// A run under way and those who wait for it.
-#[derive(Debug)]
-struct UnderWay<W> {
-    number: u32,
-    since: Instant,
-    /// Whether the first of those who wait started it.
-    led: bool,
-    waiters: Vec<W>,
-}
 
 /// The cached value of one container. `W` is what waits for it.
 #[derive(Debug)]
@@ -195,24 +131,6 @@ pub struct Closed<W> {
     pub led: bool,
     /// Those who wait for a flight that will deliver nothing.
     pub waiters: Vec<W>,
-}
-
-/// The duty to end a flight. Dropping it ends it as `status_lost`, through the hook given to
-/// [`Slot::lookup`]'s caller by [`Flight::on_abandoned`].
-pub struct Flight<W, H: AsRef<Slot<W>>> {
-    holder: H,
-    policy: Policy,
-    number: u32,
-    finished: bool,
-    abandoned: Option<Abandoned<W>>,
-}
-
-type Abandoned<W> = Box<dyn FnOnce(Delivery<W>) + Send>;
-
-impl<W, H: AsRef<Slot<W>>> std::fmt::Debug for Flight<W, H> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Flight").field("finished", &self.finished).finish_non_exhaustive()
-    }
 }
 
 impl<W> Slot<W> {
@@ -383,100 +301,6 @@ impl<W> Slot<W> {
                 let value = state.last_good(policy, now);
                 Delivery { stale: value.is_some(), value, outcome, entered: false, led, waiters }
             }
-        }
-    }
-}
-
-impl Good {
-    /// Whether it may be served although it is not fresh.
-    fn is_young(&self, policy: Policy, now: Instant) -> bool {
-        now < self.since + policy.stale_ttl
-    }
-}
-
-impl<W> State<W> {
-    fn failed(&self, now: Instant) -> Option<OutcomeKind> {
-        self.failed.as_ref().filter(|failed| now < failed.until).map(|failed| failed.outcome)
-    }
-
-    fn last_good(&self, policy: Policy, now: Instant) -> Served {
-        let young = |good: &&Good| good.is_young(policy, now);
-        self.good.as_ref().filter(young).map(|good| good.bytes.clone())
-    }
-
-    /// A flight begins, led by `leader` if somebody waits for it; returns its number.
-    fn take_off(&mut self, now: Instant, leader: Option<W>) -> u32 {
-        self.last_flight = self.last_flight.wrapping_add(1);
-        let number = self.last_flight;
-        let led = leader.is_some();
-        let waiters = leader.into_iter().collect();
-        self.flights.push(UnderWay { number, since: now, led, waiters });
-        number
-    }
-
-    /// A flight ends; whether the first of its waiters led it, and all of them.
-    fn touch_down(&mut self, number: u32) -> (bool, Vec<W>) {
-        match self.flights.iter().position(|flight| flight.number == number) {
-            Some(index) => {
-                let flight = self.flights.swap_remove(index);
-                (flight.led, flight.waiters)
-            }
-            // The slot was closed meanwhile.
-            None => (false, Vec::new()),
-        }
-    }
-
-    /// When the first of those who wait have waited for long enough.
-    fn end_of_patience(&self) -> Option<Instant> {
-        let waited_for = self.flights.iter().filter(|flight| !flight.waiters.is_empty());
-        waited_for.map(|flight| flight.since + REFRESH_PATIENCE).min()
-    }
-
-    /// `life`, shortened by a random part of up to `most`.
-    fn life(&mut self, policy: Policy, life: Duration, most: f64) -> Duration {
-        if !policy.jitter {
-            return life;
-        }
-        // Marsaglia's xorshift32.
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 17;
-        self.seed ^= self.seed << 5;
-        life.mul_f64(1.0 - most * f64::from(self.seed % 1024) / 1024.0)
-    }
-}
-
-impl<W, H: AsRef<Slot<W>>> Flight<W, H> {
-    fn new(holder: H, policy: Policy, number: u32) -> Flight<W, H> {
-        Flight { holder, policy, number, finished: false, abandoned: None }
-    }
-
-    /// Whose value the flight is to bring.
-    pub fn holder(&self) -> &H {
-        &self.holder
-    }
-
-    /// Sets what happens with the delivery when the flight is dropped unfinished.
-    pub fn on_abandoned(mut self, deliver: impl FnOnce(Delivery<W>) + Send + 'static) -> Self {
-        self.abandoned = Some(Box::new(deliver));
-        self
-    }
-
-    /// Ends the flight with the run's value (`None`: an empty one) or the kind of its failure.
-    pub fn finish(mut self, result: Result<Served, OutcomeKind>, now: Instant) -> Delivery<W> {
-        self.finished = true;
-        self.holder.as_ref().settle(self.policy, result, now, self.number)
-    }
-}
-
-impl<W, H: AsRef<Slot<W>>> Drop for Flight<W, H> {
-    fn drop(&mut self) {
-        if self.finished {
-            return;
-        }
-        let lost = Err(OutcomeKind::StatusLost);
-        let delivery = self.holder.as_ref().settle(self.policy, lost, Instant::now(), self.number);
-        if let Some(deliver) = self.abandoned.take() {
-            deliver(delivery);
         }
     }
 }

@@ -1,0 +1,106 @@
+//! What a slot knows: its values and its flights.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Policy, REFRESH_PATIENCE, Served};
+use crate::outcome::OutcomeKind;
+
+// In the order in which a hit reads it, here and in `State`.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Good {
+    pub(super) fresh_until: Instant,
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) since: Instant,
+}
+
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) outcome: OutcomeKind,
+    pub(super) until: Instant,
+}
+
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct State<W> {
+    pub(super) good: Option<Good>,
+    pub(super) failed: Option<Failed>,
+    /// The runs under way: one at most, or one for each caller when there is no cache.
+    pub(super) flights: Vec<UnderWay<W>>,
+    pub(super) closed: bool,
+    /// Whether those who wait will be looked at when their patience ends.
+    pub(super) looked_at: bool,
+    /// The number of the last flight.
+    pub(super) last_flight: u32,
+    /// State of the jitter's generator.
+    pub(super) seed: u32,
+}
+
+/// A run under way and those who wait for it.
+#[derive(Debug)]
+pub(super) struct UnderWay<W> {
+    pub(super) number: u32,
+    pub(super) since: Instant,
+    /// Whether the first of those who wait started it.
+    pub(super) led: bool,
+    pub(super) waiters: Vec<W>,
+}
+
+impl Good {
+    /// Whether it may be served although it is not fresh.
+    pub(super) fn is_young(&self, policy: Policy, now: Instant) -> bool {
+        now < self.since + policy.stale_ttl
+    }
+}
+
+impl<W> State<W> {
+    pub(super) fn failed(&self, now: Instant) -> Option<OutcomeKind> {
+        self.failed.as_ref().filter(|failed| now < failed.until).map(|failed| failed.outcome)
+    }
+
+    pub(super) fn last_good(&self, policy: Policy, now: Instant) -> Served {
+        let young = |good: &&Good| good.is_young(policy, now);
+        self.good.as_ref().filter(young).map(|good| good.bytes.clone())
+    }
+
+    /// A flight begins, led by `leader` if somebody waits for it; returns its number.
+    pub(super) fn take_off(&mut self, now: Instant, leader: Option<W>) -> u32 {
+        self.last_flight = self.last_flight.wrapping_add(1);
+        let number = self.last_flight;
+        let led = leader.is_some();
+        let waiters = leader.into_iter().collect();
+        self.flights.push(UnderWay { number, since: now, led, waiters });
+        number
+    }
+
+    /// A flight ends; whether the first of its waiters led it, and all of them.
+    pub(super) fn touch_down(&mut self, number: u32) -> (bool, Vec<W>) {
+        match self.flights.iter().position(|flight| flight.number == number) {
+            Some(index) => {
+                let flight = self.flights.swap_remove(index);
+                (flight.led, flight.waiters)
+            }
+            // The slot was closed meanwhile.
+            None => (false, Vec::new()),
+        }
+    }
+
+    /// When the first of those who wait have waited for long enough.
+    pub(super) fn end_of_patience(&self) -> Option<Instant> {
+        let waited_for = self.flights.iter().filter(|flight| !flight.waiters.is_empty());
+        waited_for.map(|flight| flight.since + REFRESH_PATIENCE).min()
+    }
+
+    /// `life`, shortened by a random part of up to `most`.
+    pub(super) fn life(&mut self, policy: Policy, life: Duration, most: f64) -> Duration {
+        if !policy.jitter {
+            return life;
+        }
+        // Marsaglia's xorshift32.
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 17;
+        self.seed ^= self.seed << 5;
+        life.mul_f64(1.0 - most * f64::from(self.seed % 1024) / 1024.0)
+    }
+}
