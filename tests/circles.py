@@ -20,7 +20,7 @@ import architecture
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Where it is a rule.
-CHECKED = ["src/reactor", "src/run"]
+CHECKED = ["src/reactor", "src/run", "src/worker"]
 MOST = 2
 
 Uses = dict[str, set[str]]
