@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::wire::{self, Field};
+
 /// Nesting deeper than this is no container ID of Mesos.
 const MAX_DEPTH: usize = 64;
 /// Begins the name of a context file that is being written. Not of a fixed part of the ID: with
@@ -39,7 +41,7 @@ impl ContainerId {
             if names.len() == MAX_DEPTH {
                 return None;
             }
-            let (value, parent) = fields(message)?;
+            let (value, parent) = parts(message)?;
             names.push(String::from_utf8_lossy(value?));
             current = parent;
         }
@@ -61,86 +63,23 @@ impl ContainerId {
 
     /// Whether the container has a parent.
     pub fn is_nested(&self) -> bool {
-        matches!(fields(&self.wire), Some((_, Some(_))))
+        matches!(parts(&self.wire), Some((_, Some(_))))
     }
 }
 
-/// The last field `number` with a length-delimited value in a serialised message.
-pub fn bytes_field(message: &[u8], number: u32) -> Option<&[u8]> {
-    let mut reader = Reader(message);
-    let mut found = None;
-    while let Some((field, value)) = reader.next().ok()? {
-        if field == number {
-            found = value;
-        }
-    }
-    found
-}
-
-type Fields<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+type Parts<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 /// Value and parent of a `mesos.ContainerID`.
-fn fields(message: &[u8]) -> Option<Fields<'_>> {
-    let mut reader = Reader(message);
+fn parts(message: &[u8]) -> Option<Parts<'_>> {
     let (mut value, mut parent) = (None, None);
-    while let Some((field, bytes)) = reader.next().ok()? {
-        match field {
-            1 => value = bytes,
-            2 => parent = bytes,
+    for field in wire::fields(message) {
+        match field.ok()? {
+            Field::Bytes(1, bytes) => value = Some(bytes),
+            Field::Bytes(2, bytes) => parent = Some(bytes),
             _ => {}
         }
     }
     Some((value, parent))
-}
-
-/// Number and, for length-delimited ones, bytes of a field.
-type Field<'a> = (u32, Option<&'a [u8]>);
-
-struct Reader<'a>(&'a [u8]);
-
-struct Malformed;
-
-impl<'a> Reader<'a> {
-    /// Number and, for length-delimited ones, bytes of the next field; `None` at the end.
-    fn next(&mut self) -> Result<Option<Field<'a>>, Malformed> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
-        let tag = self.varint()?;
-        let number = u32::try_from(tag >> 3).map_err(|_| Malformed)?;
-        let value = match tag & 7 {
-            0 => {
-                self.varint()?;
-                None
-            }
-            1 => self.take(8).map(|_| None)?,
-            2 => {
-                let length = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
-                Some(self.take(length)?)
-            }
-            5 => self.take(4).map(|_| None)?,
-            _ => return Err(Malformed),
-        };
-        Ok(Some((number, value)))
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn varint(&mut self) -> Result<u64, Malformed> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.take(1)?[0];
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(Malformed)
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! # Who may use whom
 //!
 //! `ARCHITECTURE.md` has the table of imports, and `tests/architecture.py` holds the code to it. From
-//! below: sys, escape, event, container, outcome, command, redact, schema, metrics; reactor, exporter,
+//! below: sys, wire, escape, event, container, outcome, command, redact, schema, metrics; reactor, exporter,
 //! staging; run; config; worker; cache; call; hook and isolator.
 //!
 //! State belongs to a module instance. Process-wide are only the runner with its threads
@@ -31,4 +31,5 @@ pub mod run;
 pub mod schema;
 pub mod staging;
 pub mod sys;
+pub mod wire;
 pub mod worker;

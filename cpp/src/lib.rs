@@ -19,4 +19,3 @@ mod host;
 mod log;
 pub mod manifest;
 mod messages;
-mod wire;

@@ -1,15 +1,15 @@
 //! The few messages of the host that the edge looks into itself: parameters, and names for error
 //! texts.
 
-use crate::wire::{Malformed, WireField, WireFields};
+use mesos_command::wire::{Field, fields};
 
 /// Keys and values of a serialised `mesos.Parameters`, in their order.
 pub(crate) fn read_parameters(parameters: &[u8]) -> Result<Vec<(String, String)>, String> {
-    WireFields::new(parameters)
+    fields(parameters)
         .filter_map(|field| match field {
-            Ok(WireField::Bytes(1, parameter)) => Some(read_parameter(parameter)),
+            Ok(Field::Bytes(1, parameter)) => Some(read_parameter(parameter)),
             Ok(_) => None,
-            Err(Malformed) => Some(Err("the host's parameters cannot be read".to_owned())),
+            Err(_) => Some(Err("the host's parameters cannot be read".to_owned())),
         })
         .collect()
 }
@@ -17,12 +17,12 @@ pub(crate) fn read_parameters(parameters: &[u8]) -> Result<Vec<(String, String)>
 fn read_parameter(parameter: &[u8]) -> Result<(String, String), String> {
     let mut key: &[u8] = &[];
     let mut value: &[u8] = &[];
-    for field in WireFields::new(parameter) {
+    for field in fields(parameter) {
         match field {
-            Ok(WireField::Bytes(1, bytes)) => key = bytes,
-            Ok(WireField::Bytes(2, bytes)) => value = bytes,
+            Ok(Field::Bytes(1, bytes)) => key = bytes,
+            Ok(Field::Bytes(2, bytes)) => value = bytes,
             Ok(_) => {}
-            Err(Malformed) => return Err("the host's parameters cannot be read".to_owned()),
+            Err(_) => return Err("the host's parameters cannot be read".to_owned()),
         }
     }
     let text = |bytes: &[u8]| {
@@ -34,9 +34,9 @@ fn read_parameter(parameter: &[u8]) -> Result<(String, String), String> {
 
 /// The name in a serialised Resource; empty if it has none.
 pub(crate) fn name(message: &[u8]) -> String {
-    WireFields::new(message)
+    fields(message)
         .filter_map(|field| match field {
-            Ok(WireField::Bytes(1, text)) => Some(String::from_utf8_lossy(text).into_owned()),
+            Ok(Field::Bytes(1, text)) => Some(String::from_utf8_lossy(text).into_owned()),
             _ => None,
         })
         .last()

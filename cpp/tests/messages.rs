@@ -2,8 +2,6 @@
 
 #[path = "../src/messages.rs"]
 mod messages;
-#[path = "../src/wire.rs"]
-mod wire;
 
 /// A length-delimited field.
 fn bytes_field(number: u8, content: &[u8]) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! What a log line is about: the `TASK=` of its prefix.
 
-use crate::container::{ContainerId, bytes_field};
+use crate::container::ContainerId;
 use crate::event::{InputKind, Row};
+use crate::wire::bytes_field;
 
 use crate::call::InputValue;
 

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use crate::call::completion::complete;
 use crate::call::{Answer, Completion, Container, InputValue};
-use crate::container::{ContainerId, Wire, bytes_field};
+use crate::container::{ContainerId, Wire};
 use crate::escape::one_line;
 use crate::event::Event;
 use crate::outcome::OutcomeKind;
 use crate::schema::{FieldValue, write_json_string};
+use crate::wire::bytes_field;
 
 use super::Inner;
 use super::lifecycle::Launch;

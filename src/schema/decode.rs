@@ -16,19 +16,10 @@ use super::{
     error::DecodeError,
     tables::{Field, Kind, Message, Tables},
 };
+use crate::wire::{self, BYTES, FIXED32, FIXED64, Malformed, VARINT};
 
 /// How deep messages may lie in one another.
 pub(super) const MAX_DEPTH: usize = 200;
-/// How deep groups (which no known field is) may lie in one another.
-const MAX_GROUPS: usize = 100;
-
-const VARINT: u8 = 0;
-const FIXED64: u8 = 1;
-const BYTES: u8 = 2;
-const GROUP_START: u8 = 3;
-const GROUP_END: u8 = 4;
-const FIXED32: u8 = 5;
-
 /// One value of a known field.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Occurrence {
@@ -46,25 +37,12 @@ impl Occurrence {
     }
 }
 
-/// One field as it lies on the wire.
-pub(super) struct Raw {
-    pub(super) number: u32,
-    wire: u8,
-    /// As in [`Occurrence`].
-    pub(super) at: usize,
-    pub(super) value: u64,
-    /// Where the next field starts.
-    pub(super) end: usize,
-}
-
 /// A walk over the bytes of one root message.
 pub(super) struct Scan<'a> {
     pub(super) tables: &'a Tables,
     pub(super) bytes: &'a [u8],
     pub(super) stack: Vec<Occurrence>,
 }
-
-type Fault = (usize, &'static str);
 
 impl<'a> Scan<'a> {
     /// Starts with the root message as the only occurrence on the stack.
@@ -92,13 +70,14 @@ impl<'a> Scan<'a> {
         let mut unknown_enum = false;
         for segment in segments {
             let span = self.stack[segment].span();
-            let fault = |(offset, what)| DecodeError {
+            let fault = |Malformed { offset, what }| DecodeError {
                 offset,
                 message: message.name.clone().into_string(),
                 what,
             };
             if depth > MAX_DEPTH {
-                return Err(fault((span.start, "messages lie too deep in one another")));
+                let what = "messages lie too deep in one another";
+                return Err(fault(Malformed { offset: span.start, what }));
             }
             unknown_enum |= self.segment(message, span).map_err(fault)?;
         }
@@ -119,12 +98,12 @@ impl<'a> Scan<'a> {
         from + length
     }
 
-    fn segment(&mut self, message: &Message, span: Range<usize>) -> Result<bool, Fault> {
+    fn segment(&mut self, message: &Message, span: Range<usize>) -> Result<bool, Malformed> {
         let bytes = &self.bytes[..span.end];
         let mut unknown_enum = false;
         let mut at = span.start;
         while at < span.end {
-            let raw = next_field(bytes, at)?;
+            let raw = wire::field_at(bytes, at)?;
             at = raw.end;
             let Some(rank) = message.rank_of_number(raw.number) else { continue };
             let field = message.field(rank);
@@ -151,13 +130,13 @@ impl<'a> Scan<'a> {
         false
     }
 
-    fn unpack(&mut self, field: &Field, packed: Occurrence, wire: u8) -> Result<bool, Fault> {
+    fn unpack(&mut self, field: &Field, packed: Occurrence, wire: u8) -> Result<bool, Malformed> {
         let span = packed.span();
         let bytes = &self.bytes[..span.end];
         let mut unknown_enum = false;
         let mut at = span.start;
         while at < span.end {
-            let (value, end) = scalar(bytes, at, wire)?;
+            let (value, end) = wire::scalar(bytes, at, wire)?;
             unknown_enum |= self.push(field, Occurrence { rank: packed.rank, at, value });
             at = end;
         }
@@ -186,94 +165,6 @@ impl<'a> Scan<'a> {
             index <= base || flags.next().unwrap_or(true)
         });
     }
-}
-
-/// Reads the field that starts at `at`. A group is one field with an empty value.
-pub(super) fn next_field(bytes: &[u8], at: usize) -> Result<Raw, Fault> {
-    let (number, wire, start) = tag(bytes, at)?;
-    match wire {
-        GROUP_START => {
-            let end = skip_group(bytes, start, number)?;
-            Ok(Raw { number, wire, at: start, value: 0, end })
-        }
-        GROUP_END => Err((at, "a group ends that did not start")),
-        BYTES => {
-            let (length, start) = varint(bytes, start)?;
-            if length > (bytes.len() - start) as u64 {
-                return Err((start, "a value is longer than what is left"));
-            }
-            Ok(Raw { number, wire, at: start, value: length, end: start + length as usize })
-        }
-        _ => {
-            let (value, end) = scalar(bytes, start, wire)?;
-            Ok(Raw { number, wire, at: start, value, end })
-        }
-    }
-}
-
-fn skip_group(bytes: &[u8], mut at: usize, number: u32) -> Result<usize, Fault> {
-    let mut open = vec![number];
-    while let Some(innermost) = open.last().copied() {
-        let (number, wire, start) = tag(bytes, at)?;
-        match wire {
-            GROUP_START if open.len() == MAX_GROUPS => {
-                return Err((at, "groups lie too deep in one another"));
-            }
-            GROUP_START => {
-                open.push(number);
-                at = start;
-            }
-            GROUP_END if number != innermost => {
-                return Err((at, "a group ends that is not the innermost"));
-            }
-            GROUP_END => {
-                open.pop();
-                at = start;
-            }
-            _ => at = next_field(bytes, at)?.end,
-        }
-    }
-    Ok(at)
-}
-
-fn tag(bytes: &[u8], at: usize) -> Result<(u32, u8, usize), Fault> {
-    let (tag, end) = varint(bytes, at)?;
-    let number = u32::try_from(tag).map_err(|_| (at, "a tag is too large"))? >> 3;
-    if number == 0 {
-        return Err((at, "a field has the number 0"));
-    }
-    Ok((number, (tag & 7) as u8, end))
-}
-
-fn scalar(bytes: &[u8], at: usize, wire: u8) -> Result<(u64, usize), Fault> {
-    let fixed = |size: usize| bytes.get(at..at + size).ok_or((at, "a fixed value is cut short"));
-    match wire {
-        VARINT => varint(bytes, at),
-        FIXED32 => {
-            let mut value = [0; 4];
-            value.copy_from_slice(fixed(4)?);
-            Ok((u32::from_le_bytes(value).into(), at + 4))
-        }
-        FIXED64 => {
-            let mut value = [0; 8];
-            value.copy_from_slice(fixed(8)?);
-            Ok((u64::from_le_bytes(value), at + 8))
-        }
-        _ => Err((at, "a wire type does not exist")),
-    }
-}
-
-#[inline]
-fn varint(bytes: &[u8], at: usize) -> Result<(u64, usize), Fault> {
-    let mut value = 0;
-    for (place, byte) in bytes[at..].iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * place);
-        if *byte < 0x80 {
-            return Ok((value, at + place + 1));
-        }
-    }
-    let what = if bytes.len() - at < 10 { "a number is cut short" } else { "a number is too long" };
-    Err((at, what))
 }
 
 /// The wire type of one value of this kind.

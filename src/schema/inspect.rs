@@ -4,11 +4,12 @@
 use std::{collections::HashMap, iter, ops::Range};
 
 use super::{
-    decode::{Occurrence, Scan, next_field, unzigzag},
+    decode::{Occurrence, Scan, unzigzag},
     encode::Output,
     error::DecodeError,
     tables::{Cardinality, Field, Kind, Message, Tables},
 };
+use crate::wire::{Malformed, field_at};
 
 /// How many missing fields are named; a text of a mebibyte can lack hundreds of thousands.
 const MAX_MISSING: usize = 1000;
@@ -209,7 +210,7 @@ pub(super) fn clear(message: &str, number: u32, bytes: &mut Vec<u8>) -> Result<b
     let mut spans = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let raw = next_field(bytes, at).map_err(|(offset, what)| DecodeError {
+        let raw = field_at(bytes, at).map_err(|Malformed { offset, what }| DecodeError {
             offset,
             message: message.to_owned(),
             what,
@@ -252,7 +253,7 @@ pub(super) fn without(
     let mut out = Output::with_capacity(bytes.len());
     let (mut at, mut found) = (0, false);
     while at < bytes.len() {
-        let raw = next_field(bytes, at).map_err(|(offset, what)| DecodeError {
+        let raw = field_at(bytes, at).map_err(|Malformed { offset, what }| DecodeError {
             offset,
             message: message.name.to_string(),
             what,
