@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::command::Background;
-use crate::config::{Config, ConfigError, EventConfig, IoChoice};
+use crate::config::{Config, EventConfig, IoChoice};
 use crate::escape::one_line;
 use crate::event::{Event, FailureAnswer, InputKind, Output, Row};
 use crate::metrics::{EventMetrics, ModuleMetrics};
@@ -15,7 +15,7 @@ use crate::staging::{Input, IoMode};
 use super::lanes::patience;
 use super::log::Limiter;
 use super::observer::Observing;
-use super::{Answer, CallFailure, InputValue};
+use super::{Answer, CallFailure, CreateError, InputValue};
 
 /// The most that one output for many containers may have, in bytes, unless `max_output_bytes` is
 /// more: a run that goes wrong must not fill the memory file system that outputs are on.
@@ -49,14 +49,10 @@ pub struct Command {
 fn message_types(
     row: &Row,
     schema: &Schema,
-) -> Result<(Vec<Option<MessageType>>, Option<MessageType>), ConfigError> {
-    let find = |name: &str| {
-        schema.message(name).ok_or_else(|| {
-            ConfigError(format!(
-                "parameter '{}_command' cannot be used: this Mesos has no message '{name}'",
-                row.prefix
-            ))
-        })
+) -> Result<(Vec<Option<MessageType>>, Option<MessageType>), CreateError> {
+    let find = |message: &'static str| {
+        let missing = CreateError::EventMessage { event: row.event, message };
+        schema.message(message).ok_or(missing)
     };
     let inputs = row.inputs.iter().map(|key| match key.kind {
         InputKind::Message(name) | InputKind::Messages(name) => find(name).map(Some),
@@ -84,7 +80,7 @@ impl Command {
         environment: Arc<[std::ffi::OsString]>,
         schema: &Schema,
         metrics: Arc<ModuleMetrics>,
-    ) -> Result<Command, ConfigError> {
+    ) -> Result<Command, CreateError> {
         let row = event.row();
         let (inputs, output) = message_types(row, schema)?;
         let spec = CommandSpec {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::config::{Config, ConfigError, EnvironmentChoice, Fallback, Warning};
+use crate::config::{Config, EnvironmentChoice, Fallback, Warning};
 use crate::event::{Event, ModuleKind, Output};
 use crate::exporter;
 use crate::metrics::ModuleMetrics;
@@ -18,7 +18,7 @@ use crate::worker::{WorkerPool, WorkerSettings};
 
 use super::in_flight::InFlight;
 use super::lanes::{Lanes, queue_limit};
-use super::{Command, Completion, Observer, completion};
+use super::{Command, Completion, CreateError, Observer, completion};
 
 /// Variables that `environment=clean` passes on; those of sudo's `env_reset` that a daemon has,
 /// the locale and the time zone.
@@ -47,13 +47,9 @@ pub struct Commands {
 }
 
 /// Starts what the process has once for all instances: the runner and the completion threads.
-fn start_process(config: &Config) -> Result<Arc<Runner>, ConfigError> {
-    let runner = Runner::global().map_err(|error| {
-        ConfigError(format!("the module's threads could not be started: {error}"))
-    })?;
-    runner.check_temp_dir(config.temp_dir.as_deref()).map_err(|error| {
-        ConfigError(format!("no private directory for calls can be made: {error}"))
-    })?;
+fn start_process(config: &Config) -> Result<Arc<Runner>, CreateError> {
+    let runner = Runner::global().map_err(CreateError::Threads)?;
+    runner.check_temp_dir(config.temp_dir.as_deref()).map_err(CreateError::CallDirectory)?;
     completion::start(&runner);
     Ok(runner)
 }
@@ -75,7 +71,7 @@ impl Commands {
     pub fn create(
         kind: ModuleKind,
         parameters: &[(String, String)],
-    ) -> Result<Commands, ConfigError> {
+    ) -> Result<Commands, CreateError> {
         let (config, warnings) = Config::parse(kind, parameters)?;
         for warning in &warnings {
             log_warning(&config, warning);

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use crate::call::completion::complete;
 use crate::call::{
-    Answer, Call, CallFailure, Command, Commands, Completion, Container, InputValue, Observer,
+    Answer, Call, CallFailure, Command, Commands, Completion, Container, CreateError, InputValue,
+    Observer,
 };
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::event::{Event, Lane, ModuleKind};
 use crate::outcome::FailureReason;
 use crate::outcome::OutcomeKind;
@@ -41,8 +42,8 @@ impl Hook {
     /// Creates an instance from the module's parameters, in their order.
     ///
     /// # Errors
-    /// When a parameter cannot be used.
-    pub fn create(parameters: &[(String, String)]) -> Result<Hook, ConfigError> {
+    /// When a parameter cannot be used, or this process has no room for threads.
+    pub fn create(parameters: &[(String, String)]) -> Result<Hook, CreateError> {
         let commands = Commands::create(ModuleKind::Hook, parameters)?;
         let breakers = Event::ALL.map(|event| {
             let timeout = commands.get(event).and_then(|command| command.spec.timeout);

@@ -25,8 +25,8 @@ use std::time::SystemTime;
 use dashmap::DashSet;
 
 use crate::cache::{Pacer, Policy};
-use crate::call::{Answer, Commands, Completion, InputValue};
-use crate::config::{Config, ConfigError};
+use crate::call::{Answer, Commands, Completion, CreateError, InputValue};
+use crate::config::Config;
 use crate::event::{Event, ModuleKind};
 use crate::schema::{self, MessageType};
 
@@ -66,13 +66,10 @@ impl Isolator {
     ///
     /// # Errors
     /// When a parameter cannot be used, or this Mesos lacks a message type.
-    pub fn create(parameters: &[(String, String)]) -> Result<Isolator, ConfigError> {
+    pub fn create(parameters: &[(String, String)]) -> Result<Isolator, CreateError> {
         let commands = Commands::create(ModuleKind::Isolator, parameters)?;
         let schema = schema::current();
-        let find = |name: &str| {
-            let missing = || ConfigError(format!("this Mesos has no message '{name}'"));
-            schema.message(name).ok_or_else(missing)
-        };
+        let find = |name| schema.message(name).ok_or(CreateError::Message(name));
         let config = &commands.config;
         let store = Store::new(&config.state_dir, &config.module_name);
         store.open();
