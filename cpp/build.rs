@@ -1,6 +1,35 @@
 //! Compiles the C++ side and sets how the shared library is linked.
 
+use std::fmt::Write;
+
+#[expect(unreachable_pub, reason = "it is a file of the engine, where these are public")]
+#[path = "../src/event/names.rs"]
+mod names;
+
+/// The events' numbers for C++, as the engine counts them.
+fn events() -> String {
+    let mut header = String::from(
+        "// Made by build.rs from src/event/names.rs.\n\
+         #ifndef MESOS_COMMAND_SHIM_EVENTS_HPP\n\
+         #define MESOS_COMMAND_SHIM_EVENTS_HPP\n\n\
+         #include <cstdint>\n\n\
+         namespace mesos_command {\n\
+         namespace shim {\n\n\
+         enum Event : std::uint8_t {\n",
+    );
+    for event in names::Event::ALL {
+        // Writing to a String cannot fail.
+        let _ = writeln!(header, "  {event:?} = {},", event as u8);
+    }
+    header + "};\n\n}  // namespace shim\n}  // namespace mesos_command\n\n#endif\n"
+}
+
 fn main() {
+    let made = std::path::PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
+    if let Err(error) = std::fs::write(made.join("events.hpp"), events()) {
+        println!("cargo::error=events.hpp cannot be written: {error}");
+        return;
+    }
     let sources = [
         "abi/host.cpp",
         "shim/completion.cpp",
@@ -13,6 +42,7 @@ fn main() {
     ];
     cxx_build::bridge("src/bridge.rs")
         .files(sources)
+        .include(&made)
         .std("c++14")
         .extra_warnings(true)
         .warnings_into_errors(true)
@@ -48,6 +78,7 @@ fn main() {
         println!("cargo::rerun-if-changed={directory}");
     }
     println!("cargo::rerun-if-changed=src/bridge.rs");
+    println!("cargo::rerun-if-changed=../src/event/names.rs");
 }
 
 fn target(part: &str) -> String {

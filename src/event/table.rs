@@ -69,7 +69,7 @@ const ISOLATOR: Row = Row {
 };
 
 /// One row per event, in the order of [`Event::ALL`].
-pub(super) static ROWS: [Row; 20] = [
+pub(super) static ROWS: [Row; Event::ALL.len()] = [
     Row {
         event: Event::MasterLaunchTaskLabelDecorator,
         prefix: "hook_master_launch_task_label_decorator",
