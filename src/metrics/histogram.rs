@@ -20,7 +20,7 @@ const STAGE_LIMIT: usize = 4096;
 
 /// One histogram series: a cheap handle to record with.
 #[derive(Clone, Debug)]
-pub(super) struct Histogram {
+pub struct Histogram {
     stage: Arc<Stage>,
     drain: Arc<Drain>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Drain {
 
 impl Histogram {
     /// Records one duration.
-    pub(super) fn record(&self, duration: Duration) {
+    pub fn record(&self, duration: Duration) {
         let full = {
             let mut samples = self.stage.samples.lock();
             samples.push(duration.as_secs_f64());

@@ -16,9 +16,11 @@
 //! * Memory is bounded by the number of series, whether anybody scrapes or not.
 
 pub mod catalogue;
+mod handle;
 mod histogram;
 mod module;
 mod registry;
+mod terms;
 
 pub use module::{EventMetrics, ModuleMetrics, WorkerMetrics};
 pub use registry::{Registry, registry};

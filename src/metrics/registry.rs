@@ -7,7 +7,7 @@ use metrics::{Counter, Gauge, Key, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 use parking_lot::Mutex;
 
-use super::catalogue::{self, BUCKETS, Kind, METRICS, Metric};
+use super::catalogue::{BUCKETS, Kind, METRICS, Metric, Process, Versions};
 use super::histogram::{Drain, Histogram};
 use super::module::ModuleMetrics;
 use crate::event::ModuleKind;
@@ -23,8 +23,8 @@ static METADATA: Metadata<'static> =
 pub struct Registry {
     registrar: Arc<Registrar>,
     modules: Mutex<BTreeMap<String, Arc<ModuleMetrics>>>,
-    panics: Counter,
-    build_info: OnceLock<Gauge>,
+    process: Process,
+    versions: OnceLock<Versions>,
 }
 
 /// Makes handles of the catalogue's metrics.
@@ -56,7 +56,7 @@ impl Registry {
                 .expect("only an empty list of bounds is refused, and BUCKETS has 22");
         }
         let recorder = builder.build_recorder();
-        for metric in &METRICS {
+        for metric in METRICS {
             let (name, help) = (metric.name.into(), metric.help.into());
             // The exporter would append the unit to names that have it already, so none is given.
             match metric.kind {
@@ -67,8 +67,8 @@ impl Registry {
         }
         let drain = Drain::new(recorder.handle());
         let registrar = Arc::new(Registrar { recorder, drain });
-        let panics = registrar.counter(&catalogue::PANICS, &[]);
-        Registry { registrar, modules: Mutex::default(), panics, build_info: OnceLock::new() }
+        let process = Process::register(&registrar, &[]);
+        Registry { registrar, modules: Mutex::default(), process, versions: OnceLock::new() }
     }
 
     /// The handles of the instances called `module_name`: the same ones for every caller, so that
@@ -87,7 +87,7 @@ impl Registry {
             }
         };
         if kind == ModuleKind::Isolator {
-            module.register_isolator();
+            module.isolator();
         }
         module
     }
@@ -109,16 +109,16 @@ impl Registry {
 
     /// See [`super::panic_caught`].
     pub fn panic_caught(&self) {
-        self.panics.increment(1);
+        self.process.panics.increment(1);
     }
 
     /// See [`super::set_build_info`].
     pub fn set_build_info(&self, mesos_version: &str) {
-        self.build_info.get_or_init(|| {
+        self.versions.get_or_init(|| {
             let values = [env!("CARGO_PKG_VERSION"), mesos_version];
-            let info = self.registrar.gauge(&catalogue::BUILD_INFO, &values);
-            info.set(1.0);
-            info
+            let versions = Versions::register(&self.registrar, &values);
+            versions.build_info.set(1.0);
+            versions
         });
     }
 }
@@ -320,7 +320,7 @@ mod tests {
         registry.module("m", ModuleKind::Isolator).event(Event::Usage).worker();
         registry.set_build_info("1.11.0");
         let text = registry.render();
-        for metric in &METRICS {
+        for metric in METRICS {
             has(&text, &format!("# HELP {} {}", metric.name, metric.help));
             has(&text, &format!("# TYPE {} {}", metric.name, metric.kind.label()));
         }
