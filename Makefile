@@ -6,8 +6,8 @@ PYTHON ?= python3
 HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
-.PHONY: all build demo demo-cluster burst test lint unit in-mesos observe regressions python bench \
-	bench-check bench-compare clean
+.PHONY: all build demo demo-cluster burst test lint unit in-mesos observe pages regressions python \
+	bench bench-check bench-compare clean
 
 all: build
 
@@ -45,6 +45,11 @@ test: python
 
 lint unit in-mesos observe: python
 	$(PYTHON) tests/run.py setup $@
+
+# Tables of README.md, DIFFERENCES.md and dashboards/README.md, and the manual page of the parameters,
+# as `mesos-command explain` prints them. A test holds them against it.
+pages:
+	WRITE_PAGES=1 $(CARGO) test --test tool pages
 
 # The table of faults that were mended, and the tests that hold the mends.
 regressions: python

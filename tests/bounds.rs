@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use mesos_command::config::keys::{EVENT_KEYS, KEYS};
+use mesos_command::config::keys;
 
 fn repository(path: &str) -> Option<String> {
     std::fs::read_to_string(test_support::repository(path)).ok()
@@ -51,10 +51,7 @@ fn every_bound_is_held_by_a_test_that_exists() {
 fn the_parameters_exist() {
     for row in rows() {
         for name in quoted(&row[3]) {
-            let known = match name.strip_prefix("<event>") {
-                Some(suffix) => EVENT_KEYS.iter().any(|key| key.name == suffix),
-                None => KEYS.iter().any(|key| key.name == name),
-            };
+            let known = keys::parameters().any(|row| row.name == name);
             assert!(known, "there is no parameter '{name}' (at: {})", row[0]);
         }
     }

@@ -109,11 +109,11 @@ impl Command {
         Ok(Command {
             row,
             spec: Arc::new(spec),
-            text: command.text.clone(),
+            text: command.text().to_owned(),
             failure: command.failure,
             inputs,
             output,
-            has_workers: command.workers.is_some(),
+            has_workers: command.is_worker,
             debug: config.debug,
             redact: config.redact.clone(),
             metrics,

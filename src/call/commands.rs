@@ -115,7 +115,8 @@ impl Commands {
 
     fn start_workers(&mut self) {
         for (event, settings) in &self.config.events {
-            let (Some(workers), Some(command)) = (settings.workers, &self.events[*event as usize])
+            let (Some(workers), Some(command)) =
+                (settings.workers(), &self.events[*event as usize])
             else {
                 continue;
             };

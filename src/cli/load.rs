@@ -8,6 +8,7 @@ use load_generator::{Bare, Options, Reply, Target};
 use mesos_command::call::InputValue;
 use mesos_command::command::CommandLine;
 use mesos_command::config::modules_file;
+use mesos_command::config::value::DURATION_FORMS;
 use mesos_command::event::{Event, ModuleKind};
 use mesos_command::isolator::Isolator;
 use mesos_command::run::end_descendants;
@@ -21,9 +22,12 @@ use crate::private::{Private, Told};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Nothing of an agent's is used: contexts and the directories of calls are private to the tool and \
-                  go with it, metrics are neither served nor written. Ctrl-C and TERM end the commands that run \
-                  with their trees."
+    after_help = format!(
+        "Nothing of an agent's is used: contexts and the directories of calls are private to the tool and \
+         go with it, metrics are neither served nor written. Ctrl-C and TERM end the commands that run \
+         with their trees.\n\
+         Durations are {DURATION_FORMS}."
+    )
 )]
 pub(crate) struct Arguments {
     /// The modules file that `--modules` of the agent names

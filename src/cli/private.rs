@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use mesos_command::config::modules_file::ModuleEntry;
+use mesos_command::config::{Parameter, Place, keys};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::interrupt;
@@ -16,28 +17,17 @@ const NAME: &str = "mesos-command-tool.XXXXXX";
 /// A directory younger than this is left alone when those of dead tools are removed.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// What the tool does with a parameter that names something of the agent's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Instead {
-    /// A directory of this name in the private one takes its place.
-    Private(&'static str),
-    /// It is left out, unless the metrics are asked for by name.
-    Metrics,
-    /// It is left out.
-    Nothing,
+/// What of the agent's a key names.
+fn place(key: &str) -> Option<Place> {
+    keys::parameter(key)?.0.place
 }
 
-/// The parameters by which an instance would write, serve or lock what belongs to an agent.
-const OWNED: [(&str, Instead); 8] = [
-    ("state_dir", Instead::Private("state")),
-    ("temp_dir", Instead::Private("calls")),
-    ("metrics_address", Instead::Metrics),
-    ("metrics_textfile", Instead::Metrics),
-    ("control_socket", Instead::Nothing),
-    ("status_page", Instead::Nothing),
-    ("call_log", Instead::Nothing),
-    ("keep_failures", Instead::Nothing),
-];
+/// The directories that an instance needs, by their parameters. The tool has its own of each, of
+/// the parameter's name.
+fn directories() -> impl Iterator<Item = &'static str> {
+    let is_directory = |row: &&Parameter| row.place == Some(Place::Directory);
+    keys::parameters().filter(is_directory).map(|row| row.name)
+}
 
 /// What may be used of the agent's because the command line names it.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -74,10 +64,7 @@ impl Private {
                 Ok(path) => {
                     interrupt::remove_at_end(&path);
                     let private = Private { _lock: lock(&path), path };
-                    for name in OWNED.iter().filter_map(|(_, instead)| match instead {
-                        Instead::Private(name) => Some(name),
-                        _ => None,
-                    }) {
+                    for name in directories() {
                         let directory = private.path.join(name);
                         std::fs::create_dir(&directory)
                             .with_context(|| format!("'{}' cannot be made", directory.display()))?;
@@ -95,19 +82,17 @@ impl Private {
 
     /// The parameters of an entry with what belongs to the agent replaced or left out.
     pub(crate) fn parameters(&self, entry: &ModuleEntry, told: &Told) -> Vec<(String, String)> {
-        let kept = |key: &str| match OWNED.iter().find(|(owned, _)| *owned == key) {
+        let kept = |key: &str| match place(key) {
             None => true,
-            Some((_, instead)) => *instead == Instead::Metrics && told.with_metrics,
+            Some(place) => place == Place::Metrics && told.with_metrics,
         };
         let mut parameters: Vec<_> =
             entry.parameters.iter().filter(|(key, _)| kept(key)).cloned().collect();
-        for (key, instead) in OWNED {
-            if let Instead::Private(name) = instead {
-                let given = told.state_dir.as_ref().filter(|_| key == "state_dir");
-                let given = given.map(|path| std::path::absolute(path).unwrap_or(path.clone()));
-                let directory = given.unwrap_or_else(|| self.path.join(name));
-                parameters.push((key.to_owned(), directory.to_string_lossy().into_owned()));
-            }
+        for key in directories() {
+            let given = told.state_dir.as_ref().filter(|_| key == "state_dir");
+            let given = given.map(|path| std::path::absolute(path).unwrap_or(path.clone()));
+            let directory = given.unwrap_or_else(|| self.path.join(key));
+            parameters.push((key.to_owned(), directory.to_string_lossy().into_owned()));
         }
         parameters
     }
@@ -146,20 +131,20 @@ fn sweep(parent: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mesos_command::config::keys;
     use mesos_command::event::ModuleKind;
     use std::os::unix::fs::PermissionsExt;
 
     /// A parameter that names a file, a directory, a socket or an address is the agent's.
     #[test]
-    fn every_parameter_that_names_a_place_is_in_the_table() {
+    fn every_parameter_that_names_a_place_says_so_in_its_row() {
         const PLACES: [&str; 7] =
             ["_dir", "_address", "_textfile", "_socket", "_log", "_file", "_path"];
-        for key in keys::KEYS {
-            if PLACES.iter().any(|place| key.name.ends_with(place)) {
-                assert!(OWNED.iter().any(|(owned, _)| *owned == key.name), "{}", key.name);
+        for row in keys::parameters() {
+            if PLACES.iter().any(|place| row.name.ends_with(place)) {
+                assert!(row.place.is_some(), "{}", row.name);
             }
         }
+        assert_eq!(directories().collect::<Vec<_>>(), ["state_dir", "temp_dir"]);
     }
 
     #[test]

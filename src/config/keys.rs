@@ -1,191 +1,45 @@
-//! The catalogue of parameters: name, default, meaning.
-//!
-//! The per-event parameters are templates over the event table. A key that does not stand here is
-//! warned of as unknown; a test holds the README's table against it.
+//! The keys of the parameters: which there are, which is meant, and their tables for the README.
 
+use super::params::{EVENT_PARAMETERS, PARAMETERS};
+use super::row::{Parameter, Scope};
 use crate::event::{Event, FailureAnswer, ModuleKind};
-use crate::redact;
 
-/// One parameter, or a family of them (`<event>_command`).
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// The key; for a family the suffix after the event's prefix.
-    pub name: &'static str,
-    /// Another spelling.
-    pub alias: Option<&'static str>,
-    /// The kind of module it is for; `None`: both.
-    pub kind: Option<ModuleKind>,
-    /// The default, as text.
-    pub default: &'static str,
-    /// The meaning, with what is accepted.
-    pub meaning: &'static str,
+/// All parameters, those that each event has first: the order of the documentation.
+pub fn parameters() -> impl Iterator<Item = &'static Parameter> {
+    EVENT_PARAMETERS.iter().chain(PARAMETERS).copied()
 }
 
-const fn both(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    Key { name, alias: None, kind: None, default, meaning }
-}
-
-const fn isolator(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    Key { kind: Some(ModuleKind::Isolator), ..both(name, default, meaning) }
-}
-
-/// The keys that do not depend on an event.
-pub const KEYS: &[Key] = &[
-    both(
-        "module_name",
-        "required",
-        "name of the instance: its state directory and its metric label",
-    ),
-    both(
-        "debug",
-        "false",
-        "exactly `true` logs every input and output, without their secrets (`redact`)",
-    ),
-    both(
-        "redact",
-        redact::DEFAULT_NAMES,
-        "whose values `debug` hides: names of environment variables, labels and keys, separated by commas, a `*` at either end for anything; variables of type SECRET and the data of secrets always; `none` hides nothing",
-    ),
-    Key {
-        alias: Some("isolator_watch_interval"),
-        ..isolator(
-            "isolator_watch_frequence",
-            "30s",
-            "pause between two runs of the watch command; a duration above 0",
-        )
-    },
-    isolator(
-        "isolator_usage_cache_ttl",
-        "1s",
-        "how long a usage or status value is served from the cache (less by up to a tenth, the first value of a container by up to a half, so that containers drift apart); 0 turns the cache off",
-    ),
-    isolator(
-        "isolator_usage_stale_ttl",
-        "2mins",
-        "age up to which the last good value is served when refreshing it fails or takes longer than a second; by default at least twice the TTL",
-    ),
-    isolator(
-        "isolator_usage_stale_while_revalidate",
-        "0",
-        "within this time after expiry the old value is answered at once and refreshed behind",
-    ),
-    isolator(
-        "max_parallel",
-        "64",
-        "usage commands at a time, and a quarter as many status commands; 1 to 1024",
-    ),
-    isolator(
-        "watch_parallel",
-        "16",
-        "watch commands at a time, one after the other beyond that; 1 to 1024",
-    ),
-    isolator(
-        "lifecycle_parallel",
-        "1",
-        "launch-path commands (prepare, isolate, update, cleanup, recover) at a time; 1 to 1024",
-    ),
-    both(
-        "max_output_bytes",
-        "1MiB",
-        "largest accepted output file, for a batch: of each container (and 64MiB in all, or this if it is more); 1 to 1GiB",
-    ),
-    both("kill_grace", "1s", "time between TERM and KILL at the deadline; 0 kills at once"),
-    both(
-        "stdio",
-        "capture",
-        "where stdout and stderr go: `capture` (bounded tail into the log), `inherit` (the agent's), `null`",
-    ),
-    both(
-        "io",
-        "auto",
-        "what INPUT, OUTPUT and ERROR are: `auto` (files; a sealed memfd as INPUT of events that the original does not have), `file` (files), `memfd` (memfds)",
-    ),
-    both("environment", "agent", "`agent` passes the agent's environment, `clean` an allow-list"),
-    both(
-        "background",
-        "by event",
-        "processes that outlive a successful command: `keep` (default but for usage and status) or `kill`",
-    ),
-    isolator(
-        "state_dir",
-        "/var/run/mesos/isolators/command",
-        "where container contexts are kept, as `<state_dir>/<module_name>/<container>`; agents may share it",
-    ),
-    both(
-        "temp_dir",
-        "automatic",
-        "where the private directory of each call is made: /run, else /dev/shm",
-    ),
-    isolator("nested", "true", "whether nested containers are handled"),
-    isolator("standalone", "false", "whether standalone containers are handled"),
-    isolator(
-        "skip_debug_containers",
-        "false",
-        "whether DEBUG containers (command health checks) are left out",
-    ),
-    both(
-        "metrics_address",
-        "none",
-        "where Prometheus metrics are served: `127.0.0.1:9464`, `[::1]:9464`, `unix:/path`, several separated by commas; `0.0.0.0` is all of IPv4, `[::]` all of IPv6",
-    ),
-    both("metrics_textfile", "none", "file for node_exporter's textfile collector"),
-    both(
-        "strict_permissions",
-        "false",
-        "`true` refuses commands, interpreters, `state_dir` and `temp_dir` if anybody but root and the agent's user owns or may write one step of their paths (else a warning)",
-    ),
-];
-
-/// Suffixes of the per-event keys.
-pub const EVENT_KEYS: &[Key] = &[
-    both("_command", "none", "the command: one path; the watch command may be shell text"),
-    both(
-        "_timeout",
-        "by event",
-        "time to the deadline: from the start of the command for prepare, isolate, update, recover, cleanup, watch and hooks that run behind, else from the call; a duration above 0",
-    ),
-    both("_failure", "by event", "what Mesos is told when a call fails: `fail` or `ignore`"),
-    both(
-        "_mode",
-        "spawn",
-        "`spawn` runs the command for each call; `worker` keeps processes of it that answer JSON lines (examples/workers)",
-    ),
-    both("_workers", "1", "processes in worker mode; 1 to 64"),
-    both(
-        "_fallback",
-        "spawn",
-        "while no worker is up: `spawn` runs the command for the call; `fail` waits up to 1s for a worker, then the call fails (for programs that answer only as a worker)",
-    ),
-];
-
-/// Whether `key` is a parameter of some module kind, and of which.
-pub fn find(key: &str) -> Option<Option<ModuleKind>> {
-    if let Some(found) = KEYS.iter().find(|known| known.name == key || known.alias == Some(key)) {
-        return Some(found.kind);
+/// The parameter with this key, and the event that the key is for where each event has one.
+pub fn parameter(key: &str) -> Option<(&'static Parameter, Option<Event>)> {
+    let named = |row: &&Parameter| row.name == key || row.aliases.contains(&key);
+    if let Some(row) = PARAMETERS.iter().copied().find(named) {
+        return Some((row, None));
     }
-    EVENT_KEYS.iter().find_map(|suffix| {
-        let event = Event::from_prefix(key.strip_suffix(suffix.name)?)?;
-        applies(suffix, event).then_some(Some(event.row().kind))
+    EVENT_PARAMETERS.iter().find_map(|row| Some((*row, Some(row.event_of(key)?))))
+}
+
+/// The kind of module that has a parameter with this key, `Some(None)` where all have it.
+pub fn find(key: &str) -> Option<Option<ModuleKind>> {
+    let (row, event) = parameter(key)?;
+    Some(match (row.scope, event) {
+        (_, Some(event)) => Some(event.row().kind),
+        (Scope::Only(kind), _) => Some(kind),
+        _ => None,
     })
 }
 
-/// Whether the family applies to the event: `_failure` only where there is a choice.
-fn applies(family: &Key, event: Event) -> bool {
-    family.name != "_failure" || event.row().failure_configurable
-}
-
-/// All keys for a kind of module, families spelled out.
+/// All keys for a kind of module, those of each event spelled out.
 pub fn all(kind: ModuleKind) -> Vec<String> {
-    let general = KEYS
+    let general = PARAMETERS
         .iter()
-        .filter(|key| key.kind.is_none_or(|only| only == kind))
-        .flat_map(|key| std::iter::once(key.name).chain(key.alias))
+        .filter(|row| row.is_for(kind))
+        .flat_map(|row| std::iter::once(row.name).chain(row.aliases.iter().copied()))
         .map(str::to_owned);
     let events = Event::of_kind(kind).flat_map(|event| {
-        EVENT_KEYS
+        EVENT_PARAMETERS
             .iter()
-            .filter(move |family| applies(family, event))
-            .map(move |family| format!("{}{}", event.row().prefix, family.name))
+            .filter(move |row| row.applies(event))
+            .map(move |row| row.key(Some(event)).into_owned())
     });
     general.chain(events).collect()
 }
@@ -225,14 +79,13 @@ fn edit_distance(a: &str, b: &str) -> usize {
 /// The parameters as a Markdown table, which stands in the README.
 pub fn markdown() -> String {
     let mut text = String::from("| parameter | default | meaning |\n|---|---|---|\n");
-    let families = EVENT_KEYS.iter().map(|key| ("<event>", key));
-    for (prefix, key) in families.chain(KEYS.iter().map(|key| ("", key))) {
-        let alias = key.alias.map(|alias| format!(" (also `{alias}`)")).unwrap_or_default();
-        let name = format!("`{prefix}{}`{alias}", key.name);
+    for row in parameters() {
+        let also = row.aliases.iter().map(|alias| format!(" (also `{alias}`)"));
+        let name = format!("`{}`{}", row.name, also.collect::<String>());
+        let unset = row.unset.label();
         // Elsewhere a star would make what follows italic.
-        let quote = if key.default.contains('*') { "`" } else { "" };
-        let default = format!("{quote}{}{quote}", key.default);
-        text += &format!("| {name} | {default} | {} |\n", key.meaning);
+        let quote = if unset.contains('*') { "`" } else { "" };
+        text += &format!("| {name} | {quote}{unset}{quote} | {} |\n", row.explained());
     }
     text
 }
@@ -267,6 +120,7 @@ pub fn failure_default(event: Event) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::{Accepts, ORIGINAL};
     use super::*;
 
     #[test]
@@ -278,13 +132,31 @@ mod tests {
         assert_eq!(find("isolator_watch_interval"), Some(Some(ModuleKind::Isolator)));
         assert_eq!(find("isolator_usage_failure"), None, "usage never fails towards the agent");
         assert_eq!(find("isolator_usage"), None);
+        assert_eq!(find("<event>_command"), None, "it is no key but stands for many");
     }
 
     #[test]
-    fn the_readme_has_the_tables_of_the_catalogue() {
-        let readme = include_str!("../../README.md");
-        for table in [markdown(), events_markdown()] {
-            assert!(readme.contains(&table), "the README must contain this table:\n{table}");
+    fn every_parameter_has_words_of_its_own() {
+        let changes = include_str!("../../CHANGELOG.md");
+        for row in parameters() {
+            let name = row.name;
+            let since = changes.lines().any(|line| {
+                line.strip_prefix("## ").is_some_and(|rest| rest.starts_with(row.since))
+            });
+            assert!(since || row.since == ORIGINAL, "{name}: no version is '{}'", row.since);
+            assert_eq!(parameters().filter(|other| other.name == name).count(), 1, "{name}");
+            assert!(!row.meaning.ends_with(['.', ';']) && !row.meaning.contains('\n'), "{name}");
+            if let Accepts::Words(words) = row.accepts {
+                let explained = |word: &&str| row.meaning.contains(&format!("`{word}`"));
+                assert!(words.iter().all(explained), "{name} has a value that is not explained");
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_name_parameters() {
+        for lane in Event::ALL.map(|event| event.row().lane) {
+            assert!(lane.parameter().is_none_or(|key| parameter(key).is_some()), "{lane:?}");
         }
     }
 

@@ -9,8 +9,8 @@ mod objects;
 
 use std::path::Path;
 
-use super::ConfigError;
 use super::json::{self, Json, Node};
+use super::problem::FileError;
 use crate::event::ModuleKind;
 
 /// What the symbols of our modules start with; numbered ones follow (`…Hook2`).
@@ -126,12 +126,12 @@ pub fn symbol_kind(symbol: &str) -> Option<ModuleKind> {
 ///
 /// # Errors
 /// When it cannot be read, Mesos would refuse it, or it has no module of ours.
-pub fn read(path: &Path) -> Result<Vec<ModuleEntry>, ConfigError> {
+pub fn read(path: &Path) -> Result<Vec<ModuleEntry>, FileError> {
     let shown = path.display();
     let text = std::fs::read(path)
-        .map_err(|error| ConfigError(format!("'{shown}' cannot be read: {error}")))?;
+        .map_err(|error| FileError(format!("'{shown}' cannot be read: {error}")))?;
     entries(&ModulesFile::parse(&text))
-        .map_err(|problem| ConfigError(format!("'{shown}': {problem}")))
+        .map_err(|problem| FileError(format!("'{shown}': {problem}")))
 }
 
 fn entries(file: &ModulesFile) -> Result<Vec<ModuleEntry>, String> {

@@ -2,6 +2,7 @@
 //!
 //! Each error says what is accepted; the caller adds key and value.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The original read durations as an unsigned number of seconds of at most 32 bits.
@@ -131,17 +132,31 @@ pub fn count(text: &str, low: usize, high: usize) -> Result<usize, String> {
 }
 
 /// What [`bytes`] accepts, for error messages.
-const BYTES_FORMS: &str =
-    "1 to 1GiB: digits ('65536'), or digits with KiB, MiB, GiB, or KB, MB, GB, which mean the same";
+pub fn bytes_forms(least: u64, most: u64) -> String {
+    format!(
+        "{} to {}: digits ('65536'), or digits with KiB, MiB, GiB, or KB, MB, GB, which mean the same",
+        show_bytes(least),
+        show_bytes(most)
+    )
+}
+
+/// A number of bytes in the largest unit that divides it.
+pub fn show_bytes(bytes: u64) -> String {
+    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes >> shift > 0 && bytes.trailing_zeros() >= shift {
+            return format!("{}{unit}", bytes >> shift);
+        }
+    }
+    bytes.to_string()
+}
 
 /// Reads a number of bytes: digits, optionally with KB, MB or GB (powers of 1024, as Mesos's
 /// `Bytes`) or KiB, MiB, GiB.
 ///
 /// # Errors
-/// When it is none, or not from 1 to 1 GiB.
-pub fn bytes(text: &str) -> Result<u64, String> {
-    const LIMIT: u64 = 1 << 30;
-    let accepted = || format!("accepted are bytes from {BYTES_FORMS}");
+/// When it is none, or not from `least` to `most`.
+pub fn bytes(text: &str, least: u64, most: u64) -> Result<u64, String> {
+    let accepted = || format!("accepted are bytes from {}", bytes_forms(least, most));
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -156,8 +171,20 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         .parse::<u64>()
         .ok()
         .and_then(|number| number.checked_mul(factor))
-        .filter(|bytes| (1..=LIMIT).contains(bytes))
+        .filter(|bytes| (least..=most).contains(bytes))
         .ok_or_else(accepted)
+}
+
+/// Reads an absolute path.
+///
+/// # Errors
+/// For any other.
+pub fn path(text: &str) -> Result<PathBuf, String> {
+    if text.starts_with('/') {
+        Ok(PathBuf::from(text))
+    } else {
+        Err("accepted are absolute paths".to_owned())
+    }
 }
 
 /// Reads one of `choices`.
@@ -245,6 +272,7 @@ mod tests {
 
     #[test]
     fn byte_counts() {
+        let bytes = |text| super::bytes(text, 1, 1 << 30);
         assert_eq!(bytes("1"), Ok(1));
         assert_eq!(bytes("64KB"), Ok(65536));
         assert_eq!(bytes("1MiB"), Ok(1 << 20));
@@ -265,6 +293,15 @@ mod tests {
             let error = bytes(text).expect_err(text);
             assert!(error.contains("KiB, MiB, GiB"), "{error}");
         }
+    }
+
+    #[test]
+    fn byte_counts_are_shown_as_they_are_read() {
+        for (count, text) in [(1, "1"), (1500, "1500"), (1536, "1536"), (3 << 10, "3KiB")] {
+            assert_eq!(show_bytes(count), text);
+            assert_eq!(bytes(text, 1, 1 << 30), Ok(count));
+        }
+        assert_eq!((show_bytes(1 << 20), show_bytes(1 << 30)), ("1MiB".into(), "1GiB".into()));
     }
 
     #[test]

@@ -84,8 +84,8 @@ impl Isolator {
             inner: Arc::new(Inner {
                 contexts: DashSet::new(),
                 store,
-                policy: Policy::from(config.cache),
-                pacer: Pacer::new(config.cache.ttl, config.cache.stale_while_revalidate),
+                policy: Policy::from(config.cache()),
+                pacer: Pacer::new(config.cache_ttl, config.stale_while_revalidate),
                 watch_pacer: Pacer::over(config.watch_interval, config.watch_parallel),
                 kept_inputs: MemfdBudget::new(KEPT_INPUTS),
                 id_type: find("mesos.ContainerID")?,

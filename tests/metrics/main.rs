@@ -5,7 +5,6 @@
 
 mod dashboard;
 mod descriptors;
-mod documentation;
 mod exposition;
 mod guest;
 mod listener;

@@ -6,4 +6,5 @@ mod check;
 mod interrupt;
 mod load;
 mod own;
+mod pages;
 mod support;

@@ -93,7 +93,7 @@ pub(super) fn tell(config: &Config, event: Event, answer: &Answer, run: Option<&
         }
         (Event::Usage | Event::Status, Answer::Nothing) if failed => format!(
             "is not told of the failure: it gets the last good value for {:?}, then {}",
-            config.cache.stale_ttl,
+            config.stale_ttl,
             what.nothing.trim_start_matches("gets ")
         ),
         (_, Answer::Failure(_)) => what.failure.to_owned(),

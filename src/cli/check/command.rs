@@ -14,7 +14,7 @@ use super::{permissions, program, script};
 
 /// Looks at a command; with `files` at the file that it names too.
 pub(super) fn look_at(command: &EventConfig, strict: bool, files: bool) -> Vec<Finding> {
-    let text = command.text.as_str();
+    let text = command.text();
     let mut found = match &command.command {
         CommandLine::Shell(_) => first_word(text, files),
         CommandLine::Path(_) => path(text, files),

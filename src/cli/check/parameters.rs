@@ -117,9 +117,10 @@ fn parse_all(
                 config.strict_permissions |= is_strict;
                 return (Some(config), warnings);
             }
-            Err(error) => error.to_string(),
+            Err(error) => error,
         };
-        let key = quoted(&error).unwrap_or_default().to_owned();
+        let key = error.key.clone();
+        let error = error.to_string();
         let given = parameters.iter().any(|(known, _)| *known == key);
         let finding = if given {
             let advice = "change or remove it: the agent does not start with it";
@@ -139,14 +140,9 @@ fn parse_all(
     (None, Vec::new())
 }
 
-/// The first text in single quotes: the parser's messages begin `parameter 'KEY' …`.
-fn quoted(text: &str) -> Option<&str> {
-    text.strip_prefix("parameter '")?.split('\'').next()
-}
-
 fn of_warning(module: &Module, warning: &Warning) -> Option<Finding> {
     let text = warning.to_string();
-    let place = quoted(&text).map_or_else(|| place(module), |key| place_of(module, key));
+    let place = place_of(module, warning.key());
     let finding = match warning {
         Warning::UnknownKey { key, nearest } if Event::from_prefix(key).is_some() => {
             let nearest = nearest.clone().unwrap_or_default();
@@ -164,7 +160,7 @@ fn of_warning(module: &Module, warning: &Warning) -> Option<Finding> {
                 .unwrap_or_else(|| "`mesos-command explain parameters` lists them".to_owned());
             Finding::error("parameter-unknown", "it is not known and ignored").advice(advice)
         }
-        Warning::Advice(_) => Finding::info("advice", text),
+        Warning::Advice { .. } => Finding::info("advice", text),
         // These are looked at in more detail.
         Warning::Command { .. } | Warning::Directory { .. } => return None,
         _ => Finding::warning("value-doubtful", text),

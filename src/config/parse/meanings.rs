@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use super::tests::{error, parse_isolator};
-use crate::config::{Config, Warning, keys};
+use crate::config::{Config, EVENT_PARAMETERS, PARAMETERS, Unset, Warning, keys};
 use crate::event::Event;
 
 fn doubts(parameters: &[(&str, &str)]) -> Vec<String> {
     let (_, warnings) = parse_isolator(parameters).expect("accepted");
-    let doubtful = |warning: &Warning| matches!(warning, Warning::DoubtfulValue(_));
+    let doubtful = |warning: &Warning| matches!(warning, Warning::DoubtfulValue { .. });
     assert!(warnings.iter().all(doubtful), "{warnings:?}");
     warnings.iter().map(Warning::to_string).collect()
 }
@@ -29,9 +29,9 @@ fn every_key_of_ours_means_what_is_written() {
     ])
     .expect("accepted");
     assert_eq!(warnings, []);
-    assert_eq!(config.cache.ttl, Duration::from_millis(500));
-    assert_eq!(config.cache.stale_ttl, Duration::from_secs(300));
-    assert_eq!(config.cache.stale_while_revalidate, Duration::from_millis(1500));
+    assert_eq!(config.cache_ttl, Duration::from_millis(500));
+    assert_eq!(config.stale_ttl, Duration::from_secs(300));
+    assert_eq!(config.stale_while_revalidate, Duration::from_millis(1500));
     assert_eq!(config.kill_grace, Duration::from_millis(500));
     assert_eq!(config.events[&Event::Status].timeout, Some(Duration::from_secs(120)));
     assert_eq!(config.watch_interval, Duration::from_secs(3600));
@@ -70,9 +70,9 @@ fn the_originals_keys_are_read_as_it_read_them_and_doubted() {
     ]);
     assert_eq!(texts.len(), 4, "{texts:?}");
     assert!(texts[0].contains("'debug' has the value 'True', which is read as false"));
-    assert!(texts[1].contains("'5m', which is read as 5 seconds, as the original"));
-    assert!(texts[2].contains("'7 s', which is read as 7 seconds, as the original"));
-    assert!(texts[3].contains("'/run/x ', whose blank at the end"), "{texts:?}");
+    assert!(texts[1].contains("'7 s', which is read as 7 seconds, as the original"));
+    assert!(texts[2].contains("'/run/x ', whose blank at the end"), "{texts:?}");
+    assert!(texts[3].contains("'5m', which is read as 5 seconds, as the original"));
     let both = [("isolator_watch_frequence", "5"), ("isolator_watch_interval", "6")];
     assert!(doubts(&both)[0].contains("no effect beside 'isolator_watch_interval'"));
 }
@@ -100,18 +100,19 @@ fn an_unusable_timeout_without_a_command_is_a_doubt() {
 #[test]
 fn printed_defaults_are_spellings_that_are_accepted() {
     let (default, _) = parse_isolator(&[]).expect("accepted");
-    let words = ["required", "none", "by event", "automatic"];
-    for key in keys::KEYS.iter().filter(|key| !words.contains(&key.default)) {
-        let (config, warnings) = parse_isolator(&[(key.name, key.default)]).expect(key.name);
-        assert_eq!(warnings, [], "{}", key.name);
-        assert_eq!(format!("{config:?}"), format!("{default:?}"), "{}", key.name);
+    for row in PARAMETERS {
+        let Unset::Text(text) = row.unset else { continue };
+        let (config, warnings) = parse_isolator(&[(row.name, text)]).expect(row.name);
+        assert_eq!(warnings, [], "{}", row.name);
+        assert_eq!(format!("{config:?}"), format!("{default:?}"), "{}", row.name);
     }
-    for key in keys::EVENT_KEYS.iter().filter(|key| !words.contains(&key.default)) {
-        let name = format!("isolator_usage{}", key.name);
+    for row in EVENT_PARAMETERS {
+        let Unset::Text(text) = row.unset else { continue };
+        let name = row.key(Some(Event::Usage));
         let mode = ("isolator_usage_mode", "worker");
         let mut parameters = vec![("isolator_usage_command", "/bin/true")];
-        parameters.extend((key.name != "_mode").then_some(mode));
-        parameters.push((&name, key.default));
+        parameters.extend((name != mode.0).then_some(mode));
+        parameters.push((&name, text));
         let (_, warnings) = parse_isolator(&parameters).expect(&name);
         assert_eq!(warnings, [], "{name}");
     }

@@ -1,13 +1,12 @@
 //! What `strict_permissions` refuses, and what else is a warning: see [`Trust`].
 
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Reader, refused};
 use crate::command::CommandLine;
-use crate::config::{
-    ConfigError, DEFAULT_STATE_DIR, Trust, Warning, inspect_command, inspect_trust,
-};
+use crate::config::params::rows;
+use crate::config::reader::{Reader, refused};
+use crate::config::{Config, ConfigError, Trust, Warning, inspect_command, inspect_trust};
 use crate::event::ModuleKind;
 
 fn rules(strict: bool) -> Trust {
@@ -20,7 +19,7 @@ fn refused_strictly(key: &str, value: &str, why: &dyn Display) -> ConfigError {
 
 impl Reader<'_> {
     /// Looks at the command `text` of the parameter `key`.
-    pub(super) fn inspect(
+    pub(super) fn inspect_command(
         &mut self,
         key: &str,
         text: &str,
@@ -39,29 +38,19 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The state directory, in which only trusted users may make names.
-    pub(super) fn state_dir(
-        &mut self,
-        kind: ModuleKind,
-        module_name: &str,
-        strict: bool,
-    ) -> Result<PathBuf, ConfigError> {
-        let state = self.path("state_dir")?.unwrap_or_else(|| DEFAULT_STATE_DIR.into());
-        if kind == ModuleKind::Isolator {
-            let contexts = state.join(module_name);
-            self.inspect_directory("state_dir", &contexts, &rules(strict), strict)?;
+    /// Looks at the directories that are named. In the state directory only trusted users may make
+    /// names; each name in the one for calls is made new, so the sticky bit is enough there.
+    pub(super) fn inspect_directories(&mut self, config: &Config) -> Result<(), ConfigError> {
+        let strict = config.strict_permissions;
+        if config.kind == ModuleKind::Isolator {
+            let contexts = config.state_dir.join(&*config.module_name);
+            self.inspect_directory(rows::state_dir.name, &contexts, &rules(strict), strict)?;
         }
-        Ok(state)
-    }
-
-    /// The directory for calls, if one is named. Each name in it is made new, so the sticky bit is
-    /// enough there.
-    pub(super) fn temp_dir(&mut self, strict: bool) -> Result<Option<PathBuf>, ConfigError> {
-        let temp = self.path("temp_dir")?;
-        if let Some(temp) = &temp {
-            self.inspect_directory("temp_dir", temp, &rules(strict).with_sticky(), strict)?;
+        if let Some(temp) = &config.temp_dir {
+            let trust = rules(strict).with_sticky();
+            self.inspect_directory(rows::temp_dir.name, temp, &trust, strict)?;
         }
-        Ok(temp)
+        Ok(())
     }
 
     fn inspect_directory(

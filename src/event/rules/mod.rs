@@ -233,13 +233,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_of_differences_has_the_table_of_rules() {
-        let page = include_str!("../../../DIFFERENCES.md");
-        let table = markdown();
-        assert!(page.contains(&table), "DIFFERENCES.md must contain this table:\n{table}");
-    }
-
-    #[test]
     fn a_mending_rule_says_what_it_makes_of_its_example_and_a_refusal_does_not() {
         for rule in RULES {
             let mends = rule.action != Action::Refuse;

@@ -1,47 +1,70 @@
-//! `mesos-command explain`: the event table, the rules for answers and the catalogue of parameters,
-//! for people.
+//! `mesos-command explain`: events, rules for answers, parameters and metrics, for people and for
+//! the pages that are made from them.
+
+mod manual;
+mod parameters;
 
 use mesos_command::config::keys;
 use mesos_command::event::rules::{self, Rule, Scope};
-use mesos_command::event::{Empty, Event, InputKind, ModuleKind, Output, Row};
+use mesos_command::event::{Empty, Event, InputKind, Output, Row};
+use mesos_command::metrics::catalogue;
 use serde_json::{Value, json};
 
 use crate::table;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// An event's parameter prefix (isolator_usage), `events`, `parameters` or `rules`
+    /// An event's parameter prefix (isolator_usage), a parameter (kill_grace), `events`,
+    /// `parameters`, `metrics` or `rules`
     #[arg(default_value = "events")]
     what: String,
-    /// Print a table as Markdown, as it stands in README.md or DIFFERENCES.md
+    /// Print a table as Markdown, as it stands in README.md, DIFFERENCES.md or dashboards/README.md
     #[arg(long)]
     markdown: bool,
     /// Print the rules as JSON, one object per line, with the examples that they are tested with
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
+    /// Print the parameters as a manual page
+    #[arg(long, conflicts_with_all = ["markdown", "json"])]
+    man: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    let markdown = arguments.markdown;
     match arguments.what.as_str() {
         "rules" if arguments.json => {
             rules::RULES.iter().for_each(|rule| println!("{}", data(rule)))
         }
         _ if arguments.json => anyhow::bail!("--json is for the rules only"),
-        "rules" if arguments.markdown => print!("{}", rules::markdown()),
+        "parameters" if arguments.man => print!("{}", manual::page()),
+        _ if arguments.man => anyhow::bail!("--man is for the parameters only"),
+        "rules" if markdown => print!("{}", rules::markdown()),
         "rules" => all_rules(),
-        "events" if arguments.markdown => print!("{}", keys::events_markdown()),
-        "parameters" if arguments.markdown => print!("{}", keys::markdown()),
+        "events" if markdown => print!("{}", keys::events_markdown()),
         "events" => events(),
-        "parameters" => parameters(),
-        name => match Event::from_prefix(name) {
-            Some(event) => one(event.row()),
-            None => anyhow::bail!(
-                "'{name}' is no event; accepted are events, parameters, rules, and {}",
-                Event::ALL.map(Event::label).join(", ")
-            ),
-        },
+        "metrics" if markdown => print!("{}", catalogue::markdown()),
+        "metrics" => metrics(),
+        "parameters" if markdown => print!("{}", keys::markdown()),
+        "parameters" => parameters::all(),
+        name => named(name)?,
     }
     Ok(true)
+}
+
+/// An event or a parameter.
+fn named(name: &str) -> anyhow::Result<()> {
+    if let Some(event) = Event::from_prefix(name) {
+        one(event.row());
+    } else if let Some((row, event)) = parameters::find(name) {
+        parameters::one(row, event);
+    } else {
+        anyhow::bail!(
+            "'{name}' is neither an event nor a parameter; accepted are events, parameters, \
+             metrics, rules, a parameter, and {}",
+            Event::ALL.map(Event::label).join(", ")
+        );
+    }
+    Ok(())
 }
 
 fn timeout(row: &Row) -> String {
@@ -64,25 +87,16 @@ fn events() {
     table::print(&["event", "timeout", "when it fails", "called by"], &rows);
 }
 
-fn parameters() {
-    let rows = keys::KEYS.iter().map(|key| ("", key));
-    let families = keys::EVENT_KEYS.iter().map(|key| ("<event>", key));
-    let rows: Vec<Vec<String>> = families
-        .chain(rows)
-        .map(|(prefix, key)| {
-            let only = match key.kind {
-                None => "both",
-                Some(ModuleKind::Hook) => "hook",
-                Some(ModuleKind::Isolator) => "isolator",
-            };
-            let name = match key.alias {
-                Some(alias) => format!("{prefix}{} ({alias})", key.name),
-                None => format!("{prefix}{}", key.name),
-            };
-            vec![name, only.to_owned(), key.default.to_owned(), key.meaning.to_owned()]
+fn metrics() {
+    let rows: Vec<Vec<String>> = catalogue::METRICS
+        .iter()
+        .map(|metric| {
+            let labels: Vec<_> = metric.labels.iter().map(|label| label.name()).collect();
+            let kind = metric.kind.label().to_owned();
+            vec![metric.name.to_owned(), kind, labels.join(","), metric.help.to_owned()]
         })
         .collect();
-    table::print(&["parameter", "module", "default", "meaning"], &rows);
+    table::print(&["metric", "type", "labels", "meaning"], &rows);
 }
 
 fn one(row: &Row) {

@@ -1,0 +1,384 @@
+//! The parameters: one row each, beside the field that keeps its value.
+//!
+//! Everything that is known of a parameter stands in its row: key, who has it, since when, what
+//! holds without it, what it accepts, how it is read, what it means. [`Config`] is read by walking
+//! the rows, and README, manual page, `mesos-command explain` and `check` are made from them, so a
+//! key without a row does not exist. `CONTRIBUTING.md` shows how one is added.
+//!
+//! Most kinds of values have a function in `reader` (`boolean`, `count`, `duration`, …); what only
+//! one parameter does is a function in `special`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::reader::{
+    Reader, Value, boolean, bytes, count, directory, duration, optional_directory, special, words,
+};
+use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
+use super::{ConfigError, EnvironmentChoice, Fallback, IoChoice, special as of};
+use crate::command::{Background, CommandLine, Stdio};
+use crate::event::{Event, FailureAnswer, ModuleKind};
+use crate::exporter::{MetricsAddress, TextfilePath};
+use crate::redact::{self, Redaction};
+
+const EVENTS: Scope = Scope::Events(|_| true);
+const ISOLATOR: Scope = Scope::Only(ModuleKind::Isolator);
+
+/// Defines a structure with a field for each row, the list of the rows, and how it is read.
+macro_rules! parameters {
+    (
+        $(#[$outer:meta])*
+        pub struct $name:ident {
+            $( $(#[$extra_meta:meta])* $extra:ident: $extra_type:ty, )*
+        }
+        $(#[$list_meta:meta])*
+        pub static $list:ident, mod $rows:ident = {
+            $(
+                $(#[$inner:meta])*
+                $field:ident: $type:ty = {
+                    name: $key:literal,
+                    $(alias: $alias:literal,)?
+                    scope: $scope:expr,
+                    since: $since:expr,
+                    unset: $unset:expr,
+                    value: $value:expr,
+                    meaning: $meaning:literal,
+                }
+            )+
+        }
+    ) => {
+        $(#[$outer])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            $( $(#[$extra_meta])* pub $extra: $extra_type, )*
+            $(
+                #[doc = concat!("`", $key, "`: ", $meaning, ".")]
+                ///
+                $(#[$inner])*
+                pub $field: $type,
+            )+
+        }
+
+        impl $name {
+            /// Reads the parameter of each row, in their order.
+            pub(super) fn read(
+                reader: &mut Reader<'_>,
+                $($extra: $extra_type,)*
+            ) -> Result<$name, ConfigError> {
+                Ok($name {
+                    $($field: {
+                        const VALUE: Value<$type> = $value;
+                        (VALUE.read)(reader, &$rows::$field)?
+                    },)+
+                    $($extra,)*
+                })
+            }
+        }
+
+        /// The rows by the names of their fields.
+        #[expect(non_upper_case_globals, reason = "a row has the name of its field")]
+        pub(super) mod $rows {
+            use super::*;
+            $(
+                pub(crate) static $field: Parameter = {
+                    const VALUE: Value<$type> = $value;
+                    Parameter {
+                        name: $key,
+                        aliases: &[$($alias)?],
+                        scope: $scope,
+                        since: $since,
+                        unset: $unset,
+                        accepts: VALUE.accepts,
+                        place: VALUE.place,
+                        meaning: $meaning,
+                    }
+                };
+            )+
+        }
+
+        $(#[$list_meta])*
+        pub static $list: &[&Parameter] = &[$(&$rows::$field),+];
+    };
+}
+
+parameters! {
+    /// What is configured for one event.
+    pub struct EventConfig {}
+
+    /// The parameters that each event has, in the order of the documentation.
+    pub static EVENT_PARAMETERS, mod event_rows = {
+        command: CommandLine = {
+            name: "<event>_command",
+            scope: EVENTS,
+            since: ORIGINAL,
+            unset: Unset::Word("none"),
+            value: special(Accepts::Text("one path; for watch also shell text"), of::command),
+            meaning: "the command: one path; the watch command may be shell text",
+        }
+        /// Time to the deadline; `None`: none.
+        timeout: Option<Duration> = {
+            name: "<event>_timeout",
+            scope: EVENTS,
+            since: ORIGINAL,
+            unset: Unset::Word("by event"),
+            value: special(Accepts::Duration { zero: false }, of::timeout),
+            meaning: "time to the deadline: from the start of the command for prepare, isolate, update, recover, cleanup, watch and hooks that run behind, else from the call",
+        }
+        failure: FailureAnswer = {
+            name: "<event>_failure",
+            scope: Scope::Events(|event| event.row().failure_configurable),
+            since: "0.1.0",
+            unset: Unset::Word("by event"),
+            value: words![|reader| of::failure(reader);
+                "fail" => FailureAnswer::Fail, "ignore" => FailureAnswer::Ignore],
+            meaning: "what Mesos is told when a call fails: `fail` or `ignore`",
+        }
+        /// Whether workers answer the calls.
+        is_worker: bool = {
+            name: "<event>_mode",
+            scope: EVENTS,
+            since: "0.1.0",
+            unset: Unset::Text("spawn"),
+            value: words!["spawn" => false, "worker" => true],
+            meaning: "`spawn` runs the command for each call; `worker` keeps processes of it that answer JSON lines (examples/workers)",
+        }
+        workers: usize = {
+            name: "<event>_workers",
+            scope: EVENTS,
+            since: "0.1.0",
+            unset: Unset::Text("1"),
+            value: count(1, 64),
+            meaning: "processes in worker mode",
+        }
+        fallback: Fallback = {
+            name: "<event>_fallback",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Text("spawn"),
+            value: words!["spawn" => Fallback::Spawn, "fail" => Fallback::Fail],
+            meaning: "while no worker is up: `spawn` runs the command for the call; `fail` waits up to 1s for a worker, then the call fails (for programs that answer only as a worker)",
+        }
+    }
+}
+
+parameters! {
+    /// The parameters of one module instance, checked.
+    pub struct Config {
+        /// Hook or isolator.
+        kind: ModuleKind,
+        /// The events with a command.
+        events: BTreeMap<Event, EventConfig>,
+    }
+
+    /// The parameters that no event has for itself, in the order of the documentation.
+    pub static PARAMETERS, mod rows = {
+        module_name: Arc<str> = {
+            name: "module_name",
+            scope: Scope::Both,
+            since: ORIGINAL,
+            unset: Unset::Word("required"),
+            value: special(Accepts::Text("a name without '/' and '..'"), of::module_name),
+            meaning: "name of the instance: its state directory and its metric label",
+        }
+        debug: bool = {
+            name: "debug",
+            scope: Scope::Both,
+            since: ORIGINAL,
+            unset: Unset::Text("false"),
+            value: special(Accepts::Boolean, of::debug),
+            meaning: "exactly `true` logs every input and output, without their secrets (`redact`)",
+        }
+        redact: Redaction = {
+            name: "redact",
+            scope: Scope::Both,
+            since: "Unreleased",
+            unset: Unset::Text(redact::DEFAULT_NAMES),
+            value: special(
+                Accepts::Text("names separated by commas, `*` at either end; none"),
+                |reader, row| reader.value(row, Redaction::parse),
+            ),
+            meaning: "whose values `debug` hides: names of environment variables, labels and keys, separated by commas, a `*` at either end for anything; variables of type SECRET and the data of secrets always; `none` hides nothing",
+        }
+        watch_interval: Duration = {
+            name: "isolator_watch_frequence",
+            alias: "isolator_watch_interval",
+            scope: ISOLATOR,
+            since: ORIGINAL,
+            unset: Unset::Text("30s"),
+            value: special(Accepts::Duration { zero: false }, of::watch_interval),
+            meaning: "pause between two runs of the watch command",
+        }
+        /// How long a value of usage or status is fresh; zero: no cache.
+        cache_ttl: Duration = {
+            name: "isolator_usage_cache_ttl",
+            scope: ISOLATOR,
+            since: "0.1.0",
+            unset: Unset::Text("1s"),
+            value: special(Accepts::Duration { zero: true }, of::cache_ttl),
+            meaning: "how long a usage or status value is served from the cache (less by up to a tenth, the first value of a container by up to a half, so that containers drift apart); 0 turns the cache off",
+        }
+        stale_ttl: Duration = {
+            name: "isolator_usage_stale_ttl",
+            scope: ISOLATOR,
+            since: "0.1.0",
+            unset: Unset::Text("2mins"),
+            value: special(Accepts::Duration { zero: true }, of::stale_ttl),
+            meaning: "age up to which the last good value is served when refreshing it fails or takes longer than a second; by default at least twice the TTL",
+        }
+        stale_while_revalidate: Duration = {
+            name: "isolator_usage_stale_while_revalidate",
+            scope: ISOLATOR,
+            since: "0.1.0",
+            unset: Unset::Text("0"),
+            value: duration(),
+            meaning: "within this time after expiry the old value is answered at once and refreshed behind",
+        }
+        max_parallel: usize = {
+            name: "max_parallel",
+            scope: ISOLATOR,
+            since: "0.1.0",
+            unset: Unset::Text("64"),
+            value: count(1, 1024),
+            meaning: "usage commands at a time, and a quarter as many status commands",
+        }
+        watch_parallel: usize = {
+            name: "watch_parallel",
+            scope: ISOLATOR,
+            since: "Unreleased",
+            unset: Unset::Text("16"),
+            value: count(1, 1024),
+            meaning: "watch commands at a time, one after the other beyond that",
+        }
+        lifecycle_parallel: usize = {
+            name: "lifecycle_parallel",
+            scope: ISOLATOR,
+            since: "0.1.0",
+            unset: Unset::Text("1"),
+            value: count(1, 1024),
+            meaning: "launch-path commands (prepare, isolate, update, cleanup, recover) at a time",
+        }
+        max_output_bytes: u64 = {
+            name: "max_output_bytes",
+            scope: Scope::Both,
+            since: "0.1.0",
+            unset: Unset::Text("1MiB"),
+            value: bytes(1, 1 << 30),
+            meaning: "largest accepted output file, for a batch: of each container (and 64MiB in all, or this if it is more)",
+        }
+        kill_grace: Duration = {
+            name: "kill_grace",
+            scope: Scope::Both,
+            since: "0.1.0",
+            unset: Unset::Text("1s"),
+            value: duration(),
+            meaning: "time between TERM and KILL at the deadline; 0 kills at once",
+        }
+        stdio: Stdio = {
+            name: "stdio",
+            scope: Scope::Both,
+            since: "0.1.0",
+            unset: Unset::Text("capture"),
+            value: words![
+                "capture" => Stdio::Capture, "inherit" => Stdio::Inherit, "null" => Stdio::Null],
+            meaning: "where stdout and stderr go: `capture` (bounded tail into the log), `inherit` (the agent's), `null`",
+        }
+        io: IoChoice = {
+            name: "io",
+            scope: Scope::Both,
+            since: "0.1.0",
+            unset: Unset::Text("auto"),
+            value: words![
+                "auto" => IoChoice::Auto, "file" => IoChoice::File, "memfd" => IoChoice::Memfd],
+            meaning: "what INPUT, OUTPUT and ERROR are: `auto` (files; a sealed memfd as INPUT of events that the original does not have), `file` (files), `memfd` (memfds)",
+        }
+        environment: EnvironmentChoice = {
+            name: "environment",
+            scope: Scope::Both,
+            since: "0.1.0",
+            unset: Unset::Text("agent"),
+            value: words![
+                "agent" => EnvironmentChoice::Agent, "clean" => EnvironmentChoice::Clean],
+            meaning: "`agent` passes the agent's environment, `clean` an allow-list",
+        }
+        /// What becomes of background children; `None`: the event's default.
+        background: Option<Background> = {
+            name: "background",
+            scope: Scope::Both,
+            since: "0.1.0",
+            unset: Unset::Word("by event"),
+            value: words![|_| None;
+                "keep" => Some(Background::Keep), "kill" => Some(Background::Kill)],
+            meaning: "processes that outlive a successful command: `keep` (default but for usage and status) or `kill`",
+        }
+        state_dir: PathBuf = {
+            name: "state_dir",
+            scope: ISOLATOR,
+            since: "0.1.0",
+            // Where the original kept its contexts.
+            unset: Unset::Text("/var/run/mesos/isolators/command"),
+            value: directory(),
+            meaning: "where container contexts are kept, as `<state_dir>/<module_name>/<container>`; agents may share it",
+        }
+        /// Where per-call directories are made; `None`: chosen at start.
+        temp_dir: Option<PathBuf> = {
+            name: "temp_dir",
+            scope: Scope::Both,
+            since: "0.1.0",
+            unset: Unset::Word("automatic"),
+            value: optional_directory(),
+            meaning: "where the private directory of each call is made: /run, else /dev/shm",
+        }
+        /// Answer of `supportsNesting`.
+        nested: bool = {
+            name: "nested",
+            scope: ISOLATOR,
+            since: "0.1.0",
+            unset: Unset::Text("true"),
+            value: boolean(),
+            meaning: "whether nested containers are handled",
+        }
+        /// Answer of `supportsStandalone`.
+        standalone: bool = {
+            name: "standalone",
+            scope: ISOLATOR,
+            since: "0.1.0",
+            unset: Unset::Text("false"),
+            value: boolean(),
+            meaning: "whether standalone containers are handled",
+        }
+        skip_debug_containers: bool = {
+            name: "skip_debug_containers",
+            scope: ISOLATOR,
+            since: "0.1.0",
+            unset: Unset::Text("false"),
+            value: boolean(),
+            meaning: "whether DEBUG containers (command health checks) are left out",
+        }
+        metrics_addresses: Vec<MetricsAddress> = {
+            name: "metrics_address",
+            scope: Scope::Both,
+            since: "0.1.0",
+            unset: Unset::Word("none"),
+            value: of::metrics_addresses(),
+            meaning: "where Prometheus metrics are served: `127.0.0.1:9464`, `[::1]:9464`, `unix:/path`, several separated by commas; `0.0.0.0` is all of IPv4, `[::]` all of IPv6",
+        }
+        metrics_textfile: Option<TextfilePath> = {
+            name: "metrics_textfile",
+            scope: Scope::Both,
+            since: "0.1.0",
+            unset: Unset::Word("none"),
+            value: of::metrics_textfile(),
+            meaning: "file for node_exporter's textfile collector",
+        }
+        strict_permissions: bool = {
+            name: "strict_permissions",
+            scope: Scope::Both,
+            since: "0.1.0",
+            unset: Unset::Text("false"),
+            value: boolean(),
+            meaning: "`true` refuses commands, interpreters, `state_dir` and `temp_dir` if anybody but root and the agent's user owns or may write one step of their paths (else a warning)",
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! How parameters are read that are like no other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::params::rows;
+use super::reader::{Reader, Value, refused, special};
+use super::row::{Accepts, Parameter, Place};
+use super::{ConfigError, command_line, value};
+use crate::command::CommandLine;
+use crate::event::{Event, FailureAnswer};
+use crate::exporter::{MetricsAddress, TextfileError, TextfilePath};
+
+pub(super) fn module_name(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<Arc<str>, ConfigError> {
+    let given = reader.given(row).ok_or_else(|| ConfigError {
+        key: row.name.to_owned(),
+        text: format!(
+            "parameter '{}' is missing: it names the instance's state directory and metrics, for \
+             example 'accounting'",
+            row.name
+        ),
+    })?;
+    let name = given.text;
+    // It becomes a directory name below state_dir.
+    if name.contains('/') || name == "." || name.contains("..") || name.contains('\0') {
+        let accepted = "accepted are names without '/' and '..', because it is a directory's name";
+        return Err(refused(&given.key, name, accepted));
+    }
+    reader.doubt_blanks(row);
+    Ok(name.into())
+}
+
+/// Exactly `true`, as for the original.
+pub(super) fn debug(reader: &mut Reader<'_>, row: &'static Parameter) -> Result<bool, ConfigError> {
+    let Some(given) = reader.given(row) else { return reader.value(row, value::boolean) };
+    if value::boolean(given.text).is_err() || given.text.trim() != given.text {
+        reader.doubt(
+            &given.key,
+            "which is read as false, as the original modules read it; accepted are true and false",
+        );
+    }
+    Ok(given.text == "true")
+}
+
+pub(super) fn watch_interval(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<Duration, ConfigError> {
+    let read = reader.duration(row);
+    let unused = Reader::unset_duration(row)?;
+    reader.unless_unused(Event::Watch, read, unused)
+}
+
+/// One run for all containers makes sense only if its values are kept.
+pub(super) fn cache_ttl(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<Duration, ConfigError> {
+    let ttl = reader.duration(row)?;
+    if ttl.is_zero() && reader.has_command(Event::UsageBatch) {
+        let text = reader.given(row).map_or("", |given| given.text);
+        let accepted = "with isolator_usage_batch_command it must be above 0";
+        return Err(refused(row.name, text, accepted));
+    }
+    Ok(ttl)
+}
+
+/// A value that is refreshed less often is old when it expires; it must be of use after that.
+pub(super) fn stale_ttl(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<Duration, ConfigError> {
+    let stale_ttl = reader.duration(row)?;
+    if reader.given(row).is_some() {
+        return Ok(stale_ttl);
+    }
+    let ttl = reader.duration(&rows::cache_ttl)?;
+    let stale_while_revalidate = reader.duration(&rows::stale_while_revalidate)?;
+    let twice = ttl.saturating_mul(2);
+    Ok(stale_ttl.max(twice).max(ttl.saturating_add(stale_while_revalidate)))
+}
+
+pub(super) const fn metrics_addresses() -> Value<Vec<MetricsAddress>> {
+    let accepts = Accepts::Text("IP:PORT, [IPv6]:PORT, PORT, unix:/path, separated by commas");
+    let read = special(accepts, |reader, row| {
+        let addresses = reader.optional(row, |text| {
+            let one = |text: &str| text.trim().parse::<MetricsAddress>();
+            text.split(',').map(|text| one(text).map_err(|error| error.to_string())).collect()
+        });
+        Ok(addresses?.unwrap_or_default())
+    });
+    Value { place: Some(Place::Metrics), ..read }
+}
+
+pub(super) const fn metrics_textfile() -> Value<Option<TextfilePath>> {
+    let read = special(Accepts::Path, |reader, row| {
+        reader.optional(row, |text| text.parse().map_err(|error: TextfileError| error.to_string()))
+    });
+    Value { place: Some(Place::Metrics), ..read }
+}
+
+/// The command of the event whose parameters are being read; empty where none is given.
+pub(super) fn command(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<CommandLine, ConfigError> {
+    let given = reader.given(row);
+    let text = given.as_ref().map_or("", |given| given.text);
+    match (given, reader.event()) {
+        (Some(given), _) if text.contains('\0') => {
+            Err(refused(&given.key, &text.replace('\0', "\\0"), "a path has no NUL byte"))
+        }
+        (Some(_), Some(event)) => Ok(command_line(event, text)),
+        _ => Ok(CommandLine::Path(Default::default())),
+    }
+}
+
+/// The event has a time of its own.
+pub(super) fn timeout(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<Option<Duration>, ConfigError> {
+    let Some(event) = reader.event() else { return Ok(None) };
+    let unset = event.row().timeout;
+    if reader.given(row).is_none() {
+        return Ok(unset);
+    }
+    let read = reader.duration(row).map(Some);
+    reader.unless_unused(event, read, unset)
+}
+
+/// What Mesos is told of a failure of the event whose parameters are being read, by default.
+pub(super) fn failure(reader: &Reader<'_>) -> FailureAnswer {
+    reader.event().map_or(FailureAnswer::Ignore, |event| event.row().failure)
+}
