@@ -58,7 +58,8 @@ fn slave_info() -> Vec<u8> {
 
 /// Three timeouts, and what the fourth call is answered.
 fn suspended(module: &str, event: Event, values: &[InputValue<'_>], failure: &str) -> Answer {
-    let more = [("_timeout", "100ms"), ("_failure", failure)];
+    // The pause of a suspension is four times as long, which the next call must not miss.
+    let more = [("_timeout", "750ms"), ("_failure", failure)];
     let rig = Rig::new(module, event, "exec sleep 60", &more);
     let call = || {
         let (sender, receiver) = std::sync::mpsc::channel();
