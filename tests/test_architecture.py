@@ -130,11 +130,19 @@ class Repository(unittest.TestCase):
         for bad in ["`src/b.rs`", "[b](c.md)", "`tests/nowhere.rs::x`"]:
             self.assertEqual(len(architecture.page_problems(self.root, "p", bad)), 1, bad)
 
-    def test_long_functions_and_files_are_told(self) -> None:
-        body = "    x();\n" * 60
-        self.write("src/a.rs", f"pub fn long() {{\n{body}}}\nfn short() {{\n}}\n")
-        self.write("src/b.rs", "//\n" * 401)
-        self.assertEqual(len(list(architecture.long_things(self.root))), 2)
+    def test_long_functions_and_files_are_found(self) -> None:
+        body = "    x();\n"
+        self.write("src/a.rs", f"pub(in crate::b) fn long() {{\n{body * 59}}}\n")
+        self.write("src/b.rs", f"fn short() {{\n{body * 58}}}\n")
+        self.write("src/c.py", "#\n" * 401)
+        self.write("src/d.rs", "//\n" * 400)
+        self.assertEqual(
+            list(architecture.long_things(self.root)),
+            [
+                "src/a.rs:1: long has 61 lines, more than 60",
+                "src/c.py has 401 lines, more than 400",
+            ],
+        )
 
 
 if __name__ == "__main__":
