@@ -2,7 +2,7 @@
 //!
 //! [`fields`] is for looking into a message of the host: its container IDs, parameters and names.
 //! `schema` reads whole messages by their descriptors and needs to know where each value lies; it
-//! uses [`field_at`].
+//! uses `field_at`.
 
 /// How deep groups, which Mesos has none of, may lie in one another.
 const MAX_GROUPS: usize = 100;
