@@ -84,7 +84,8 @@ type Spent = Arc<Mutex<Vec<[Duration; 3]>>>;
 /// One of the ways to make the call.
 struct Side {
     name: &'static str,
-    /// Of the bare side: its median. Of others: median and 99th percentile, to those of the bare one.
+    /// Of the bare side: its median. Of others: median and 99th percentile, to those of the bare
+    /// one.
     figures: Vec<Figure>,
     call: Call,
     seen: Vec<Duration>,

@@ -6,9 +6,9 @@
 //!
 //! # Who may use whom
 //!
-//! `ARCHITECTURE.md` has the table of imports, and `tests/architecture.py` holds the code to it. From
-//! below: sys, wire, escape, event, container, outcome, command, redact, schema, metrics; reactor, exporter,
-//! staging; run; config; worker; cache; call; hook and isolator.
+//! `ARCHITECTURE.md` has the table of imports, and `tests/architecture.py` holds the code to it.
+//! From below: sys, wire, escape, event, container, outcome, command, redact, schema, metrics;
+//! reactor, exporter, staging; run; config; worker; cache; call; hook and isolator.
 //!
 //! State belongs to a module instance. Process-wide are only the runner with its threads
 //! ([`run::Runner`]), the schema of the host and the metrics registry.

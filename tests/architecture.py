@@ -12,7 +12,7 @@ What fails:
 * a thread that the code names and ARCHITECTURE.md does not, or the other way round;
 * a path or a test that a page names and that does not exist;
 * a function, type or parameter that a page names and that the code does not have;
-* a file over 400 lines, or a Rust function over 60.
+* a file over 400 lines, a Rust function over 60, a line of a Rust comment over 100 columns.
 
 What is printed besides: the arrows with their numbers. Test code does not count as an import.
 
@@ -56,6 +56,8 @@ PROGRAMS_ONLY = [
     "tracing-subscriber",
 ]
 MOST_LINES, MOST_FUNCTION_LINES = 400, 60
+# rustfmt wraps code, and leaves comments as they are.
+MOST_COLUMNS = 100
 SOURCES = [".rs", ".cpp", ".hpp", ".h", ".py", ".sh", ".c"]
 # Directories whose contents a backquoted path of a page may name.
 PLACES = ("src", "cpp", "tests", "benches", "docs", "examples", "dashboards", ".ci")
@@ -296,6 +298,8 @@ def long_things(root: pathlib.Path) -> Iterator[str]:
             yield f"{path} has {len(lines)} lines, more than {MOST_LINES}"
         begins = None
         for number, line in enumerate(lines, 1) if file.suffix == ".rs" else []:
+            if len(line) > MOST_COLUMNS and line.lstrip().startswith("//"):
+                yield f"{path}:{number}: the comment has {len(line)} columns"
             if match := function.match(line):
                 begins = (number, match[1], match[2])
             elif begins and line == begins[1] + "}":

@@ -1,7 +1,8 @@
-//! The single-flight of the cache, whatever its threads do when, and whatever becomes of the leader.
+//! The single-flight of the cache, whatever its threads do when, and whatever becomes of the
+//! leader.
 //!
-//! shuttle runs threads one at a time and picks at each lock which goes on, thousands of times anew.
-//! A failure prints the schedule, which `shuttle::replay` plays again.
+//! shuttle runs threads one at a time and picks at each lock which goes on, thousands of times
+//! anew. A failure prints the schedule, which `shuttle::replay` plays again.
 
 #[path = "../src/cache/slot.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a part of the library's slot is enough here")]

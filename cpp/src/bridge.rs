@@ -252,8 +252,8 @@ fn call_hook(hook: &HookInstance, event: u8, inputs: &[ffi::Input<'_>]) -> ffi::
 /// When the host has taken down libprocess it is neither used nor dropped, but kept for ever: what
 /// continues there would reach for what is gone. Isolators are deleted before that, and their
 /// completions are held back by the engine from then on; hooks are never told. (The instant between
-/// the look and the continuation is not closed for them: a hook that is asynchronous has to end just
-/// then.)
+/// the look and the continuation is not closed for them: a hook that is asynchronous has to end
+/// just then.)
 struct Held(UniquePtr<ffi::Completion>);
 
 impl Held {

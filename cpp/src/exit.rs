@@ -15,7 +15,8 @@ use mesos_command::run::Runner;
 use crate::guard::guard;
 use crate::log;
 
-/// The process whose exit it is: a child that the host forks has the handler, but no thread of ours.
+/// The process whose exit it is: a child that the host forks has the handler, but no thread of
+/// ours.
 static PROCESS: OnceLock<u32> = OnceLock::new();
 
 unsafe extern "C" {

@@ -5,8 +5,8 @@
 //! host's log. It holds no policy. The C++ half is in `shim/` (adapters) and `abi/` (the host's
 //! interfaces); `README.md` beside this directory explains both.
 //!
-//! As a program of unit tests (`cargo test --lib`) it is empty: only a host has the symbols of Mesos
-//! that the library needs.
+//! As a program of unit tests (`cargo test --lib`) it is empty: only a host has the symbols of
+//! Mesos that the library needs.
 
 #![cfg(not(test))]
 

@@ -1,8 +1,9 @@
 //! Forwards the engine's `tracing` events to the host's glog.
 //!
 //! ERROR, WARN and INFO go to the severities of the same name; lower levels are off. Everything
-//! here works from any thread and takes no lock of ours (glog has its own). A line is made of visible
-//! characters here, whoever wrote it: a line feed would begin a line that nobody can tell from glog's.
+//! here works from any thread and takes no lock of ours (glog has its own). A line is made of
+//! visible characters here, whoever wrote it: a line feed would begin a line that nobody can tell
+//! from glog's.
 
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

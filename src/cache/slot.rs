@@ -25,8 +25,8 @@
 //! # Slow refreshes
 //!
 //! While there is an old value that may still be served, a flight is waited for a second at most
-//! ([`Slot::release`]): the whole statistics answer of an agent would otherwise wait for one command
-//! that hangs, until its deadline. Nothing older than the stale time is ever served.
+//! ([`Slot::release`]): the whole statistics answer of an agent would otherwise wait for one
+//! command that hangs, until its deadline. Nothing older than the stale time is ever served.
 //!
 //! # Where slots lie
 //!

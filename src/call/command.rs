@@ -228,8 +228,8 @@ impl Command {
         Request { container_id: container, deadline_from, last_start, ..request }
     }
 
-    /// A run of a command that answers for so many containers in one output. Each of its answers may
-    /// have `max_output_bytes`, all together `BATCH_OUTPUT_BYTES`.
+    /// A run of a command that answers for so many containers in one output. Each of its answers
+    /// may have `max_output_bytes`, all together `BATCH_OUTPUT_BYTES`.
     pub fn batch_request(&self, input: Input, containers: usize, subject: &str) -> Request {
         let spec = self.batch_spec(containers as u64);
         Request { spec, ..self.request(input, None, subject) }

@@ -162,8 +162,8 @@ impl Commands {
         }
     }
 
-    /// As [`submit`](Commands::submit), completing with the report on any executor. What it completes
-    /// with does not keep the instance.
+    /// As [`submit`](Commands::submit), completing with the report on any executor. What it
+    /// completes with does not keep the instance.
     pub fn run(
         &self,
         request: Request,
@@ -224,8 +224,8 @@ impl Commands {
     }
 
     /// Ends the instance: what waits is withdrawn, what runs is ended, with the workers, and no
-    /// completion is called any more when this returns. Blocks until then; see [`Lifetime::end`] for
-    /// how long.
+    /// completion is called any more when this returns. Blocks until then; see [`Lifetime::end`]
+    /// for how long.
     pub fn end(&self) {
         if !self.lifetime.end() {
             tracing::warn!(

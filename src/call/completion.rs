@@ -1,5 +1,5 @@
-//! Handing answers to the host on the threads of the runner's reactor. Before any instance was created there are
-//! none, and it is done on the calling thread.
+//! Handing answers to the host on the threads of the runner's reactor. Before any instance was
+//! created there are none, and it is done on the calling thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,8 @@ pub fn start(runner: &Runner) {
     REACTOR.get_or_init(|| runner.reactor().clone());
 }
 
-/// Calls `completion` with `answer` on a reactor thread: at once, if this is one. No lock may be held.
+/// Calls `completion` with `answer` on a reactor thread: at once, if this is one. No lock may be
+/// held.
 pub fn complete(completion: Completion, answer: Answer) {
     match REACTOR.get() {
         Some(reactor) if !Reactor::is_current() => {

@@ -195,8 +195,9 @@ impl Command {
         }
     }
 
-    /// Notes a process that stood in for a worker and succeeded without a word: a program that knows
-    /// only how to be a worker does that, and then a container starts without what it prepares.
+    /// Notes a process that stood in for a worker and succeeded without a word: a program that
+    /// knows only how to be a worker does that, and then a container starts without what it
+    /// prepares.
     fn doubt_stand_in(&self, report: &RunReport, subject: &str) {
         let stood_in = self.has_workers && !report.by_worker && report.outcome == OutcomeKind::Ok;
         // A watch command mostly has nothing to say.

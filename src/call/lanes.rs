@@ -66,8 +66,8 @@ pub(super) fn queue_limit(lane: Lane) -> Option<usize> {
     }
 }
 
-/// How long a command of `event` whose timeout counts from its start may wait for it; `None`: for as
-/// long as it takes.
+/// How long a command of `event` whose timeout counts from its start may wait for it; `None`: for
+/// as long as it takes.
 pub(super) fn patience(event: Event) -> Option<Duration> {
     (event == Event::Cleanup).then_some(CLEANUP_PATIENCE)
 }

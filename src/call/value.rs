@@ -36,6 +36,6 @@ pub enum Answer {
 }
 
 /// Receives the answer once at most, on the calling thread when it is known at once, else on a
-/// completion thread of ours; it may call back into Mesos there. It is never called after the end of
-/// its instance, and not for a watch that found nothing; then the host's future stays pending.
+/// completion thread of ours; it may call back into Mesos there. It is never called after the end
+/// of its instance, and not for a watch that found nothing; then the host's future stays pending.
 pub type Completion = Box<dyn FnOnce(Answer) + Send>;

@@ -1,9 +1,9 @@
 //! The modules file that `--modules` of a Mesos agent or master names, read as Mesos reads it.
 //!
 //! Shape: Mesos 1.11.0 `include/mesos/module/module.proto`. Rules: stout's conversion of JSON to
-//! protobuf: a single object stands for a list of one, lists in lists are flattened, `null` is as if
-//! the key were absent, unknown keys are ignored, the last of equal keys counts, a string is needed
-//! where a string is needed.
+//! protobuf: a single object stands for a list of one, lists in lists are flattened, `null` is as
+//! if the key were absent, unknown keys are ignored, the last of equal keys counts, a string is
+//! needed where a string is needed.
 
 mod objects;
 

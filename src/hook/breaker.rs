@@ -1,9 +1,9 @@
 //! Suspends a hook whose command times out again and again.
 //!
-//! After three timeouts in a row calls are answered at once, as the event's `_failure` requires. After a pause one call is
-//! let through as a probe: if it times out as well, the pause doubles; if it does not, all is well
-//! again. The first pause is four times the command's timeout, so that a command that hangs for
-//! good holds the agent for less than a fifth of the time, and ever less.
+//! After three timeouts in a row calls are answered at once, as the event's `_failure` requires.
+//! After a pause one call is let through as a probe: if it times out as well, the pause doubles; if
+//! it does not, all is well again. The first pause is four times the command's timeout, so that a
+//! command that hangs for good holds the agent for less than a fifth of the time, and ever less.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! A hook instance.
 //!
-//! Synchronous hooks hold the agent's (or master's) actor and one global mutex of Mesos for as
-//! long as their command runs; `breaker` keeps a command that hangs from holding them for ever. Hooks
+//! Synchronous hooks hold the agent's (or master's) actor and one global mutex of Mesos for as long
+//! as their command runs; `breaker` keeps a command that hangs from holding them for ever. Hooks
 //! whose answers Mesos does not wait for run behind, a few at a time.
 
 mod breaker;

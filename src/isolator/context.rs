@@ -59,8 +59,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// `id_json` and `config_json` are the JSON texts of the container's ID and config; `cancel` is a
-    /// token of its own.
+    /// `id_json` and `config_json` are the JSON texts of the container's ID and config; `cancel` is
+    /// a token of its own.
     pub(crate) fn new(
         id: ContainerId,
         id_json: &[u8],

@@ -157,8 +157,8 @@ impl Inner {
             let launch = Launch { command: &command, id: &id, input, container };
             let (keeper, id) = (inner.clone(), id.clone());
             inner.submit_launch(launch, move |ended| {
-                // What was never tried is handed to the recover command of the next start, and so is
-                // what was ended with the agent.
+                // What was never tried is handed to the recover command of the next start, and so
+                // is what was ended with the agent.
                 if ended.had_its_turn && ended.outcome != OutcomeKind::Cancelled {
                     keeper.forget_file(id, || complete(done, ended.answer));
                 } else {

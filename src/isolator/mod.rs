@@ -1,10 +1,11 @@
 //! An isolator instance: contexts of containers, and what each method does with its command.
 //!
 //! * [`store`]: contexts on disk; `context`: contexts in memory.
-//! * `lifecycle`: prepare, isolate, update and cleanup; `recovery`: recover. Their commands run one after
-//!   the other per instance.
+//! * `lifecycle`: prepare, isolate, update and cleanup; `recovery`: recover. Their commands run one
+//!   after the other per instance.
 //! * `by_hand`: what the command line tool asks for and Mesos never does.
-//! * `sampling`: usage and status, from the cache; `batch`: one run for many containers. `watch`: the watch loops.
+//! * `sampling`: usage and status, from the cache; `batch`: one run for many containers. `watch`:
+//!   the watch loops.
 //!
 //! No method blocks: a run is submitted and its answer handed over by a completion thread. No lock
 //! and no map guard is held while anything outside is called.

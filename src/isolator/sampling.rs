@@ -120,9 +120,9 @@ impl Inner {
         sampled.as_ref().has_value()
     }
 
-    /// Starts a run that no caller waits for: on the runtime, because making its files takes some ten
-    /// times as long as the answer took, and an agent asks for all its containers in one go; and
-    /// when it is its turn.
+    /// Starts a run that no caller waits for: on the runtime, because making its files takes some
+    /// ten times as long as the answer took, and an agent asks for all its containers in one go;
+    /// and when it is its turn.
     fn refresh_behind(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
         let (inner, command) = (self.clone(), command.clone());
         let now = Instant::now();

@@ -43,8 +43,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store of the instance `module_name`; makes nothing yet. For the time of loading: it looks
-    /// at the directory.
+    /// The store of the instance `module_name`; makes nothing yet. For the time of loading: it
+    /// looks at the directory.
     pub fn new(state_dir: &Path, module_name: &str) -> Store {
         let place = state_dir.join(module_name);
         let may_hang = by_child::may_hang(&place);

@@ -5,9 +5,9 @@
 //! the loop goes on. Without a context the command never runs, and the future stays pending, for
 //! the same reason.
 //!
-//! At most `watch_parallel` commands run at a time, or hundreds of containers would be as many processes
-//! and three times as many descriptors of the agent; the first runs of containers that come together
-//! (all of them, when the agent has recovered) are spread over the interval.
+//! At most `watch_parallel` commands run at a time, or hundreds of containers would be as many
+//! processes and three times as many descriptors of the agent; the first runs of containers that
+//! come together (all of them, when the agent has recovered) are spread over the interval.
 //!
 //! The loop is one call of Mesos, however often the command runs: it is counted when it ends, by a
 //! limitation or with the container. The runs and their failures are counted one by one.

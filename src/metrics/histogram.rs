@@ -72,8 +72,8 @@ impl Drain {
         self.exporter.run_upkeep();
     }
 
-    /// The same, unless it is being done: then the thread that does it takes our samples too, or the next
-    /// one will.
+    /// The same, unless it is being done: then the thread that does it takes our samples too, or
+    /// the next one will.
     fn try_upkeep(&self) {
         if let Some(stages) = self.stages.try_lock() {
             fold(&stages);

@@ -25,7 +25,8 @@ impl ReplyOnce {
         }
     }
 
-    /// Takes the promise over, for an answer that is to be given later. What stays counts as answered.
+    /// Takes the promise over, for an answer that is to be given later. What stays counts as
+    /// answered.
     pub(crate) fn take(&mut self) -> ReplyOnce {
         ReplyOnce { callback: self.callback.take() }
     }

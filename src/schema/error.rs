@@ -120,7 +120,8 @@ pub enum LossKind {
     UnknownEnumName,
     /// A number outside the range of its field; what was stored is another number.
     OutOfRange,
-    /// An integer that no signed one of 64 bits holds: the host reads it as a double, and casts that.
+    /// An integer that no signed one of 64 bits holds: the host reads it as a double, and casts
+    /// that.
     ThroughDouble,
     /// The fraction of a number given for an integer field; cut off.
     Fraction,

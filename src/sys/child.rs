@@ -183,10 +183,10 @@ fn now() -> u64 {
 /// makes all else the default. All signals are blocked, so none is taken meanwhile;
 /// CLONE_CLEAR_SIGHAND alone would leave the ignored ones ignored.
 ///
-/// Those that dump core get a handler until then. Before Linux 5.16 a process that dies of one takes
-/// all with it that share its memory, whatever RLIMIT_CORE is (`zap_threads` in fs/coredump.c of
-/// Linux 5.15), and that is the host. A handled signal stays pending while execve goes on, and is
-/// the new program's afterwards.
+/// Those that dump core get a handler until then. Before Linux 5.16 a process that dies of one
+/// takes all with it that share its memory, whatever RLIMIT_CORE is (`zap_threads` in fs/coredump.c
+/// of Linux 5.15), and that is the host. A handled signal stays pending while execve goes on, and
+/// is the new program's afterwards.
 fn reset_dispositions() {
     let handler = die as extern "C" fn(c_int) as usize;
     let dying: KernelAction = [handler, SA_RESTORER, 0, usize::MAX];
@@ -195,8 +195,8 @@ fn reset_dispositions() {
         if signal != libc::SIGKILL && signal != libc::SIGSTOP {
             let action = if dumps(signal) { &raw const dying } else { &raw const DEFAULT_ACTION };
             // SAFETY: the action is a live kernel structure, and the old one is not asked for. The
-            // child has its own table of dispositions (no CLONE_SIGHAND). The handler may run at any
-            // time and never returns.
+            // child has its own table of dispositions (no CLONE_SIGHAND). The handler may run at
+            // any time and never returns.
             let _ = unsafe {
                 let action = action.expose_provenance();
                 call(libc::SYS_rt_sigaction, [signal as usize, action, 0, KERNEL_SET_BYTES])
@@ -221,8 +221,8 @@ fn dumps(signal: c_int) -> bool {
 /// it needs no restorer.
 extern "C" fn die(_signal: c_int) {
     loop {
-        // SAFETY: no memory is involved; the signal goes to this process alone, which has one thread
-        // and its own number.
+        // SAFETY: no memory is involved; the signal goes to this process alone, which has one
+        // thread and its own number.
         let _ = unsafe {
             match call(libc::SYS_getpid, []) {
                 Ok(own) => call(libc::SYS_kill, [own, libc::SIGKILL as usize]),

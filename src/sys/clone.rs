@@ -5,8 +5,8 @@
 //! system can make long, so any thread can start programs. In exchange the child's stack and plan
 //! must live until it has left our memory, which `CLONE_CHILD_CLEARTID` reports.
 //!
-//! A build with ThreadSanitizer cannot start commands this way: the child runs instrumented code with
-//! the parent thread's state of the sanitizer, while that thread goes on.
+//! A build with ThreadSanitizer cannot start commands this way: the child runs instrumented code
+//! with the parent thread's state of the sanitizer, while that thread goes on.
 
 #![expect(unsafe_code, reason = "clone3 and clone have no safe interface")]
 

@@ -25,8 +25,8 @@ pub(crate) fn has_no_writer(fd: impl AsFd) -> bool {
     /// `F_SETSIG` of linux/fcntl.h.
     const F_SETSIG: libc::c_int = 10;
     let fd = fd.as_fd().as_raw_fd();
-    // SAFETY: no memory is involved. The lease is given back at once; a process that opens the file in
-    // that moment makes the kernel send us a signal, for which one is chosen that does nothing
+    // SAFETY: no memory is involved. The lease is given back at once; a process that opens the file
+    // in that moment makes the kernel send us a signal, for which one is chosen that does nothing
     // (the usual SIGIO would end the host).
     unsafe {
         if libc::fcntl(fd, F_SETSIG, libc::SIGURG) != 0 {

@@ -2,8 +2,8 @@
 //!
 //! A thread that looks at a path on a dead file system may never come back, and while it hangs
 //! there its process cannot even be killed. A child that hangs can be left behind: it holds none of
-//! our descriptors, shares our memory (so that it costs no more than a start does) and no thread has to
-//! wait for it. It executes no program; it makes a list of system calls and exits.
+//! our descriptors, shares our memory (so that it costs no more than a start does) and no thread
+//! has to wait for it. It executes no program; it makes a list of system calls and exits.
 
 #![expect(unsafe_code, reason = "raw system calls in a child that shares the parent's memory")]
 

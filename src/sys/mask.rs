@@ -12,8 +12,8 @@
 //! * signals that a faulty instruction or abort() raises stay open. Blocked, they end the process
 //!   without the host's handler and so without its report, and what runs on our threads may be the
 //!   host's own code and that of other modules;
-//! * the C library's own signals (32 and 33 in glibc) stay open: setuid, setgid, setgroups and their
-//!   likes interrupt every thread by 33 and wait for each.
+//! * the C library's own signals (32 and 33 in glibc) stay open: setuid, setgid, setgroups and
+//!   their likes interrupt every thread by 33 and wait for each.
 //!
 //! Every signal is blocked for the few microseconds around a clone only ([`with_all_blocked`]): no
 //! handler of the host may run in a child that still shares the host's memory.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The number of a process: 1 or more, so that to kill(2) it never stands for a process group, or for
-/// every process. Whose it is, is known only while the process is not reaped.
+/// The number of a process: 1 or more, so that to kill(2) it never stands for a process group, or
+/// for every process. Whose it is, is known only while the process is not reaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid(i32);
 

@@ -1,7 +1,7 @@
 //! The little that we read from /proc.
 //!
-//! A /proc of another pid namespace (a host's, mounted into a container) lists processes of others that
-//! have our numbers: then nothing is read from it at all.
+//! A /proc of another pid namespace (a host's, mounted into a container) lists processes of others
+//! that have our numbers: then nothing is read from it at all.
 
 use std::collections::HashMap;
 use std::fs;
@@ -54,8 +54,8 @@ fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     })
 }
 
-/// Who is whose child: by the lists that the kernel keeps, or, where it keeps none, by a scan of all
-/// processes.
+/// Who is whose child: by the lists that the kernel keeps, or, where it keeps none, by a scan of
+/// all processes.
 #[derive(Debug)]
 pub(crate) struct Family {
     scan: Option<Scan>,

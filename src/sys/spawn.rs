@@ -161,9 +161,9 @@ impl Start {
         self.memory().marks.inside.load(Ordering::SeqCst) == 0
     }
 
-    /// To be called when the child was seen to have ended, as a zombie or collected: it has left our
-    /// memory. The kernel reports that itself, but for a child that a signal killed not before Linux 4.8
-    /// (`mm_release` in kernel/fork.c).
+    /// To be called when the child was seen to have ended, as a zombie or collected: it has left
+    /// our memory. The kernel reports that itself, but for a child that a signal killed not before
+    /// Linux 4.8 (`mm_release` in kernel/fork.c).
     pub(crate) fn child_has_ended(&self) {
         self.memory().marks.inside.store(0, Ordering::SeqCst);
     }
@@ -203,7 +203,8 @@ impl Drop for Start {
     }
 }
 
-/// Starts a program, without waiting for its execution: the returned value reports what becomes of it.
+/// Starts a program, without waiting for its execution: the returned value reports what becomes of
+/// it.
 ///
 /// May be called on any thread, and does not block: the kernel copies neither memory nor (if it
 /// has close_range, and no descriptor of ours is for the child) the table of open files.

@@ -21,8 +21,8 @@
 //! * a request that was not written yet is never lost with a worker: it goes to another one or
 //!   becomes a plain run (or fails, without `stand_in`). One that was written is not repeated,
 //!   because nobody knows what it did;
-//! * a worker ends with this process, by the end of its input or, if it is busy, by the TERM that the
-//!   kernel sends it when the runtime's thread, which starts it, is gone;
+//! * a worker ends with this process, by the end of its input or, if it is busy, by the TERM that
+//!   the kernel sends it when the runtime's thread, which starts it, is gone;
 //! * a worker's end is seen by its pidfd, so children that hold its pipes do not hide it.
 //!
 //! The lanes of an instance do not apply to requests of workers, because the pool is their queue;

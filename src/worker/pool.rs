@@ -90,8 +90,8 @@ impl WorkerPool {
     }
 
     /// As [`submit`](WorkerPool::submit), blocking until the report is there, as
-    /// [`Runner::run_blocking`] does. For hooks, if a worker is idle, the calling thread talks to it
-    /// itself.
+    /// [`Runner::run_blocking`] does. For hooks, if a worker is idle, the calling thread talks to
+    /// it itself.
     pub fn run_blocking(&self, request: Request) -> RunReport {
         let Some(lease) = lease(&self.shared) else {
             return answer_blocking(request, |request, done| {

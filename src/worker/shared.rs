@@ -93,7 +93,8 @@ impl<W> Shared<W> {
         self.state.lock()
     }
 
-    /// A worker has become ready: it is counted, and what waits has as long as its deadline lets it.
+    /// A worker has become ready: it is counted, and what waits has as long as its deadline lets
+    /// it.
     pub(super) fn join(&self) {
         let mut state = self.lock();
         state.up += 1;

@@ -1,7 +1,7 @@
 //! One worker: what it is doing now, and who may move that on.
 //!
-//! A worker has one state, behind one lock. A caller that blocks takes the worker out of it (`lease`);
-//! else whoever holds the lock moves it on (`drive`). The supervisor asks for what it
+//! A worker has one state, behind one lock. A caller that blocks takes the worker out of it
+//! (`lease`); else whoever holds the lock moves it on (`drive`). The supervisor asks for what it
 //! needs here: a greeting, no further request, an end.
 //!
 //! Locks are taken in this order: a worker's, the pool's.

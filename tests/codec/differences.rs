@@ -10,8 +10,8 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 use crate::sample;
 
-/// The types of serialised `FileDescriptorProto` messages. As [`Schema::from_files`] does, it leaves
-/// out imports that are not among them, services and extensions.
+/// The types of serialised `FileDescriptorProto` messages. As [`Schema::from_files`] does, it
+/// leaves out imports that are not among them, services and extensions.
 pub(crate) fn pool(files: &[Vec<u8>]) -> DescriptorPool {
     let decoded = files.iter().map(|file| FileDescriptorProto::decode(&**file).unwrap());
     let mut file: Vec<_> = decoded.collect();

@@ -29,8 +29,8 @@ fn is_alive(pid: i32) -> bool {
 }
 
 /// Drops the instance, and demands that these processes have ended then. The end does not wait for
-/// longer than 1.5 s beyond `kill_grace`, 200 ms in these tests: a machine that is too busy for that
-/// may take its time.
+/// longer than 1.5 s beyond `kill_grace`, 200 ms in these tests: a machine that is too busy for
+/// that may take its time.
 fn drop_and_demand_ends<T>(instance: T, pids: impl Fn() -> Vec<i32>) {
     let began = Instant::now();
     drop(instance);

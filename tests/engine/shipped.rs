@@ -1,5 +1,5 @@
-//! Every configuration that is shipped or shown is one that `mesos-command check` has nothing to say
-//! about, but for the commands, which stand elsewhere.
+//! Every configuration that is shipped or shown is one that `mesos-command check` has nothing to
+//! say about, but for the commands, which stand elsewhere.
 
 use std::path::{Path, PathBuf};
 

@@ -102,8 +102,8 @@ fn a_script_that_is_replaced_by_rename_is_the_old_or_the_new_one() {
     assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
 }
 
-/// A descriptor that is open for writing is in every child until its `execve`, so the kernel refuses
-/// to execute a file that is being written when other threads start commands (ETXTBSY).
+/// A descriptor that is open for writing is in every child until its `execve`, so the kernel
+/// refuses to execute a file that is being written when other threads start commands (ETXTBSY).
 #[test]
 fn scripts_that_are_written_and_run_at_the_same_time_are_run() {
     let _oracle = serial();
@@ -235,8 +235,8 @@ fn an_output_that_is_sealed_or_mapped_is_a_result_or_a_clear_failure() {
     }
 }
 
-/// PR_SET_PDEATHSIG is about the thread that started a child, not about its process: a pool's thread
-/// that ends must not take a command with it.
+/// PR_SET_PDEATHSIG is about the thread that started a child, not about its process: a pool's
+/// thread that ends must not take a command with it.
 #[test]
 fn a_command_outlives_the_thread_that_started_it() {
     let _oracle = serial();

@@ -28,9 +28,9 @@ fn refusal(errno: i32) -> u32 {
 
 /// Makes the listed system calls fail in this process and in all that it starts, for good.
 ///
-/// An entry is `NUMBER=ERRNO`; or `no-pidfd`: clone (not clone3) with CLONE_PIDFD; or `no-fork`: fork,
-/// vfork, clone3 and each clone without CLONE_VM. Other words are left alone. Numbers are those of
-/// x86_64.
+/// An entry is `NUMBER=ERRNO`; or `no-pidfd`: clone (not clone3) with CLONE_PIDFD; or `no-fork`:
+/// fork, vfork, clone3 and each clone without CLONE_VM. Other words are left alone. Numbers are
+/// those of x86_64.
 pub(crate) fn refuse(list: &str) {
     let mut program = vec![statement(LOAD, 0, 0, 0)];
     let refused = |program: &mut Vec<_>, number, errno| {

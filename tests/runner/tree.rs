@@ -9,8 +9,8 @@ use mesos_command::run::Kills;
 
 use crate::support::{PATIENCE, alive, eventually, pid_in, probe, runner, serial};
 
-/// A timeout in milliseconds by which a probe has set up what it does at a signal, on a busy machine
-/// too.
+/// A timeout in milliseconds by which a probe has set up what it does at a signal, on a busy
+/// machine too.
 const ARMED: u64 = 2000;
 
 #[test]

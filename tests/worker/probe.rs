@@ -1,7 +1,8 @@
 //! A worker that misbehaves as its file name says.
 //!
-//! `anything@FAULT=N`: at its N-th request it makes a file `held.PID.N` beside itself and does FAULT;
-//! without one it behaves. As a plain command it says so in its output. `host COMMAND` instead makes it a process with a pool.
+//! `anything@FAULT=N`: at its N-th request it makes a file `held.PID.N` beside itself and does
+//! FAULT; without one it behaves. As a plain command it says so in its output. `host COMMAND`
+//! instead makes it a process with a pool.
 
 use std::io::{BufRead, Write};
 use std::process::exit;

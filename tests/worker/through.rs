@@ -81,7 +81,8 @@ fn an_error_answer_is_told_with_its_reason() {
     wait_for("the end", || processes(directory.path()).is_empty().then_some(()));
 }
 
-/// A program that answers only as a worker, when it may: asked otherwise, it succeeds without a word.
+/// A program that answers only as a worker, when it may: asked otherwise, it succeeds without a
+/// word.
 pub(crate) const ONLY_A_WORKER: &str = r#"#!/bin/sh
 [ -n "$MESOS_COMMAND_WORKER" ] || exit 0
 while [ ! -e "$0.go" ]; do sleep 0.05; done

@@ -145,7 +145,8 @@ impl<'a> Session<'a> {
         let since = Instant::now();
         let answer = hook.call(event, &values.borrow());
         let mut runs = self.take_runs();
-        // One that runs behind is answered at once; what becomes of it is worth seeing all the same.
+        // One that runs behind is answered at once; what becomes of it is worth seeing all the
+        // same.
         while event.row().lane == Lane::Behind && runs.is_empty() {
             std::thread::sleep(Duration::from_millis(5));
             runs = self.take_runs();

@@ -170,8 +170,8 @@ impl Rule {
         }
     }
 
-    /// The example as JSON: `@TEXT@` stands for a text that is too long for the kernel, `@ID@` for a
-    /// container ID that is too deep.
+    /// The example as JSON: `@TEXT@` stands for a text that is too long for the kernel, `@ID@` for
+    /// a container ID that is too deep.
     pub fn example(&self) -> String {
         let text = "x".repeat(rows::LONGEST_VARIABLE + 1);
         let depth = rows::DEEPEST_CONTAINER + 1;

@@ -1,10 +1,10 @@
 //! The same by children, for directories that are not in memory.
 //!
-//! A directory on a disk or on a network may stop answering while the agent runs. A thread that looks at
-//! it then hangs, and while a thread of the agent hangs there the agent cannot even be killed. So
-//! children write and remove there (`process::FsHelpers`), are waited for up to [`PATIENCE`] and left behind
-//! if they hang. As long as one of them does, nothing more is tried: the directory is dead, and the
-//! container's command does not wait for it.
+//! A directory on a disk or on a network may stop answering while the agent runs. A thread that
+//! looks at it then hangs, and while a thread of the agent hangs there the agent cannot even be
+//! killed. So children write and remove there (`process::FsHelpers`), are waited for up to
+//! [`PATIENCE`] and left behind if they hang. As long as one of them does, nothing more is tried:
+//! the directory is dead, and the container's command does not wait for it.
 
 use std::ffi::CString;
 use std::io;
@@ -37,7 +37,8 @@ pub(super) fn may_hang(path: &Path) -> bool {
 }
 
 impl Store {
-    /// As [`write`](Store::write), for a directory that [may hang](Store::may_hang). On the runtime.
+    /// As [`write`](Store::write), for a directory that [may hang](Store::may_hang). On the
+    /// runtime.
     ///
     /// # Errors
     /// As there, and when the file system does not answer.

@@ -1,10 +1,11 @@
 //! A file system that stops answering, as a network's does when its server is gone.
 //!
 //! It is a FUSE file system in memory, served by a thread of the test (the structures are those of
-//! linux/fuse.h, version 7.31). From the moment at which a certain file exists its requests are read
-//! and not answered: whoever waits for one hangs in the kernel and cannot even be killed, until the
-//! value is dropped. So the process that is tested must be another one. If the file holds `fail`, the
-//! next file to be opened gives ETIMEDOUT after a while, and nothing is answered only then.
+//! linux/fuse.h, version 7.31). From the moment at which a certain file exists its requests are
+//! read and not answered: whoever waits for one hangs in the kernel and cannot even be killed,
+//! until the value is dropped. So the process that is tested must be another one. If the file holds
+//! `fail`, the next file to be opened gives ETIMEDOUT after a while, and nothing is answered only
+//! then.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

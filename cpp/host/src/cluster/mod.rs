@@ -3,9 +3,9 @@
 //! Master and agent run in one process of their own ([`process`]), which can be ended in several
 //! ways and started again over the same work directory. This process is the framework
 //! ([`framework`]): it launches tasks by Mesos's HTTP API, kills some, restarts the agent under
-//! others, asks the endpoints that make the agent call usage and status ([`statistics`]), and at the
-//! end compares what the commands recorded with what must have happened ([`records`]). Or the tasks
-//! are ended by their containers' watch command ([`limited`]).
+//! others, asks the endpoints that make the agent call usage and status ([`statistics`]), and at
+//! the end compares what the commands recorded with what must have happened ([`records`]). Or the
+//! tasks are ended by their containers' watch command ([`limited`]).
 
 mod framework;
 mod limited;
