@@ -24,35 +24,37 @@ fn events() -> String {
     header + "};\n\n}  // namespace shim\n}  // namespace mesos_command\n\n#endif\n"
 }
 
+/// What depends on the layout of `std::string`, compiled once for each of the two.
+const SETS: [(&str, &str); 2] = [("cxx11", "1"), ("cow", "0")];
+
 fn main() {
     let made = std::path::PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
     if let Err(error) = std::fs::write(made.join("events.hpp"), events()) {
         println!("cargo::error=events.hpp cannot be written: {error}");
         return;
     }
-    let sources = [
-        "abi/host.cpp",
+    // First, because it writes the headers of the bridge.
+    let mut bridge = cxx_build::bridge("src/bridge.rs");
+    for (name, value) in SETS {
+        let sources = ["abi/host", "shim/factory", "shim/futures", "shim/hook", "shim/inputs"];
+        let mut build = cxx_build::bridges(std::iter::empty::<&str>());
+        build
+            .files(sources.map(|source| format!("{source}.cpp")))
+            .file("shim/isolator.cpp")
+            .include(&made)
+            .define("_GLIBCXX_USE_CXX11_ABI", value)
+            .out_dir(made.join(name));
+        compile(&mut build, &format!("mesos_command_modules_{name}"));
+    }
+    bridge.files([
+        "abi/lifetime.cpp",
+        "shim/choose.cpp",
         "shim/completion.cpp",
-        "shim/factory.cpp",
-        "shim/hook.cpp",
-        "shim/inputs.cpp",
-        "shim/isolator.cpp",
         "shim/log.cpp",
         "shim/old_libc.cpp",
-    ];
-    cxx_build::bridge("src/bridge.rs")
-        .files(sources)
-        .include(&made)
-        .std("c++14")
-        .extra_warnings(true)
-        .warnings_into_errors(true)
-        .flag("-Wall")
-        // Nothing of ours may be taken for the host's symbol of the same name, or the reverse.
-        .flag("-fvisibility=hidden")
-        .flag("-fvisibility-inlines-hidden")
-        // Objects are created by the host's constructors in storage of ours.
-        .flag("-fno-strict-aliasing")
-        .compile("mesos_command_modules_shim");
+        "shim/old_libstdcxx.cpp",
+    ]);
+    compile(&mut bridge, "mesos_command_modules_shim");
 
     // The agent never closes a module library, but a test host may: our threads, thread locals
     // and the vtables that the host holds must outlive that.
@@ -79,6 +81,24 @@ fn main() {
     }
     println!("cargo::rerun-if-changed=src/bridge.rs");
     println!("cargo::rerun-if-changed=../src/event/names.rs");
+}
+
+/// Whole, because the archives refer to each other in both directions.
+fn compile(build: &mut cc::Build, name: &str) {
+    build
+        .std("c++14")
+        .extra_warnings(true)
+        .warnings_into_errors(true)
+        .flag("-Wall")
+        // Nothing of ours may be taken for the host's symbol of the same name, or the reverse.
+        .flag("-fvisibility=hidden")
+        .flag("-fvisibility-inlines-hidden")
+        // Objects are created by the host's constructors in storage of ours.
+        .flag("-fno-strict-aliasing")
+        // The operator that it would call is younger than the oldest libstdc++ of hosts.
+        .flag("-fno-sized-deallocation")
+        .link_lib_modifier("+whole-archive")
+        .compile(name);
 }
 
 fn target(part: &str) -> String {

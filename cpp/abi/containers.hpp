@@ -14,6 +14,7 @@
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // google::protobuf::Map<string, Value.Scalar> behind a reference: hash buckets of list nodes.
 // (A bucket turns into a tree after eight collisions. The host's keys are "cpus" and "mem", so it
@@ -91,8 +92,8 @@ private:
   const Inner* inner;
 
   static_assert(sizeof(Scalar) == 32 && offsetof(Scalar, value) == 24, "Value.Scalar");
-  static_assert(sizeof(Pair) == 64, "string, Scalar");
-  static_assert(sizeof(Node) == 48, "string, pointer, pointer");
+  static_assert(sizeof(Pair) == 32 + STRING, "string, Scalar");
+  static_assert(sizeof(Node) == 16 + STRING, "string, pointer, pointer");
   static_assert(sizeof(Inner) == 48, "six words");
 };
 
@@ -198,6 +199,7 @@ using StringMap = std::map<std::string, std::string>;
 
 static_assert(sizeof(Option<StringMap>) == 56, "state, padding, map");
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 

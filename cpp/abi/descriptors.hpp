@@ -9,11 +9,13 @@
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // google::protobuf::DescriptorPool and FileDescriptor.
 class DescriptorPool;
 class FileDescriptor;
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 
@@ -23,9 +25,8 @@ const mesos_command::abi::DescriptorPool* mesos_command_host_generated_pool()
     MESOS_COMMAND_HOST_SYMBOL("_ZN6google8protobuf14DescriptorPool14generated_poolEv");
 const mesos_command::abi::FileDescriptor* mesos_command_host_find_file(
     const mesos_command::abi::DescriptorPool* self, const std::string* name)
-    MESOS_COMMAND_HOST_SYMBOL(
-        "_ZNK6google8protobuf14DescriptorPool14FindFileByNameERKNSt7__cxx1112basic_stringIcSt11"
-        "char_traitsIcESaIcEEE");
+    MESOS_COMMAND_HOST_SYMBOL_OF_STRINGS(
+        "_ZNK6google8protobuf14DescriptorPool14FindFileByNameERK" MESOS_COMMAND_STRING_MANGLED);
 void mesos_command_host_copy_file(
     const mesos_command::abi::FileDescriptor* self, mesos_command::abi::AnyMessage* proto)
     MESOS_COMMAND_HOST_SYMBOL(
@@ -35,6 +36,7 @@ void mesos_command_host_copy_file(
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // The files that hold the messages of the two interfaces, imported ones before their importers. A
 // file that the host does not have is left out.
@@ -64,6 +66,7 @@ inline std::vector<std::string> descriptor_files()
   return files;
 }
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 

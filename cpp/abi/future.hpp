@@ -16,12 +16,14 @@
 #include <utility>
 #include <vector>
 
+#include "any_future.hpp"
 #include "glog.hpp"
 #include "message.hpp"
 #include "stout.hpp"
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // lambda::CallableOnce: owns a polymorphic object of the host (or of another module), which is
 // destroyed through its own virtual destructor.
@@ -36,15 +38,6 @@ template <typename... Args>
 using Callback = std::unique_ptr<Callable<Args...>>;
 
 static_assert(sizeof(Callback<>) == 8, "one owning pointer");
-
-// A future of any type: two words. Returned through a hidden pointer, as the host's is, because
-// its copy constructor and destructor are not trivial.
-struct Future
-{
-  std::shared_ptr<void> data;
-};
-
-static_assert(sizeof(Future) == 16, "one shared pointer");
 
 enum class FutureState : int { PENDING = 0, READY = 1, FAILED = 2, DISCARDED = 3 };
 
@@ -207,16 +200,17 @@ struct FutureLayout
 };
 #pragma GCC diagnostic pop
 
-template struct FutureLayout<Nothing, 216, 56>;
-template struct FutureLayout<ResourceStatistics<400>, 616, 456>;
-template struct FutureLayout<ResourceStatistics<408>, 624, 464>;
-template struct FutureLayout<ResourceStatistics<488>, 704, 544>;
-template struct FutureLayout<Option<ContainerLaunchInfo<224>>, 448, 288>;
-template struct FutureLayout<Option<ContainerLaunchInfo<280>>, 504, 344>;
-template struct FutureLayout<ContainerLimitation, 280, 120>;
-template struct FutureLayout<ContainerStatus, 288, 128>;
-template struct FutureLayout<Option<DockerTaskExecutorPrepareInfo>, 264, 104>;
+template struct FutureLayout<Nothing, 184 + STRING, 24 + STRING>;
+template struct FutureLayout<ResourceStatistics<400>, 584 + STRING, 424 + STRING>;
+template struct FutureLayout<ResourceStatistics<408>, 592 + STRING, 432 + STRING>;
+template struct FutureLayout<ResourceStatistics<488>, 672 + STRING, 512 + STRING>;
+template struct FutureLayout<Option<ContainerLaunchInfo<224>>, 416 + STRING, 256 + STRING>;
+template struct FutureLayout<Option<ContainerLaunchInfo<280>>, 472 + STRING, 312 + STRING>;
+template struct FutureLayout<ContainerLimitation, 248 + STRING, 88 + STRING>;
+template struct FutureLayout<ContainerStatus, 256 + STRING, 96 + STRING>;
+template struct FutureLayout<Option<DockerTaskExecutorPrepareInfo>, 232 + STRING, 72 + STRING>;
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <ostream>
 
-#include "message.hpp"
+#include "visibility.hpp"
 
 extern "C" {
 

@@ -1,6 +1,5 @@
 #include "host.hpp"
 
-#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -18,20 +17,14 @@ extern "C" {
 
 // mesos::modules::ModuleManager::kindToVersion. Weak, so that a host which does not export it
 // refuses our manifest by its version instead of failing to load the library.
-extern const char mesos_command_host_kind_to_version[] asm(
-    "_ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E")
-    __attribute__((weak, visibility("default")));
-
-// process::socket_manager, which process::finalize() sets to null just before it deletes the
-// manager of processes (libprocess's process.cpp, 1.8.1 to 1.11.0). Weak, because a host without it
-// is no worse off than before.
-extern void* mesos_command_host_socket_manager asm("_ZN7process14socket_managerE")
-    __attribute__((weak, visibility("default")));
+extern const char mesos_command_host_kind_to_version[] MESOS_COMMAND_HOST_SYMBOL_OF_STRINGS(
+    "_ZN5mesos7modules13ModuleManager13kindToVersion" MESOS_COMMAND_STRING_TAG "E");
 
 }  // extern "C"
 
 namespace mesos_command {
 namespace abi {
+inline namespace MESOS_COMMAND_STRINGS {
 
 namespace {
 
@@ -53,7 +46,7 @@ struct StringTable
 };
 
 static_assert(offsetof(StringTable, first) == 16, "buckets, bucket count, first node");
-static_assert(sizeof(StringTable::Node) == 80, "next, key, value, hash");
+static_assert(sizeof(StringTable::Node) == 16 + 2 * STRING, "next, key, value, hash");
 
 constexpr const char* TESTED[] = {
 #define MESOS_COMMAND_RELEASE(version) version,
@@ -106,6 +99,17 @@ bool read_release(const std::string& version, unsigned long& major, unsigned lon
   const char* second = end + 1;
   minor = std::strtoul(second, &end, 10);
   return end != second;
+}
+
+// Whether the functions are there that the dynamic linker did not demand, because their names depend
+// on the strings.
+bool check_functions(std::string& problem)
+{
+  if (&mesos_command_host_append_partial != nullptr && &mesos_command_host_find_file != nullptr) {
+    return true;
+  }
+  problem = "its protobuf is built with another std::string than its table of versions";
+  return false;
 }
 
 // How many sizes of `Type` are known, if `size` is one of them; else 0.
@@ -320,31 +324,6 @@ bool check_ids(std::string& problem)
 
 }  // namespace
 
-namespace {
-
-std::atomic<bool> was_up{false};
-
-// The host writes it on another thread, and not as an atomic.
-bool is_up() noexcept
-{
-  void* const* manager = &mesos_command_host_socket_manager;
-  return manager != nullptr && __atomic_load_n(manager, __ATOMIC_ACQUIRE) != nullptr;
-}
-
-}  // namespace
-
-void note_host_is_up() noexcept
-{
-  if (!was_up.load(std::memory_order_relaxed) && is_up()) {
-    was_up.store(true, std::memory_order_relaxed);
-  }
-}
-
-bool host_is_finalized() noexcept
-{
-  return was_up.load(std::memory_order_relaxed) && !is_up();
-}
-
 const char* host_version(const char* kind) noexcept
 {
   // One buffer per kind. Written with the same text every time.
@@ -368,6 +347,12 @@ const char* host_version(const char* kind) noexcept
   return nullptr;
 }
 
+bool host_has_these_strings() noexcept
+{
+  const void* table = &mesos_command_host_kind_to_version[0];
+  return table != nullptr;
+}
+
 bool examine_host(Host& host, std::string& problem)
 {
   const char* version = host_version("Hook");
@@ -384,9 +369,11 @@ bool examine_host(Host& host, std::string& problem)
   }
   host.update_has_limits = major > 1 || (major == 1 && minor >= 10);
   problem.clear();
-  return check_release(host.version, problem) && check_sizes(host, problem) &&
-         check_lists(host, problem) && check_limits(host, problem) && check_ids(problem);
+  return check_release(host.version, problem) && check_functions(problem) &&
+         check_sizes(host, problem) && check_lists(host, problem) && check_limits(host, problem) &&
+         check_ids(problem);
 }
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command

@@ -9,19 +9,15 @@
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // The release that the host demands of a module of this kind ("Hook", "Isolator"): its own. Null
 // if it cannot be read. The text lives for ever. Allocates nothing; may run while a library is
 // being loaded.
 const char* host_version(const char* kind) noexcept;
 
-// Whether the host has taken down libprocess, which continuations of its futures need: an agent does
-// that when it exits, after it has deleted its isolators, but hooks are not told. False while it is
-// not up yet, and in a host that does not export what tells it.
-bool host_is_finalized() noexcept;
-
-// To be called while the host calls us, when libprocess is up.
-void note_host_is_up() noexcept;
+// Whether the host exports the table of versions under the name that it has with these strings.
+bool host_has_these_strings() noexcept;
 
 // The host's choices where hosts differ.
 struct Host
@@ -41,6 +37,7 @@ struct Host
 // nothing but std::bad_alloc and what the host's own functions throw.
 bool examine_host(Host& host, std::string& problem);
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 

@@ -12,14 +12,17 @@
 #include <string>
 #include <utility>
 
+#include "strings.hpp"
 #include "visibility.hpp"
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // Any message, behind a reference or pointer. Only the host knows what is inside.
 class AnyMessage;
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 
@@ -34,9 +37,8 @@ bool mesos_command_host_serialize_partial(
     MESOS_COMMAND_HOST_SYMBOL("_ZNK6google8protobuf11MessageLite23SerializePartialToArrayEPvi");
 bool mesos_command_host_append_partial(
     const mesos_command::abi::AnyMessage* self, std::string* output)
-    MESOS_COMMAND_HOST_SYMBOL(
-        "_ZNK6google8protobuf11MessageLite21AppendPartialToStringEPNSt7__cxx1112basic_stringIcSt11"
-        "char_traitsIcESaIcEEE");
+    MESOS_COMMAND_HOST_SYMBOL_OF_STRINGS(
+        "_ZNK6google8protobuf11MessageLite21AppendPartialToStringEP" MESOS_COMMAND_STRING_MANGLED);
 std::size_t mesos_command_host_space_used(const mesos_command::abi::AnyMessage* self)
     MESOS_COMMAND_HOST_SYMBOL("_ZNK6google8protobuf7Message13SpaceUsedLongEv");
 
@@ -59,6 +61,7 @@ std::size_t mesos_command_host_space_used(const mesos_command::abi::AnyMessage* 
   }                                                                                               \
   namespace mesos_command {                                                                       \
   namespace abi MESOS_COMMAND_HIDDEN {                                                            \
+  inline namespace MESOS_COMMAND_STRINGS {                                                        \
   struct Tag                                                                                      \
   {                                                                                               \
     static constexpr const char* name() { return full_name; }                                     \
@@ -76,6 +79,7 @@ std::size_t mesos_command_host_space_used(const mesos_command::abi::AnyMessage* 
           mesos_command_host_##Tag##_new(default_instance(), nullptr));                           \
     }                                                                                             \
   };                                                                                              \
+  }                                                                                               \
   }                                                                                               \
   }
 
@@ -117,6 +121,7 @@ MESOS_COMMAND_MESSAGE(
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // Replaces the message's contents. Required fields are not checked. False: not a valid encoding.
 inline bool parse(AnyMessage& message, const void* data, std::size_t size)
@@ -208,6 +213,7 @@ private:
   AnyMessage* message;
 };
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 

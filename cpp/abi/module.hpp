@@ -18,6 +18,7 @@
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // mesos::modules::Module<T>; ModuleBase is all but the last member.
 struct Manifest
@@ -38,9 +39,9 @@ static_assert(offsetof(Manifest, compatible) == 48, "last member of ModuleBase")
 
 constexpr const char* MODULE_API_VERSION = "2";
 
-static_assert(sizeof(Result<Labels>) == 104, "as the host's callers reserve");
-static_assert(sizeof(Result<Environment>) == 104, "as the host's callers reserve");
-static_assert(sizeof(Result<TaskStatus>) == 192, "as the host's callers reserve");
+static_assert(sizeof(Result<Labels>) == 72 + STRING, "as the host's callers reserve");
+static_assert(sizeof(Result<Environment>) == 72 + STRING, "as the host's callers reserve");
+static_assert(sizeof(Result<TaskStatus>) == 160 + STRING, "as the host's callers reserve");
 
 // mesos::Hook. `Resources` is VectorResources or SmallVectorResources, by the host's release: a
 // result is written into storage that the caller reserved for its own type.
@@ -130,6 +131,7 @@ public:
   virtual Future cleanup(const AnyMessage& container_id) = 0;
 };
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 

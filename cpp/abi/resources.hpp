@@ -16,6 +16,7 @@
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // google::protobuf::RepeatedPtrField of the message `Type`, not on an arena. Owns its elements.
 template <typename Type>
@@ -90,6 +91,7 @@ inline AttributeField& attributes_of(HeapMessage<SlaveInfoType>& slave_info)
 // mesos::Resources behind a reference.
 class AnyResources;
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 
@@ -105,6 +107,7 @@ void mesos_command_host_resources_construct(
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // The three host functions below return classes through a hidden pointer, so they are declared
 // with return types that are not trivial either.
@@ -228,10 +231,12 @@ inline ResourcesLayout resources_layout(const ResourceField& one)
 
 static_assert(sizeof(VectorResources) == 24, "one vector");
 static_assert(sizeof(SmallVectorResources) == 264, "pointer, size, capacity, 15 pointers");
-static_assert(sizeof(Result<VectorResources>) == 80, "as the host's callers reserve");
-static_assert(sizeof(Result<SmallVectorResources>) == 320, "as the host's callers reserve");
-static_assert(sizeof(Result<Attributes>) == 80, "as the host's callers reserve");
+static_assert(sizeof(Result<VectorResources>) == 48 + STRING, "as the host's callers reserve");
+static_assert(
+    sizeof(Result<SmallVectorResources>) == 288 + STRING, "as the host's callers reserve");
+static_assert(sizeof(Result<Attributes>) == 48 + STRING, "as the host's callers reserve");
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 

@@ -10,10 +10,12 @@
 #include <string>
 #include <utility>
 
+#include "strings.hpp"
 #include "visibility.hpp"
 
 namespace mesos_command {
 namespace abi MESOS_COMMAND_HIDDEN {
+inline namespace MESOS_COMMAND_STRINGS {
 
 struct Nothing
 {
@@ -163,14 +165,14 @@ private:
   Try<Option<T>> data;
 };
 
-static_assert(sizeof(std::string) == 32, "the host uses the C++11 string ABI");
-static_assert(sizeof(Error) == 32, "Error is one string");
-static_assert(sizeof(Option<std::string>) == 40, "state, padding, value");
-static_assert(sizeof(Option<Error>) == 40, "state, padding, value");
+static_assert(sizeof(Error) == STRING, "Error is one string");
+static_assert(sizeof(Option<std::string>) == 8 + STRING, "state, padding, value");
+static_assert(sizeof(Option<Error>) == 8 + STRING, "state, padding, value");
 static_assert(sizeof(Option<int>) == 8, "state, value");
-static_assert(sizeof(Try<Nothing>) == 48, "Option<Nothing> 8, Option<Error> 40");
-static_assert(sizeof(Result<Nothing>) == 56, "Option<Option<Nothing>> 12, padding, Option<Error>");
+static_assert(sizeof(Try<Nothing>) == 16 + STRING, "Option<Nothing> 8, Option<Error>");
+static_assert(sizeof(Result<Nothing>) == 24 + STRING, "two states, value, padding, Option<Error>");
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace abi
 }  // namespace mesos_command
 

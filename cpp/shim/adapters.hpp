@@ -7,6 +7,7 @@
 
 namespace mesos_command {
 namespace shim {
+inline namespace MESOS_COMMAND_STRINGS {
 
 // An abi::Hook for this host.
 void* make_hook(const abi::Host& host, rust::Box<HookInstance> instance);
@@ -14,6 +15,7 @@ void* make_hook(const abi::Host& host, rust::Box<HookInstance> instance);
 // An abi::Isolator for this host.
 void* make_isolator(const abi::Host& host, rust::Box<IsolatorInstance> instance);
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace shim
 }  // namespace mesos_command
 

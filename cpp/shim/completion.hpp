@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "../abi/future.hpp"
+#include "../abi/any_future.hpp"
 #include "rust/cxx.h"
 
 namespace mesos_command {
@@ -36,10 +36,6 @@ struct Pending
   std::unique_ptr<Completion> completion;
 };
 
-// Makes a pending future of T; `what` names the method in log lines.
-template <typename T>
-Pending make_pending(Fallback fallback, const char* what);
-
 // Takes an answer that is known at once, and makes a ready future of it.
 class Sink
 {
@@ -59,15 +55,6 @@ private:
   bool taken_ = false;
   abi::Future future_;
 };
-
-// Makes a ready future of T from the wire bytes of its message; false if they are no valid
-// encoding.
-template <typename T>
-bool make_ready(rust::Slice<const std::uint8_t> bytes, abi::Future& future);
-
-// Makes a future of T that has been resolved by `fallback`.
-template <typename T>
-abi::Future make_fallback(Fallback fallback);
 
 }  // namespace shim
 }  // namespace mesos_command

@@ -1,4 +1,4 @@
-// What the manifests call: the host check and the creation of instances. Nothing is thrown out.
+// What the manifests call, for one kind of strings: the host check and the creation of instances.
 #include <exception>
 #include <string>
 #include <vector>
@@ -7,11 +7,13 @@
 #include "../abi/host.hpp"
 #include "../abi/module.hpp"
 #include "adapters.hpp"
+#include "factory.hpp"
 #include "inputs.hpp"
 #include "log.hpp"
 
 namespace mesos_command {
 namespace shim {
+inline namespace MESOS_COMMAND_STRINGS {
 
 namespace {
 
@@ -64,43 +66,38 @@ void* create(const char* symbol, const void* parameters, Make make) noexcept
   return nullptr;
 }
 
-}  // namespace
-
-}  // namespace shim
-}  // namespace mesos_command
-
-extern "C" {
-
-const char* mesos_command_shim_version(const char* kind) noexcept
-{
-  return mesos_command::abi::host_version(kind);
-}
-
-bool mesos_command_shim_compatible() noexcept
+bool compatible() noexcept
 {
   try {
-    mesos_command::abi::Host host;
-    return mesos_command::shim::examine(host);
+    abi::Host host;
+    return examine(host);
   } catch (...) {
-    mesos_command::shim::log_exception(__FILE__, __LINE__, "examining the host");
+    log_exception(__FILE__, __LINE__, "examining the host");
     return false;
   }
 }
 
-void* mesos_command_shim_create_hook(const char* symbol, const void* parameters) noexcept
+void* create_hook_for(const char* symbol, const void* parameters) noexcept
 {
-  using namespace mesos_command;
-  return shim::create(symbol, parameters, [](const abi::Host& host, const std::string& bytes) {
-    return shim::make_hook(host, shim::create_hook(shim::bytes_of(bytes)));
+  return create(symbol, parameters, [](const abi::Host& host, const std::string& bytes) {
+    return make_hook(host, create_hook(bytes_of(bytes)));
   });
 }
 
-void* mesos_command_shim_create_isolator(const char* symbol, const void* parameters) noexcept
+void* create_isolator_for(const char* symbol, const void* parameters) noexcept
 {
-  using namespace mesos_command;
-  return shim::create(symbol, parameters, [](const abi::Host& host, const std::string& bytes) {
-    return shim::make_isolator(host, shim::create_isolator(shim::bytes_of(bytes)));
+  return create(symbol, parameters, [](const abi::Host& host, const std::string& bytes) {
+    return make_isolator(host, create_isolator(bytes_of(bytes)));
   });
 }
 
-}  // extern "C"
+}  // namespace
+
+const Factory factory = {
+    abi::host_has_these_strings, abi::host_version, compatible, create_hook_for,
+    create_isolator_for,
+};
+
+}  // namespace MESOS_COMMAND_STRINGS
+}  // namespace shim
+}  // namespace mesos_command

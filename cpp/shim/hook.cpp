@@ -8,13 +8,14 @@
 
 #include "../abi/module.hpp"
 #include "adapters.hpp"
-#include "completion.hpp"
 #include "events.hpp"
+#include "futures.hpp"
 #include "inputs.hpp"
 #include "log.hpp"
 
 namespace mesos_command {
 namespace shim {
+inline namespace MESOS_COMMAND_STRINGS {
 
 namespace {
 
@@ -31,12 +32,6 @@ std::string text_of(const HookAnswer& answer)
 Error unreadable()
 {
   return Error("The command module's answer cannot be read by this Mesos");
-}
-
-// Short enough that it needs no memory, which may be what has run out.
-Error internal_error()
-{
-  return Error("internal error");
 }
 
 template <typename Message>
@@ -71,8 +66,8 @@ std::string invalid_resource(const abi::ResourceField& resources)
   for (std::size_t i = 0; i < resources.size(); i++) {
     const abi::Option<Error> error = abi::host_validate_resource(resources[i]);
     if (error.is_some()) {
-      const std::string bytes = abi::serialize(resources[i]);
-      return "Invalid resource \"" + std::string(resource_name(bytes_of(bytes))) +
+      const rust::String name = resource_name(bytes_of(abi::serialize(resources[i])));
+      return "Invalid resource \"" + std::string(name.data(), name.size()) +
              "\": " + error.get().message;
     }
   }
@@ -300,7 +295,7 @@ private:
       return convert(call_hook(*instance, event, inputs.slice()));
     } catch (...) {
       log_exception(__FILE__, __LINE__, method);
-      return Returned(internal_error());
+      return Returned(Error(internal_error()));
     }
   }
 
@@ -323,5 +318,6 @@ void* make_hook(const abi::Host& host, rust::Box<HookInstance> instance)
       new HookAdapter<abi::SmallVectorResources>(std::move(instance)));
 }
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace shim
 }  // namespace mesos_command

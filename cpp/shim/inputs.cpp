@@ -1,17 +1,17 @@
 #include "inputs.hpp"
 
-#include <stdexcept>
 #include <utility>
 
 #include "log.hpp"
 
 namespace mesos_command {
 namespace shim {
+inline namespace MESOS_COMMAND_STRINGS {
 
 Input& Inputs::next(InputKind kind)
 {
   if (count == CAPACITY) {
-    throw std::logic_error("an event has more inputs than expected");
+    throw Unexpected("an event has more inputs than expected");
   }
   Input& input = values[count++];
   input.kind = kind;
@@ -126,10 +126,11 @@ void Inputs::container_ids(const abi::ContainerIdSet& value)
   std::vector<std::string> serialised;
   serialised.reserve(value.size());
   if (!value.visit([&](const abi::AnyMessage& id) { serialised.push_back(abi::serialize(id)); })) {
-    throw std::logic_error("the set of orphans is not laid out as expected");
+    throw Unexpected("the set of orphans is not laid out as expected");
   }
   messages(std::move(serialised));
 }
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace shim
 }  // namespace mesos_command

@@ -14,6 +14,7 @@
 
 namespace mesos_command {
 namespace shim {
+inline namespace MESOS_COMMAND_STRINGS {
 
 inline rust::Slice<const std::uint8_t> bytes_of(const std::string& text)
 {
@@ -56,6 +57,7 @@ private:
   std::size_t count = 0;
 };
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace shim
 }  // namespace mesos_command
 

@@ -3,19 +3,19 @@
 // Every method makes a pending future, hands its completion to the engine and returns at once. All
 // calls reach the engine, which keeps what it knows of containers even without commands. Whatever
 // is thrown on the way resolves the future by the event's fallback.
-#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "../abi/module.hpp"
 #include "adapters.hpp"
-#include "completion.hpp"
 #include "events.hpp"
+#include "futures.hpp"
 #include "inputs.hpp"
 #include "log.hpp"
 
 namespace mesos_command {
 namespace shim {
+inline namespace MESOS_COMMAND_STRINGS {
 
 namespace {
 
@@ -74,7 +74,7 @@ FutureMaker usage_futures(std::size_t size)
     case 400: return FutureMaker::of<abi::ResourceStatistics<400>>(Usage, "usage");
     case 408: return FutureMaker::of<abi::ResourceStatistics<408>>(Usage, "usage");
     case 488: return FutureMaker::of<abi::ResourceStatistics<488>>(Usage, "usage");
-    default: throw std::logic_error("unknown size of ResourceStatistics");
+    default: throw Unexpected("unknown size of ResourceStatistics");
   }
 }
 
@@ -85,7 +85,7 @@ FutureMaker prepare_futures(std::size_t size)
       return FutureMaker::of<abi::Option<abi::ContainerLaunchInfo<224>>>(Prepare, "prepare");
     case 280:
       return FutureMaker::of<abi::Option<abi::ContainerLaunchInfo<280>>>(Prepare, "prepare");
-    default: throw std::logic_error("unknown size of ContainerLaunchInfo");
+    default: throw Unexpected("unknown size of ContainerLaunchInfo");
   }
 }
 
@@ -234,5 +234,6 @@ void* make_isolator(const abi::Host& host, rust::Box<IsolatorInstance> instance)
   return static_cast<abi::Isolator*>(new IsolatorAdapter(host, std::move(instance)));
 }
 
+}  // namespace MESOS_COMMAND_STRINGS
 }  // namespace shim
 }  // namespace mesos_command

@@ -3,12 +3,25 @@
 #define MESOS_COMMAND_SHIM_LOG_HPP
 
 #include <cstdint>
+#include <exception>
 
 #include "../abi/glog.hpp"
 #include "rust/cxx.h"
 
 namespace mesos_command {
 namespace shim {
+
+// Thrown where something is not as this library was compiled for. The constructors of the standard
+// exceptions that take a C string are younger than the oldest libstdc++ that this runs with.
+class Unexpected : public std::exception
+{
+public:
+  explicit Unexpected(const char* text_) : text(text_) {}
+  const char* what() const noexcept override { return text; }
+
+private:
+  const char* text;
+};
 
 // Called by Rust. `severity`: 0 information, 1 warning, 2 error; `file` ends with a zero byte.
 void log_line(

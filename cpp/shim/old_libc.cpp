@@ -141,6 +141,16 @@ int WRAPPED(statx)(int fd, const char* path, int flags, unsigned mask, void* res
   return static_cast<int>(syscall(SYS_statx, fd, path, flags, mask, result));
 }
 
+// Registers the destructor of an object of a thread: in glibc since 2.18, before that in libstdc++,
+// which passes on to glibc where that can do it.
+int __cxa_thread_atexit(void (*destroy)(void*), void* object, void* library)
+    __attribute__((visibility("default")));
+int WRAPPED(__cxa_thread_atexit_impl)(void (*destroy)(void*), void* object, void* library);
+int WRAPPED(__cxa_thread_atexit_impl)(void (*destroy)(void*), void* object, void* library)
+{
+  return __cxa_thread_atexit(destroy, object, library);
+}
+
 // libstdc++ asks it whether it may count references without atomic instructions: never.
 extern char __libc_single_threaded;
 char __libc_single_threaded = 0;

@@ -134,7 +134,7 @@ pub(crate) mod ffi {
     }
 
     unsafe extern "C++" {
-        include!("mesos-command-modules/abi/host.hpp");
+        include!("mesos-command-modules/abi/lifetime.hpp");
         include!("mesos-command-modules/shim/completion.hpp");
         include!("mesos-command-modules/shim/log.hpp");
 

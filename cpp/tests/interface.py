@@ -10,6 +10,10 @@
 * exported-symbols.txt: everything that the library exports, but for what cxx exports for itself,
   which cannot be hidden and changes with every function of the bridge.
 * The manifests: both kinds without a suffix and with 2 to 32, each a data symbol of 64 bytes.
+* The empty string of the strings before C++11 is libstdc++'s own, as what is not at its address is
+  freed; with -static-libstdc++ it would be defined here.
+* The C++ that is compiled once for each kind of strings shares no name of ours between the two, but
+  those of types that are the same in both.
 
 LIBRARY is the release build by default, because a debug build needs other symbols.
 """
@@ -24,6 +28,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 LIBRARY = HERE.parent.parent / "target/release/libmesos_command_modules.so"
 VERSIONS = HERE / "required-versions.txt"
 EXPORTS = HERE / "exported-symbols.txt"
+# Defined by libstdc++ alone.
+EMPTY_STRING = "_ZNSs4_Rep20_S_empty_rep_storageE"
+# Types that hold no string, and a function: both kinds may make the same templates over them.
+SHARED = ["AnswerKind", "Fallback", "HookInstance", "IsolatorInstance", "HookAnswer"]
+SHARED += ["InputKind", "Input", "Item", "Completion", "Pending", "Sink", "Unexpected"]
+SHARED += ["Future", "Severity", "log_line"]
 FAMILIES = ["GLIBC", "GLIBCXX", "CXXABI", "GCC"]
 MANIFESTS = [
     f"com_criteo_mesos_Command{kind}{suffix}"
@@ -135,6 +145,38 @@ def compare_manifests(found: Exports) -> list[str]:
     return wrong + [f"a manifest too many: {name}" for name in sorted(surplus)]
 
 
+def compare_strings(library: pathlib.Path) -> list[str]:
+    """The strings before C++11 are libstdc++'s."""
+    undefined = output("nm", "-D", "--undefined-only", str(library)).split()
+    wrong = []
+    if not any(name.startswith(f"{EMPTY_STRING}@GLIBCXX") for name in undefined):
+        wrong.append(f"{EMPTY_STRING} is not taken from libstdc++")
+    for line in output("nm", str(library)).splitlines():
+        kind, name = line.split()[-2:]
+        if name.startswith(EMPTY_STRING) and kind != "U":
+            wrong.append(f"{EMPTY_STRING} is defined here ({kind})")
+    return wrong
+
+
+def names_of_ours(archive: pathlib.Path) -> set[str]:
+    """The global names that an archive defines, with one of ours in them that is not shared."""
+    listed = output("nm", "--defined-only", "--extern-only", "-f", "posix", str(archive))
+    names = {line.split()[0] for line in listed.splitlines() if len(line.split()) > 1}
+    types = "|".join(f"{len(it)}{it}" for it in SHARED)
+    shared = re.compile(rf"\d+mesos_command(?:3abi|4shim)(?:{types})")
+    return {name for name in names if "mesos_command" in shared.sub("", name)}
+
+
+def compare_sets(library: pathlib.Path) -> list[str]:
+    """The archives of both kinds of strings, as the newest build script left them."""
+    built = library.parent.glob("build/mesos-command-modules-*/out/*/libmesos_command_modules_c*.a")
+    newest = {path.name: path for path in sorted(built, key=lambda path: path.stat().st_mtime)}
+    sets = [names_of_ours(path) for path in newest.values()]
+    if len(sets) != 2 or min(len(names) for names in sets) < 50:
+        return [f"expected two archives with names of ours: {newest}"]
+    return [f"in both sets, so that one is taken for the other: {it}" for it in sets[0] & sets[1]]
+
+
 def update(found: Needs, exported: Exports) -> None:
     VERSIONS.write_text(
         "# The newest symbol versions that the release build may need.\n"
@@ -160,6 +202,7 @@ def main() -> None:
     if arguments.update:
         update(found, exported)
     wrong = compare_versions(found) + compare_exports(exported) + compare_manifests(exported)
+    wrong += compare_strings(arguments.library) + compare_sets(arguments.library)
     for line in wrong:
         print(f"FAILED: {line}")
     least = newest(found)

@@ -5,8 +5,10 @@
 #
 # * Every symbol that the module leaves to the host must be a strong export of every Mesos library
 #   given: weak ones depend on what a compiler happened to inline in that build.
-# * The only weak references to Mesos are the table of versions, whose absence is a clean refusal, and
-#   what tells that libprocess was taken down, without which hooks cannot know.
+# * Three names differ by the std::string that the host is built with: the module refers weakly to
+#   those of both, and every library exports the three of one of them, as strong ones.
+# * The only other weak reference to Mesos is what tells that libprocess was taken down, without which
+#   hooks cannot know.
 # * The module exports its manifests, documented functions (mesos_command_*) and what cxx cannot
 #   hide, and nothing else.
 # * It stays mapped when it is closed.
@@ -34,16 +36,23 @@ fail() {
 nm -D --undefined-only "$module" > "$work/undefined"
 # Versioned symbols belong to libc, libstdc++ and libgcc, and the linker has checked them.
 awk '$1 == "U" && $2 !~ /@/ { print $2 }' "$work/undefined" | sort -u > "$work/required"
-awk '$1 == "w" && $2 ~ /^_ZN5mesos|^_ZN6google|^_ZN7process/ { print $2 }' "$work/undefined" |
+awk '$1 == "w" && $2 ~ /^_ZNK?(5mesos|6google|7process)/ { print $2 }' "$work/undefined" |
   sort -u > "$work/optional"
 
 if ! grep -q . "$work/required"; then
   fail "$module asks nothing of its host: is it the module library?"
 fi
-cat > "$work/allowed" << 'END'
+cat > "$work/cxx11" << 'END'
 _ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E
-_ZN7process14socket_managerE
+_ZNK6google8protobuf11MessageLite21AppendPartialToStringEPNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE
+_ZNK6google8protobuf14DescriptorPool14FindFileByNameERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE
 END
+cat > "$work/cow" << 'END'
+_ZN5mesos7modules13ModuleManager13kindToVersionE
+_ZNK6google8protobuf11MessageLite21AppendPartialToStringEPSs
+_ZNK6google8protobuf14DescriptorPool14FindFileByNameERKSs
+END
+echo _ZN7process14socket_managerE | sort -u - "$work/cxx11" "$work/cow" > "$work/allowed"
 if ! cmp -s "$work/optional" "$work/allowed"; then
   fail "weak references to Mesos are others than $(cat "$work/allowed"): $(cat "$work/optional")"
 fi
@@ -51,12 +60,17 @@ fi
 for library in "$@"; do
   nm -D --defined-only "$library" | awk '$2 ~ /^[TDBR]$/ { print $3 }' | sed 's/@.*//' |
     sort -u > "$work/strong"
-  comm -23 "$work/required" "$work/strong" > "$work/missing"
+  strings=cxx11
+  if grep -qxF "$(head -n 1 "$work/cow")" "$work/strong"; then
+    strings=cow
+  fi
+  sort -u "$work/required" "$work/$strings" > "$work/needed"
+  comm -23 "$work/needed" "$work/strong" > "$work/missing"
   if [ -s "$work/missing" ]; then
     fail "not strong exports of $library:"
     c++filt < "$work/missing" >&2
   else
-    echo "$library exports all $(wc -l < "$work/required") symbols that the module needs"
+    echo "$library exports all $(wc -l < "$work/needed") symbols that the module needs ($strings)"
   fi
 done
 

@@ -20,6 +20,7 @@ from files import Json
 MODULE = "libmesos_command_modules.so"
 MANAGER = "_ZN5mesos7modules13ModuleManager"
 TABLE = f"{MANAGER}13kindToVersionB5cxx11E"
+STRING = "NSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
 # What the program itself takes the sizes for; the module is told by refusals.simulate().
 SIZES = "MESOS_COMMAND_INSPECT_TEST_SIZES"
 FITS, NOT, UNUSABLE = 0, 1, 2
@@ -95,11 +96,11 @@ class Inspection:
 
     # A real libmesos.
 
-    def real(self, release: str) -> None:
+    def real(self, release: str, strings: str) -> None:
         report = self.json("a real libmesos", self.library, FITS, "fits", environment=self.stubs)
         self.expect(report.get("release") == release, "the release")
         self.expect(report.get("tested") is True, "that it is tested")
-        self.expect(report.get("string_abi") == "cxx11", "the string ABI")
+        self.expect(report.get("string_abi") == strings, "the string ABI")
         self.expect(report.get("accepted") is True, "the module's own check")
         self.expect(len(report.get("sizes", [])) > 10, "sizes")
         self.expect(all(it["size"] in it["known"] for it in report.get("sizes", [])), "known sizes")
@@ -193,10 +194,11 @@ class Inspection:
             stdout=subprocess.PIPE,
             text=True,
         ).stdout.split("\n")
-        pairs = [line.split() for line in listed]
-        return [
-            pair[1] for pair in pairs if len(pair) == 2 and pair[0] == "U" and "@" not in pair[1]
-        ]
+        pairs = [pair for line in listed if len(pair := line.split()) == 2 and "@" not in pair[1]]
+        # Of the names that both string ABIs have, which are weak, those of C++11.
+        of_strings = [name for kind, name in pairs if kind == "w" and STRING in name]
+        self.expect(len(of_strings) == 2, f"names with strings: {of_strings}")
+        return [name for kind, name in pairs if kind == "U"] + of_strings
 
     def make(
         self,
@@ -271,7 +273,14 @@ class Inspection:
             "has only weakly 1 symbols",
         )
         old = self.make("old", names, table=TABLE.replace("B5cxx11", ""))
-        self.check("the old string ABI", old, NOT, "built with the old string ABI")
+        self.check(
+            "the names of another string ABI",
+            old,
+            NOT,
+            "string ABI:   old",
+            "missing: _ZNK6google8protobuf11MessageLite21AppendPartialToStringEPSs",
+            "lacks 2 symbols",
+        )
         gone = self.scratch / "libgone.so"
         subprocess.run(["cc", "-shared", "-o", gone, "-x", "c", "/dev/null"], check=True)
         needy = self.make("needy", names, link=[gone, "-Wl,-soname,x"])
@@ -299,6 +308,10 @@ def main() -> None:
         required=True,
         help="directory of one release, as fetch.py makes it",
     )
+    parser.add_argument("--release", help="what it is [default: the directory's name]")
+    parser.add_argument(
+        "--strings", default="cxx11", choices=["cxx11", "old"], help="its ABI of std::string"
+    )
     parser.add_argument(
         "--all", action="store_true", help="also what does not depend on the release"
     )
@@ -307,7 +320,7 @@ def main() -> None:
         it = Inspection(
             arguments.programs.resolve(), arguments.mesos.resolve(), pathlib.Path(scratch)
         )
-        it.real(arguments.mesos.name)
+        it.real(arguments.release or arguments.mesos.name, arguments.strings)
         if arguments.all:
             it.truncated()
             it.foreign()

@@ -24,6 +24,8 @@ pub(super) struct Image {
     /// Undefined without a symbol version: left to whoever loads the library. Versioned ones
     /// belong to libc and the like, and the dynamic linker sees to them.
     pub(super) required: BTreeSet<String>,
+    /// The same, but weak: it can be loaded without them.
+    pub(super) optional: BTreeSet<String>,
     /// The sonames of the libraries that it needs.
     pub(super) needed: Vec<String>,
     /// Directories in which these are looked for first, `$ORIGIN` filled in.
@@ -54,8 +56,9 @@ impl Image {
                 continue;
             }
             let names = match (symbol.is_undefined(endian), symbol.is_weak()) {
-                (true, false) if !versioned(&versions, endian, index) => &mut image.required,
-                (true, _) => continue,
+                (true, _) if versioned(&versions, endian, index) => continue,
+                (true, false) => &mut image.required,
+                (true, true) => &mut image.optional,
                 (false, true) => &mut image.weak,
                 (false, false) => &mut image.strong,
             };

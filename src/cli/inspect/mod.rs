@@ -34,6 +34,17 @@ const MESOS_MARK: &str = "_ZN5mesos7modules13ModuleManager";
 /// The table of versions, under either string ABI.
 const TABLE_CXX11: &str = "_ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E";
 const TABLE_OLD: &str = "_ZN5mesos7modules13ModuleManager13kindToVersionE";
+/// What else has a `std::string` in its name and is needed, under either string ABI.
+const OF_STRINGS_CXX11: [&str; 2] = [
+    "_ZNK6google8protobuf11MessageLite21AppendPartialToStringEPNSt7__cxx1112basic_stringIcSt11\
+     char_traitsIcESaIcEEE",
+    "_ZNK6google8protobuf14DescriptorPool14FindFileByNameERKNSt7__cxx1112basic_stringIcSt11\
+     char_traitsIcESaIcEEE",
+];
+const OF_STRINGS_OLD: [&str; 2] = [
+    "_ZNK6google8protobuf11MessageLite21AppendPartialToStringEPSs",
+    "_ZNK6google8protobuf14DescriptorPool14FindFileByNameERKSs",
+];
 /// What only the module library exports.
 const MODULE_MARK: &str = "com_criteo_mesos_CommandHook";
 /// Between the place of a log line and its text, in the refusal of the module's own check.
@@ -89,7 +100,7 @@ fn inspect(library: PathBuf, module: PathBuf, timeout: Duration) -> anyhow::Resu
     let probed = child::probe(&report.library, &report.module, timeout)?;
     fill(&mut report, &probed, &Known::read());
     let loadable = probed.findings.iter().any(|it| matches!(it, Finding::Accepted(_)));
-    report.symbols = Some(symbols(&host, &own, loadable));
+    report.symbols = Some(symbols(&host, &own, report.string_abi, loadable));
     judge(&mut report, &probed);
     Ok(report)
 }
@@ -128,11 +139,20 @@ fn string_abi(host: &Image) -> Option<StringAbi> {
 
 /// What the module needs and the library has. A library may leave glog or protobuf to others that
 /// it loads: so once the module could be loaded, nothing is missing.
-fn symbols(host: &Image, own: &Image, loadable: bool) -> Symbols {
-    let weak: Vec<_> = own.required.intersection(&host.weak).cloned().collect();
-    let absent = own.required.difference(&host.strong).filter(|name| !host.weak.contains(*name));
+fn symbols(host: &Image, own: &Image, abi: Option<StringAbi>, loadable: bool) -> Symbols {
+    // The module refers weakly to the names of both string ABIs, and needs those of one.
+    let of_strings: &[&str] = match abi {
+        Some(StringAbi::Cxx11) => &OF_STRINGS_CXX11,
+        Some(StringAbi::Old) => &OF_STRINGS_OLD,
+        None => &[],
+    };
+    let chosen = of_strings.iter().copied().filter(|name| own.optional.contains(*name));
+    let mut required = own.required.clone();
+    required.extend(chosen.map(str::to_owned));
+    let weak: Vec<_> = required.intersection(&host.weak).cloned().collect();
+    let absent = required.difference(&host.strong).filter(|name| !host.weak.contains(*name));
     Symbols {
-        required: own.required.len(),
+        required: required.len(),
         missing: if loadable { Vec::new() } else { absent.cloned().collect() },
         weak,
     }
@@ -173,9 +193,6 @@ fn replaced(text: &str, name: &str) -> Option<u64> {
 fn judge(report: &mut Report, probed: &Probed) {
     let mut against = Vec::new();
     let mut unknown = Vec::new();
-    if report.string_abi == Some(StringAbi::Old) {
-        against.push("it was built with the old string ABI; the module needs the C++11 one".into());
-    }
     if let Some(symbols) = &report.symbols {
         for (names, what) in [(&symbols.missing, "lacks"), (&symbols.weak, "has only weakly")] {
             if !names.is_empty() {
@@ -276,7 +293,7 @@ mod tests {
         assert_eq!(outcome, Outcome::DoesNotFit);
         assert_eq!(text, "mesos.Labels takes 56 bytes in it, but the module knows 48");
         let not = |change: fn(&mut Report)| judged(|it, _| change(it)).0;
-        assert_eq!(not(|it| it.string_abi = Some(StringAbi::Old)), Outcome::DoesNotFit);
+        assert_eq!(not(|it| it.string_abi = Some(StringAbi::Old)), Outcome::Fits);
         assert_eq!(not(|it| it.tested = false), Outcome::DoesNotFit);
         assert_eq!(not(|it| it.sizes[0].size = None), Outcome::Unknown);
         assert_eq!(not(|it| it.accepted = None), Outcome::Unknown);
@@ -284,6 +301,24 @@ mod tests {
             it.symbols = Some(Symbols { missing: vec!["x".into()], ..Symbols::default() });
         };
         assert_eq!(not(missing), Outcome::DoesNotFit);
+    }
+
+    #[test]
+    fn the_names_of_the_hosts_own_strings_are_needed() {
+        let image = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let own = Image {
+            required: image(&["f"]),
+            optional: image(&[OF_STRINGS_CXX11, OF_STRINGS_OLD].concat()),
+            ..Image::default()
+        };
+        let host = Image {
+            strong: image(&["f", OF_STRINGS_OLD[0], OF_STRINGS_CXX11[0], OF_STRINGS_CXX11[1]]),
+            ..Image::default()
+        };
+        let found = |abi| symbols(&host, &own, Some(abi), false);
+        assert_eq!(found(StringAbi::Old).required, 3);
+        assert_eq!(found(StringAbi::Old).missing, OF_STRINGS_OLD[1..]);
+        assert!(found(StringAbi::Cxx11).missing.is_empty());
     }
 
     #[test]

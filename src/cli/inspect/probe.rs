@@ -181,41 +181,80 @@ fn size_of_message(library: Handle, name: &str) -> Option<u64> {
 
 /// libstdc++'s `std::string` under the C++11 ABI.
 #[repr(C)]
-struct Text {
+struct Cxx11Text {
     data: *const c_char,
     length: usize,
     room: [u64; 2],
 }
 
+/// libstdc++'s `std::string` under the old ABI.
+#[repr(C)]
+struct OldText {
+    data: *const c_char,
+}
+
 /// A node of libstdc++'s `unordered_map<string, string>`.
 #[repr(C)]
-struct Node {
-    next: *const Node,
+struct Node<Text> {
+    next: *const Node<Text>,
     key: Text,
     value: Text,
 }
 
 /// The same, as far as the first node.
 #[repr(C)]
-struct Table {
+struct Table<Text> {
     buckets: [usize; 2],
-    first: *const Node,
+    first: *const Node<Text>,
+}
+
+/// Either string.
+trait Data {
+    fn data(&self) -> *const c_char;
+}
+
+impl Data for Cxx11Text {
+    fn data(&self) -> *const c_char {
+        self.data
+    }
+}
+
+impl Data for OldText {
+    fn data(&self) -> *const c_char {
+        self.data
+    }
 }
 
 /// The release that Mesos demands of modules, from the very table that it compares them with.
 fn release(library: Handle) -> Option<String> {
     let initialize = symbol(library, c"_ZN5mesos7modules13ModuleManager10initializeEv")?;
-    let table = symbol(library, c"_ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E")?
-        .cast::<Table>();
-    // SAFETY: a static function without arguments, which fills the table; the table and its nodes
-    // are laid out as above and nobody else changes them. Keys and values are C strings.
+    // SAFETY: a static function without arguments, which fills the table.
     unsafe {
         let initialize: extern "C" fn() = std::mem::transmute(initialize.as_ptr());
         initialize();
+    }
+    let cxx11 = symbol(library, c"_ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E");
+    let old = symbol(library, c"_ZN5mesos7modules13ModuleManager13kindToVersionE");
+    // SAFETY: the names tell which strings the tables are made of.
+    unsafe {
+        match cxx11 {
+            Some(table) => entry(table.cast::<Table<Cxx11Text>>()),
+            None => entry(old?.cast::<Table<OldText>>()),
+        }
+    }
+}
+
+/// The value of the key `Hook`.
+///
+/// # Safety
+/// The table is one of these strings, nobody changes it, and keys and values are C strings.
+unsafe fn entry<Text: Data>(table: NonNull<Table<Text>>) -> Option<String> {
+    // SAFETY: as the caller vouches for.
+    unsafe {
         let mut node = table.as_ref().first;
         while let Some(entry) = node.as_ref() {
-            if CStr::from_ptr(entry.key.data) == c"Hook" {
-                return Some(CStr::from_ptr(entry.value.data).to_string_lossy().into_owned());
+            if CStr::from_ptr(entry.key.data()) == c"Hook" {
+                return Some(CStr::from_ptr(entry.value.data()).to_string_lossy().into_owned());
             }
             node = entry.next;
         }

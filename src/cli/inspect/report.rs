@@ -38,13 +38,13 @@ impl Outcome {
     }
 }
 
-/// Which `std::string` the library is built with.
+/// Which `std::string` the library is built with. The module works with both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum StringAbi {
-    /// The one since GCC 5, which the module has.
+    /// The one since GCC 5.
     Cxx11,
-    /// The one before.
+    /// The one before, which some still build with.
     Old,
 }
 
@@ -106,8 +106,8 @@ impl Report {
         }
         if let Some(abi) = self.string_abi {
             let text = match abi {
-                StringAbi::Cxx11 => "C++11 (as the module)",
-                StringAbi::Old => "old, before GCC 5 (the module has the C++11 one)",
+                StringAbi::Cxx11 => "C++11",
+                StringAbi::Old => "old, as before GCC 5",
             };
             println!("string ABI:   {text}");
         }
