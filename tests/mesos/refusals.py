@@ -168,7 +168,7 @@ def run(suite: "Suite", library: pathlib.Path) -> None:
     """Plays all cases with a Suite."""
     for name, row in CASES.items():
         if suite.release not in row.unless:
-            filled = json.dumps(row._asdict()).replace("@RELEASE@", suite.release)
+            filled = json.dumps(row._asdict()).replace("@RELEASE@", suite.version)
             play(suite, library, f"refuse-{name}", Case(**json.loads(filled)))
 
 

@@ -1,8 +1,8 @@
 // Memory layouts of the C++ types that cross between this program and a loaded libmesos.
 //
-// Own declarations, made from measured sizes and offsets of Mesos 1.8.1 to 1.11.0 with the
-// std::__cxx11 string: no Mesos header is needed, and one build of this program drives every
-// release. Sizes of messages differ between releases and are asked for at run time, so nothing here
+// Own declarations, made from measured sizes and offsets of Mesos 1.8.1 to 1.11.0: no Mesos header is
+// needed, and one build of this program drives every release. They are compiled twice, for a libmesos
+// with the std::string of C++11 and for one with the string before. Sizes of messages differ between releases and are asked for at run time, so nothing here
 // is a template over a message.
 #ifndef MESOS_HOST_LAYOUT_HPP
 #define MESOS_HOST_LAYOUT_HPP
@@ -16,7 +16,8 @@
 namespace host {
 
 using Text = std::string;
-static_assert(sizeof(Text) == 32, "std::__cxx11::string expected");
+constexpr std::size_t TEXT = _GLIBCXX_USE_CXX11_ABI ? 32 : 8;
+static_assert(sizeof(Text) == TEXT, "std::string");
 
 // Option's state word: the numbers that Mesos uses.
 enum : int { SOME = 0, NONE = 1 };
@@ -42,7 +43,7 @@ struct Option
   Option(const Option&) = delete;
   Option& operator=(const Option&) = delete;
 };
-static_assert(sizeof(Option<Text>) == 40, "Option<string>");
+static_assert(sizeof(Option<Text>) == 8 + TEXT, "Option<string>");
 static_assert(sizeof(Option<std::map<Text, Text>>) == 56, "Option<map>");
 
 // Room for a message of the size of mesos.Parameters, for an Option that stays NONE.
@@ -58,7 +59,7 @@ struct TryNothing
   char nothing;
   Option<Text> error;
 };
-static_assert(sizeof(TryNothing) == 48, "Try<Nothing>");
+static_assert(sizeof(TryNothing) == 16 + TEXT, "Try<Nothing>");
 
 // Try<T*>.
 struct TryPointer
@@ -67,7 +68,7 @@ struct TryPointer
   void* data;
   Option<Text> error;
 };
-static_assert(sizeof(TryPointer) == 56, "Try<T*>");
+static_assert(sizeof(TryPointer) == 24 + TEXT, "Try<T*>");
 
 // Room for a value that a function of libmesos returns through the hidden pointer and whose size
 // depends on the release. The destructor makes the type non-trivial, which is what selects that

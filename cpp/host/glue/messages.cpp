@@ -147,7 +147,7 @@ struct LimitMap
   int default_enum;
   LimitTable* table;
 };
-static_assert(sizeof(LimitNode) == 48 && sizeof(LimitPair) == 64, "Map node");
+static_assert(sizeof(LimitNode) == 16 + TEXT && sizeof(LimitPair) == 32 + TEXT, "Map node");
 static_assert(sizeof(LimitTable) == 48 && sizeof(LimitMap) == 24, "Map");
 
 }  // namespace

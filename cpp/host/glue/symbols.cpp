@@ -11,7 +11,15 @@ Symbols mesos;
 
 namespace {
 
+#if _GLIBCXX_USE_CXX11_ABI
 #define STRING "NSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
+#define TWO_MORE "ES9_S9_"
+#define STRING_MAP "SH_SH_RKS2_ISt3mapISF_SF_St4lessISF_ESaISt4pairISG_SF_EEEE"
+#else
+#define STRING "Ss"
+#define TWO_MORE "ES3_S3_"
+#define STRING_MAP "SB_SB_RKS2_ISt3mapISsSsSt4lessISsESaISt4pairISA_SsEEEE"
+#endif
 #define HOOKS "_ZN5mesos8internal11HookManager"
 #define PB "6google8protobuf"
 
@@ -36,7 +44,7 @@ const Entry ENTRIES[] = {
     {&mesos.resources_list, "_ZNK5mesos9ResourcescvN" PB "16RepeatedPtrFieldINS_8ResourceEEEEv"},
     {&mesos.upgrade_resources,
      "_ZN5mesos16upgradeResourcesEPN" PB "16RepeatedPtrFieldINS_8ResourceEEE"},
-    {&mesos.process_initialize, "_ZN7process10initializeERK6OptionI" STRING "ES9_S9_"},
+    {&mesos.process_initialize, "_ZN7process10initializeERK6OptionI" STRING TWO_MORE},
     {&mesos.process_finalize, "_ZN7process8finalizeEb"},
     {&mesos.load_manifest, "_ZN5mesos7modules13ModuleManager12loadManifestERKNS_7ModulesE"},
     {&mesos.create_isolator,
@@ -55,7 +63,7 @@ const Entry ENTRIES[] = {
      HOOKS "33slaveExecutorEnvironmentDecoratorENS_12ExecutorInfoE"},
     {&mesos.docker, HOOKS
      "41slavePreLaunchDockerTaskExecutorDecoratorERK6OptionINS_8TaskInfoEERKNS_12ExecutorInfoE"
-     "RK" STRING "SH_SH_RKS2_ISt3mapISF_SF_St4lessISF_ESaISt4pairISG_SF_EEEE"},
+     "RK" STRING STRING_MAP},
     {&mesos.slave_post_fetch, HOOKS "18slavePostFetchHookERKNS_11ContainerIDERK" STRING},
     {&mesos.slave_remove_executor,
      HOOKS "23slaveRemoveExecutorHookERKNS_13FrameworkInfoERKNS_12ExecutorInfoE"},

@@ -12,7 +12,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from releases import MEMBER_SUFFIX, PROJECT, Failure, Release, Unreachable
+from releases import MEMBER_SUFFIX, Archive, Failure, Release, Unreachable
 
 CLIENT = "pypi-simple"
 CHUNK = 1 << 20
@@ -65,7 +65,7 @@ def last_line(text: str) -> str:
     return lines[-1].strip() if lines else "no reason given"
 
 
-def fetch(release: Release, archives: Path | None) -> Path:
+def fetch(release: Release | Archive, archives: Path | None) -> Path:
     """Returns the path of the verified archive, downloading it unless `archives` has it."""
     if archives is not None:
         path = archives / release.archive_name
@@ -88,14 +88,14 @@ def fetch(release: Release, archives: Path | None) -> Path:
     return path
 
 
-def verify(path: Path, release: Release) -> None:
+def verify(path: Path, release: Release | Archive) -> None:
     """Fails unless the file is the pinned one."""
     found = digest(path)
     if found != release.sha256:
         raise Failure(f"{path}: sha256 is {found}, expected {release.sha256}")
 
 
-def download(release: Release, partial: Path) -> None:
+def download(release: Release | Archive, partial: Path) -> None:
     """Downloads into `partial`, going on where an earlier attempt stopped."""
     pypi = client(release.root)
     import requests  # noqa: PLC0415 (comes with the client)
@@ -115,9 +115,9 @@ def download(release: Release, partial: Path) -> None:
                 ) from error
 
 
-def find(connection: Any, release: Release) -> Any:
+def find(connection: Any, release: Release | Archive) -> Any:
     """The package entry of the archive in PyPI's list of files."""
-    page = connection.get_project_page(PROJECT, timeout=TIMEOUT_SECONDS)
+    page = connection.get_project_page(release.project, timeout=TIMEOUT_SECONDS)
     for package in page.packages:
         if package.filename == release.archive_name:
             return package

@@ -46,11 +46,29 @@ class Missing(Failure):
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A file of a project on PyPI, kept in `directory`; the client is below `root`."""
+
+    project: str
+    archive_name: str
+    sha256: str
+    root: Path
+
+    @property
+    def directory(self) -> Path:
+        return self.root
+
+
+@dataclass(frozen=True)
 class Release:
     """One release and its files below `root`."""
 
     version: str
     root: Path
+
+    @property
+    def project(self) -> str:
+        return PROJECT
 
     @property
     def archive_name(self) -> str:

@@ -81,7 +81,12 @@ fn open(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The table of releases of a libmesos that is built with the strings before C++11.
+const COW_TABLE: &CStr = c"_ZN5mesos7modules13ModuleManager13kindToVersionE";
+
 fn bind() -> anyhow::Result<Loaded> {
+    // SAFETY: the name is a C string.
+    glue::choose(!unsafe { libc::dlsym(libc::RTLD_DEFAULT, COW_TABLE.as_ptr()) }.is_null());
     let mut missing: Vec<Vec<u8>> = Vec::new();
     // SAFETY: `collect` gets the vector that it expects, which outlives the call.
     let count = unsafe { glue::host_bind(collect, collected(&mut missing)) };

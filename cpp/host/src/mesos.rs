@@ -156,7 +156,7 @@ impl Kept {
     }
 }
 
-type FromList = unsafe extern "C" fn(*const *const u8, *const usize, usize) -> *mut c_void;
+type FromList = unsafe fn(*const *const u8, *const usize, usize) -> *mut c_void;
 
 fn from_list(make: FromList, items: &[Vec<u8>]) -> Kept {
     let data: Vec<_> = items.iter().map(|item| item.as_ptr()).collect();
