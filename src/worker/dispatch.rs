@@ -6,7 +6,7 @@ use std::time::Instant;
 use parking_lot::MutexGuard;
 
 use crate::outcome::OutcomeKind;
-use crate::reactor::CancelToken;
+use crate::reactor::{CancelToken, Expired, Queue, QueueOwner, scan_at};
 
 use super::pending::Pending;
 use super::shared::{PATIENCE, State};
@@ -49,25 +49,9 @@ impl Pool {
             let text = format!("too many calls are waiting already for one of {prefix}_workers");
             return pending.withdraw(OutcomeKind::Overload, &text);
         }
-        let look = state.waiting.push(pending);
+        let scan = state.waiting.push(pending);
         drop(state);
-        self.look_at_queue(look);
-    }
-
-    /// Has the runtime withdraw at `at` what must not wait any longer.
-    fn look_at_queue(self: &Arc<Self>, at: Option<Instant>) {
-        let Some(at) = at else { return };
-        let pool = Arc::downgrade(self);
-        let look = move || {
-            // Without a pool nothing waits.
-            let Some(pool) = pool.upgrade() else { return };
-            let (out, next) = pool.lock().waiting.take_expired(Instant::now());
-            pool.look_at_queue(next);
-            for (pending, expired) in out {
-                pending.give_up(expired);
-            }
-        };
-        self.runner.timers().at(at, Box::new(look));
+        scan_at(self, self.runner.timers(), scan);
     }
 
     fn run_plainly(&self, pending: Pending) {
@@ -85,18 +69,18 @@ impl Pool {
         state.idle.retain(|idle| !Arc::ptr_eq(idle, worker));
         let none_up = state.up == 0 && !state.stopped;
         let mut stranded = Vec::new();
-        let mut look = None;
+        let mut scan = None;
         if none_up && self.settings.stand_in {
             stranded = state.waiting.drain();
         } else if none_up {
-            look = Some(Instant::now() + PATIENCE);
+            scan = Some(Instant::now() + PATIENCE);
             for pending in state.waiting.iter_mut() {
-                pending.patience = look;
+                pending.patience = scan;
             }
         }
         drop(state);
         self.metrics().up_dec();
-        self.look_at_queue(look);
+        scan_at(self, self.runner.timers(), scan);
         // It is older than those that wait.
         if let Some(pending) = unseen {
             self.dispatch(Pending { patience: None, ..pending });
@@ -104,5 +88,17 @@ impl Pool {
         for pending in stranded {
             self.run_plainly(pending);
         }
+    }
+}
+
+impl QueueOwner for Pool {
+    type Entry = Pending;
+
+    fn with_queue<R>(&self, scan: impl FnOnce(&mut Queue<Pending>) -> R) -> R {
+        scan(&mut self.lock().waiting)
+    }
+
+    fn give_up(&self, pending: Pending, expired: Expired) {
+        pending.give_up(expired);
     }
 }
