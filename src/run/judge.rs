@@ -151,16 +151,20 @@ pub(super) fn timeout_message(spec: &CommandSpec) -> String {
 }
 
 /// A report for a leader that outlived SIGKILL, or that cannot be reached.
-pub(super) fn unkillable(cause: Cause, pid: Option<Pid>, kills: Kills) -> RunReport {
+pub(super) fn unkillable(request: &Request, cause: Cause, pid: Pid, kills: Kills) -> RunReport {
     let why = match cause {
-        Cause::Timeout => "its deadline",
-        Cause::Cancelled => "being withdrawn",
-        Cause::TooLarge(_) | Cause::FilesTooLarge(_) => "too large an output",
+        Cause::Timeout => timeout_message(&request.spec),
+        Cause::Cancelled => "the call was withdrawn".to_owned(),
+        Cause::TooLarge(size) => too_large_message(&request.spec, size),
+        Cause::FilesTooLarge(size) => files_too_large_message(request, size),
     };
     let message = format!(
-        "the command was killed after {why} but does not end: it hangs in the kernel; supervision \
-         goes on"
+        "{why}; the command was killed but does not end: it hangs in the kernel; supervision goes on"
     );
     let kind = OutcomeKind::Unkillable;
-    RunReport { pid, kills, ..RunReport::without_process(kind, message, Timings::default()) }
+    RunReport {
+        pid: Some(pid),
+        kills,
+        ..RunReport::without_process(kind, message, Timings::default())
+    }
 }

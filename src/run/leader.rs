@@ -101,7 +101,7 @@ impl Leader {
         if now >= self.next_measure {
             let is_alive = matches!(self.phase, Phase::Running | Phase::Terminating(_));
             if self.measure(run, files) && is_alive {
-                self.kill();
+                self.kill(deadline);
             }
             self.tree.search_on(&self.child);
             let search = self.tree.is_unfinished().then_some(NEXT_SEARCH);
@@ -131,11 +131,11 @@ impl Leader {
     /// Goes to the next phase when its time has come.
     fn escalate(&mut self, run: &mut Run, deadline: Option<Instant>, now: Instant) {
         match self.phase {
-            Phase::Running if run.is_withdrawn() => self.end(Cause::Cancelled, run),
+            Phase::Running if run.is_withdrawn() => self.end(Cause::Cancelled, run, deadline),
             Phase::Running if deadline.is_some_and(|deadline| deadline <= now) => {
-                self.end(Cause::Timeout, run);
+                self.end(Cause::Timeout, run, deadline);
             }
-            Phase::Terminating(Some(kill)) if kill <= now => self.kill(),
+            Phase::Terminating(Some(kill)) if kill <= now => self.kill(deadline),
             Phase::Killed { next, last } if next <= now => {
                 if now < last && !self.hangs_in_kernel() {
                     self.phase = Phase::Killed { next: now + KILL_PATIENCE, last };
@@ -148,22 +148,32 @@ impl Leader {
         }
     }
 
-    fn end(&mut self, cause: Cause, run: &Run) {
+    fn end(&mut self, cause: Cause, run: &Run, deadline: Option<Instant>) {
         self.cause = Some(cause);
         let grace = run.request.spec.kill_grace;
         if grace.is_zero() {
-            return self.kill();
+            return self.kill(deadline);
         }
         self.tree.terminate(&self.child);
         self.kills.term += 1;
         self.phase = Phase::Terminating(Instant::now().checked_add(grace));
     }
 
-    fn kill(&mut self) {
+    fn kill(&mut self, deadline: Option<Instant>) {
         self.tree.kill(&self.child);
         self.kills.kill += 1;
         let now = Instant::now();
-        self.phase = Phase::Killed { next: now + KILL_PATIENCE, last: now + BUSY_PATIENCE };
+        let (soon, last) = (now + KILL_PATIENCE, now + BUSY_PATIENCE);
+        // The kernel lets a writer of much sleep for a tenth of a second and more, and nobody
+        // expects an answer before the deadline: a command that was killed for its sizes gets that
+        // time.
+        let next = match self.cause {
+            Some(Cause::TooLarge(_) | Cause::FilesTooLarge(_)) => {
+                deadline.map_or(last, |deadline| deadline.clamp(soon, last))
+            }
+            _ => soon,
+        };
+        self.phase = Phase::Killed { next, last };
     }
 
     fn hangs_in_kernel(&self) -> bool {
@@ -172,7 +182,7 @@ impl Leader {
 
     fn answer_unkillable(&self, run: &mut Run) {
         let cause = self.cause.unwrap_or(Cause::Timeout);
-        let mut report = unkillable(cause, Some(self.child.pid()), self.kills);
+        let mut report = unkillable(&run.request, cause, self.child.pid(), self.kills);
         report.timings = self.timings;
         report.timings.total = run.request.submitted.elapsed();
         // In this order: the next one in the lane must see it.

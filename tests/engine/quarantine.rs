@@ -76,6 +76,44 @@ fn one_that_hangs_in_the_kernel_holds_up_no_launch_and_no_cleanup() {
     until("its end", || (quarantined(&bench), running()) == (0, 0));
 }
 
+/// An instance whose prepare writes more than its limit and hangs on the disk then.
+fn writer_of_too_much(name: &str, disk: &DeadDisk) -> Instance {
+    let file = disk.file();
+    let large = format!("head -c 2097152 /dev/zero >\"$2\"\nexec cat '{}'", file.display());
+    Instance::new(
+        name,
+        &[("isolator_prepare", &large)],
+        &[("isolator_prepare_timeout", "20"), ("max_output_bytes", "1048576")],
+    )
+}
+
+#[test]
+fn one_that_is_killed_for_its_output_has_until_its_deadline_to_end() {
+    let test = "one_that_is_killed_for_its_output_has_until_its_deadline_to_end";
+    let Some(disk) = dead_disk(test) else { return };
+    let bench = writer_of_too_much("large", &disk);
+    let answer = bench.start(Event::Prepare, "slow");
+    until("the command on the disk", || disk.touched() == 1);
+    // As long as a kernel lets a writer wait that filled its memory, and longer than one that hangs
+    // is waited for after its deadline.
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(answer.try_recv(), Err(mpsc::TryRecvError::Empty));
+    disk.release();
+    let answer = in_time(&answer);
+    let text = failure(&answer);
+    assert!(text.contains("max_output_bytes accepts 1048576"), "{text}");
+    assert!(!text.contains("hangs in the kernel"), "{text}");
+
+    let Some(disk) = dead_disk(test) else { return };
+    let bench = writer_of_too_much("large-for-ever", &disk);
+    let answer = in_time(&bench.start(Event::Prepare, "stuck"));
+    let text = failure(&answer);
+    assert!(text.contains("max_output_bytes accepts 1048576"), "{text}");
+    assert!(text.contains("hangs in the kernel"), "{text}");
+    disk.release();
+    until("its end", || quarantined(&bench) == 0);
+}
+
 #[test]
 fn a_full_quarantine_answers_at_once_and_recovers() {
     let test = "a_full_quarantine_answers_at_once_and_recovers";
