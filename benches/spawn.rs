@@ -252,6 +252,7 @@ fn runner(script: &Path, environment: &Arc<[OsString]>, event: Event, io: IoMode
         stdio: Stdio::Capture,
         background: Background::Keep,
         temp_dir: None,
+        cgroups: None,
     });
     let input = match io {
         IoMode::Files => Input::Text(INPUT.into()),

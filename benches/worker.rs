@@ -231,6 +231,7 @@ fn spec(command: &Path, event: Event) -> Arc<CommandSpec> {
         stdio: Stdio::Capture,
         background: Background::Kill,
         temp_dir: None,
+        cgroups: None,
     })
 }
 

@@ -48,8 +48,21 @@ pub fn lookup(name: &OsStr, path: Option<&OsStr>) -> Vec<OsString> {
 pub enum Background {
     /// They live on.
     Keep,
+    /// They live on until their container was cleaned up.
+    Container,
     /// They are killed.
     Kill,
+}
+
+/// What holds the processes of a command together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Containment {
+    /// A cgroup where there can be one, else the process group.
+    Auto,
+    /// The process group.
+    Group,
+    /// A cgroup.
+    Cgroup,
 }
 
 /// Where stdout and stderr of the command go.

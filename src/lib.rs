@@ -18,6 +18,7 @@ pub mod call;
 pub mod command;
 pub mod config;
 pub mod container;
+pub mod containment;
 pub mod escape;
 pub mod event;
 pub mod exporter;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::command::Background;
 use crate::config::{Config, EventConfig, IoChoice};
+use crate::containment::SlotPool;
 use crate::escape::one_line;
 use crate::event::{Event, FailureAnswer, InputKind, Output, Row};
 use crate::metrics::{EventMetrics, ModuleMetrics};
@@ -78,6 +79,7 @@ impl Command {
         event: Event,
         command: &EventConfig,
         environment: Arc<[std::ffi::OsString]>,
+        cgroups: Option<Arc<SlotPool>>,
         schema: &Schema,
         metrics: Arc<ModuleMetrics>,
     ) -> Result<Command, CreateError> {
@@ -105,6 +107,7 @@ impl Command {
             } else {
                 Background::Keep
             }),
+            cgroups,
         };
         Ok(Command {
             row,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::command::{Background, Containment};
 use crate::config::{Config, EnvironmentChoice, Fallback, Warning};
+use crate::containment::{self, Chosen, Contained, Level};
 use crate::event::{Event, ModuleKind, Output};
 use crate::exporter;
 use crate::metrics::ModuleMetrics;
@@ -41,6 +43,8 @@ pub struct Commands {
     lanes: Lanes,
     lifetime: Arc<Lifetime>,
     quarantine: Arc<Quarantine>,
+    /// At containment level `cgroup`.
+    contained: Option<Contained>,
     events: [Option<Arc<Command>>; Event::ALL.len()],
     /// Of the events in worker mode.
     pools: [Option<WorkerPool>; Event::ALL.len()],
@@ -52,6 +56,35 @@ fn start_process(config: &Config) -> Result<Arc<Runner>, CreateError> {
     runner.check_temp_dir(config.temp_dir.as_deref()).map_err(CreateError::CallDirectory)?;
     completion::start(&runner);
     Ok(runner)
+}
+
+/// The level of containment of an instance, which the log says.
+fn containment(config: &Config) -> Result<Chosen, CreateError> {
+    let refused = |parameter, value, reason| CreateError::Containment { parameter, value, reason };
+    let chosen = containment::choose(config.containment, &config.cgroup_root)
+        .map_err(|reason| refused("containment", Level::Cgroup.label(), reason))?;
+    if config.background == Some(Background::Container) {
+        if config.kind != ModuleKind::Isolator {
+            let reason = "only an isolator hears of the cleanup of containers".to_owned();
+            return Err(refused("background", "container", reason));
+        }
+        if chosen.level() == Level::Group {
+            let why = if chosen.reason.is_empty() { "" } else { ": " };
+            let reason = format!("it needs containment level 'cgroup'{why}{}", chosen.reason);
+            return Err(refused("background", "container", reason));
+        }
+    }
+    let why = match (config.containment, chosen.level()) {
+        (Containment::Auto, Level::Group) => format!(" ({})", chosen.reason),
+        _ => String::new(),
+    };
+    tracing::info!(
+        "{} module '{}': containment level '{}'{why}",
+        config.kind.label(),
+        config.module_name,
+        chosen.level().label()
+    );
+    Ok(chosen)
 }
 
 fn start_exporters(config: &Config) {
@@ -87,6 +120,9 @@ impl Commands {
         let quarantine = Quarantine::new(QUARANTINE, move |event, enters| {
             counted.quarantined(event, enters);
         });
+        let chosen = containment(&config)?;
+        metrics.contained(chosen.level() == Level::Cgroup);
+        let contained = chosen.contained(&config.module_name);
         let mut events = [const { None }; Event::ALL.len()];
         for (event, command) in &config.events {
             let command = Command::new(
@@ -94,6 +130,7 @@ impl Commands {
                 *event,
                 command,
                 environment.clone(),
+                chosen.pool(&config.module_name, event.label()),
                 &schema,
                 metrics.clone(),
             )?;
@@ -106,8 +143,17 @@ impl Commands {
             events[*event as usize] = Some(Arc::new(command));
         }
         let pools = [const { None }; Event::ALL.len()];
-        let mut commands =
-            Commands { config, runner, metrics, lanes, lifetime, quarantine, events, pools };
+        let mut commands = Commands {
+            config,
+            runner,
+            metrics,
+            lanes,
+            lifetime,
+            quarantine,
+            contained,
+            events,
+            pools,
+        };
         // After all that can fail: a refused instance starts no process.
         commands.start_workers();
         Ok(commands)
@@ -221,6 +267,17 @@ impl Commands {
     /// hear it.
     pub fn while_alive(&self, done: Completion) -> Completion {
         completion::while_alive(self.lifetime.clone(), done)
+    }
+
+    /// Ends what the commands of `container` left running until its cleanup: TERM, and KILL after
+    /// the grace period. Does not wait for that.
+    pub fn end_rest(&self, container: &str) {
+        let Some(contained) = &self.contained else { return };
+        let rest = contained.of(container);
+        if !rest.is_empty() {
+            let grace = self.config.kill_grace;
+            self.runner.run_long(Box::new(move || containment::end_rest(rest, grace)));
+        }
     }
 
     /// Ends the instance: what waits is withdrawn, what runs is ended, with the workers, and no

@@ -183,6 +183,9 @@ impl Command {
         if report.strays {
             metrics.stray();
         }
+        if report.uncontained {
+            metrics.uncontained();
+        }
         self.count_kills(report);
         if outcome == OutcomeKind::Timeout {
             metrics.timeout();

@@ -15,6 +15,16 @@ pub enum CreateError {
     /// There is no place for the private directories of calls.
     #[error("no private directory for calls can be made: {0}")]
     CallDirectory(#[source] std::io::Error),
+    /// A level of containment is demanded that cannot be had.
+    #[error("parameter '{parameter}' cannot have the value '{value}' here: {reason}")]
+    Containment {
+        /// The parameter.
+        parameter: &'static str,
+        /// Its value.
+        value: &'static str,
+        /// Why not, and what can be done.
+        reason: String,
+    },
     /// The host's libmesos lacks a message type that a configured event passes on.
     #[error(
         "parameter '{}_command' cannot be used: this Mesos has no message '{message}'",

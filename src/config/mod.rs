@@ -5,6 +5,7 @@
 //! puts them together. Later duplicates of a key win, as in the original modules.
 
 mod command;
+mod define;
 pub mod json;
 pub mod keys;
 pub mod modules_file;

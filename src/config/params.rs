@@ -13,95 +13,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::define::parameters;
 use super::reader::{
     Reader, Value, boolean, bytes, count, directory, duration, optional_directory, special, words,
 };
 use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
 use super::{ConfigError, EnvironmentChoice, Fallback, IoChoice, special as of};
-use crate::command::{Background, CommandLine, Stdio};
+use crate::command::{Background, CommandLine, Containment, Stdio};
 use crate::event::{Event, FailureAnswer, ModuleKind};
 use crate::exporter::{MetricsAddress, TextfilePath};
 use crate::redact::{self, Redaction};
 
 const EVENTS: Scope = Scope::Events(|_| true);
 const ISOLATOR: Scope = Scope::Only(ModuleKind::Isolator);
-
-/// Defines a structure with a field for each row, the list of the rows, and how it is read.
-macro_rules! parameters {
-    (
-        $(#[$outer:meta])*
-        pub struct $name:ident {
-            $( $(#[$extra_meta:meta])* $extra:ident: $extra_type:ty, )*
-        }
-        $(#[$list_meta:meta])*
-        pub static $list:ident, mod $rows:ident = {
-            $(
-                $(#[$inner:meta])*
-                $field:ident: $type:ty = {
-                    name: $key:literal,
-                    $(alias: $alias:literal,)?
-                    scope: $scope:expr,
-                    since: $since:expr,
-                    unset: $unset:expr,
-                    value: $value:expr,
-                    meaning: $meaning:literal,
-                }
-            )+
-        }
-    ) => {
-        $(#[$outer])*
-        #[derive(Clone, Debug)]
-        pub struct $name {
-            $( $(#[$extra_meta])* pub $extra: $extra_type, )*
-            $(
-                #[doc = concat!("`", $key, "`: ", $meaning, ".")]
-                ///
-                $(#[$inner])*
-                pub $field: $type,
-            )+
-        }
-
-        impl $name {
-            /// Reads the parameter of each row, in their order.
-            pub(super) fn read(
-                reader: &mut Reader<'_>,
-                $($extra: $extra_type,)*
-            ) -> Result<$name, ConfigError> {
-                Ok($name {
-                    $($field: {
-                        const VALUE: Value<$type> = $value;
-                        (VALUE.read)(reader, &$rows::$field)?
-                    },)+
-                    $($extra,)*
-                })
-            }
-        }
-
-        /// The rows by the names of their fields.
-        #[expect(non_upper_case_globals, reason = "a row has the name of its field")]
-        pub(super) mod $rows {
-            use super::*;
-            $(
-                pub(crate) static $field: Parameter = {
-                    const VALUE: Value<$type> = $value;
-                    Parameter {
-                        name: $key,
-                        aliases: &[$($alias)?],
-                        scope: $scope,
-                        since: $since,
-                        unset: $unset,
-                        accepts: VALUE.accepts,
-                        place: VALUE.place,
-                        meaning: $meaning,
-                    }
-                };
-            )+
-        }
-
-        $(#[$list_meta])*
-        pub static $list: &[&Parameter] = &[$(&$rows::$field),+];
-    };
-}
 
 parameters! {
     /// What is configured for one event.
@@ -309,8 +233,27 @@ parameters! {
             since: "0.1.0",
             unset: Unset::Word("by event"),
             value: words![|_| None;
-                "keep" => Some(Background::Keep), "kill" => Some(Background::Kill)],
-            meaning: "processes that outlive a successful command: `keep` (default but for usage and status) or `kill`",
+                "keep" => Some(Background::Keep), "kill" => Some(Background::Kill),
+                "container" => Some(Background::Container)],
+            meaning: "processes that outlive a successful command: `keep` (default but for usage and status), `kill`, or `container` (they run until their container was cleaned up; for isolators at containment level `cgroup`)",
+        }
+        containment: Containment = {
+            name: "containment",
+            scope: Scope::Both,
+            since: "Unreleased",
+            unset: Unset::Text("auto"),
+            value: words![
+                "auto" => Containment::Auto, "group" => Containment::Group,
+                "cgroup" => Containment::Cgroup],
+            meaning: "what holds the processes of a command together: `cgroup` (none escapes its end), `group` (process group and the descendants that are found by their parents), `auto` (`cgroup` where the agent is root and there can be cgroups)",
+        }
+        cgroup_root: PathBuf = {
+            name: "cgroup_root",
+            scope: Scope::Both,
+            since: "Unreleased",
+            unset: Unset::Text("mesos-command"),
+            value: special(Accepts::Text("a relative path without '..'"), of::cgroup_root),
+            meaning: "where the cgroups of commands are made, below the mount of the cgroup file system",
         }
         state_dir: PathBuf = {
             name: "state_dir",

@@ -1,5 +1,6 @@
 //! How parameters are read that are like no other.
 
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,22 @@ pub(super) fn module_name(
     }
     reader.doubt_blanks(row);
     Ok(name.into())
+}
+
+/// A path below the mount of the cgroup file system, which it must not leave.
+pub(super) fn cgroup_root(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<PathBuf, ConfigError> {
+    reader.value(row, |text| {
+        let path = Path::new(text);
+        let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+        if is_plain && !text.contains(['\0', '\n']) && path.components().next().is_some() {
+            Ok(path.to_owned())
+        } else {
+            Err("accepted are relative paths without '..', for example 'mesos-command'".to_owned())
+        }
+    })
 }
 
 /// Exactly `true`, as for the original.

@@ -145,6 +145,12 @@ catalogue! {
             unit: Count,
             help: "Commands that left processes behind when they ended, kept or killed.",
         }
+        uncontained: Counter = {
+            name: "mesos_command_uncontained_total",
+            unit: Count,
+            help: "Commands at containment level `cgroup` that were started without a cgroup, because none \
+                   could be had.",
+        }
         output_bytes: Counter = {
             name: "mesos_command_output_bytes_total",
             unit: Bytes,
@@ -211,6 +217,12 @@ catalogue! {
             name: "mesos_command_kills_total",
             unit: Count,
             help: "Signals sent to end a command's process group.",
+        }
+        contained: Gauge = {
+            name: "mesos_command_contained",
+            unit: Count,
+            help: "1 when each command runs in a cgroup of its own (containment level `cgroup`), 0 when it \
+                   is a process group (`group`).",
         }
         quarantined: Gauge = {
             name: "mesos_command_quarantined",

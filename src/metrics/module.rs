@@ -94,6 +94,11 @@ impl ModuleMetrics {
         }
     }
 
+    /// Whether the instance's commands run in cgroups of their own.
+    pub fn contained(&self, is_contained: bool) {
+        self.series.contained.set(if is_contained { 1.0 } else { 0.0 });
+    }
+
     /// A signal was sent to a command's process group.
     pub fn kill(&self, signal: KillSignal) {
         self.series.kills.of(signal).increment(1);
@@ -171,6 +176,11 @@ impl EventMetrics {
     /// A command left processes behind.
     pub fn stray(&self) {
         self.series.strays.increment(1);
+    }
+
+    /// A command was started without the cgroup that it was to have.
+    pub fn uncontained(&self) {
+        self.series.uncontained.increment(1);
     }
 
     /// Output was read.

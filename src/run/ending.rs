@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::containment::Slot;
 use crate::reactor::{Exit, NoPlace};
 use crate::staging::RunMark;
 use crate::sys::{Pid, ProcessGroup};
@@ -41,6 +42,10 @@ pub(super) struct Ended {
     /// Its process group, if some of it may live on.
     pub(super) kept: Option<ProcessGroup>,
     pub(super) mark: Option<RunMark>,
+    /// The cgroup that it ran in, with nothing in it.
+    pub(super) slot: Option<Slot>,
+    /// It had none although it was to have one.
+    pub(super) uncontained: bool,
 }
 
 impl Ended {
@@ -88,6 +93,7 @@ impl Ended {
 
     fn answer(self, mut report: RunReport, cleaning: Cleaning) {
         let Ended { mut run, files, cause, pid, kills, timings, others, kept, mark, .. } = self;
+        report.uncontained = self.uncontained;
         report.strays = others && report.exit_code == Some(0) && cause.is_none();
         report.stdio_tail =
             files.capture.as_ref().map(|capture| capture.tail()).unwrap_or_default();
@@ -99,7 +105,7 @@ impl Ended {
         run.done.answer(report);
         let services = run.services.clone();
         // What it was counted in ends with it.
-        drop(run);
+        drop((run, self.slot));
         let Files { io, capture } = files;
         match cleaning {
             Cleaning::Here => services.cleaner.clean_up(io, capture, mark, kept),

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use crate::containment::Slot;
 use crate::reactor::{CancelToken, Child, sleep_until};
 use crate::sys::{self, Plan, SpawnFailure};
 
 use super::Request;
+use super::cgroup::Cgroup;
 use super::plan::PlanError;
 use super::services::Services;
 use super::start_error::explain;
@@ -31,8 +33,16 @@ pub(crate) enum AttachError {
     Start(String),
 }
 
-/// Starts a program that stays, and waits until it is executed; how long that took, too. On the
-/// runtime.
+/// A program that was executed.
+pub(super) struct Executed {
+    pub(super) child: Child,
+    /// The cgroup that it runs in.
+    pub(super) slot: Option<Slot>,
+    /// How long its start took.
+    pub(super) spawn: Duration,
+}
+
+/// Starts a program that stays, and waits until it is executed. On the runtime.
 ///
 /// # Errors
 /// When that cannot be done, or not until `deadline` or before `cancel` withdraws it.
@@ -42,9 +52,11 @@ pub(super) async fn execute(
     deadline: Option<Instant>,
     cancel: &CancelToken,
     services: &Services,
-) -> Result<(Child, Duration), AttachError> {
+) -> Result<Executed, AttachError> {
     let mut attempt = 0;
+    let mut cgroup = Cgroup::default();
     loop {
+        cgroup.enter(&request.spec, &mut plan);
         let failure = match sys::spawn(plan) {
             Err(refusal) => {
                 plan = refusal.plan;
@@ -54,20 +66,25 @@ pub(super) async fn execute(
                 let mut child = Child::new(spawned).listen();
                 while !start.is_over() {
                     if let Err(error) = rest(EXEC_PAUSE, deadline, cancel).await {
-                        reap_behind(child, start);
+                        reap_behind(child, start, cgroup.slot);
                         return Err(error);
                     }
                     if child.try_status().is_some() {
                         start.child_has_ended();
                     }
                 }
-                let Some(failure) = start.failure() else { return Ok((child, start.duration())) };
+                let Some(failure) = start.failure() else {
+                    return Ok(Executed { child, slot: cgroup.slot, spawn: start.duration() });
+                };
                 child.ended().await;
                 child.reap();
                 plan = start.into_plan().unwrap_or_default();
                 failure
             }
         };
+        if cgroup.is_lost(failure, &mut plan) {
+            continue;
+        }
         match retry_pause(failure, attempt) {
             Some(pause) => rest(pause, deadline, cancel).await?,
             None => {
@@ -94,9 +111,12 @@ async fn rest(
 }
 
 /// Kills a program that is not wanted any more, and reaps it in a task.
-fn reap_behind(mut child: Child, start: sys::Start) {
+fn reap_behind(mut child: Child, start: sys::Start, mut slot: Option<Slot>) {
     tokio::spawn(async move {
         Tree::default().kill(&child);
+        if let Some(slot) = &mut slot {
+            slot.kill();
+        }
         child.ended().await;
         Tree::default().kill_rest(&child);
         child.reap();

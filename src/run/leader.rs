@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::containment::Slot;
 use crate::reactor::{Child, Exit};
+use crate::staging::Noted;
 use crate::sys::{Plan, SpawnFailure, Start, process_stat};
 
 use super::files::Files;
@@ -18,6 +20,8 @@ const KILL_PATIENCE: Duration = Duration::from_millis(80);
 const BUSY_PATIENCE: Duration = Duration::from_secs(1);
 /// Pause between two searches for descendants when one was not enough.
 const NEXT_SEARCH: Duration = Duration::from_millis(10);
+/// Pause between two looks whether the rest of a cgroup has ended.
+const NEXT_LOOK: Duration = Duration::from_millis(1);
 
 /// Where the escalation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,14 @@ pub(super) struct Leader {
     start: Option<Start>,
     phase: Phase,
     pub(super) tree: Tree,
+    /// The cgroup that it runs in.
+    pub(super) slot: Option<Slot>,
+    /// At level `group`, so that it does not outlive a host that is killed.
+    pub(super) noted: Option<Noted>,
+    /// Processes were in its cgroup when it had ended.
+    pub(super) left_some: bool,
+    /// Until when those are waited for.
+    rest_until: Option<Instant>,
     /// Why we ended it.
     pub(super) cause: Option<Cause>,
     pub(super) kills: Kills,
@@ -53,7 +65,13 @@ pub(super) struct Leader {
 
 impl Leader {
     /// A leader for which a process was asked for at `taken`.
-    pub(super) fn new(run: &Run, child: Child, start: Start, taken: Instant) -> Leader {
+    pub(super) fn new(
+        run: &Run,
+        child: Child,
+        start: Start,
+        slot: Option<Slot>,
+        taken: Instant,
+    ) -> Leader {
         let queued = taken.saturating_duration_since(run.request.submitted);
         let sizes = Sizes::new();
         Leader {
@@ -61,6 +79,10 @@ impl Leader {
             start: Some(start),
             phase: Phase::Running,
             tree: Tree::default(),
+            noted: None,
+            slot,
+            left_some: false,
+            rest_until: None,
             cause: None,
             kills: Kills::default(),
             timings: Timings { queued, spawn: Duration::ZERO, total: Duration::ZERO },
@@ -161,6 +183,9 @@ impl Leader {
 
     fn kill(&mut self, deadline: Option<Instant>) {
         self.tree.kill(&self.child);
+        if let Some(slot) = &mut self.slot {
+            slot.kill();
+        }
         self.kills.kill += 1;
         let now = Instant::now();
         let (soon, last) = (now + KILL_PATIENCE, now + BUSY_PATIENCE);
@@ -174,6 +199,27 @@ impl Leader {
             _ => soon,
         };
         self.phase = Phase::Killed { next, last };
+    }
+
+    /// For a leader that has ended and is not reaped: ends what it left in its cgroup, if that
+    /// `must_end`. Returns when to look again whether it has ended; `None` when it has, or does not
+    /// end.
+    pub(super) fn end_rest(&mut self, must_end: bool, now: Instant) -> Option<Instant> {
+        let slot = self.slot.as_mut()?;
+        if !slot.is_populated() {
+            return None;
+        }
+        self.left_some = true;
+        if !must_end || self.rest_until.is_some_and(|until| until <= now) {
+            return None;
+        }
+        // Again each time: at version 1 processes may have begun meanwhile.
+        slot.kill();
+        if self.rest_until.is_none() {
+            self.kills.kill = self.kills.kill.max(1);
+            self.rest_until = Some(now + BUSY_PATIENCE);
+        }
+        Some(now + NEXT_LOOK)
     }
 
     fn hangs_in_kernel(&self) -> bool {

@@ -10,10 +10,12 @@
 //! signal to its group (or by its pidfd, which cannot hit another); nothing is left behind when a
 //! run has ended, other than background children that are to be kept and what outlived SIGKILL.
 //!
-//! What is guaranteed about the processes of a run: the process group, and the descendants that
-//! left it but still hang together with the leader when a deadline passes, are ended. A daemon
-//! that was orphaned into a session of its own before that is not found.
+//! What is guaranteed about the processes of a run: at containment level `cgroup` all that are in
+//! its cgroup are ended. At level `group` the process group is, and the descendants that left it
+//! but still hang together with the leader when a deadline passes; a daemon that was orphaned into
+//! a session of its own before that is not found.
 
+mod cgroup;
 mod cleaner;
 mod descendants;
 mod drive;

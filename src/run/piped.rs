@@ -18,11 +18,12 @@ use tokio::net::unix::pipe;
 use crate::event::Event;
 use crate::sys::{self, ExitStatus, Pid, Source};
 
-use super::execute::{AttachError, execute};
+use super::execute::{AttachError, Executed, execute};
 use super::plan::worker_plan;
 use super::tree::Tree;
 use super::{CommandSpec, Quarantine, Request, Runner};
 use crate::command::Stdio;
+use crate::containment::Slot;
 use crate::reactor::CancelToken;
 use crate::reactor::{Child, Exit};
 use crate::staging::Input;
@@ -30,9 +31,14 @@ use crate::staging::Input;
 /// How long a killed leader is waited for by its owner; afterwards a task of its own does.
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Pause between two looks whether the rest of its cgroup has ended.
+const NEXT_LOOK: Duration = Duration::from_millis(1);
+
 /// A started program.
 pub(crate) struct PipedChild {
     child: Child,
+    /// The cgroup that it runs in.
+    slot: Option<Slot>,
     event: Event,
     ended: bool,
     /// How long the start took.
@@ -100,8 +106,9 @@ impl Runner {
         let plan = worker_plan(spec, [its(its_stdin), its(its_stdout), its_stderr])?;
         let request = Request::new(spec.clone(), Input::Text(Arc::from([])));
         let deadline = Instant::now().checked_add(timeout);
-        let (child, spawn) = execute(&request, plan, deadline, cancel, &self.services).await?;
-        let child = PipedChild { child, event: spec.event, ended: false, spawn };
+        let Executed { child, slot, spawn } =
+            execute(&request, plan, deadline, cancel, &self.services).await?;
+        let child = PipedChild { child, slot, event: spec.event, ended: false, spawn };
         Ok((child, PipeEnds { stdin, stdout, stderr }))
     }
 }
@@ -140,6 +147,9 @@ impl PipedChild {
         let mut exit = self.child.try_status();
         if exit.is_none() {
             tree.kill(&self.child);
+            if let Some(slot) = &mut self.slot {
+                slot.kill();
+            }
             killed = true;
             let _ = tokio::time::timeout(KILL_PATIENCE, self.child.ended()).await;
             exit = self.child.try_status();
@@ -156,6 +166,7 @@ impl PipedChild {
         };
         tree.kill_rest(&self.child);
         self.child.reap();
+        self.end_rest().await;
         let end = match exit {
             Exit::Status(status) => End::Status(status),
             Exit::Lost => End::Lost,
@@ -164,11 +175,26 @@ impl PipedChild {
     }
 }
 
+impl PipedChild {
+    /// Ends what it left in its cgroup.
+    async fn end_rest(&mut self) {
+        let Some(slot) = &mut self.slot else { return };
+        let until = Instant::now() + KILL_PATIENCE;
+        while slot.is_populated() && Instant::now() < until {
+            slot.kill();
+            tokio::time::sleep(NEXT_LOOK).await;
+        }
+    }
+}
+
 impl Drop for PipedChild {
     fn drop(&mut self) {
         if !self.ended {
             // Only a panic of its owner gets here.
             Tree::default().kill(&self.child);
+            if let Some(slot) = &mut self.slot {
+                slot.kill();
+            }
         }
     }
 }

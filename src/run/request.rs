@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::command::{Background, CommandLine, Stdio, lookup};
+use crate::containment::SlotPool;
 use crate::event::Event;
 use crate::outcome::{FailureReason, OutcomeKind};
 use crate::staging::{Input, IoMode};
@@ -41,6 +42,8 @@ pub struct CommandSpec {
     /// Where the private directories of runs are made; `None`: `/run`, `/dev/shm` or the
     /// temporary directory, whichever is usable and in memory.
     pub temp_dir: Option<Arc<Path>>,
+    /// The cgroups that its processes run in; `None`: they are a process group.
+    pub cgroups: Option<Arc<SlotPool>>,
 }
 
 impl CommandSpec {
@@ -220,6 +223,8 @@ pub struct RunReport {
     pub pid: Option<Pid>,
     /// Where the time went.
     pub timings: Timings,
+    /// It was started without the cgroup that it was to have.
+    pub uncontained: bool,
     /// A persistent worker answered (or failed to): no process was started for this run.
     pub by_worker: bool,
 }
@@ -252,6 +257,7 @@ impl RunReport {
             reason: None,
             pid: None,
             timings,
+            uncontained: false,
             by_worker: false,
         }
     }

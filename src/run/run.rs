@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::outcome::{FailureReason, OutcomeKind};
 use crate::reactor::{CancelToken, Expired, Expires};
+use crate::staging::Noted;
 use crate::sys::Pid;
 
 use super::files::PrepareError;
@@ -94,6 +95,12 @@ impl Run {
         self.permit = None;
         let report = RunReport::without_process(kind, message, timings);
         self.done.answer(RunReport { reason, ..report });
+    }
+
+    /// Notes a leader, so that the next start ends it should the host die.
+    pub(super) fn note(&self, leader: Pid) -> Option<Noted> {
+        let temp_dir = self.request.spec.temp_dir.as_deref();
+        self.services.staging(temp_dir).ok()?.note(leader)
     }
 
     /// The leader, `pid`, outlived SIGKILL.

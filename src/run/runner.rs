@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::containment;
 use crate::outcome::OutcomeKind;
 use crate::reactor::{CancelToken, Reactor, Timers};
 use crate::sys;
@@ -124,6 +125,7 @@ impl Runner {
         for staging in self.services.stagings() {
             staging.remove();
         }
+        containment::remove_directories();
     }
 
     /// Makes the private directory below `temp_dir` now, so that a place that cannot be used is

@@ -142,6 +142,7 @@ mod tests {
             stdio: Stdio::Null,
             background: Background::Kill,
             temp_dir: None,
+            cgroups: None,
         };
         let request = Request::new(Arc::new(spec), Input::Text(b"{}".as_slice().into()));
         let io = RunFiles::create(&staging, &ReservedFds::default(), &request.input, IoMode::Files)

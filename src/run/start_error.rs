@@ -42,6 +42,9 @@ pub(super) async fn explain(
         SpawnFailure::Child(Step::CloseDescriptors, errno) => {
             format!("cannot close the agent's descriptors for command '{name}': {}", text(errno))
         }
+        SpawnFailure::Child(Step::Cgroup, errno) => {
+            format!("command '{name}' cannot enter its cgroup: {}", text(errno))
+        }
         SpawnFailure::Child(Step::Stdin, errno) => {
             format!("cannot open the input as stdin of command '{name}': {}", text(errno))
         }

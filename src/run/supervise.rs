@@ -13,6 +13,7 @@ use crate::outcome::OutcomeKind;
 use crate::reactor::{Child, Exit};
 use crate::sys::{self, NoProcess, Plan, SpawnFailure, Step};
 
+use super::cgroup::Cgroup;
 use super::ending::{Cleaning, Ended};
 use super::files::Files;
 use super::judge::Cause;
@@ -35,7 +36,16 @@ pub(super) struct Supervision {
     deadline: Option<Instant>,
     /// Attempts to start the leader that failed.
     attempt: usize,
+    cgroup: Cgroup,
     process: Process,
+}
+
+/// What is left of a supervision whose leader has ended.
+struct Supervised {
+    run: Run,
+    files: Files,
+    deadline: Option<Instant>,
+    uncontained: bool,
 }
 
 enum Process {
@@ -71,7 +81,8 @@ impl Supervision {
         deadline: Option<Instant>,
     ) -> Supervision {
         let process = Process::Planned(plan, Instant::now());
-        Supervision { run, files, deadline, attempt: 0, process }
+        let cgroup = Cgroup::default();
+        Supervision { run, files, deadline, attempt: 0, cgroup, process }
     }
 
     pub(super) fn services(&self) -> &Arc<Services> {
@@ -114,23 +125,31 @@ impl Supervision {
                     return Next::Step(leader.next_step(self.deadline));
                 };
                 let Some(failure) = leader.start_failure() else {
-                    return Next::Conclude(End::Exited(exit));
+                    return match leader.end_rest(must_end(leader.cause, &self.run), now) {
+                        Some(at) => Next::Step(at),
+                        None => Next::Conclude(End::Exited(exit)),
+                    };
                 };
                 leader.child.reap();
                 let plan = leader.take_plan();
+                self.cgroup.slot = leader.slot.take();
                 self.retry(plan, failure, now)
             }
         }
     }
 
-    fn start(&mut self, plan: Plan, now: Instant) -> Next {
+    fn start(&mut self, mut plan: Plan, now: Instant) -> Next {
+        self.cgroup.enter(&self.run.request.spec, &mut plan);
         match sys::spawn(plan) {
             Ok((spawned, start)) => {
                 let child = Child::new(spawned);
                 if self.files.io.has_memfd_outputs() {
                     self.run.services.cleaner.reserved_fds.started(child.pid().led_group());
                 }
-                let leader = Leader::new(&self.run, child, start, now);
+                let mut leader = Leader::new(&self.run, child, start, self.cgroup.slot.take(), now);
+                if leader.slot.is_none() {
+                    leader.noted = self.run.note(leader.child.pid());
+                }
                 let next = leader.next_step(self.deadline);
                 self.process = Process::Started(leader);
                 Next::Step(next)
@@ -143,7 +162,10 @@ impl Supervision {
     }
 
     /// Plans another attempt after one that failed, if that can help.
-    fn retry(&mut self, plan: Plan, failure: SpawnFailure, now: Instant) -> Next {
+    fn retry(&mut self, mut plan: Plan, failure: SpawnFailure, now: Instant) -> Next {
+        if self.cgroup.is_lost(failure, &mut plan) {
+            return self.start(plan, now);
+        }
         let Some(pause) = retry_pause(failure, self.attempt) else {
             return Next::Conclude(End::NotStarted(failure));
         };
@@ -155,9 +177,12 @@ impl Supervision {
 
     /// Answers the run and removes what belongs to it.
     pub(super) fn conclude(self, end: End, cleaning: Cleaning) {
+        let uncontained = self.cgroup.is_missing;
         match (end, self.process) {
             (End::Exited(exit), Process::Started(leader)) => {
-                conclude_exited(self.run, self.files, self.deadline, leader, exit, cleaning);
+                let Supervision { run, files, deadline, .. } = self;
+                let supervised = Supervised { run, files, deadline, uncontained };
+                conclude_exited(supervised, leader, exit, cleaning);
             }
             (End::NotStarted(failure), _) => {
                 let runtime = self.run.services.runtime.clone();
@@ -193,31 +218,51 @@ pub(super) fn retry_pause(failure: SpawnFailure, attempt: usize) -> Option<Durat
     RETRY_PAUSES.get(attempt).copied().filter(|_| is_temporary)
 }
 
+/// Whether processes that a leader left are ended.
+fn must_end(cause: Option<Cause>, run: &Run) -> bool {
+    cause.is_some() || run.request.spec.background == Background::Kill
+}
+
 /// The leader has ended: everything else of the run follows at once.
-fn conclude_exited(
-    run: Run,
-    files: Files,
-    deadline: Option<Instant>,
-    leader: Leader,
-    exit: Exit,
-    cleaning: Cleaning,
-) {
-    let Leader { mut child, mut tree, cause, mut kills, timings, .. } = leader;
-    let kill_rest = cause.is_some() || run.request.spec.background == Background::Kill;
+fn conclude_exited(supervised: Supervised, leader: Leader, exit: Exit, cleaning: Cleaning) {
+    let Supervised { run, files, deadline, uncontained } = supervised;
+    let Leader { mut child, mut tree, mut slot, left_some, cause, mut kills, timings, .. } = leader;
+    let kill_rest = must_end(cause, &run);
     let mark = files.io.has_memfd_outputs().then(|| run_mark(&run.request, child.pid()));
     if kill_rest {
         tree.kill_rest(&child);
     }
     child.reap();
-    let others = child.signal_group(0);
+    let in_group = child.signal_group(0);
+    let others = in_group || left_some;
     if kill_rest && others && kills.kill == 0 {
         kills.kill = 1;
     }
+    if left_some && !kill_rest {
+        let until_cleanup = run.request.spec.background == Background::Container;
+        // Before the answer: the agent may die at any time.
+        if let Some(slot) = slot.take() {
+            slot.keep(run.request.container_id.as_deref(), until_cleanup);
+        }
+    }
     let pid = child.pid();
     drop(child);
-    let kept = (others && !kill_rest).then(|| pid.led_group());
-    let ended =
-        Ended { run, deadline, files, cause, exit, pid, kills, timings, others, kept, mark };
+    let kept = (in_group && !kill_rest).then(|| pid.led_group());
+    let ended = Ended {
+        run,
+        deadline,
+        files,
+        cause,
+        exit,
+        pid,
+        kills,
+        timings,
+        others,
+        kept,
+        mark,
+        slot,
+        uncontained,
+    };
     ended.conclude(cleaning);
 }
 

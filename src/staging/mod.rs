@@ -15,6 +15,7 @@ mod on_disk;
 mod output;
 mod reserved;
 mod root;
+mod running;
 mod sealed;
 
 pub(crate) use capture::Capture;
@@ -27,4 +28,5 @@ pub(crate) use output::{OutputProblem, kind_name};
 pub(crate) use reserved::{ReservedFds, RunMark};
 pub use root::automatic_parents;
 pub(crate) use root::{Staging, is_memory};
+pub(crate) use running::Noted;
 pub use sealed::SealedInput;

@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::{fs, io};
 
 use nix::errno::Errno;
@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use crate::sys::{self, Pid};
 
 use super::on_disk::OnDisk;
+use super::running::{self, Noted, Running};
 
 const PREFIX: &str = "mesos-command.";
 
@@ -32,6 +33,8 @@ const PREFIX: &str = "mesos-command.";
 pub(super) struct Root {
     path: PathBuf,
     directory: Flock<OwnedFd>,
+    /// Made when a command is noted there first.
+    running: OnceLock<Option<Arc<Running>>>,
     /// The host's umask takes away what the owner needs: modes are set once more after creation.
     fix_modes: bool,
 }
@@ -106,6 +109,17 @@ impl Staging {
         (self.root.read().clone(), number.to_string())
     }
 
+    /// Notes a command whose leader was started a moment ago, so that the next start ends it should
+    /// this process die. `None` where the directory is not in memory, and when there is no room.
+    pub(crate) fn note(&self, leader: Pid) -> Option<Noted> {
+        if self.on_disk.is_some() {
+            return None;
+        }
+        let root = self.root.read().clone();
+        let running = root.running.get_or_init(|| Running::create(&root.path).ok());
+        running.as_ref()?.note(leader)
+    }
+
     /// Removes the process's directory: an orderly end leaves nothing for the next start. It is
     /// made anew if it is needed once more.
     pub(crate) fn remove(&self) {
@@ -163,7 +177,7 @@ fn create_root(parent: &Path) -> io::Result<Root> {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
         }
         let directory = lock_directory(&path)?;
-        return Ok(Root { path, directory, fix_modes });
+        return Ok(Root { path, directory, running: OnceLock::new(), fix_modes });
     }
     Err(io::Error::from(Errno::EEXIST))
 }
@@ -192,6 +206,10 @@ fn sweep(parent: &Path) {
         // Held while removing, so that two agents that start together do not disturb each other;
         // not to be had while the owner lives in another pid namespace.
         if let Ok(_lock) = lock_directory(&entry.path()) {
+            let ended = running::end(&entry.path());
+            if ended > 0 {
+                tracing::info!("ended {ended} commands that a dead agent left running");
+            }
             // Of one that ended in order nothing is there. Empty, it is no news either.
             if fs::remove_dir(entry.path()).is_err() {
                 tracing::info!(path = %entry.path().display(), "removing what a dead agent left behind");

@@ -10,7 +10,9 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
+use super::cgroup;
 use super::child_files::{close_from_3, install_all, leave_table};
+use super::dispositions::{self, die};
 use super::fs_helper::{self, RawCall};
 use super::mask::KERNEL_SET_BYTES;
 use super::raw::call;
@@ -21,6 +23,8 @@ use super::raw::call;
 pub(crate) enum Step {
     /// Closing the host's descriptors.
     CloseDescriptors = 1,
+    /// Entering its cgroups.
+    Cgroup,
     /// Opening the input as stdin.
     Stdin,
     /// Opening stdout or stderr.
@@ -31,7 +35,7 @@ pub(crate) enum Step {
 
 impl Step {
     pub(super) fn from_raw(raw: i32) -> Option<Step> {
-        [Step::CloseDescriptors, Step::Stdin, Step::Output, Step::Execute]
+        [Step::CloseDescriptors, Step::Cgroup, Step::Stdin, Step::Output, Step::Execute]
             .into_iter()
             .find(|step| *step as i32 == raw)
     }
@@ -60,6 +64,8 @@ pub(super) struct ChildPlan {
     pub(super) failed_step: AtomicI32,
     /// The errno there.
     pub(super) failed_errno: AtomicI32,
+    /// `cgroup.procs` files to write itself to, NULL at the end.
+    pub(super) joins: *const *const c_char,
     /// Paths to try, NULL at the end.
     pub(super) candidates: *const *const c_char,
     /// Arguments, NULL at the end.
@@ -74,6 +80,11 @@ pub(super) struct ChildPlan {
     pub(super) calls: *const RawCall,
     /// How many calls.
     pub(super) call_count: usize,
+    /// The signals that the host ignores, signal 1 in the lowest bit.
+    pub(super) ignored: u64,
+    /// The signals that may not have their default disposition when it begins, signal 1 in the
+    /// lowest bit.
+    pub(super) not_default: u64,
     /// Whether the descriptor table is still the host's own (CLONE_FILES).
     pub(super) shares_files: bool,
     /// Whether the kernel has close_range.
@@ -84,30 +95,6 @@ pub(super) struct ChildPlan {
 }
 
 const BIN_SH: *const c_char = c"/bin/sh".as_ptr();
-
-/// `struct sigaction` of the kernel on the supported machines: handler, flags, restorer, mask.
-/// Machines without `sa_restorer` read the third word as the mask, and less of it.
-type KernelAction = [usize; 4];
-
-/// The default disposition.
-static DEFAULT_ACTION: KernelAction = [0; 4];
-
-/// `SA_RESTORER` of the kernel's headers, without which x86 delivers no signal to a handler.
-const SA_RESTORER: usize = if cfg!(target_arch = "x86_64") { 0x0400_0000 } else { 0 };
-
-/// The signals whose default is a core dump. (SIGIOT, SIGPOLL and SIGUNUSED are other names.)
-const DUMPING: [c_int; 10] = [
-    libc::SIGQUIT,
-    libc::SIGILL,
-    libc::SIGTRAP,
-    libc::SIGABRT,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGSEGV,
-    libc::SIGXCPU,
-    libc::SIGXFSZ,
-    libc::SIGSYS,
-];
 
 /// Entry point of the child; does not return.
 pub(super) extern "C" fn child_main(plan: *mut c_void) -> c_int {
@@ -135,13 +122,14 @@ fn run(plan: &ChildPlan) -> Result<Never, (Step, c_int)> {
     }
     // SAFETY: no memory is involved. It cannot fail for a child that has not executed yet.
     let _ = unsafe { call(libc::SYS_setpgid, [0, 0]) };
-    reset_dispositions();
+    dispositions::reset(plan.not_default);
     if plan.call_count != 0 {
         run_helper(plan);
     }
     if plan.ends_with != 0 {
         end_with(plan.ends_with);
     }
+    cgroup::join(plan.joins).map_err(|errno| (Step::Cgroup, errno))?;
     install_all(plan)?;
     let empty: u64 = 0;
     let set = (&raw const empty).expose_provenance();
@@ -177,59 +165,6 @@ fn now() -> u64 {
     // SAFETY: the structure is live.
     let _ = unsafe { call(libc::SYS_clock_gettime, [clock, (&raw mut time).expose_provenance()]) };
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
-}
-
-/// Sets every signal to what the program is to have: execve leaves only ignored signals ignored and
-/// makes all else the default. All signals are blocked, so none is taken meanwhile;
-/// CLONE_CLEAR_SIGHAND alone would leave the ignored ones ignored.
-///
-/// Those that dump core get a handler until then. Before Linux 5.16 a process that dies of one
-/// takes all with it that share its memory, whatever RLIMIT_CORE is (`zap_threads` in fs/coredump.c
-/// of Linux 5.15), and that is the host. A handled signal stays pending while execve goes on, and
-/// is the new program's afterwards.
-fn reset_dispositions() {
-    let handler = die as extern "C" fn(c_int) as usize;
-    let dying: KernelAction = [handler, SA_RESTORER, 0, usize::MAX];
-    let mut signal = 1;
-    while signal <= 64 {
-        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
-            let action = if dumps(signal) { &raw const dying } else { &raw const DEFAULT_ACTION };
-            // SAFETY: the action is a live kernel structure, and the old one is not asked for. The
-            // child has its own table of dispositions (no CLONE_SIGHAND). The handler may run at
-            // any time and never returns.
-            let _ = unsafe {
-                let action = action.expose_provenance();
-                call(libc::SYS_rt_sigaction, [signal as usize, action, 0, KERNEL_SET_BYTES])
-            };
-        }
-        signal += 1;
-    }
-}
-
-fn dumps(signal: c_int) -> bool {
-    let mut index = 0;
-    while index < DUMPING.len() {
-        if DUMPING[index] == signal {
-            return true;
-        }
-        index = index.wrapping_add(1);
-    }
-    false
-}
-
-/// Handler of a signal that would dump core: ends the child by one that does not. Never returns, so
-/// it needs no restorer.
-extern "C" fn die(_signal: c_int) {
-    loop {
-        // SAFETY: no memory is involved; the signal goes to this process alone, which has one
-        // thread and its own number.
-        let _ = unsafe {
-            match call(libc::SYS_getpid, []) {
-                Ok(own) => call(libc::SYS_kill, [own, libc::SIGKILL as usize]),
-                Err(errno) => Err(errno),
-            }
-        };
-    }
 }
 
 /// Has the kernel send TERM to this process when the thread that started it ends.

@@ -11,6 +11,7 @@
 #![expect(unsafe_code, reason = "clone3 and clone have no safe interface")]
 
 use std::ffi::{c_int, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use nix::errno::Errno;
@@ -26,12 +27,19 @@ const CLONE_PIDFD: u64 = 0x1000;
 #[cfg(target_arch = "x86_64")]
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
+/// `CLONE_INTO_CGROUP` of linux/sched.h: only clone3 takes it, since Linux 5.7.
+#[cfg(target_arch = "x86_64")]
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// Size of a child's stack. The child's frames are small and fixed; debug builds use a few KiB.
 const STACK_BYTES: usize = 128 * 1024;
 
 /// Whether clone3 was found to be missing or forbidden (seccomp filters answer EPERM or ENOSYS).
 #[cfg(target_arch = "x86_64")]
 static CLONE3_REFUSED: AtomicBool = AtomicBool::new(false);
+/// Whether clone3 refused `CLONE_INTO_CGROUP`.
+#[cfg(target_arch = "x86_64")]
+static INTO_CGROUP_REFUSED: AtomicBool = AtomicBool::new(false);
 /// Whether clone refused `CLONE_PIDFD`.
 static PIDFD_REFUSED: AtomicBool = AtomicBool::new(false);
 
@@ -114,7 +122,19 @@ pub(super) struct Marks {
     pub(super) inside: AtomicU32,
 }
 
+/// Whether a child can be created in a cgroup, as far as is known.
+pub(super) fn creates_in_cgroups() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let can =
+        !CLONE3_REFUSED.load(Ordering::Relaxed) && !INTO_CGROUP_REFUSED.load(Ordering::Relaxed);
+    #[cfg(not(target_arch = "x86_64"))]
+    let can = false;
+    can
+}
+
 /// Starts a child that runs [`child_main`] on `plan` and returns its pid, without waiting for it.
+/// With `cgroup`, a directory of cgroup version 2, the child is created there, or not at all:
+/// afterwards [`creates_in_cgroups`] tells whether the kernel cannot do that.
 ///
 /// # Safety
 /// Every signal must be blocked in the calling thread. What the three pointers lead to,
@@ -123,6 +143,7 @@ pub(super) struct Marks {
 pub(super) unsafe fn clone_child(
     plan: *mut ChildPlan,
     share_files: bool,
+    cgroup: Option<BorrowedFd<'_>>,
     stack: &Stack,
     marks: &Marks,
 ) -> Result<Pid, Errno> {
@@ -139,13 +160,29 @@ pub(super) unsafe fn clone_child(
     }
     #[cfg(target_arch = "x86_64")]
     if !CLONE3_REFUSED.load(Ordering::Relaxed) {
-        match clone3(plan, flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND, stack, marks) {
-            Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::E2BIG) => {
-                CLONE3_REFUSED.store(true, Ordering::Relaxed);
+        // CLONE_CLEAR_SIGHAND leaves the ignored ones ignored.
+        // SAFETY: there is no child yet that could read it.
+        unsafe { (*plan).not_default = (*plan).ignored };
+        let result = clone3(plan, flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND, cgroup, stack, marks);
+        match (result, cgroup) {
+            (Err(errno @ (Errno::EINVAL | Errno::E2BIG)), Some(_)) => {
+                INTO_CGROUP_REFUSED.store(true, Ordering::Relaxed);
+                return Err(errno);
             }
-            result => return result,
+            (Err(errno @ (Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::E2BIG)), _) => {
+                CLONE3_REFUSED.store(true, Ordering::Relaxed);
+                if cgroup.is_some() {
+                    return Err(errno);
+                }
+            }
+            (result, _) => return result,
         }
     }
+    if cgroup.is_some() {
+        return Err(Errno::EINVAL);
+    }
+    // SAFETY: as above.
+    unsafe { (*plan).not_default = u64::MAX };
     if !PIDFD_REFUSED.load(Ordering::Relaxed) {
         match clone_by_libc(plan, flags | CLONE_PIDFD, stack, marks) {
             Err(Errno::EINVAL) => PIDFD_REFUSED.store(true, Ordering::Relaxed),
@@ -155,7 +192,8 @@ pub(super) unsafe fn clone_child(
     clone_by_libc(plan, flags, stack, marks)
 }
 
-/// `struct clone_args` of linux/sched.h, in its first version (64 bytes, Linux 5.3).
+/// `struct clone_args` of linux/sched.h. Without a cgroup only its first version is passed (64
+/// bytes, Linux 5.3), with one its third (88 bytes, Linux 5.7).
 #[cfg(target_arch = "x86_64")]
 #[repr(C)]
 struct CloneArgs {
@@ -167,12 +205,26 @@ struct CloneArgs {
     stack: u64,
     stack_size: u64,
     tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
 }
 
+/// Size of its first version.
 #[cfg(target_arch = "x86_64")]
-fn clone3(plan: *mut ChildPlan, flags: u64, stack: &Stack, marks: &Marks) -> Result<Pid, Errno> {
+const FIRST_CLONE_ARGS: usize = 64;
+
+#[cfg(target_arch = "x86_64")]
+fn clone3(
+    plan: *mut ChildPlan,
+    flags: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+    stack: &Stack,
+    marks: &Marks,
+) -> Result<Pid, Errno> {
+    let size = cgroup.map_or(FIRST_CLONE_ARGS, |_| std::mem::size_of::<CloneArgs>());
     let arguments = CloneArgs {
-        flags,
+        flags: flags | cgroup.map_or(0, |_| CLONE_INTO_CGROUP),
         pidfd: marks.pidfd.as_ptr() as u64,
         child_tid: marks.inside.as_ptr() as u64,
         parent_tid: 0,
@@ -180,6 +232,9 @@ fn clone3(plan: *mut ChildPlan, flags: u64, stack: &Stack, marks: &Marks) -> Res
         stack: stack.base as u64,
         stack_size: stack.bytes as u64,
         tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
     };
     let result: i64;
     // SAFETY: the child gets a stack of its own (page aligned, so aligned for the call), calls
@@ -198,7 +253,7 @@ fn clone3(plan: *mut ChildPlan, flags: u64, stack: &Stack, marks: &Marks) -> Res
             "2:",
             inlateout("rax") libc::SYS_clone3 => result,
             in("rdi") &raw const arguments,
-            in("rsi") std::mem::size_of::<CloneArgs>(),
+            in("rsi") size,
             in("rdx") child_main as extern "C" fn(*mut c_void) -> c_int,
             in("r8") plan.cast::<c_void>(),
             lateout("rcx") _,

@@ -9,9 +9,11 @@
 //! Invariants: no signal handler is installed, no child is waited for that was not started here,
 //! every descriptor is close-on-exec.
 
+mod cgroup;
 mod child;
 mod child_files;
 mod clone;
+mod dispositions;
 mod features;
 mod files;
 mod fs_helper;
@@ -22,6 +24,7 @@ mod procfs;
 mod raw;
 mod spawn;
 
+pub(crate) use cgroup::{Cgroups, Unified};
 pub(crate) use features::{features, memfd_paths};
 pub(crate) use files::{above_stdio, has_no_writer};
 pub(crate) use fs_helper::FsHelper;

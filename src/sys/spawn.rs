@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "takes ownership of the pidfd and shares a plan with the child")]
 
 use std::ffi::{CString, c_char, c_int};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use super::cgroup::Cgroups;
 pub(crate) use super::child::Step;
 use super::child::{ChildPlan, RawSource};
-use super::clone::{Marks, Stack, clone_child};
+use super::clone::{Marks, Stack, clone_child, creates_in_cgroups};
+use super::dispositions::ignored_by_host;
 use super::features::features;
 use super::files::above_stdio;
 use super::fs_helper::FsHelper;
@@ -94,6 +96,8 @@ pub(crate) struct Plan {
     pub(crate) environment: StringTable,
     /// stdin, stdout, stderr.
     pub(crate) stdio: [Source; 3],
+    /// The cgroups that it begins in.
+    pub(crate) cgroups: Cgroups,
     /// What the child does instead of all that, unless it is empty.
     pub(crate) helper: FsHelper,
     /// Whether the kernel sends the child TERM when the *thread* that starts it has ended, which
@@ -142,7 +146,7 @@ unsafe impl Sync for Start {}
 struct Memory {
     plan: Plan,
     /// Pointers into the plan, which [`ChildPlan`] points to.
-    _lists: [Vec<*const c_char>; 4],
+    _lists: [Vec<*const c_char>; 5],
     child: ChildPlan,
     marks: Marks,
     stack: Stack,
@@ -220,11 +224,15 @@ pub(crate) fn spawn(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
     // open descriptors; but then no descriptor of the host is left for the child to use.
     let takes_descriptors = plan.stdio.iter().any(|s| matches!(s, Source::Descriptor(_)));
     let shares_files = features().close_range && !takes_descriptors;
-    let memory = Box::into_raw(Memory::new(plan, stack, shares_files));
+    let is_inside = plan.cgroups.unified.is_some() && creates_in_cgroups();
+    let memory = Box::into_raw(Memory::new(plan, stack, shares_files, is_inside));
     // SAFETY: all signals are blocked; plan, lists, marks and stack are in the box, or owned by it,
     // and stay there until the child has left, or there is none.
     let pid = with_all_blocked(|| unsafe {
-        clone_child(&raw mut (*memory).child, shares_files, &(*memory).stack, &(*memory).marks)
+        let unified = (*memory).plan.cgroups.unified.as_ref().filter(|_| is_inside);
+        let cgroup = unified.map(|it| it.directory.as_fd());
+        let Memory { stack, marks, .. } = &*memory;
+        clone_child(&raw mut (*memory).child, shares_files, cgroup, stack, marks)
     });
     let pid = match pid {
         Ok(pid) => pid,
@@ -232,6 +240,10 @@ pub(crate) fn spawn(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
             // SAFETY: there is no child, so the box is ours alone again.
             let Memory { plan, stack, .. } = *unsafe { Box::from_raw(memory) };
             stack.give_back();
+            if is_inside && !creates_in_cgroups() {
+                // The kernel has just shown that it cannot: the child enters by itself.
+                return spawn(plan);
+            }
             return Err(Box::new(NoProcess { errno, plan }));
         }
     };
@@ -247,7 +259,9 @@ pub(crate) fn spawn(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
 }
 
 impl Memory {
-    fn new(plan: Plan, stack: Stack, shares_files: bool) -> Box<Memory> {
+    fn new(plan: Plan, stack: Stack, shares_files: bool, is_inside: bool) -> Box<Memory> {
+        let begun = now();
+        let joins = plan.cgroups.joins(is_inside);
         let candidates: Vec<_> = plan.candidates.pointers(0).collect();
         let argv: Vec<_> = plan.arguments.pointers(0).collect();
         let envp: Vec<_> = plan.environment.pointers(0).collect();
@@ -261,18 +275,21 @@ impl Memory {
             executes: AtomicU64::new(0),
             failed_step: AtomicI32::new(0),
             failed_errno: AtomicI32::new(0),
+            joins: joins.as_ptr(),
             candidates: candidates.as_ptr(),
             argv: argv.as_ptr(),
             shell_argv: shell_argv.as_mut_ptr(),
             envp: envp.as_ptr(),
             stdio: [stdin.raw(), stdout.raw(), stderr.raw()],
+            ignored: ignored_by_host(begun),
+            not_default: u64::MAX,
             shares_files,
             has_close_range: features().close_range,
             ends_with: if plan.ends_with_starter { std::process::id() as c_int } else { 0 },
         };
         let marks = Marks { pidfd: AtomicI32::new(-1), inside: AtomicU32::new(1) };
-        let lists = [candidates, argv, envp, shell_argv];
-        Box::new(Memory { plan, _lists: lists, child, marks, stack, begun: now() })
+        let lists = [joins, candidates, argv, envp, shell_argv];
+        Box::new(Memory { plan, _lists: lists, child, marks, stack, begun })
     }
 }
 

@@ -9,6 +9,7 @@ mod answers;
 mod batch;
 mod cache;
 mod cleanup;
+mod contained;
 mod dead_storage;
 mod end;
 mod files;

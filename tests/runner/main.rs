@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "the tests are the host, and a bad one at that")]
 
+mod contained;
 mod hosts;
 mod inherit;
 mod modes;

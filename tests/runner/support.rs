@@ -41,6 +41,7 @@ pub(crate) fn command(path: impl AsRef<Path>) -> Case {
             stdio: Stdio::Capture,
             background: Background::Keep,
             temp_dir: None,
+            cgroups: None,
         },
         input: b"{\"in\":1}".to_vec(),
     }
@@ -248,7 +249,8 @@ fn call_directories() -> Vec<PathBuf> {
         for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
                 let calls = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
-                found.extend(calls.map(|call| call.path()));
+                // Beside them are the notes on what runs.
+                found.extend(calls.map(|call| call.path()).filter(|path| path.is_dir()));
             }
         }
     }

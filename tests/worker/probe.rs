@@ -78,6 +78,7 @@ fn host(command: &str) {
         stdio: Stdio::Capture,
         background: Background::Kill,
         temp_dir: None,
+        cgroups: None,
     };
     let settings = WorkerSettings {
         spec: Arc::new(spec),

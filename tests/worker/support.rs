@@ -121,6 +121,7 @@ impl Rig {
             stdio: Stdio::Capture,
             background: Background::Kill,
             temp_dir: None,
+            cgroups: None,
         });
         let log = Arc::new(Log::default());
         let settings = WorkerSettings {

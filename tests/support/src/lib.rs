@@ -15,7 +15,7 @@ pub use dead_disk::DeadDisk;
 pub use dying_fs::DyingFs;
 pub use lateness::{Lateness, Verdict, in_time};
 pub use log::{collect_log, logged};
-pub use own_process::{own_process, own_process_with};
+pub use own_process::{own_process, own_process_by, own_process_with};
 pub use repository::repository;
 pub use skip::{is_allowed, note, skip, skip_offline};
 pub use wait::{PATIENCE, dropped_unanswered, until, wait_for};

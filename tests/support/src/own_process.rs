@@ -23,12 +23,33 @@ pub fn own_process(name: &str, variable: &str) -> Output {
 #[track_caller]
 #[must_use]
 pub fn own_process_with(name: &str, variables: &[(&str, &str)]) -> Output {
-    let output = Command::new(std::env::current_exe().expect("known"))
+    own_process_by(&[], name, variables)
+}
+
+/// As [`own_process_with`], started by the program and the arguments of `wrapper`, to which this
+/// program and its arguments are added.
+///
+/// # Panics
+///
+/// As [`own_process`].
+#[track_caller]
+#[must_use]
+pub fn own_process_by(wrapper: &[&str], name: &str, variables: &[(&str, &str)]) -> Output {
+    let own = std::env::current_exe().expect("known");
+    let mut command = match wrapper {
+        [] => Command::new(own),
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(own);
+            command
+        }
+    };
+    let output = command
         .args([name, "--exact", "--ignored", "--nocapture", "--test-threads", "1"])
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()
-        .expect("this program again");
+        .expect("this program again, or its wrapper");
     let text = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

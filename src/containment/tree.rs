@@ -1,0 +1,220 @@
+//! The directory of this process among the cgroups.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::stat::Mode;
+use parking_lot::{Mutex, RwLock};
+
+use crate::sys::{self, Pid};
+
+use super::cgroup::{self, Version};
+use super::kept::{self, Kept};
+use super::leftover;
+use super::mounts::Mounts;
+
+/// How many kept cgroups are looked at when another one joins them.
+const LOOKS: usize = 8;
+
+/// The directory of a process, with the lock that says that the process lives.
+#[derive(Debug)]
+struct Own {
+    path: PathBuf,
+    _lock: Flock<OwnedFd>,
+}
+
+/// The cgroups of this process below one directory.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) version: Version,
+    /// `<mount>/<cgroup_root>`.
+    parent: PathBuf,
+    own: RwLock<Arc<Own>>,
+    next: AtomicU64,
+    /// Cgroups whose processes are being ended, or could not be ended yet.
+    retired: Mutex<Vec<PathBuf>>,
+    /// Cgroups whose processes may run on.
+    kept: Mutex<VecDeque<(PathBuf, Kept)>>,
+}
+
+impl Tree {
+    /// Makes the directory of this process, and ends what dead processes have left running.
+    ///
+    /// # Errors
+    /// When there can be none: why, in words for people.
+    pub(super) fn open(root: &Path) -> Result<Tree, String> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err("the agent does not run as root".to_owned());
+        }
+        let mounts = Mounts::read()
+            .map_err(|error| format!("/proc/self/mountinfo cannot be read: {error}"))?;
+        let mut reasons = Vec::new();
+        let candidates = [
+            (Version::Two, mounts.unified.as_deref(), "cgroup v2"),
+            (Version::One, mounts.hierarchy("freezer"), "the freezer of cgroup v1"),
+        ];
+        for (version, mount, name) in candidates {
+            let Some(mount) = mount else {
+                reasons.push(format!("{name} is not mounted"));
+                continue;
+            };
+            match Tree::open_in(version, mount.join(root)) {
+                Ok(tree) => return Ok(tree),
+                Err(error) => reasons.push(format!("{name} at {}: {error}", mount.display())),
+            }
+        }
+        Err(reasons.join("; "))
+    }
+
+    fn open_in(version: Version, parent: PathBuf) -> io::Result<Tree> {
+        std::fs::create_dir_all(&parent)?;
+        // Who may move processes could end anybody's.
+        let owner = std::fs::metadata(&parent)?;
+        if owner.uid() != 0 || owner.mode() & 0o022 != 0 {
+            let text = format!("others than root may write to {}", parent.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
+        let own = Own::make(&parent)?;
+        let works = Tree::check(version, &own.path);
+        if let Err(error) = works {
+            let _ = std::fs::remove_dir(&own.path);
+            return Err(error);
+        }
+        let kept = leftover::end(version, &parent, &own.path);
+        Ok(Tree {
+            version,
+            parent,
+            own: RwLock::new(Arc::new(own)),
+            next: AtomicU64::new(0),
+            retired: Mutex::default(),
+            kept: Mutex::new(kept.into()),
+        })
+    }
+
+    /// Whether cgroups can do here what is asked of them.
+    fn check(version: Version, directory: &Path) -> io::Result<()> {
+        if version == Version::Two && !directory.join("cgroup.kill").exists() {
+            let text = "there is no cgroup.kill (it came with Linux 5.14)";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+        kept::can_be_put(directory).map_err(|error| {
+            io::Error::new(error.kind(), format!("it keeps no extended attributes: {error}"))
+        })
+    }
+
+    /// Makes a cgroup with a name that was never used before and begins with `name`.
+    pub(super) fn make(&self, name: &str) -> io::Result<PathBuf> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let own = self.own.read().clone();
+        let leaf = format!("{name}.{number}");
+        match std::fs::create_dir(own.path.join(&leaf)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let restored = self.restore(&own)?;
+                std::fs::create_dir(restored.path.join(&leaf))?;
+                Ok(restored.path.join(leaf))
+            }
+            result => result.map(|()| own.path.join(leaf)),
+        }
+    }
+
+    /// Makes the directory of this process anew after `lost` was removed by somebody.
+    fn restore(&self, lost: &Arc<Own>) -> io::Result<Arc<Own>> {
+        let mut current = self.own.write();
+        if Arc::ptr_eq(&current, lost) {
+            tracing::warn!(path = %lost.path.display(), "the cgroup of this process was removed; making it anew");
+            std::fs::create_dir_all(&self.parent)?;
+            *current = Arc::new(Own::make(&self.parent)?);
+        }
+        Ok(current.clone())
+    }
+
+    /// Removes a cgroup that must not be used again, now or as soon as that is possible.
+    pub(super) fn retire(&self, directory: PathBuf) {
+        let mut retired = self.retired.lock();
+        retired.push(directory);
+        // What hangs in the kernel stays, and is tried again with the next one.
+        retired.retain(|one| cgroup::remove(one).is_err());
+    }
+
+    /// Lets the processes of a cgroup run on.
+    pub(super) fn keep(&self, directory: PathBuf, note: Kept) {
+        let mut kept = self.kept.lock();
+        kept.push_back((directory, note));
+        // Those whose processes have ended meanwhile go: no command enters a kept cgroup again.
+        for _ in 0..LOOKS.min(kept.len() - 1) {
+            let Some(oldest) = kept.pop_front() else { return };
+            if !self.is_removed(&oldest.0) {
+                kept.push_back(oldest);
+            }
+        }
+    }
+
+    /// Removes a kept cgroup if nothing is in it any more. With the last one of a dead process goes
+    /// the directory of that.
+    fn is_removed(&self, kept: &Path) -> bool {
+        let is_removed = cgroup::remove(kept).is_ok();
+        let of = kept.parent().filter(|of| is_removed && **of != *self.own.read().path);
+        if let Some(dead) = of {
+            let _ = std::fs::remove_dir(dead);
+        }
+        is_removed
+    }
+
+    /// Takes the cgroups out of those that are kept for which `is_meant` holds.
+    pub(super) fn take_kept(&self, is_meant: impl Fn(&Kept) -> bool) -> Vec<PathBuf> {
+        let mut kept = self.kept.lock();
+        let (taken, left) =
+            std::mem::take(&mut *kept).into_iter().partition(|(_, it)| is_meant(it));
+        *kept = left;
+        let taken: VecDeque<(PathBuf, Kept)> = taken;
+        taken.into_iter().map(|(directory, _)| directory).collect()
+    }
+
+    /// Removes all directories of this process that are empty.
+    pub(super) fn remove(&self) {
+        self.kept.lock().retain(|(one, _)| !self.is_removed(one));
+        let own = self.own.read();
+        // Those in which something lives stay; the next process to start sees to them.
+        for one in cgroup::below(&own.path) {
+            let _ = cgroup::remove(&one);
+        }
+        let _ = std::fs::remove_dir(&own.path);
+    }
+}
+
+impl Own {
+    fn make(parent: &Path) -> io::Result<Own> {
+        let pid = Pid::own();
+        let start = sys::process_stat(pid).map_or(0, |stat| stat.start);
+        // A second copy of the library in this process, or a process with the same number in
+        // another pid namespace, may have the name.
+        for attempt in 0..100 {
+            let path = parent.join(format!("{pid}.{start}.{attempt}"));
+            match std::fs::create_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                result => result?,
+            }
+            // One that starts at the same time may take it for a dead one's and remove it before
+            // it is locked.
+            if let Ok(lock) = lock(&path)
+                && path.exists()
+            {
+                return Ok(Own { path, _lock: lock });
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+}
+
+/// Locks the directory of a process; not to be had while that lives.
+pub(super) fn lock(path: &Path) -> io::Result<Flock<OwnedFd>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let fd = sys::above_stdio(nix::fcntl::open(path, flags, Mode::empty())?)?;
+    Flock::lock(fd, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
+}

@@ -1,0 +1,317 @@
+//! Containment level `cgroup`, at both versions of cgroups that the machine has. Each in a process
+//! of its own, because a process chooses once.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesos_command::command::{Background, Containment};
+use mesos_command::containment::{Level, SlotPool, choose};
+use mesos_command::outcome::OutcomeKind;
+use mesos_command::run::Request;
+use mesos_command::staging::Input;
+use test_support::{own_process_by, own_process_with, skip};
+
+use crate::support::{Case, alive, command, eventually, pid_in, runner, script, serial};
+
+const VERSION: &str = "RUNNER_TEST_CGROUP";
+const ROOT: &str = "RUNNER_TEST_CGROUP_ROOT";
+/// As a version: no cgroups.
+const GROUP: &str = "group";
+/// Commands that a killed host leaves.
+const LEFT: usize = 50;
+
+/// Starts a program in a mount namespace without cgroup version 2.
+const WITHOUT_TWO: [&str; 5] =
+    ["unshare", "--mount", "sh", "-c", "umount --all --types cgroup2 && exec \"$0\" \"$@\""];
+
+fn each_version(test: &str, name: &str) {
+    let _oracle = serial();
+    if !nix::unistd::geteuid().is_root() {
+        return skip(test, "cgroups need root");
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let mut played = 0;
+    for (version, mounted, wrapper) in
+        [("2", " cgroup2 ", &[][..]), ("1", "freezer", &WITHOUT_TWO[..])]
+    {
+        if !mounts.contains(mounted) {
+            skip(test, &format!("cgroup version {version} is not mounted here"));
+            continue;
+        }
+        let root = format!("mesos-command-test-{}", std::process::id());
+        let name = format!("contained::{name}");
+        let _ = own_process_by(wrapper, &name, &[(VERSION, version), (ROOT, &root)]);
+        remove_root(&root);
+        played += 1;
+    }
+    assert!(played > 0 || test_support::is_allowed(false));
+}
+
+/// Removes what is empty of a root of cgroups, wherever it is; what is not is a finding.
+fn remove_root(root: &str) {
+    for line in std::fs::read_to_string("/proc/self/mounts").unwrap().lines() {
+        let words: Vec<_> = line.split(' ').collect();
+        let path = Path::new(words[1]).join(root);
+        if words[2].starts_with("cgroup") && path.exists() {
+            eventually("no process and no directory is left", || {
+                directories(&path).iter().all(|one| std::fs::remove_dir(one).is_ok())
+                    && std::fs::remove_dir(&path).is_ok()
+            });
+        }
+    }
+}
+
+fn directories(path: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter(|one| one.file_type().unwrap().is_dir()).map(|one| one.path()).collect()
+}
+
+/// The directory of this process's cgroups.
+fn own_directory() -> PathBuf {
+    let mount = match std::env::var(VERSION).unwrap().as_str() {
+        "2" => " cgroup2 ",
+        _ => "freezer",
+    };
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let line = mounts.lines().find(|line| line.contains(mount)).unwrap();
+    let root = Path::new(line.split(' ').nth(1).unwrap()).join(std::env::var(ROOT).unwrap());
+    let prefix = format!("{}.", std::process::id());
+    let is_own = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&prefix);
+    directories(&root).into_iter().find(is_own).expect("the directory of this process")
+}
+
+/// The processes in all cgroups of this process.
+fn contained() -> Vec<i32> {
+    let procs =
+        |path: PathBuf| std::fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    let all: Vec<_> = directories(&own_directory()).into_iter().map(procs).collect();
+    all.join("").lines().map(|line| line.parse().unwrap()).collect()
+}
+
+fn pool() -> Arc<SlotPool> {
+    let root = std::env::var(ROOT).unwrap();
+    let chosen = choose(Containment::Cgroup, Path::new(&root)).expect("level cgroup");
+    assert_eq!(chosen.level(), Level::Cgroup);
+    chosen.pool("a/strange\nname", "isolator_usage").unwrap()
+}
+
+impl Case {
+    fn in_cgroup(self, pool: &Arc<SlotPool>) -> Case {
+        self.with(|spec| spec.cgroups = Some(pool.clone()))
+    }
+}
+
+/// A shell script in a directory.
+fn shell(directory: &Path, name: &str, text: &str) -> Case {
+    command(script(directory, name, &format!("#!/bin/sh\n{text}\n")))
+}
+
+#[test]
+fn nothing_escapes_the_end_of_a_run() {
+    each_version("nothing_escapes_the_end_of_a_run", "escapes");
+}
+
+/// What is left running by a command that is over, as a script that writes the pid to `$0.pid`.
+const ESCAPES: [(&str, &str); 5] = [
+    ("session", "setsid sh -c 'printf %s $$ >\"$0.pid\"; exec sleep 600' \"$0\" &"),
+    ("double-fork", "(setsid sh -c 'printf %s $$ >\"$0.pid\"; exec sleep 600' \"$0\" & )"),
+    (
+        "deaf",
+        "setsid sh -c 'trap \"\" TERM HUP; printf %s $$ >\"$0.pid\"; while :; do sleep 1; done' \"$0\" &",
+    ),
+    ("stopped", "setsid sh -c 'printf %s $$ >\"$0.pid\"; kill -STOP $$' \"$0\" &"),
+    (
+        "forking",
+        "setsid sh -c 'printf %s $$ >\"$0.pid\"; while :; do setsid sleep 600 & sleep 0.003; done' \"$0\" &",
+    ),
+];
+
+#[test]
+#[ignore = "started by nothing_escapes_the_end_of_a_run"]
+fn escapes() {
+    // Its directory's descriptor stays open.
+    let pool = pool();
+    let oracle = serial();
+    let directory = tempfile::tempdir().unwrap();
+    let started = "while [ ! -s \"$0.pid\" ]; do sleep 0.01; done";
+    for (name, text) in ESCAPES {
+        // It succeeds, and what it leaves is to be ended.
+        let case =
+            shell(directory.path(), name, &format!("{text}\n{started}\nprintf {{}} >\"$2\""));
+        let case = case.in_cgroup(&pool).kill_background();
+        for here in [false, true] {
+            let pid = directory.path().join(format!("{name}.pid"));
+            let _ = std::fs::remove_file(&pid);
+            let report = if here { case.run_here() } else { case.run() };
+            assert_eq!(report.outcome, OutcomeKind::Ok, "{name}: {report:?}");
+            assert_eq!(report.output, b"{}", "{name}");
+            assert!(!alive(pid_in(&pid)), "{name} is dead before the answer");
+            assert_eq!(contained(), [0i32; 0], "{name}");
+            assert!(report.strays && report.kills.kill > 0, "{name}: {report:?}");
+            assert!(!report.uncontained);
+        }
+        // It does not end by itself.
+        let name = format!("{name}-late");
+        let case = shell(directory.path(), &name, &format!("{text}\n{started}\nsleep 600"));
+        let report = case.in_cgroup(&pool).timeout(3000).grace(100).run();
+        assert_eq!(report.outcome, OutcomeKind::Timeout, "{name}: {report:?}");
+        assert!(!alive(pid_in(&directory.path().join(format!("{name}.pid")))), "{name}");
+        assert_eq!(contained(), [0i32; 0], "{name}");
+    }
+    drop(oracle);
+    runner().remove_directories();
+}
+
+#[test]
+fn a_clean_cgroup_is_used_again_and_one_with_a_kill_is_not() {
+    each_version("a_clean_cgroup_is_used_again_and_one_with_a_kill_is_not", "used_again");
+}
+
+#[test]
+#[ignore = "started by a_clean_cgroup_is_used_again_and_one_with_a_kill_is_not"]
+fn used_again() {
+    let pool = pool();
+    let oracle = serial();
+    let directory = tempfile::tempdir().unwrap();
+    let healthy = shell(directory.path(), "healthy", "sleep 0.002; printf {} >\"$2\"");
+    let healthy = healthy.in_cgroup(&pool).kill_background();
+    let hangs = shell(directory.path(), "hangs", "sleep 600 & setsid sleep 600 & sleep 600");
+    let hangs = hangs.in_cgroup(&pool).kill_background().timeout(20).grace(0);
+    for _ in 0..20 {
+        assert_eq!(healthy.run().outcome, OutcomeKind::Ok);
+    }
+    // One is given back after the answer, when the next command may have begun.
+    assert!(directories(&own_directory()).len() <= 3, "one after the other");
+    for _ in 0..50 {
+        assert_eq!(hangs.run().outcome, OutcomeKind::Timeout);
+        let report = healthy.run();
+        assert_eq!((report.outcome, report.signal), (OutcomeKind::Ok, None), "{report:?}");
+    }
+    eventually("the cgroups of what was killed are gone", || {
+        // A retired one is looked at with the next.
+        hangs.run();
+        directories(&own_directory()).len() <= 3
+    });
+    drop(oracle);
+    // Somebody cleans up behind us: the cgroups, and then their directory too.
+    for with_directory in [false, true] {
+        let own = own_directory();
+        eventually("nothing but empty cgroups", || {
+            directories(&own).iter().all(|one| std::fs::remove_dir(one).is_ok())
+        });
+        if with_directory {
+            std::fs::remove_dir(&own).unwrap();
+        }
+        let report = healthy.run();
+        assert_eq!((report.outcome, report.uncontained), (OutcomeKind::Ok, false), "{report:?}");
+    }
+    runner().remove_directories();
+}
+
+#[test]
+fn the_next_start_ends_what_a_killed_host_left_and_nothing_else() {
+    each_version("the_next_start_ends_what_a_killed_host_left_and_nothing_else", "next_start");
+}
+
+#[test]
+fn the_next_start_ends_commands_without_a_cgroup_too() {
+    let _oracle = serial();
+    let _ = own_process_with("contained::next_start", &[(VERSION, GROUP)]);
+}
+
+#[test]
+#[ignore = "started by the two tests above"]
+fn next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let pids = directory.path().join("pids");
+    let daemons = directory.path().join("daemons");
+    std::fs::create_dir(&pids).unwrap();
+    std::fs::create_dir(&daemons).unwrap();
+    let mut host = Command::new(std::env::current_exe().unwrap())
+        .args(["contained::host_that_is_killed", "--exact", "--ignored", "--nocapture"])
+        .env("RUNNER_TEST_DIRECTORY", directory.path())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let count = |path: &Path| std::fs::read_dir(path).unwrap().count();
+    eventually("commands that hang", || count(&pids) == 2 * LEFT && count(&daemons) == 2);
+    host.kill().unwrap();
+    host.wait().unwrap();
+    let numbers = |path: &Path| -> Vec<i32> {
+        let entries = std::fs::read_dir(path).unwrap().flatten();
+        entries.map(|entry| entry.file_name().to_str().unwrap().parse().unwrap()).collect()
+    };
+    assert!(numbers(&pids).into_iter().all(alive), "they survived their host");
+
+    match std::env::var(VERSION).as_deref() {
+        Ok(GROUP) => runner().check_temp_dir(None).unwrap(),
+        _ => drop(pool()),
+    }
+    // A group is sent the signal, and its end is not waited for.
+    eventually("their end", || !numbers(&pids).into_iter().any(alive));
+    for daemon in numbers(&daemons) {
+        assert!(alive(daemon), "what prepare started is none of that");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(daemon), nix::sys::signal::SIGKILL)
+            .unwrap();
+        eventually("the daemon's end", || !alive(daemon));
+    }
+    runner().remove_directories();
+}
+
+#[test]
+#[ignore = "started by next_start"]
+fn host_that_is_killed() {
+    let directory = PathBuf::from(std::env::var_os("RUNNER_TEST_DIRECTORY").unwrap());
+    let pool = (std::env::var(VERSION).as_deref() != Ok(GROUP)).then(pool);
+    let daemon = "setsid sh -c ': >\"${0%/*}/daemons/$$\"; exec sleep 600' \"$0\" &\nsleep 0.2";
+    for background in [Background::Keep, Background::Container] {
+        let case = shell(&directory, "daemon", daemon).with(|spec| spec.cgroups = pool.clone());
+        let case = case.with(|spec| spec.background = background);
+        let request = Request { container_id: Some("c1".into()), ..case.request() };
+        let report = runner().run_blocking(request, None, None);
+        assert_eq!(report.outcome, OutcomeKind::Ok, "{report:?}");
+    }
+    let hangs = ": >\"${0%/*}/pids/$$\"\n\
+        setsid sh -c ': >\"${0%/*}/pids/$$\"; exec sleep 600' \"$0\" &\nsleep 600";
+    let case = shell(&directory, "hangs", hangs).timeout(600_000);
+    let case = case.with(|spec| spec.cgroups = pool);
+    for _ in 0..LEFT {
+        let input = Input::Text(b"{}".as_slice().into());
+        let request = Request::new(Arc::new(case.spec.clone()), input);
+        runner().submit(request, None, None, |_| ());
+    }
+    std::thread::sleep(Duration::from_secs(600));
+}
+
+#[test]
+fn without_a_cgroup_file_system_the_reason_is_told() {
+    let _oracle = serial();
+    if !nix::unistd::geteuid().is_root() {
+        let reason = choose(Containment::Cgroup, Path::new("x")).unwrap_err();
+        assert!(reason.contains("root"), "{reason}");
+        return;
+    }
+    let wrapper = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        "umount --all --types cgroup,cgroup2 && exec \"$0\" \"$@\"",
+    ];
+    let _ = own_process_by(&wrapper, "contained::no_cgroups", &[]);
+}
+
+#[test]
+#[ignore = "started by without_a_cgroup_file_system_the_reason_is_told"]
+fn no_cgroups() {
+    let reason = choose(Containment::Cgroup, Path::new("x")).unwrap_err();
+    assert!(reason.contains("cgroup v2 is not mounted"), "{reason}");
+    assert!(reason.contains("freezer"), "{reason}");
+    let chosen = choose(Containment::Auto, Path::new("x")).unwrap();
+    assert_eq!((chosen.level(), chosen.reason), (Level::Group, reason));
+    let chosen = choose(Containment::Group, Path::new("x")).unwrap();
+    assert_eq!((chosen.level(), &*chosen.reason), (Level::Group, ""));
+    assert!(chosen.pool("m", "isolator_usage").is_none());
+}
