@@ -1,6 +1,7 @@
 //! The keys of the parameters: which there are, which is meant, and their tables for the README.
 
-use super::params::{EVENT_PARAMETERS, PARAMETERS};
+use super::event_params::EVENT_PARAMETERS;
+use super::params::PARAMETERS;
 use super::row::{Parameter, Scope};
 use crate::event::{Event, FailureAnswer, ModuleKind};
 

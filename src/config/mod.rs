@@ -1,11 +1,13 @@
 //! Parameters of a module instance: from the host's key/value list to a checked [`Config`].
 //!
-//! `params` has one row for each parameter, from which everything else follows; [`keys`] finds
-//! rows by key, [`value`] holds one parser per kind of value, `reader` reads a row's, and `parse`
-//! puts them together. Later duplicates of a key win, as in the original modules.
+//! `params` and `event_params` have one row for each parameter, from which everything else
+//! follows; [`keys`] finds rows by key, [`value`] holds one parser per kind of value, `reader`
+//! reads a row's, and `parse` puts them together. Later duplicates of a key win, as in the original
+//! modules.
 
 mod command;
 mod define;
+mod event_params;
 pub mod json;
 pub mod keys;
 pub mod modules_file;
@@ -22,7 +24,8 @@ use std::time::Duration;
 
 use command::is_shell_script;
 pub use command::{CommandProblem, command_line, inspect_command, inspect_trust};
-pub use params::{Config, EVENT_PARAMETERS, EventConfig, PARAMETERS};
+pub use event_params::{EVENT_PARAMETERS, EventConfig};
+pub use params::{Config, PARAMETERS};
 pub use problem::{ConfigError, FileError, Warning};
 pub use row::{Accepts, ORIGINAL, Parameter, Place, Scope, Unset};
 pub use trust::{Distrust, Trust, Why};

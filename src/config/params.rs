@@ -1,4 +1,5 @@
-//! The parameters: one row each, beside the field that keeps its value.
+//! The parameters: one row each, beside the field that keeps its value. Those of an instance are
+//! here, those that each event has in `event_params`.
 //!
 //! Everything that is known of a parameter stands in its row: key, who has it, since when, what
 //! holds without it, what it accepts, how it is read, what it means. [`Config`] is read by walking
@@ -18,74 +19,13 @@ use super::reader::{
     Reader, Value, boolean, bytes, count, directory, duration, optional_directory, special, words,
 };
 use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
-use super::{ConfigError, EnvironmentChoice, Fallback, IoChoice, special as of};
-use crate::command::{Background, CommandLine, Containment, Stdio};
-use crate::event::{Event, FailureAnswer, ModuleKind};
+use super::{ConfigError, EnvironmentChoice, EventConfig, IoChoice, special as of};
+use crate::command::{Background, Containment, Stdio};
+use crate::event::{Event, ModuleKind};
 use crate::exporter::{MetricsAddress, TextfilePath};
 use crate::redact::{self, Redaction};
 
-const EVENTS: Scope = Scope::Events(|_| true);
 const ISOLATOR: Scope = Scope::Only(ModuleKind::Isolator);
-
-parameters! {
-    /// What is configured for one event.
-    pub struct EventConfig {}
-
-    /// The parameters that each event has, in the order of the documentation.
-    pub static EVENT_PARAMETERS, mod event_rows = {
-        command: CommandLine = {
-            name: "<event>_command",
-            scope: EVENTS,
-            since: ORIGINAL,
-            unset: Unset::Word("none"),
-            value: special(Accepts::Text("one path; for watch also shell text"), of::command),
-            meaning: "the command: one path; the watch command may be shell text",
-        }
-        /// Time to the deadline; `None`: none.
-        timeout: Option<Duration> = {
-            name: "<event>_timeout",
-            scope: EVENTS,
-            since: ORIGINAL,
-            unset: Unset::Word("by event"),
-            value: special(Accepts::Duration { zero: false }, of::timeout),
-            meaning: "time to the deadline: from the start of the command for prepare, isolate, update, recover, cleanup, watch and hooks that run behind, else from the call",
-        }
-        failure: FailureAnswer = {
-            name: "<event>_failure",
-            scope: Scope::Events(|event| event.row().failure_configurable),
-            since: "0.1.0",
-            unset: Unset::Word("by event"),
-            value: words![|reader| of::failure(reader);
-                "fail" => FailureAnswer::Fail, "ignore" => FailureAnswer::Ignore],
-            meaning: "what Mesos is told when a call fails: `fail` or `ignore`",
-        }
-        /// Whether workers answer the calls.
-        is_worker: bool = {
-            name: "<event>_mode",
-            scope: EVENTS,
-            since: "0.1.0",
-            unset: Unset::Text("spawn"),
-            value: words!["spawn" => false, "worker" => true],
-            meaning: "`spawn` runs the command for each call; `worker` keeps processes of it that answer JSON lines (examples/workers)",
-        }
-        workers: usize = {
-            name: "<event>_workers",
-            scope: EVENTS,
-            since: "0.1.0",
-            unset: Unset::Text("1"),
-            value: count(1, 64),
-            meaning: "processes in worker mode",
-        }
-        fallback: Fallback = {
-            name: "<event>_fallback",
-            scope: EVENTS,
-            since: "Unreleased",
-            unset: Unset::Text("spawn"),
-            value: words!["spawn" => Fallback::Spawn, "fail" => Fallback::Fail],
-            meaning: "while no worker is up: `spawn` runs the command for the call; `fail` waits up to 1s for a worker, then the call fails (for programs that answer only as a worker)",
-        }
-    }
-}
 
 parameters! {
     /// The parameters of one module instance, checked.

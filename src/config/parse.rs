@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::params::{Config, EventConfig, event_rows};
+use super::event_params::{EventConfig, event_rows};
+use super::params::Config;
 use super::reader::Reader;
 use super::row::Parameter;
 use super::{ConfigError, Warning, is_shell_script};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::event_params::event_rows;
 use super::row::{Accepts, Parameter, Place, Unset};
 use super::value::{self, DURATION_FORMS, ORIGINAL_DURATION_FORMS};
 use super::{ConfigError, Warning, keys, params};
@@ -167,7 +168,7 @@ impl<'a> Reader<'a> {
 
     /// Whether a command is given for the event.
     pub(super) fn has_command(&mut self, event: Event) -> bool {
-        self.of_event(event, |reader| reader.given(&params::event_rows::command).is_some())
+        self.of_event(event, |reader| reader.given(&event_rows::command).is_some())
     }
 
     /// The value that is given, or the one of the text for the case that none is.
@@ -243,7 +244,7 @@ impl<'a> Reader<'a> {
     ) -> Result<T, ConfigError> {
         match read {
             Err(error) if !self.has_command(event) => {
-                let command = params::event_rows::command.key(Some(event));
+                let command = event_rows::command.key(Some(event));
                 let key = error.key;
                 let text = format!("{}. '{key}' has no effect without '{command}'", error.text);
                 self.warnings.push(Warning::DoubtfulValue { key, text });

@@ -1,0 +1,72 @@
+//! The parameters that each event has, as `params` has the others: a row each.
+
+use std::time::Duration;
+
+use super::define::parameters;
+use super::reader::{Reader, Value, count, special, words};
+use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
+use super::{ConfigError, Fallback, special as of};
+use crate::command::CommandLine;
+use crate::event::FailureAnswer;
+
+const EVENTS: Scope = Scope::Events(|_| true);
+
+parameters! {
+    /// What is configured for one event.
+    pub struct EventConfig {}
+
+    /// The parameters that each event has, in the order of the documentation.
+    pub static EVENT_PARAMETERS, mod event_rows = {
+        command: CommandLine = {
+            name: "<event>_command",
+            scope: EVENTS,
+            since: ORIGINAL,
+            unset: Unset::Word("none"),
+            value: special(Accepts::Text("one path; for watch also shell text"), of::command),
+            meaning: "the command: one path; the watch command may be shell text",
+        }
+        /// Time to the deadline; `None`: none.
+        timeout: Option<Duration> = {
+            name: "<event>_timeout",
+            scope: EVENTS,
+            since: ORIGINAL,
+            unset: Unset::Word("by event"),
+            value: special(Accepts::Duration { zero: false }, of::timeout),
+            meaning: "time to the deadline: from the start of the command for prepare, isolate, update, recover, cleanup, watch and hooks that run behind, else from the call",
+        }
+        failure: FailureAnswer = {
+            name: "<event>_failure",
+            scope: Scope::Events(|event| event.row().failure_configurable),
+            since: "0.1.0",
+            unset: Unset::Word("by event"),
+            value: words![|reader| of::failure(reader);
+                "fail" => FailureAnswer::Fail, "ignore" => FailureAnswer::Ignore],
+            meaning: "what Mesos is told when a call fails: `fail` or `ignore`",
+        }
+        /// Whether workers answer the calls.
+        is_worker: bool = {
+            name: "<event>_mode",
+            scope: EVENTS,
+            since: "0.1.0",
+            unset: Unset::Text("spawn"),
+            value: words!["spawn" => false, "worker" => true],
+            meaning: "`spawn` runs the command for each call; `worker` keeps processes of it that answer JSON lines (examples/workers)",
+        }
+        workers: usize = {
+            name: "<event>_workers",
+            scope: EVENTS,
+            since: "0.1.0",
+            unset: Unset::Text("1"),
+            value: count(1, 64),
+            meaning: "processes in worker mode",
+        }
+        fallback: Fallback = {
+            name: "<event>_fallback",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Text("spawn"),
+            value: words!["spawn" => Fallback::Spawn, "fail" => Fallback::Fail],
+            meaning: "while no worker is up: `spawn` runs the command for the call; `fail` waits up to 1s for a worker, then the call fails (for programs that answer only as a worker)",
+        }
+    }
+}
