@@ -26,6 +26,7 @@ use mesos_command::outcome::OutcomeKind;
 use mesos_command::run::{CommandSpec, LaneQueue, Request, Runner};
 use mesos_command::staging::SealedInput;
 use mesos_command::staging::{Input, IoMode};
+use mesos_command::sys::Identity;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::wait::{WaitStatus, waitpid};
 
@@ -251,6 +252,7 @@ fn runner(script: &Path, environment: &Arc<[OsString]>, event: Event, io: IoMode
         io,
         stdio: Stdio::Capture,
         background: Background::Keep,
+        identity: Identity::default(),
         temp_dir: None,
         cgroups: None,
     });

@@ -28,6 +28,7 @@ use mesos_command::metrics::ModuleMetrics;
 use mesos_command::outcome::OutcomeKind;
 use mesos_command::run::{CommandSpec, Request, RunReport, Runner};
 use mesos_command::staging::{Input, IoMode};
+use mesos_command::sys::Identity;
 use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
 
 use figure::{Figure, figure};
@@ -230,6 +231,7 @@ fn spec(command: &Path, event: Event) -> Arc<CommandSpec> {
         io: IoMode::MemfdInput,
         stdio: Stdio::Capture,
         background: Background::Kill,
+        identity: Identity::default(),
         temp_dir: None,
         cgroups: None,
     })

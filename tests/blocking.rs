@@ -48,7 +48,7 @@ const BLOCKING: [&str; 23] = [
 ];
 
 /// Files that do, and why nobody is held up by it.
-const ALLOWED: [(&str, &str); 22] = [
+const ALLOWED: [(&str, &str); 23] = [
     ("src/staging/root.rs", "at load, and in directories of ours"),
     ("src/staging/files.rs", "files of a call, in a directory of ours that is in memory"),
     (
@@ -58,6 +58,7 @@ const ALLOWED: [(&str, &str); 22] = [
     ("src/staging/directory.rs", "files of a call, in a directory of ours that is in memory"),
     ("src/staging/measure.rs", "files of a call, in a directory of ours that is in memory"),
     ("src/staging/output.rs", "files of a call, in a directory of ours that is in memory"),
+    ("src/staging/reach.rs", "at load"),
     ("src/staging/reserved.rs", "our own descriptors"),
     ("src/staging/sealed.rs", "our own descriptors"),
     (

@@ -94,13 +94,16 @@ impl Command {
             kill_grace: config.kill_grace,
             max_output_bytes: config.max_output_bytes,
             io: match config.io {
-                IoChoice::Memfd => IoMode::Memfd,
                 IoChoice::File => IoMode::Files,
+                // What is behind our descriptors no other user can open.
+                _ if command.user.is_some() => IoMode::Files,
+                IoChoice::Memfd => IoMode::Memfd,
                 // As the original's: files that the command may treat as its own.
                 IoChoice::Auto if row.in_original => IoMode::SharedStdin,
                 IoChoice::Auto => IoMode::MemfdInput,
             },
             stdio: config.stdio,
+            identity: command.identity(),
             temp_dir: config.temp_dir.as_deref().map(Arc::from),
             background: config.background.unwrap_or(if row.lane.samples() {
                 Background::Kill

@@ -52,8 +52,14 @@ pub struct Commands {
 
 /// Starts what the process has once for all instances: the runner and the completion threads.
 fn start_process(config: &Config) -> Result<Arc<Runner>, CreateError> {
+    config.check_rights()?;
     let runner = Runner::global().map_err(CreateError::Threads)?;
     runner.check_temp_dir(config.temp_dir.as_deref()).map_err(CreateError::CallDirectory)?;
+    for (event, settings) in &config.events {
+        let Some(user) = &settings.user else { continue };
+        let opened = runner.open_temp_dir(config.temp_dir.as_deref(), user);
+        opened.map_err(|error| CreateError::OutOfReach { event: *event, error })?;
+    }
     completion::start(&runner);
     Ok(runner)
 }

@@ -25,6 +25,15 @@ pub enum CreateError {
         /// Why not, and what can be done.
         reason: String,
     },
+    /// The user of a command cannot get to the private directories of its calls.
+    #[error("parameter '{}_user' cannot be used: {error}", .event.row().prefix)]
+    OutOfReach {
+        /// The event.
+        event: Event,
+        /// Which directory it may not enter.
+        #[source]
+        error: std::io::Error,
+    },
     /// The host's libmesos lacks a message type that a configured event passes on.
     #[error(
         "parameter '{}_command' cannot be used: this Mesos has no message '{message}'",

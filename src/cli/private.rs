@@ -1,7 +1,7 @@
 //! The tool's own place: what an instance that the tool creates uses instead of the agent's.
 
-use std::fs::{File, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{DirBuilder, File, Metadata, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +20,11 @@ const YOUNG: Duration = Duration::from_secs(60);
 /// What of the agent's a key names.
 fn place(key: &str) -> Option<Place> {
     keys::parameter(key)?.0.place
+}
+
+/// Whether a key gives a command a user of its own.
+pub(crate) fn is_user(key: &str) -> bool {
+    keys::parameter(key).is_some_and(|(row, _)| row.name == "<event>_user")
 }
 
 /// The directories that an instance needs, by their parameters. The tool has its own of each, of
@@ -66,7 +71,9 @@ impl Private {
                     let private = Private { _lock: lock(&path), path };
                     for name in directories() {
                         let directory = private.path.join(name);
-                        std::fs::create_dir(&directory)
+                        DirBuilder::new()
+                            .mode(0o700)
+                            .create(&directory)
                             .with_context(|| format!("'{}' cannot be made", directory.display()))?;
                     }
                     return Ok(private);
@@ -82,6 +89,9 @@ impl Private {
 
     /// The parameters of an entry with what belongs to the agent replaced or left out.
     pub(crate) fn parameters(&self, entry: &ModuleEntry, told: &Told) -> Vec<(String, String)> {
+        if entry.parameters.iter().any(|(key, _)| is_user(key)) {
+            self.let_through();
+        }
         let kept = |key: &str| match place(key) {
             None => true,
             Some(place) => place == Place::Metrics && told.with_metrics,
@@ -95,6 +105,16 @@ impl Private {
             parameters.push((key.to_owned(), directory.to_string_lossy().into_owned()));
         }
         parameters
+    }
+}
+
+impl Private {
+    /// Lets other users get to the directories of their calls, and see nothing else. What cannot be
+    /// changed is told when an instance is created.
+    fn let_through(&self) {
+        for path in [self.path.clone(), self.path.join("temp_dir")] {
+            let _ = std::fs::set_permissions(path, Permissions::from_mode(0o711));
+        }
     }
 }
 
@@ -132,7 +152,6 @@ fn sweep(parent: &Path) {
 mod tests {
     use super::*;
     use mesos_command::event::ModuleKind;
-    use std::os::unix::fs::PermissionsExt;
 
     /// A parameter that names a file, a directory, a socket or an address is the agent's.
     #[test]
@@ -172,6 +191,17 @@ mod tests {
         let own = private.parameters(&entry, &told);
         assert!(keys(&own).contains(&"metrics_address".to_owned()));
         assert!(own.contains(&("state_dir".to_owned(), "/x".to_owned())));
+        let with_user = |entry: &ModuleEntry| {
+            let mut entry = entry.clone();
+            entry.parameters.push(("isolator_usage_user".to_owned(), "nobody".to_owned()));
+            private.parameters(&entry, &told);
+        };
+        with_user(&entry);
+        let mode =
+            |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(private.path()), 0o711);
+        assert_eq!(mode(&private.path().join("temp_dir")), 0o711);
+        assert_eq!(mode(&private.path().join("state_dir")), 0o700, "contexts are the agent's");
         let path = private.path().to_owned();
         drop(private);
         assert!(!path.exists());

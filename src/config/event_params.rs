@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::define::parameters;
 use super::reader::{Reader, Value, count, special, words};
 use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
-use super::{ConfigError, Fallback, special as of};
+use super::{ConfigError, Fallback, identity, special as of};
 use crate::command::CommandLine;
 use crate::event::FailureAnswer;
+use crate::sys::User;
 
 const EVENTS: Scope = Scope::Events(|_| true);
 
@@ -67,6 +68,32 @@ parameters! {
             unset: Unset::Text("spawn"),
             value: words!["spawn" => Fallback::Spawn, "fail" => Fallback::Fail],
             meaning: "while no worker is up: `spawn` runs the command for the call; `fail` waits up to 1s for a worker, then the call fails (for programs that answer only as a worker)",
+        }
+        /// Whose rights commands and workers have; `None`: the agent's.
+        user: Option<User> = {
+            name: "<event>_user",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Word("the agent's"),
+            value: special(Accepts::Text("USER or USER:GROUP, by name or number"), identity::user),
+            meaning: "user of the command and its workers: `name`, `name:group`, or numbers, with the supplementary groups of a login, found when the agent starts; input, output and error are files of that user (so not with `io=memfd`)",
+        }
+        nice: Option<i32> = {
+            name: "<event>_nice",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Word("the agent's"),
+            value: special(Accepts::Text("whole numbers from -20 to 19"), identity::nice),
+            meaning: "niceness of the command and its workers: -20 (first) to 19 (last)",
+        }
+        /// The soft and the hard limit.
+        open_files: Option<u64> = {
+            name: "<event>_rlimit_nofile",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Word("the agent's"),
+            value: special(identity::OPEN_FILES, identity::open_files),
+            meaning: "how many descriptors the command and its workers may have open, each process (soft and hard limit); no more than the agent may give",
         }
     }
 }

@@ -8,6 +8,7 @@
 mod command;
 mod define;
 mod event_params;
+mod identity;
 pub mod json;
 pub mod keys;
 pub mod modules_file;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::event_params::{EventConfig, event_rows};
-use super::params::Config;
-use super::reader::Reader;
+use super::params::{Config, rows};
+use super::reader::{Reader, refused};
 use super::row::Parameter;
-use super::{ConfigError, Warning, is_shell_script};
+use super::{ConfigError, IoChoice, Warning, is_shell_script};
 use crate::command::CommandLine;
 use crate::event::{Event, ModuleKind};
 
@@ -20,7 +20,7 @@ pub(super) fn parse(
     let mut config = Config::read(&mut reader, kind, BTreeMap::new())?;
     reader.inspect_directories(&config)?;
     for event in Event::of_kind(kind) {
-        let read = |reader: &mut Reader<'_>| reader.event_config(event, config.strict_permissions);
+        let read = |reader: &mut Reader<'_>| reader.event_config(event, &config);
         if let Some(event_config) = reader.of_event(event, read)? {
             config.events.insert(event, event_config);
         }
@@ -34,7 +34,7 @@ impl Reader<'_> {
     fn event_config(
         &mut self,
         event: Event,
-        strict: bool,
+        instance: &Config,
     ) -> Result<Option<EventConfig>, ConfigError> {
         let config = EventConfig::read(self)?;
         if !config.is_worker {
@@ -46,11 +46,26 @@ impl Reader<'_> {
             return Ok(None);
         }
         let key = event_rows::command.key(Some(event));
+        let strict = instance.strict_permissions;
         self.inspect_command(&key, config.text(), &config.command, strict)?;
+        if config.user.is_some() && instance.io == IoChoice::Memfd {
+            return Err(self.no_memfds_for_users());
+        }
         if config.is_worker {
             self.doubt_shell_worker(&key, &config.command);
         }
         Ok(Some(config))
+    }
+
+    /// They can be opened by their number below the agent's `/proc` entry alone, which is closed to
+    /// other users.
+    fn no_memfds_for_users(&self) -> ConfigError {
+        let user = event_rows::user.key(self.event());
+        let text = format!(
+            "memfds belong to the agent, and the command of '{user}' cannot open them; accepted \
+             beside that are auto and file, both of which give it files of its own"
+        );
+        refused(rows::io.name, "memfd", &text)
     }
 
     fn doubt_without_workers(&mut self, row: &Parameter) {
@@ -77,4 +92,4 @@ impl Reader<'_> {
 #[cfg(test)]
 mod meanings;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -43,10 +43,11 @@ pub(super) fn prepare(
 ) -> Result<(Files, Plan), PrepareError> {
     let spec = &request.spec;
     let staging = services.staging(spec.temp_dir.as_deref()).map_err(PrepareError::Staging)?;
-    let io = RunFiles::create(&staging, &services.cleaner.reserved_fds, &request.input, spec.io)
+    let (reserved, user) = (&services.cleaner.reserved_fds, spec.identity.user.as_ref());
+    let io = RunFiles::create(&staging, reserved, &request.input, spec.io, user)
         .map_err(PrepareError::Files)?;
     let capture = match spec.stdio {
-        Stdio::Capture => Some(Capture::new().map_err(PrepareError::Capture)?),
+        Stdio::Capture => Some(Capture::new(user).map_err(PrepareError::Capture)?),
         Stdio::Inherit | Stdio::Null => None,
     };
     let plan = plan(request, &io, capture.as_ref(), deadline)?;

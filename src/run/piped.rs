@@ -8,6 +8,7 @@
 
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::fchown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use nix::unistd::pipe2;
 use tokio::net::unix::pipe;
 
 use crate::event::Event;
-use crate::sys::{self, ExitStatus, Pid, Source};
+use crate::sys::{self, ExitStatus, Pid, Source, User};
 
 use super::execute::{AttachError, Executed, execute};
 use super::plan::worker_plan;
@@ -66,9 +67,13 @@ pub(crate) enum End {
     Unkillable,
 }
 
-/// Both ends of a pipe, close-on-exec; the program's is not one of the standard numbers.
-fn pipe_ends() -> std::io::Result<(OwnedFd, OwnedFd)> {
+/// Both ends of a pipe, close-on-exec; the program's is not one of the standard numbers. A `user`
+/// of its own may open it anew, as `/dev/stderr`.
+fn pipe_ends(user: Option<&User>) -> std::io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
+    if let Some(user) = user {
+        fchown(&reader, Some(user.uid), Some(user.gid))?;
+    }
     Ok((sys::above_stdio(reader)?, sys::above_stdio(writer)?))
 }
 
@@ -89,14 +94,15 @@ impl Runner {
         timeout: Duration,
         cancel: &CancelToken,
     ) -> Result<(PipedChild, PipeEnds), AttachError> {
-        let (its_stdin, stdin) = pipe_ends()?;
-        let (stdout, its_stdout) = pipe_ends()?;
+        let user = spec.identity.user.as_ref();
+        let (its_stdin, stdin) = pipe_ends(user)?;
+        let (stdout, its_stdout) = pipe_ends(user)?;
         let (stdin, stdout) = (nonblocking(stdin)?, nonblocking(stdout)?);
         let (its_stderr, stderr) = match spec.stdio {
             Stdio::Inherit => (Source::Inherited, None),
             Stdio::Null => (Source::Open(CString::from(c"/dev/null"), libc::O_RDWR), None),
             Stdio::Capture => {
-                let (stderr, its_stderr) = pipe_ends()?;
+                let (stderr, its_stderr) = pipe_ends(user)?;
                 let stderr = pipe::Receiver::from_owned_fd(stderr)?;
                 (Source::Descriptor(Arc::new(its_stderr)), Some(stderr))
             }

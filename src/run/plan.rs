@@ -53,6 +53,7 @@ pub(super) fn plan(
         arguments,
         environment,
         stdio: [stdin, stdout, stderr],
+        identity: request.spec.identity.clone(),
         ..Plan::default()
     })
 }
@@ -66,6 +67,7 @@ pub(super) fn worker_plan(spec: &CommandSpec, stdio: [Source; 3]) -> Result<Plan
         arguments,
         environment: environment(spec, values)?,
         stdio,
+        identity: spec.identity.clone(),
         // Workers are started on the runtime's thread, which lives as long as the process.
         ends_with_starter: true,
         ..Plan::default()

@@ -11,7 +11,7 @@ use crate::containment::SlotPool;
 use crate::event::Event;
 use crate::outcome::{FailureReason, OutcomeKind};
 use crate::staging::{Input, IoMode};
-use crate::sys::Pid;
+use crate::sys::{Identity, Pid};
 
 use super::Quarantine;
 
@@ -37,6 +37,8 @@ pub struct CommandSpec {
     pub io: IoMode,
     /// Where stdout and stderr go.
     pub stdio: Stdio,
+    /// Whose rights it has, and what it may take.
+    pub identity: Identity,
     /// What becomes of background children of a successful run.
     pub background: Background,
     /// Where the private directories of runs are made; `None`: `/run`, `/dev/shm` or the

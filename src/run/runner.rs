@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::containment;
 use crate::outcome::OutcomeKind;
 use crate::reactor::{CancelToken, Reactor, Timers};
-use crate::sys;
+use crate::sys::{self, User};
 
 use super::drive::{drive, drive_here};
 use super::judge::{Cause, timeout_message};
@@ -135,6 +135,14 @@ impl Runner {
     /// When no directory can be made there.
     pub fn check_temp_dir(&self, temp_dir: Option<&Path>) -> io::Result<()> {
         self.services.staging(temp_dir).map(drop)
+    }
+
+    /// Lets commands of `user` get to the directories of their calls below `temp_dir`. At load.
+    ///
+    /// # Errors
+    /// When there is a directory on the way that it may not enter, which is named.
+    pub fn open_temp_dir(&self, temp_dir: Option<&Path>, user: &User) -> io::Result<()> {
+        self.services.staging(temp_dir)?.open_to(user)
     }
 
     /// Starts a run and calls `done` once with its report.

@@ -125,6 +125,7 @@ mod tests {
     use crate::run::request::MARGIN;
     use crate::staging::{Input, IoMode};
     use crate::staging::{ReservedFds, Staging};
+    use crate::sys::Identity;
 
     #[test]
     fn a_silent_command_is_measured_often_enough() {
@@ -141,12 +142,19 @@ mod tests {
             io: IoMode::Files,
             stdio: Stdio::Null,
             background: Background::Kill,
+            identity: Identity::default(),
             temp_dir: None,
             cgroups: None,
         };
         let request = Request::new(Arc::new(spec), Input::Text(b"{}".as_slice().into()));
-        let io = RunFiles::create(&staging, &ReservedFds::default(), &request.input, IoMode::Files)
-            .unwrap();
+        let io = RunFiles::create(
+            &staging,
+            &ReservedFds::default(),
+            &request.input,
+            IoMode::Files,
+            None,
+        )
+        .unwrap();
         let output = std::path::PathBuf::from(io.output().to_str().unwrap());
         let mut files = Files { io, capture: None };
         let pool = Pool::new("test-pool", 1, 1);

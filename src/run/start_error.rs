@@ -8,9 +8,9 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::outcome::FailureReason;
-use crate::sys::{FsHelper, SpawnFailure, Step};
+use crate::sys::{FsHelper, SpawnFailure, Step, User};
 
-use super::Request;
+use super::{CommandSpec, Request};
 use crate::command::CommandLine;
 use crate::reactor::{FsHelpers, NoResult};
 
@@ -51,16 +51,36 @@ pub(super) async fn explain(
         SpawnFailure::Child(Step::Output, errno) => {
             format!("cannot open stdout and stderr of command '{name}': {}", text(errno))
         }
+        SpawnFailure::Child(Step::Nice, errno) => identity(request, "nice", errno),
+        SpawnFailure::Child(Step::OpenFiles, errno) => identity(request, "rlimit_nofile", errno),
+        SpawnFailure::Child(Step::Groups | Step::Group | Step::User, errno) => {
+            identity(request, "user", errno)
+        }
         SpawnFailure::Child(Step::Execute, errno) => match &request.spec.command {
             CommandLine::Path(path) => {
                 let now = Instant::now();
                 let last = deadline.unwrap_or(now + PATIENCE).max(now + LATE_PATIENCE);
-                let inspector = Inspector { helpers, until: last.min(now + PATIENCE) };
+                let user = request.spec.identity.user.as_ref();
+                let inspector = Inspector { helpers, until: last.min(now + PATIENCE), user };
                 explain_exec(path, request, errno, &inspector).await
             }
             CommandLine::Shell(_) => format!("cannot execute /bin/sh: {}", text(errno)),
         },
     }
+}
+
+/// What of the identity could not be set, by the parameter that asks for it.
+fn identity(request: &Request, suffix: &str, errno: Errno) -> String {
+    let CommandSpec { event, command, identity, .. } = &*request.spec;
+    let (name, prefix) = (command.text().to_string_lossy(), event.row().prefix);
+    let what = match (suffix, &identity.user, identity.nice, identity.open_files) {
+        ("nice", _, Some(nice), _) => format!("its niceness cannot be {nice}"),
+        ("rlimit_nofile", _, _, Some(most)) => format!("its limit of open files cannot be {most}"),
+        (_, Some(user), _, _) => format!("it cannot become {user}"),
+        _ => "its identity cannot be set".to_owned(),
+    };
+    let text = text(errno);
+    format!("cannot start command '{name}': {what} (parameter '{prefix}_{suffix}'): {text}")
 }
 
 /// The counted reason of a failure to start.
@@ -123,6 +143,8 @@ async fn explain_exec(
 struct Inspector<'a> {
     helpers: &'a FsHelpers,
     until: Instant,
+    /// Whose command it is, if not ours: what it may do is not what we may.
+    user: Option<&'a User>,
 }
 
 /// A file of which at least the name exists.
@@ -171,10 +193,27 @@ impl Inspector<'_> {
             _ if mode & 0o111 == 0 => {
                 Ok(format!("is not executable (mode {mode:04o}); chmod +x it"))
             }
+            Errno::EACCES | Errno::EAGAIN if self.user.is_some() => Ok(self.refused(errno, mode)),
             Errno::ENOENT | Errno::EACCES | Errno::ELOOP | Errno::ENOTDIR => {
                 self.diagnose_interpreter(&found.path, mode, errno).await
             }
             errno => Ok(format!("cannot be executed: {}", text(errno))),
+        }
+    }
+
+    /// What a user may not do, as far as that can be told without its rights.
+    fn refused(&self, errno: Errno, mode: u32) -> String {
+        let user = self.user.map_or_else(String::new, |user| user.to_string());
+        match errno {
+            Errno::EAGAIN => format!(
+                "cannot be executed by {user}: the limit of its processes (RLIMIT_NPROC) is \
+                 reached (EAGAIN)"
+            ),
+            errno => format!(
+                "cannot be executed by {user}: {} (mode {mode:04o}); that user must be able to \
+                 execute it and its interpreter, and to enter each directory on the way to them",
+                text(errno)
+            ),
         }
     }
 

@@ -8,13 +8,13 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, fchown};
 use std::sync::Arc;
 
 use memfd::{Memfd, MemfdOptions};
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl};
 
-use crate::sys::{self, Source};
+use crate::sys::{self, Source, User};
 
 use super::sealed::{descriptor_path, plain};
 
@@ -35,14 +35,19 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// Makes the file.
-    pub(crate) fn new() -> io::Result<Capture> {
+    /// Makes the file, for a command of `user` if that is not ours.
+    pub(crate) fn new(user: Option<&User>) -> io::Result<Capture> {
         let (fd, sealable) = if sys::features().memfd {
             let options = MemfdOptions::default().allow_sealing(true);
             let memfd: Memfd = options.create("mesos-command-stdio").map_err(plain)?;
             (OwnedFd::from(memfd.into_file()), true)
         } else {
-            (OwnedFd::from(unlinked_file()?), false)
+            let file = unlinked_file()?;
+            if let Some(user) = user {
+                // So that it can open /dev/stderr; every user may open a memfd of its own.
+                fchown(&file, Some(user.uid), Some(user.gid))?;
+            }
+            (OwnedFd::from(file), false)
         };
         let fd = sys::above_stdio(fd)?;
         let path = if sealable && sys::memfd_paths() {
@@ -170,7 +175,7 @@ mod tests {
 
     #[test]
     fn it_stays_small_and_keeps_the_end() {
-        let mut capture = Capture::new().unwrap();
+        let mut capture = Capture::new(None).unwrap();
         let mut out = writer(&capture);
         for _ in 0..100 {
             out.write_all(&[b'x'; 10_000]).unwrap();
@@ -186,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_short_text_is_kept_whole() {
-        let mut capture = Capture::new().unwrap();
+        let mut capture = Capture::new(None).unwrap();
         writer(&capture).write_all(b"hello").unwrap();
         assert!(!capture.trim());
         assert_eq!(capture.tail(), b"hello");
@@ -194,7 +199,7 @@ mod tests {
 
     #[test]
     fn after_closing_an_escaped_writer_cannot_fill_memory() {
-        let capture = Capture::new().unwrap();
+        let capture = Capture::new(None).unwrap();
         if !capture.sealable {
             return test_support::skip("a closed capture", "memfds cannot be sealed");
         }
@@ -206,7 +211,7 @@ mod tests {
 
     #[test]
     fn it_is_known_when_no_other_process_has_it_open() {
-        let capture = Capture::new().unwrap();
+        let capture = Capture::new(None).unwrap();
         if capture.path.is_none() {
             return test_support::skip("an abandoned capture", "memfds cannot be opened by path");
         }

@@ -12,7 +12,8 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use super::measure::Measurer;
-use super::root::{Root, Staging, c_path, remove_call, remove_tree, set_mode};
+use super::root::{Root, Staging, c_path, give_in, remove_call, remove_tree, set_mode};
+use crate::sys::User;
 
 /// The directory of an ended run in which the command left something.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(super) struct CallDirectory {
     /// Empty when the caller removes it.
     name: String,
     has_input: bool,
+    /// The user whose command it is for, if that is not ours.
+    pub(super) owner: Option<u32>,
 }
 
 impl CallDirectory {
@@ -47,33 +50,44 @@ impl CallDirectory {
     pub(super) fn create(
         staging: &Arc<Staging>,
         input: Option<&[u8]>,
+        user: Option<&User>,
     ) -> io::Result<CallDirectory> {
         let (root, name) = staging.reserve();
-        match CallDirectory::create_in(root.clone(), name, input) {
+        match CallDirectory::create_in(root.clone(), name, input, user) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 staging.restore(&root)?;
                 let (root, name) = staging.reserve();
-                CallDirectory::create_in(root, name, input)
+                CallDirectory::create_in(root, name, input, user)
             }
             result => result,
         }
     }
 
-    fn create_in(root: Arc<Root>, name: String, input: Option<&[u8]>) -> io::Result<CallDirectory> {
+    fn create_in(
+        root: Arc<Root>,
+        name: String,
+        input: Option<&[u8]>,
+        user: Option<&User>,
+    ) -> io::Result<CallDirectory> {
         nix::sys::stat::mkdirat(&*root, name.as_str(), Mode::S_IRWXU)?;
-        let directory = CallDirectory { root, name, has_input: input.is_some() };
+        let owner = user.map(|user| user.uid);
+        let directory = CallDirectory { root, name, has_input: input.is_some(), owner };
         if directory.root.fix_modes() {
             set_mode(&directory.root, &directory.name, 0o700)?;
         }
         if let Some(bytes) = input {
-            directory.create_file("input")?.write_all(bytes)?;
+            directory.create_file("input", user)?.write_all(bytes)?;
         }
-        directory.create_file("output")?;
-        directory.create_file("error")?;
+        directory.create_file("output", user)?;
+        directory.create_file("error", user)?;
+        if let Some(user) = user {
+            // Last, so that until then only we can do anything in it.
+            give_in(&directory.root, &directory.name, user)?;
+        }
         Ok(directory)
     }
 
-    fn create_file(&self, leaf: &str) -> Result<File, Errno> {
+    fn create_file(&self, leaf: &str, user: Option<&User>) -> Result<File, Errno> {
         let name = self.file(leaf);
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -81,6 +95,9 @@ impl CallDirectory {
         let fd = nix::fcntl::openat(self.root.as_fd(), name.as_str(), flags, mode)?;
         if self.root.fix_modes() {
             set_mode(&self.root, &name, 0o600)?;
+        }
+        if let Some(user) = user {
+            give_in(&self.root, &name, user)?;
         }
         Ok(File::from(fd))
     }

@@ -11,12 +11,12 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
 use super::{Input, IoMode};
-use crate::sys;
+use crate::sys::{self, User};
 
 use super::directory::{CallDirectory, Leftover};
 use super::measure::{Measurer, cut, kind, taken};
 use super::on_disk::DistantCall;
-use super::output::{OutputProblem, head_in, read_file, read_head, read_in};
+use super::output::{OutputProblem, head_in, of_another, read_file, read_head, read_in};
 use super::reserved::{ReservedFds, RunMark};
 use super::root::{Staging, stat_in};
 use super::sealed::{SealedInput, descriptor_path, plain};
@@ -67,14 +67,18 @@ impl Anonymous {
 }
 
 impl RunFiles {
-    /// Makes input, output and error, in the way asked for if it can be had.
+    /// Makes input, output and error, in the way asked for if it can be had. For a command of a
+    /// `user` of its own they are files of that user.
     pub(crate) fn create(
         staging: &Arc<Staging>,
         reserved: &ReservedFds,
         input: &Input,
         mode: IoMode,
+        user: Option<&User>,
     ) -> io::Result<RunFiles> {
-        let mode = if sys::memfd_paths() { mode } else { IoMode::Files };
+        // Our memfds are behind our descriptors, which are nobody else's business.
+        let by_path = user.is_none() && sys::memfd_paths();
+        let mode = if by_path { mode } else { IoMode::Files };
         let sealed = match (mode, input) {
             (IoMode::Files, _) | (IoMode::SharedStdin, Input::Text(_)) => None,
             (_, Input::Sealed(sealed)) => sealed.path().map(|_| sealed.clone()),
@@ -96,7 +100,7 @@ impl RunFiles {
                 answers: Answers::Memfds { output, error },
             });
         }
-        RunFiles::in_directory(staging, input, sealed, mode == IoMode::MemfdInput)
+        RunFiles::in_directory(staging, input, sealed, mode == IoMode::MemfdInput, user)
     }
 
     /// `by_memfd`: the input's path is the memfd's.
@@ -105,6 +109,7 @@ impl RunFiles {
         input: &Input,
         sealed: Option<Arc<SealedInput>>,
         by_memfd: bool,
+        user: Option<&User>,
     ) -> io::Result<RunFiles> {
         let memfd = sealed.as_ref().and_then(|sealed| sealed.path().cloned());
         let (input_path, stdin) = if by_memfd { (memfd, None) } else { (None, memfd) };
@@ -123,14 +128,14 @@ impl RunFiles {
         if let Some(by) = staging.on_disk() {
             let (root, name) = staging.reserve();
             let bytes = bytes.map(Arc::from);
-            let call = DistantCall::new(by, root.path(), &name, bytes, root.fix_modes());
+            let call = DistantCall::new(by, &root, &name, bytes, user);
             let (output, error) = (call.path("output")?, call.path("error")?);
             let input = input_path.map_or_else(|| call.path("input"), Ok)?;
             let answers = Answers::Files { output, error };
             let on_disk = Some(call);
             return Ok(RunFiles { directory: None, on_disk, input, stdin, sealed, answers });
         }
-        let directory = CallDirectory::create(staging, bytes)?;
+        let directory = CallDirectory::create(staging, bytes, user)?;
         let (output, error) = (directory.path("output")?, directory.path("error")?);
         let input = match input_path {
             Some(path) => path,
@@ -206,7 +211,13 @@ impl RunFiles {
                 let flags =
                     OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
                 let open = || openat(directory.root.as_fd(), name.as_str(), flags, Mode::empty());
-                if large && let Ok(file) = open() {
+                let is_its = |file| {
+                    fstat(file).is_ok_and(|it| of_another(it.st_uid, directory.owner).is_none())
+                };
+                if large
+                    && let Ok(file) = open()
+                    && is_its(&file)
+                {
                     cut(file, kept, MOST_ERROR_BYTES);
                 }
             }
@@ -219,13 +230,14 @@ impl RunFiles {
     pub(crate) fn read_output(&self, limit: u64, most_here: u64) -> Result<Vec<u8>, OutputProblem> {
         match (&self.answers, &self.directory) {
             (Answers::Memfds { output, .. }, _) => match output.reader() {
-                Ok(file) => read_file(&file, limit, most_here),
+                Ok(file) => read_file(&file, None, limit, most_here),
                 Err(error) => {
                     Err(OutputProblem::NotAFile(format!("the output cannot be opened: {error}")))
                 }
             },
             (Answers::Files { .. }, Some(directory)) => {
-                read_in(&directory.root, &directory.file("output"), limit, most_here)
+                let name = directory.file("output");
+                read_in(&directory.root, &name, directory.owner, limit, most_here)
             }
             (Answers::Files { .. }, None) => {
                 let Some(on_disk) = &self.on_disk else { return Ok(Vec::new()) };
@@ -241,10 +253,10 @@ impl RunFiles {
     pub(crate) fn read_error(&self, limit: u64) -> Vec<u8> {
         match (&self.answers, &self.directory) {
             (Answers::Memfds { error, .. }, _) => {
-                error.reader().map(|file| read_head(&file, limit)).unwrap_or_default()
+                error.reader().map(|file| read_head(&file, None, limit)).unwrap_or_default()
             }
             (Answers::Files { .. }, Some(directory)) => {
-                head_in(&directory.root, &directory.file("error"), limit)
+                head_in(&directory.root, &directory.file("error"), directory.owner, limit)
             }
             (Answers::Files { .. }, None) => {
                 self.on_disk.as_ref().map(|it| it.error()).unwrap_or_default()
@@ -294,7 +306,7 @@ mod tests {
     fn the_files_exist_before_the_run_and_are_gone_with_everything_after() {
         let (_parent, staging) = staging();
         let reserved = ReservedFds::default();
-        let io = RunFiles::create(&staging, &reserved, &text("{}"), IoMode::Files).unwrap();
+        let io = RunFiles::create(&staging, &reserved, &text("{}"), IoMode::Files, None).unwrap();
         let input = std::path::PathBuf::from(io.input().to_str().unwrap());
         assert_eq!(std::fs::read(&input).unwrap(), b"{}");
         let directory = input.parent().unwrap();
@@ -316,7 +328,7 @@ mod tests {
         for entry in std::fs::read_dir(parent.path()).unwrap() {
             std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
         }
-        let io = RunFiles::create(&staging, &reserved, &text("x"), IoMode::Files).unwrap();
+        let io = RunFiles::create(&staging, &reserved, &text("x"), IoMode::Files, None).unwrap();
         assert_eq!(std::fs::read(io.input().to_str().unwrap()).unwrap(), b"x");
     }
 
@@ -324,7 +336,8 @@ mod tests {
     fn odd_outputs_are_refused_by_name() {
         let (_parent, staging) = staging();
         let reserved = ReservedFds::default();
-        let make = || RunFiles::create(&staging, &reserved, &text("x"), IoMode::Files).unwrap();
+        let make =
+            || RunFiles::create(&staging, &reserved, &text("x"), IoMode::Files, None).unwrap();
         let expect = |io: &RunFiles, word: &str| match io.read_output(100, u64::MAX) {
             Err(OutputProblem::NotAFile(message)) => assert!(message.contains(word), "{message}"),
             other => panic!("{other:?}"),
@@ -350,7 +363,7 @@ mod tests {
     fn memfd_answers_are_read_whatever_was_done_to_the_offset() {
         let (_parent, staging) = staging();
         let reserved = ReservedFds::default();
-        let io = RunFiles::create(&staging, &reserved, &text("in"), IoMode::Memfd).unwrap();
+        let io = RunFiles::create(&staging, &reserved, &text("in"), IoMode::Memfd, None).unwrap();
         if !io.has_memfd_outputs() {
             return test_support::skip("memfd answers", "memfds cannot be opened by path");
         }

@@ -138,8 +138,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let staging = Arc::new(Staging::open(Some(parent.path())).unwrap());
         let input = Input::Text(b"x".as_slice().into());
-        let io =
-            RunFiles::create(&staging, &ReservedFds::default(), &input, IoMode::Files).unwrap();
+        let io = RunFiles::create(&staging, &ReservedFds::default(), &input, IoMode::Files, None)
+            .unwrap();
         let measurer = io.measurer().unwrap();
         let bytes = |measured| match measured {
             Measured::Bytes(bytes) => bytes,

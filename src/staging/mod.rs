@@ -13,6 +13,7 @@ mod input;
 mod measure;
 mod on_disk;
 mod output;
+mod reach;
 mod reserved;
 mod root;
 mod running;

@@ -18,10 +18,11 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::reactor::FsHelpers;
-use crate::sys::FsHelper;
+use crate::sys::{FsHelper, HelperStep, User};
 
 use super::measure::{BLOCK_BYTES, ENTRY_BYTES};
-use super::output::{OutputProblem, kind_name};
+use super::output::{OutputProblem, kind_name, of_another};
+use super::root::Root;
 
 /// FsHelpers of one directory at a time, those that hang included.
 const MOST: usize = 64;
@@ -56,7 +57,10 @@ impl OnDisk {
 pub(crate) struct DistantCall {
     by: OnDisk,
     root: PathBuf,
+    root_mode: u32,
     directory: PathBuf,
+    /// The user whose command it is for, if that is not ours.
+    user: Option<User>,
     /// The input, if it is to be a file.
     input: Option<Arc<[u8]>>,
     fix_modes: bool,
@@ -71,6 +75,13 @@ pub(crate) struct DistantCall {
 struct Fetched {
     output: Result<Vec<u8>, OutputProblem>,
     error: Vec<u8>,
+}
+
+/// A file that a child reads.
+struct FileRead {
+    /// Its look at the opened file, where it matters whose it is.
+    owner: Option<HelperStep>,
+    bytes: HelperStep,
 }
 
 /// Sizes, as far as they are known.
@@ -93,17 +104,19 @@ pub(crate) struct MakeError {
 impl DistantCall {
     pub(super) fn new(
         by: &OnDisk,
-        root: &Path,
+        root: &Root,
         name: &str,
         input: Option<Arc<[u8]>>,
-        fix_modes: bool,
+        user: Option<&User>,
     ) -> Arc<DistantCall> {
         Arc::new(DistantCall {
             by: by.clone(),
-            root: root.to_owned(),
-            directory: root.join(name),
+            root: root.path().to_owned(),
+            root_mode: root.mode(),
+            directory: root.path().join(name),
+            user: user.cloned(),
             input,
-            fix_modes,
+            fix_modes: root.fix_modes(),
             fetched: OnceLock::new(),
             seen: Mutex::default(),
             measuring: AtomicBool::new(false),
@@ -134,7 +147,7 @@ impl DistantCall {
     async fn try_to_make(&self, anew: bool, patience: Duration) -> io::Result<Option<Errno>> {
         let mut helper = FsHelper::default();
         if anew {
-            helper.make_directory(&c_path(&self.root)?, 0o700);
+            helper.make_directory(&c_path(&self.root)?, self.root_mode);
         }
         let directory = c_path(&self.directory)?;
         helper.make_directory(&directory, 0o700);
@@ -158,6 +171,13 @@ impl DistantCall {
                 written = Some((helper.write(file, bytes.clone()), bytes.len()));
                 helper.close(file);
             }
+            if let Some(user) = &self.user {
+                helper.set_owner(&path, user);
+            }
+        }
+        if let Some(user) = &self.user {
+            // Last, so that until then only we can do anything in it.
+            helper.set_owner(&directory, user);
         }
         let helper = self.by.helpers.run(helper, patience).await.map_err(io::Error::other)?;
         let short = written.filter(|(step, all)| helper.result(*step).is_ok_and(|it| it < *all));
@@ -193,28 +213,24 @@ impl DistantCall {
         let readable = |stat: &libc::stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG;
         let size = |stat: &libc::stat| u64::try_from(stat.st_size).unwrap_or(0);
         let mut helper = FsHelper::default();
-        // No link is followed, a FIFO does not block, and nothing but a regular file is opened.
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let mut read = |path: &CString, most: u64| {
-            let file = helper.open(path, flags, 0);
-            helper.tried();
-            let bytes = helper.read(file, usize::try_from(most).unwrap_or(usize::MAX));
-            helper.tried();
-            bytes
-        };
         let wanted = output_is.as_ref().is_ok_and(|it| readable(it) && size(it) <= limit);
         let most = output_is.as_ref().map_or(0, |it| size(it).saturating_add(1));
-        let output_read = wanted.then(|| read(&output, most.min(limit.saturating_add(1))));
-        let error_read = error_is.is_ok_and(|it| readable(&it)).then(|| read(&error, error_limit));
+        let most = most.min(limit.saturating_add(1));
+        let output_read = wanted.then(|| self.read(&mut helper, &output, most));
+        let error_read = error_is.is_ok_and(|it| readable(&it));
+        let error_read = error_read.then(|| self.read(&mut helper, &error, error_limit));
         let done = self.by.helpers.run(helper, patience).await.map_err(io::Error::other)?;
         let output = match (output_is, output_read) {
             (Err(errno), _) => {
                 Err(OutputProblem::NotAFile(format!("the output file cannot be read: {errno}")))
             }
-            (Ok(_), Some(read)) => match done.result(read) {
-                Ok(count) if count as u64 > limit => Err(OutputProblem::TooLarge(count as u64)),
-                Ok(_) => Ok(done.bytes(read).to_vec()),
-                Err(errno) => {
+            (Ok(_), Some(read)) => match (self.foreign(&done, &read), done.result(read.bytes)) {
+                (Some(problem), _) => Err(OutputProblem::NotAFile(problem)),
+                (None, Ok(count)) if count as u64 > limit => {
+                    Err(OutputProblem::TooLarge(count as u64))
+                }
+                (None, Ok(_)) => Ok(done.bytes(read.bytes).to_vec()),
+                (None, Err(errno)) => {
                     Err(OutputProblem::NotAFile(format!("the output file cannot be read: {errno}")))
                 }
             },
@@ -224,8 +240,31 @@ impl DistantCall {
                 Err(OutputProblem::NotAFile(format!("the output is {kind}, not a regular file")))
             }
         };
-        let error = error_read.map(|read| done.bytes(read).to_vec()).unwrap_or_default();
+        let error_read = error_read.filter(|read| self.foreign(&done, read).is_none());
+        let error = error_read.map(|read| done.bytes(read.bytes).to_vec()).unwrap_or_default();
         Ok(Fetched { output, error })
+    }
+
+    /// Has a file read. No link is followed, a FIFO does not block, and nothing but a regular file
+    /// is opened.
+    fn read(&self, helper: &mut FsHelper, path: &CString, most: u64) -> FileRead {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = helper.open(path, flags, 0);
+        helper.tried();
+        let owner = self.user.as_ref().map(|_| {
+            let look = helper.look_at(file);
+            helper.tried();
+            look
+        });
+        let bytes = helper.read(file, usize::try_from(most).unwrap_or(usize::MAX));
+        helper.tried();
+        FileRead { owner, bytes }
+    }
+
+    /// What is wrong with a file that was read, if it is not the command's user's.
+    fn foreign(&self, done: &FsHelper, read: &FileRead) -> Option<String> {
+        let stat = done.stat(read.owner?).ok()?;
+        of_another(stat.st_uid, self.user.as_ref().map(|user| user.uid))
     }
 
     /// The output, after [`fetch`](DistantCall::fetch).

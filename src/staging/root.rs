@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::{fs, io};
 
@@ -17,16 +17,23 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, fstatfs, statfs};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use crate::sys::{self, Pid};
 
 use super::on_disk::OnDisk;
+use super::reach::closed_to;
 use super::running::{self, Noted, Running};
 
 const PREFIX: &str = "mesos-command.";
+
+/// For us alone.
+const PRIVATE_MODE: u32 = 0o700;
+/// Where commands have users of their own, who must get to the directories of their calls. They
+/// can list nothing, and each directory of a call is its user's alone.
+const OPEN_MODE: u32 = 0o711;
 
 /// The open directory of this process in one place.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub(super) struct Root {
     running: OnceLock<Option<Arc<Running>>>,
     /// The host's umask takes away what the owner needs: modes are set once more after creation.
     fix_modes: bool,
+    /// Other users may go through it.
+    is_open: AtomicBool,
 }
 
 impl Root {
@@ -46,6 +55,11 @@ impl Root {
 
     pub(super) fn fix_modes(&self) -> bool {
         self.fix_modes
+    }
+
+    /// Its permission bits.
+    pub(super) fn mode(&self) -> u32 {
+        if self.is_open.load(Ordering::Relaxed) { OPEN_MODE } else { PRIVATE_MODE }
     }
 }
 
@@ -75,7 +89,7 @@ impl Staging {
         };
         let mut failure = io::Error::from(Errno::ENOENT);
         for parent in candidates {
-            match create_root(&parent) {
+            match create_root(&parent, PRIVATE_MODE) {
                 Ok(root) => {
                     sweep(&parent);
                     let root = RwLock::new(Arc::new(root));
@@ -135,9 +149,23 @@ impl Staging {
         let mut current = self.root.write();
         if Arc::ptr_eq(&current, lost) {
             tracing::warn!(path = %lost.path.display(), "the directory for calls was removed; making it anew");
-            *current = Arc::new(create_root(&self.parent)?);
+            *current = Arc::new(create_root(&self.parent, lost.mode())?);
         }
         Ok(())
+    }
+
+    /// Lets commands of `user` get to the directories of their calls.
+    ///
+    /// # Errors
+    /// When there is a directory on the way that it may not enter, which is named.
+    pub(crate) fn open_to(&self, user: &sys::User) -> io::Result<()> {
+        let root = self.root.read().clone();
+        fs::set_permissions(&root.path, fs::Permissions::from_mode(OPEN_MODE))?;
+        root.is_open.store(true, Ordering::Relaxed);
+        match closed_to(&root.path, user)? {
+            None => Ok(()),
+            Some(closed) => Err(io::Error::new(io::ErrorKind::PermissionDenied, closed)),
+        }
     }
 }
 
@@ -157,7 +185,7 @@ pub fn automatic_parents() -> Vec<PathBuf> {
     memory.filter(is_tmpfs).chain([std::env::temp_dir()]).collect()
 }
 
-fn create_root(parent: &Path) -> io::Result<Root> {
+fn create_root(parent: &Path, mode: u32) -> io::Result<Root> {
     let pid = Pid::own();
     let start = sys::process_stat(pid).map_or(0, |stat| stat.start);
     // A second copy of the library in this process has the same name in mind, and in a directory
@@ -168,16 +196,17 @@ fn create_root(parent: &Path) -> io::Result<Root> {
             name.push_str(&format!(".{attempt}"));
         }
         let path = parent.join(name);
-        match fs::DirBuilder::new().mode(0o700).create(&path) {
+        match fs::DirBuilder::new().mode(mode).create(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             result => result?,
         }
-        let fix_modes = fs::symlink_metadata(&path)?.permissions().mode() & 0o700 != 0o700;
+        let fix_modes = fs::symlink_metadata(&path)?.permissions().mode() & mode != mode;
         if fix_modes {
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
         }
         let directory = lock_directory(&path)?;
-        return Ok(Root { path, directory, running: OnceLock::new(), fix_modes });
+        let is_open = AtomicBool::new(mode == OPEN_MODE);
+        return Ok(Root { path, directory, running: OnceLock::new(), fix_modes, is_open });
     }
     Err(io::Error::from(Errno::EEXIST))
 }
@@ -263,6 +292,12 @@ pub(super) fn set_mode(root: &Root, name: &str, mode: u32) -> Result<(), Errno> 
     nix::sys::stat::fchmodat(root, name, Mode::from_bits_truncate(mode), flags)
 }
 
+/// Gives a file or directory of a call to its user.
+pub(super) fn give_in(root: &Root, name: &str, user: &sys::User) -> Result<(), Errno> {
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    fchownat(root, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+}
+
 /// Size and kind of a file in a call's directory, links not followed.
 pub(super) fn stat_in(root: &Root, name: &str) -> Result<nix::sys::stat::FileStat, Errno> {
     nix::sys::stat::fstatat(root, name, AtFlags::AT_SYMLINK_NOFOLLOW)
@@ -316,11 +351,26 @@ mod tests {
             assert_eq!(count(), 0);
         }
         let (input, reserved) = (Input::Text(b"x".as_slice().into()), ReservedFds::default());
-        let io = RunFiles::create(&staging, &reserved, &input, IoMode::Files).unwrap();
+        let io = RunFiles::create(&staging, &reserved, &input, IoMode::Files, None).unwrap();
         assert_eq!(count(), 1, "a late call has its files");
         drop(io);
         staging.remove();
         assert_eq!(count(), 0);
+    }
+
+    #[test]
+    fn others_can_go_through_it_only_when_it_is_opened_to_them_and_then_always() {
+        let parent = tempfile::tempdir().unwrap();
+        let staging = Staging::open(Some(parent.path())).unwrap();
+        let root = || staging.root.read().clone();
+        let mode = || fs::metadata(root().path()).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(), 0o700);
+        let root_user = sys::User { name: "root".into(), uid: 0, gid: 0, groups: [0].into() };
+        staging.open_to(&root_user).unwrap();
+        assert_eq!(mode(), 0o711);
+        fs::remove_dir_all(root().path()).unwrap();
+        staging.restore(&root()).unwrap();
+        assert_eq!(mode(), 0o711, "made anew");
     }
 
     #[test]

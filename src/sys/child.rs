@@ -10,8 +10,10 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
+use super::announced::announce;
 use super::cgroup;
 use super::child_files::{close_from_3, install_all, leave_table};
+use super::child_identity::RawIdentity;
 use super::dispositions::{self, die};
 use super::fs_helper::{self, RawCall};
 use super::mask::KERNEL_SET_BYTES;
@@ -29,15 +31,36 @@ pub(crate) enum Step {
     Stdin,
     /// Opening stdout or stderr.
     Output,
+    /// Setting the niceness.
+    Nice,
+    /// Setting the limit of open descriptors.
+    OpenFiles,
+    /// Setting the supplementary groups.
+    Groups,
+    /// Setting the group.
+    Group,
+    /// Setting the user.
+    User,
     /// execve.
     Execute,
 }
 
 impl Step {
     pub(super) fn from_raw(raw: i32) -> Option<Step> {
-        [Step::CloseDescriptors, Step::Cgroup, Step::Stdin, Step::Output, Step::Execute]
-            .into_iter()
-            .find(|step| *step as i32 == raw)
+        [
+            Step::CloseDescriptors,
+            Step::Cgroup,
+            Step::Stdin,
+            Step::Output,
+            Step::Nice,
+            Step::OpenFiles,
+            Step::Groups,
+            Step::Group,
+            Step::User,
+            Step::Execute,
+        ]
+        .into_iter()
+        .find(|step| *step as i32 == raw)
     }
 }
 
@@ -66,6 +89,10 @@ pub(super) struct ChildPlan {
     pub(super) failed_errno: AtomicI32,
     /// `cgroup.procs` files to write itself to, NULL at the end.
     pub(super) joins: *const *const c_char,
+    /// The errno of an `oom_score_adj` that could not be set, which is no reason not to start.
+    pub(super) oom_errno: AtomicI32,
+    /// Where the child writes its number first of all; NULL: nowhere.
+    pub(super) announced: *const AtomicI32,
     /// Paths to try, NULL at the end.
     pub(super) candidates: *const *const c_char,
     /// Arguments, NULL at the end.
@@ -76,6 +103,8 @@ pub(super) struct ChildPlan {
     pub(super) envp: *const *const c_char,
     /// The three standard descriptors.
     pub(super) stdio: [RawSource; 3],
+    /// What it sets of itself.
+    pub(super) identity: RawIdentity,
     /// What the child does instead of executing a program, if the count is not 0.
     pub(super) calls: *const RawCall,
     /// How many calls.
@@ -100,6 +129,9 @@ const BIN_SH: *const c_char = c"/bin/sh".as_ptr();
 pub(super) extern "C" fn child_main(plan: *mut c_void) -> c_int {
     // SAFETY: the parent passes its plan, and keeps it until the child has left.
     let plan = unsafe { &*plan.cast::<ChildPlan>() };
+    if !plan.announced.is_null() {
+        announce(plan.announced);
+    }
     let (step, errno) = match run(plan) {
         Ok(never) => match never {},
         Err(failure) => failure,
@@ -126,11 +158,16 @@ fn run(plan: &ChildPlan) -> Result<Never, (Step, c_int)> {
     if plan.call_count != 0 {
         run_helper(plan);
     }
+    cgroup::join(plan.joins).map_err(|errno| (Step::Cgroup, errno))?;
+    if let Err(errno) = plan.identity.raise_oom_score() {
+        plan.oom_errno.store(errno, Ordering::SeqCst);
+    }
+    install_all(plan)?;
+    plan.identity.take_on()?;
+    // After that, because a change of user takes it back (`commit_creds` in kernel/cred.c).
     if plan.ends_with != 0 {
         end_with(plan.ends_with);
     }
-    cgroup::join(plan.joins).map_err(|errno| (Step::Cgroup, errno))?;
-    install_all(plan)?;
     let empty: u64 = 0;
     let set = (&raw const empty).expose_provenance();
     // SAFETY: points to a live set of the size that is passed.

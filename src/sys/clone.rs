@@ -132,9 +132,10 @@ pub(super) fn creates_in_cgroups() -> bool {
     can
 }
 
-/// Starts a child that runs [`child_main`] on `plan` and returns its pid, without waiting for it.
-/// With `cgroup`, a directory of cgroup version 2, the child is created there, or not at all:
-/// afterwards [`creates_in_cgroups`] tells whether the kernel cannot do that.
+/// Starts a child that runs [`child_main`] on `plan` and returns its pid: without waiting for it,
+/// or if `waits` when it has left our memory. With `cgroup`, a directory of cgroup version 2, the
+/// child is created there, or not at all: afterwards [`creates_in_cgroups`] tells whether the
+/// kernel cannot do that.
 ///
 /// # Safety
 /// Every signal must be blocked in the calling thread. What the three pointers lead to,
@@ -144,6 +145,7 @@ pub(super) unsafe fn clone_child(
     plan: *mut ChildPlan,
     share_files: bool,
     cgroup: Option<BorrowedFd<'_>>,
+    waits: bool,
     stack: &Stack,
     marks: &Marks,
 ) -> Result<Pid, Errno> {
@@ -155,7 +157,7 @@ pub(super) unsafe fn clone_child(
     if share_files {
         flags |= libc::CLONE_FILES as u64;
     }
-    if !LEAVES_ERRNO {
+    if waits || !LEAVES_ERRNO {
         flags |= libc::CLONE_VFORK as u64;
     }
     #[cfg(target_arch = "x86_64")]

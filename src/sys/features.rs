@@ -25,6 +25,8 @@ pub(crate) struct Features {
     pub(super) own_memfd_paths: bool,
     /// memfds at all.
     pub(crate) memfd: bool,
+    /// This process is spared when memory runs out, which what it starts must not be.
+    pub(super) oom_score_below_0: bool,
 }
 
 /// What the kernel can do; asked on first use.
@@ -32,8 +34,19 @@ pub(crate) fn features() -> &'static Features {
     static FEATURES: OnceLock<Features> = OnceLock::new();
     FEATURES.get_or_init(|| {
         let (memfd, own_memfd_paths) = probe_memfd();
-        Features { close_range: probe_close_range(), own_memfd_paths, memfd }
+        Features {
+            close_range: probe_close_range(),
+            own_memfd_paths,
+            memfd,
+            oom_score_below_0: oom_score_below_0(),
+        }
     })
+}
+
+/// As the kernel says, -1000 to 1000. Without /proc it is not known, and could not be changed.
+fn oom_score_below_0() -> bool {
+    let text = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+    text.trim().parse::<i32>().is_ok_and(|score| score < 0)
 }
 
 fn probe_close_range() -> bool {

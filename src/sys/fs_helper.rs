@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::identity::User;
 use super::raw::call;
 
 /// A result that is not there yet, or never will be because an earlier call failed.
@@ -128,6 +129,20 @@ impl FsHelper {
     pub(crate) fn set_mode(&mut self, path: &CString, mode: u32) -> Step {
         let path = self.path(path);
         self.push(libc::SYS_fchmodat, [AT_CWD, path, mode as usize], None, When::Needed)
+    }
+
+    /// Gives a file or directory to a user; a link itself.
+    pub(crate) fn set_owner(&mut self, path: &CString, user: &User) -> Step {
+        let path = self.path(path);
+        let (uid, gid) = (user.uid as usize, user.gid as usize);
+        let flags = libc::AT_SYMLINK_NOFOLLOW as usize;
+        self.push(libc::SYS_fchownat, [AT_CWD, path, uid, gid, flags], None, When::Needed)
+    }
+
+    /// Looks at an opened file: [`stat`](FsHelper::stat).
+    pub(crate) fn look_at(&mut self, file: Step) -> Step {
+        let buffer = self.buffer(size_of::<libc::stat>());
+        self.push(libc::SYS_fstat, [0, buffer], Some(file), When::Needed)
     }
 
     /// Reads the first entries of an opened directory, as `getdents64` gives them:

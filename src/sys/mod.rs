@@ -9,25 +9,31 @@
 //! Invariants: no signal handler is installed, no child is waited for that was not started here,
 //! every descriptor is close-on-exec.
 
+mod announced;
 mod cgroup;
 mod child;
 mod child_files;
+mod child_identity;
 mod clone;
 mod dispositions;
 mod features;
 mod files;
 mod fs_helper;
+mod identity;
 mod mask;
 mod pidfd;
 mod process_id;
 mod procfs;
 mod raw;
+mod rights;
 mod spawn;
+mod starter;
 
 pub(crate) use cgroup::{Cgroups, Unified};
 pub(crate) use features::{features, memfd_paths};
 pub(crate) use files::{above_stdio, has_no_writer};
-pub(crate) use fs_helper::FsHelper;
+pub(crate) use fs_helper::{FsHelper, Step as HelperStep};
+pub use identity::{Identity, User};
 pub(crate) use mask::{
     HOST_CODE_STACK_BYTES, enter_own_thread, start_thread, write_without_sigpipe,
 };
@@ -39,6 +45,7 @@ pub(crate) use process_id::ProcessGroup;
 #[cfg(test)]
 pub(crate) use procfs::tests::WITHOUT_LISTS;
 pub(crate) use procfs::{Family, ProcessStat, process_stat, processes, read_small};
+pub(crate) use rights::{Capability, FOR_USERS, SYS_NICE, SYS_RESOURCE, missing, niceness};
 pub(crate) use spawn::{
     HasNul, NoProcess, Plan, Source, SpawnFailure, Spawned, Start, Step, StringTable, spawn,
 };

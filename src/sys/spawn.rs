@@ -5,23 +5,27 @@
 use std::ffi::{CString, c_char, c_int};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use nix::errno::Errno;
 
+use super::announced::Announced;
 use super::cgroup::Cgroups;
 pub(crate) use super::child::Step;
 use super::child::{ChildPlan, RawSource};
+use super::child_identity::RawIdentity;
 use super::clone::{Marks, Stack, clone_child, creates_in_cgroups};
 use super::dispositions::ignored_by_host;
 use super::features::features;
 use super::files::above_stdio;
 use super::fs_helper::FsHelper;
+use super::identity::Identity;
 use super::mask::with_all_blocked;
 use super::pidfd::PidFd;
 use super::process_id::Pid;
+use super::starter;
 
 /// Strings for execve in one allocation.
 #[derive(Debug, Default)]
@@ -98,6 +102,8 @@ pub(crate) struct Plan {
     pub(crate) stdio: [Source; 3],
     /// The cgroups that it begins in.
     pub(crate) cgroups: Cgroups,
+    /// Whose rights it has, and what it may take.
+    pub(crate) identity: Identity,
     /// What the child does instead of all that, unless it is empty.
     pub(crate) helper: FsHelper,
     /// Whether the kernel sends the child TERM when the *thread* that starts it has ended, which
@@ -148,6 +154,8 @@ struct Memory {
     /// Pointers into the plan, which [`ChildPlan`] points to.
     _lists: [Vec<*const c_char>; 5],
     child: ChildPlan,
+    /// Where the child says that it is there, if that is waited for.
+    announced: Option<Arc<Announced>>,
     marks: Marks,
     stack: Stack,
     begun: Duration,
@@ -201,6 +209,7 @@ impl Drop for Start {
             tracing::warn!("the start of a command hangs in the kernel; its memory is given up");
             return;
         }
+        warn_of_oom_score(self.memory().child.oom_errno.load(Ordering::SeqCst));
         // SAFETY: it was made from a box, the child has left, and this value is gone after this.
         let memory = unsafe { Box::from_raw(self.0.as_ptr()) };
         memory.stack.give_back();
@@ -226,15 +235,8 @@ pub(crate) fn spawn(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
     let shares_files = features().close_range && !takes_descriptors;
     let is_inside = plan.cgroups.unified.is_some() && creates_in_cgroups();
     let memory = Box::into_raw(Memory::new(plan, stack, shares_files, is_inside));
-    // SAFETY: all signals are blocked; plan, lists, marks and stack are in the box, or owned by it,
-    // and stay there until the child has left, or there is none.
-    let pid = with_all_blocked(|| unsafe {
-        let unified = (*memory).plan.cgroups.unified.as_ref().filter(|_| is_inside);
-        let cgroup = unified.map(|it| it.directory.as_fd());
-        let Memory { stack, marks, .. } = &*memory;
-        clone_child(&raw mut (*memory).child, shares_files, cgroup, stack, marks)
-    });
-    let pid = match pid {
+    // SAFETY: the box stays until the child has left, or there is none.
+    let pid = match unsafe { create(memory, shares_files, is_inside) } {
         Ok(pid) => pid,
         Err(errno) => {
             // SAFETY: there is no child, so the box is ours alone again.
@@ -258,6 +260,49 @@ pub(crate) fn spawn(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
     Ok((Spawned { pid, pidfd }, start))
 }
 
+/// Makes the child.
+///
+/// # Safety
+/// `memory` is live, and stays where it is until the child has left.
+unsafe fn create(memory: *mut Memory, shares_files: bool, is_inside: bool) -> Result<Pid, Errno> {
+    // SAFETY: plan, lists, marks and stack are in the memory, or owned by it. The child, which is
+    // not there yet, writes to nothing else of it than to `child`.
+    let (child, stack, marks, announced) = unsafe {
+        let child = &raw mut (*memory).child;
+        (child, &(*memory).stack, &(*memory).marks, (*memory).announced.clone())
+    };
+    // SAFETY: as above.
+    let unified = unsafe { (*memory).plan.cgroups.unified.as_ref() }.filter(|_| is_inside);
+    let cgroup = unified.map(|it| it.directory.as_fd());
+    let Some(announced) = announced else {
+        // SAFETY: all signals are blocked; the rest is promised.
+        return with_all_blocked(|| unsafe {
+            clone_child(child, shares_files, cgroup, false, stack, marks)
+        });
+    };
+    // SAFETY: nobody else has it yet.
+    let changes_user = unsafe { (*child).identity.changes_user() };
+    let plan = child;
+    let cgroup = cgroup.map(|it| it.as_raw_fd());
+    let job = starter::Job { plan, shares_files, cgroup, stack, marks, changes_user, announced };
+    // SAFETY: promised.
+    unsafe { starter::start(job) }
+}
+
+/// Says once that commands keep this process's `oom_score_adj`.
+fn warn_of_oom_score(errno: c_int) {
+    static SAID: Once = Once::new();
+    if errno != 0 {
+        SAID.call_once(|| {
+            let why = Errno::from_raw(errno);
+            tracing::warn!(
+                "commands keep the agent's oom_score_adj, which is below 0: /proc/self/oom_score_adj \
+                 cannot be written ({why})"
+            );
+        });
+    }
+}
+
 impl Memory {
     fn new(plan: Plan, stack: Stack, shares_files: bool, is_inside: bool) -> Box<Memory> {
         let begun = now();
@@ -269,7 +314,13 @@ impl Memory {
         shell_argv.extend(plan.arguments.pointers(1));
         let [stdin, stdout, stderr] = &plan.stdio;
         let (calls, call_count) = plan.helper.raw();
+        let raises_oom_score = call_count == 0 && features().oom_score_below_0;
+        let identity = RawIdentity::new(&plan.identity, raises_oom_score);
+        let announced = identity.needs_starter().then(Arc::<Announced>::default);
         let child = ChildPlan {
+            identity,
+            announced: announced.as_ref().map_or(std::ptr::null(), |it| it.slot()),
+            oom_errno: AtomicI32::new(0),
             calls,
             call_count,
             executes: AtomicU64::new(0),
@@ -289,7 +340,7 @@ impl Memory {
         };
         let marks = Marks { pidfd: AtomicI32::new(-1), inside: AtomicU32::new(1) };
         let lists = [joins, candidates, argv, envp, shell_argv];
-        Box::new(Memory { plan, _lists: lists, child, marks, stack, begun })
+        Box::new(Memory { plan, _lists: lists, child, announced, marks, stack, begun })
     }
 }
 

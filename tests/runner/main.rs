@@ -10,6 +10,8 @@
 
 mod contained;
 mod hosts;
+mod identity;
+mod identity_hosts;
 mod inherit;
 mod modes;
 mod outcomes;

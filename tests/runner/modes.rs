@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "the host itself is changed: filters, signals, descriptors")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use mesos_command::outcome::OutcomeKind::{self, Exit, Ok, SpawnError, StatusLost, Timeout};
 use mesos_command::run::Request;
 use mesos_command::staging::{Input, IoMode, SealedInput};
+use mesos_command::sys::User;
 use test_support::{in_time, own_process_with, skip};
 
 use crate::inherit::{assert_clean, inherited};
@@ -34,7 +36,7 @@ fn in_subprocess() {
         Result::Ok("signals") => signals_blocked_and_ignored(),
         Result::Ok("closed") => standard_descriptors_closed(),
         Result::Ok("memory") => memory(),
-        Result::Ok("hung") => hung_exec(),
+        Result::Ok("hung") => hung_exec(&std::env::var(LIST).unwrap()),
         Result::Ok("descriptors") => no_descriptors_left(),
         Result::Ok("umask") => umask(),
         Result::Ok("undumpable") => undumpable(),
@@ -296,8 +298,19 @@ fn an_execve_that_hangs_is_ended_at_the_deadline() {
     in_own_process("hung", "");
 }
 
-fn hung_exec() {
+#[test]
+fn so_is_one_of_another_user() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return skip("an execve of another user", "only root may become another user");
+    }
+    in_own_process("hung", "user");
+}
+
+fn hung_exec(whose: &str) {
+    let user = User { name: "x".into(), uid: 65_534, gid: 65_534, groups: [65_534].into() };
+    let user = (whose == "user").then_some(user);
     let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let program = directory.path().join("hung");
     std::fs::copy("/bin/true", &program).unwrap();
     let Some(_guard) = hang(&program) else { return };
@@ -308,7 +321,8 @@ fn hung_exec() {
         let (sender, receiver) = std::sync::mpsc::channel();
         for _ in 0..3 {
             let sender = sender.clone();
-            let request = command(&program).timeout(TIMEOUT).request();
+            let case = command(&program).timeout(TIMEOUT);
+            let request = case.with(|spec| spec.identity.user = user.clone()).request();
             runner().submit(request, None, None, move |report| {
                 let _ = sender.send(report);
             });

@@ -11,6 +11,7 @@ use mesos_command::event::Event;
 use mesos_command::reactor::CancelToken;
 use mesos_command::run::{CommandSpec, Request, RunReport, Runner};
 use mesos_command::staging::{Input, IoMode};
+use mesos_command::sys::Identity;
 pub(crate) use test_support::{PATIENCE, until as eventually};
 
 /// What may be said about a run, with the defaults of most tests.
@@ -40,6 +41,7 @@ pub(crate) fn command(path: impl AsRef<Path>) -> Case {
             io: IoMode::Files,
             stdio: Stdio::Capture,
             background: Background::Keep,
+            identity: Identity::default(),
             temp_dir: None,
             cgroups: None,
         },
@@ -235,7 +237,8 @@ pub(crate) fn threads() -> Vec<String> {
         .expect("/proc")
         .flatten()
         .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
-        .filter(|name| name.starts_with("mcmd-"))
+        // Starters stay, however many there are.
+        .filter(|name| name.starts_with("mcmd-") && !name.starts_with("mcmd-start"))
         .collect();
     names.sort();
     names

@@ -3,6 +3,7 @@
 
 mod call;
 mod check;
+mod identity;
 mod interrupt;
 mod load;
 mod own;

@@ -4,6 +4,7 @@
 
 mod examples;
 mod faults;
+mod identity;
 mod leftovers;
 mod queue;
 mod support;

@@ -1,8 +1,8 @@
 //! A worker that misbehaves as its file name says.
 //!
 //! `anything@FAULT=N`: at its N-th request it makes a file `held.PID.N` beside itself and does
-//! FAULT; without one it behaves. As a plain command it says so in its output. `host COMMAND`
-//! instead makes it a process with a pool.
+//! FAULT; without one it behaves. As a plain command it says so in its output. `host COMMAND [UID]`
+//! instead makes it a process with a pool, of workers of that user.
 
 use std::io::{BufRead, Write};
 use std::process::exit;
@@ -14,12 +14,14 @@ use mesos_command::event::{Event, ModuleKind};
 use mesos_command::metrics::ModuleMetrics;
 use mesos_command::run::{CommandSpec, Request, Runner};
 use mesos_command::staging::{Input, IoMode};
+use mesos_command::sys::{Identity, User};
 use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.get(1).is_some_and(|argument| argument == "host") {
-        return host(&arguments[2]);
+        let user = arguments.get(3).map(|uid| uid.parse().expect("a number"));
+        return host(&arguments[2], user.map(user_of));
     }
     let (fault, at) = fault(&arguments[0]);
     if std::env::var_os("MESOS_COMMAND_WORKER").is_none() {
@@ -59,8 +61,12 @@ fn main() {
     }
 }
 
+fn user_of(uid: u32) -> User {
+    User { name: "somebody".into(), uid, gid: uid, groups: [uid].into() }
+}
+
 /// Keeps a pool of workers until it is killed; prints the number of a worker.
-fn host(command: &str) {
+fn host(command: &str, user: Option<User>) {
     struct Silent;
     impl WorkerLog for Silent {
         fn failure(&self, _: &str) {}
@@ -77,6 +83,7 @@ fn host(command: &str) {
         io: IoMode::Files,
         stdio: Stdio::Capture,
         background: Background::Kill,
+        identity: Identity { user, ..Identity::default() },
         temp_dir: None,
         cgroups: None,
     };

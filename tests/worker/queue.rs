@@ -9,8 +9,9 @@ use mesos_command::outcome::OutcomeKind;
 use mesos_command::reactor::CancelToken;
 use mesos_command::run::{Request, RunReport};
 
-use super::support::{Choice, PATIENCE, Rig, has_ended, processes, wait_for};
+use super::support::{Choice, PATIENCE, Rig, has_ended, open_copy, processes, wait_for};
 use super::through::ONLY_A_WORKER;
+use test_support::skip;
 
 #[test]
 fn waiting_requests_are_served_in_order_by_all_workers() {
@@ -182,23 +183,33 @@ fn a_worker_that_ignores_the_end_of_its_input_is_killed() {
 
 #[test]
 fn workers_end_with_the_process_that_has_them() {
-    ends_with_its_host("none");
+    ends_with_its_host("none", None);
 }
 
 #[test]
 fn so_does_one_that_is_busy() {
-    ends_with_its_host("busy=2");
+    ends_with_its_host("busy=2", None);
+}
+
+/// A change of user takes the kernel's promise back to end a process with its parent.
+#[test]
+fn so_does_a_busy_one_of_another_user() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("a worker of another user", "only root may become another user");
+    }
+    ends_with_its_host("busy=2", Some(1_600_000_000 + std::process::id()));
 }
 
 /// Starts a host of one worker, kills it and waits for the worker's end.
-fn ends_with_its_host(fault: &str) {
+fn ends_with_its_host(fault: &str, user: Option<u32>) {
     use std::io::BufRead;
     let directory = tempfile::tempdir().unwrap();
     let command = directory.path().join(format!("worker@{fault}"));
-    std::os::unix::fs::symlink(super::support::PROBE, &command).unwrap();
+    open_copy(directory.path(), &command);
     let mut host = std::process::Command::new(super::support::PROBE)
         .arg("host")
         .arg(&command)
+        .args(user.map(|uid| uid.to_string()))
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();

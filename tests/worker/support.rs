@@ -1,6 +1,7 @@
 //! A pool of probe workers in a directory of its own.
 
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use mesos_command::metrics::{self, ModuleMetrics};
 use mesos_command::outcome::OutcomeKind;
 use mesos_command::run::{CommandSpec, LaneQueue, Request, RunReport, Runner};
 use mesos_command::staging::{Input, IoMode};
+use mesos_command::sys::Identity;
 use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
 use tempfile::TempDir;
 pub(crate) use test_support::{PATIENCE, wait_for};
@@ -120,6 +122,7 @@ impl Rig {
             io: IoMode::Files,
             stdio: Stdio::Capture,
             background: Background::Kill,
+            identity: Identity::default(),
             temp_dir: None,
             cgroups: None,
         });
@@ -180,6 +183,14 @@ impl Rig {
         let directory = self.directory.path().to_owned();
         wait_for("the end of all processes", || processes(&directory).is_empty().then_some(()));
         drop(self.together.take());
+    }
+}
+
+/// The probe as `command`, where every user may execute it and write beside it.
+pub(crate) fn open_copy(directory: &Path, command: &Path) {
+    std::fs::copy(PROBE, command).unwrap();
+    for (path, mode) in [(command, 0o755), (directory, 0o777)] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     }
 }
 

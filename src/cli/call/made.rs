@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use mesos_command::call::{Answer, Observed};
 use mesos_command::command::Background;
-use mesos_command::config::Config;
+use mesos_command::config::{Config, EventConfig};
 use mesos_command::event::{Event, Output};
 use mesos_command::outcome::OutcomeKind;
 use mesos_command::run::RunReport;
 use mesos_command::schema;
+use mesos_command::sys::Identity;
 use serde_json::{Value, json};
 
 use super::consequence;
@@ -163,6 +164,12 @@ impl Made {
         }
     }
 
+    /// Whose rights its command had, and what it might take, where that is not the tool's.
+    fn identity(&self) -> Identity {
+        let event = self.run.as_ref().map_or(self.event, |run| run.event);
+        self.config.events.get(&event).map(EventConfig::identity).unwrap_or_default()
+    }
+
     fn report(&self) -> Option<&RunReport> {
         self.run.as_ref()?.report.as_ref()
     }
@@ -193,6 +200,8 @@ impl Made {
     pub(super) fn to_json(&self) -> Value {
         let run = self.run.as_ref();
         let report = self.report();
+        let identity = self.identity();
+        let user = identity.user.as_ref();
         json!({
             "event": self.event.label(),
             "container": self.container,
@@ -202,6 +211,11 @@ impl Made {
             "failure": run.and_then(|run| run.failure.as_ref()),
             "mesos": self.consequence,
             "command": run.map(|run| &run.command),
+            "uid": user.map(|user| user.uid),
+            "gid": user.map(|user| user.gid),
+            "groups": user.map(|user| &*user.groups),
+            "nice": identity.nice,
+            "rlimit_nofile": identity.open_files,
             "batch": run.is_some_and(|run| run.event == Event::UsageBatch),
             "exit_code": report.and_then(|report| report.exit_code),
             "signal": report.and_then(|report| report.signal),
@@ -226,6 +240,10 @@ impl Made {
             let ended = run.report.as_ref().map_or_else(|| "not started".into(), Made::ended);
             let batch = if run.event == Event::UsageBatch { " (batch)" } else { "" };
             tell("command", &format!("{}{batch}: {ended}", run.command));
+            let identity = self.identity();
+            if identity != Identity::default() {
+                tell("as", &identity.to_string());
+            }
             if let Some(failure) = &run.failure {
                 tell("failure", failure.trim_end());
             }

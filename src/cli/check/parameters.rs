@@ -8,6 +8,7 @@ use mesos_command::event::Event;
 use super::finding::{Finding, Place};
 use super::modules::{place, value};
 use super::{command, places};
+use crate::private::is_user;
 
 /// Looks at a module's parameters and, with `files`, at the files that they name. `all` are the
 /// modules of ours in the file.
@@ -15,7 +16,7 @@ pub(super) fn look_at(module: &Module, all: &[&Module], files: bool) -> Vec<Find
     let Some(entry) = module.entry() else { return Vec::new() };
     let mut found = repeated_keys(module);
     found.extend(other_kinds_keys(module, &entry, all));
-    let (config, warnings) = parse_all(module, &entry, &mut found);
+    let (config, warnings) = parse_all(module, &entry, files, &mut found);
     for warning in &warnings {
         found.extend(of_warning(module, warning));
     }
@@ -30,10 +31,20 @@ pub(super) fn look_at(module: &Module, all: &[&Module], files: bool) -> Vec<Find
     }
     found.extend(commands(module, &config, &warnings, files));
     if files {
+        found.extend(rights(module, &config));
         let places = places::look_at(&config);
         found.extend(places.into_iter().map(|(key, finding)| finding.at(&place_of(module, key))));
     }
     found
+}
+
+/// What this process may not give a command, which the agent may be able to.
+fn rights(module: &Module, config: &Config) -> Option<Finding> {
+    let error = config.check_rights().err()?;
+    let place = place_of(module, &error.key);
+    let message = format!("an agent with no more rights than this check refuses it: {error}");
+    let advice = "run the check as the agent is run, with its limits";
+    Some(Finding::warning("value-beyond-rights", message).advice(advice).at(&place))
 }
 
 /// Where a parameter stands.
@@ -100,6 +111,7 @@ fn other_kinds_keys(module: &Module, entry: &ModuleEntry, all: &[&Module]) -> Ve
 fn parse_all(
     module: &Module,
     entry: &ModuleEntry,
+    files: bool,
     found: &mut Vec<Finding>,
 ) -> (Option<Config>, Vec<Warning>) {
     let mut parameters = entry.parameters.clone();
@@ -109,6 +121,10 @@ fn parse_all(
     let is_strict = is_strict.is_some_and(|(_, value)| value == "true");
     if is_strict {
         parameters.retain(|(key, _)| key != "strict_permissions");
+    }
+    if !files {
+        // Users are those of the machine on which the agent runs.
+        parameters.retain(|(key, _)| !is_user(key));
     }
     // Each round leaves one out.
     for _ in 0..=entry.parameters.len() + 1 {

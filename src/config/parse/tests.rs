@@ -7,7 +7,7 @@ use crate::config::value::{DURATION_FORMS, ORIGINAL_DURATION_FORMS};
 use crate::config::{Config, ConfigError, Fallback, Warning};
 use crate::event::{Event, ModuleKind};
 
-pub(super) fn parse_isolator(
+pub(in crate::config) fn parse_isolator(
     parameters: &[(&str, &str)],
 ) -> Result<(Config, Vec<Warning>), ConfigError> {
     let mut all = vec![("module_name".to_owned(), "test".to_owned())];
@@ -15,7 +15,7 @@ pub(super) fn parse_isolator(
     Config::parse(ModuleKind::Isolator, &all)
 }
 
-pub(super) fn error(parameters: &[(&str, &str)]) -> String {
+pub(in crate::config) fn error(parameters: &[(&str, &str)]) -> String {
     parse_isolator(parameters).expect_err("refused").to_string()
 }
 
