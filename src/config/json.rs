@@ -4,7 +4,7 @@
 //! differ from JSON's: leading zeros and `5.` are numbers, bytes that are no UTF-8 pass, nesting
 //! ends at 200.
 
-/// The deepest nesting that is read.
+/// How deep lists and objects may lie in one another.
 const MAX_DEPTH: usize = 200;
 
 /// A value and the line on which it begins, from 1.
@@ -66,7 +66,10 @@ pub struct SyntaxError {
 pub fn parse(text: &[u8]) -> Result<Node, SyntaxError> {
     let mut reader = Reader { text, at: 0, line: 1, line_start: 0 };
     let node = reader.value(0)?;
-    reader.blanks();
+    // These two are white space for the host as well, but only here.
+    while let Some(b'\x0b' | b'\x0c' | b' ' | b'\t' | b'\r' | b'\n') = reader.peek() {
+        reader.step();
+    }
     match reader.peek() {
         None => Ok(node),
         Some(_) => Err(reader.error("more text after the end of the value")),
@@ -91,12 +94,18 @@ impl Reader<'_> {
     }
 
     fn blanks(&mut self) {
-        while let Some(byte @ (b' ' | b'\t' | b'\r' | b'\n')) = self.peek() {
-            self.at += 1;
-            if byte == b'\n' {
-                self.line += 1;
-                self.line_start = self.at;
-            }
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.step();
+        }
+    }
+
+    /// Goes behind a byte of white space.
+    fn step(&mut self) {
+        let ends_line = self.peek() == Some(b'\n');
+        self.at += 1;
+        if ends_line {
+            self.line += 1;
+            self.line_start = self.at;
         }
     }
 
@@ -109,12 +118,12 @@ impl Reader<'_> {
 
     fn value(&mut self, depth: usize) -> Result<Node, SyntaxError> {
         self.blanks();
-        if depth > MAX_DEPTH {
-            return Err(self.error("nested more than 200 deep"));
-        }
         let line = self.line;
         let value = match self.peek() {
             None => return Err(self.error("a value is missing")),
+            Some(b'{' | b'[') if depth == MAX_DEPTH => {
+                return Err(self.error("nested more than 200 deep"));
+            }
             Some(b'{') => self.object(depth)?,
             Some(b'[') => self.array(depth)?,
             Some(b'"') => Json::String(self.string()?),
@@ -147,8 +156,10 @@ impl Reader<'_> {
             .position(|byte| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
             .unwrap_or(rest.len());
         let text = String::from_utf8_lossy(&rest[..length]).into_owned();
-        if text.parse::<f64>().is_err() {
-            return Err(self.error("this is no number"));
+        match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => {}
+            Ok(_) => return Err(self.error("this number is too large")),
+            Err(_) => return Err(self.error("this is no number")),
         }
         self.at += length;
         Ok(text)
@@ -273,6 +284,7 @@ mod tests {
             "\"\\u00e4\\ud83d\\ude00\"",
             "{\"a\":1,\"a\":2}",
             "null\r\n",
+            "null \x0b\x0c\n",
         ] {
             parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
         }
@@ -282,7 +294,7 @@ mod tests {
         assert_eq!((entries[0].1.line, items[1].line), (2, 3));
         assert_eq!(items[1].value, Json::String("\u{fffd}".to_owned()));
         let deep = |depth| [vec![b'['; depth], vec![b']'; depth]].concat();
-        assert!(parse(&deep(200)).is_ok() && parse(&deep(202)).is_err());
+        assert!(parse(&deep(200)).is_ok() && parse(&deep(201)).is_err());
     }
 
     #[test]
@@ -298,6 +310,8 @@ mod tests {
             ("{} x", (1, 4), "after the end"),
             ("[.5]", (1, 2), "begins like this"),
             ("[1e]", (1, 2), "no number"),
+            ("[1e999]", (1, 2), "too large"),
+            ("[\x0b1]", (1, 2), "begins like this"),
             ("[\"a\nb\"]", (1, 4), "control character"),
             ("[\"\\x\"]", (1, 3), "escape"),
             ("[\"\\ud800\"]", (1, 9), "surrogates"),
