@@ -54,11 +54,14 @@ pub fn nearest(kind: ModuleKind, key: &str) -> Option<String> {
     if Event::from_prefix(key).is_some() {
         return Some(format!("{key}_command"));
     }
+    let near = |known: &str| known.len().min(key.len()) / 3 + 1;
     all(kind)
         .into_iter()
+        // A value in the place of a key may be long, and the distance takes time.
+        .filter(|known| known.len().abs_diff(key.len()) <= near(known))
         .map(|known| (edit_distance(key, &known), known))
         .min()
-        .filter(|(distance, known)| *distance <= known.len().min(key.len()) / 3 + 1)
+        .filter(|(distance, known)| *distance <= near(known))
         .map(|(_, known)| known)
 }
 
@@ -168,5 +171,11 @@ mod tests {
         assert_eq!(near("isolator_prepare").as_deref(), Some("isolator_prepare_command"));
         assert_eq!(near("   stdio   ").as_deref(), Some("stdio"));
         assert_eq!(near("colour"), None);
+    }
+
+    /// Takes minutes if it is compared with each known key.
+    #[test]
+    fn a_text_in_the_place_of_a_key_has_no_neighbour() {
+        assert_eq!(nearest(ModuleKind::Isolator, &"x".repeat(16 << 20)), None);
     }
 }
