@@ -7,7 +7,8 @@ use mesos_command::{
     schema::Schema,
 };
 
-use crate::differences::{built_in, differences, pool};
+use crate::differences::differences;
+use crate::reference::{built_in, pool};
 
 /// The messages that cross between the host and a command.
 pub(crate) fn roots() -> Vec<&'static str> {

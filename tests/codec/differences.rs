@@ -1,37 +1,13 @@
 //! How two sets of descriptors differ, for telling a host's messages from those that are expected.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
 
-use mesos_command::schema::Schema;
 use prost::Message as _;
 use prost_reflect::{Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, Kind};
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_types::FileDescriptorProto;
 
+use crate::reference::pool;
 use crate::sample;
-
-/// The types of serialised `FileDescriptorProto` messages. As [`Schema::from_files`] does, it
-/// leaves out imports that are not among them, services and extensions.
-pub(crate) fn pool(files: &[Vec<u8>]) -> DescriptorPool {
-    let decoded = files.iter().map(|file| FileDescriptorProto::decode(&**file).unwrap());
-    let mut file: Vec<_> = decoded.collect();
-    let names: BTreeSet<String> = file.iter().map(|file| file.name().to_owned()).collect();
-    for file in &mut file {
-        file.dependency.retain(|name| names.contains(name));
-        file.public_dependency.clear();
-        file.weak_dependency.clear();
-        file.service.clear();
-        file.extension.clear();
-        file.message_type.iter_mut().for_each(|message| message.extension.clear());
-    }
-    DescriptorPool::from_file_descriptor_set(FileDescriptorSet { file }).unwrap()
-}
-
-/// The types of the built-in table.
-pub(crate) fn built_in() -> &'static DescriptorPool {
-    static POOL: OnceLock<DescriptorPool> = OnceLock::new();
-    POOL.get_or_init(|| pool(&Schema::built_in_files()))
-}
 
 /// Says in one line each how `other` differs from `base` in the messages that can be reached from
 /// `roots` in either. Empty when there is no difference.

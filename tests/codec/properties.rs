@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use prost_reflect::{Cardinality, DynamicMessage, Kind, MessageDescriptor};
 use serde_json::{Map, Value as Json, json};
 
-use crate::{builtin::roots, builtin_message, differences, grammar, reference, sample, wire};
+use crate::{builtin::roots, builtin_message, grammar, reference, sample, wire};
 
 /// A small generator, so that a whole message follows from one seed.
 struct Dice(u64);
@@ -135,7 +135,7 @@ impl Dice {
 
 /// A message of the built-in table, as prost-reflect has it.
 fn mesos(name: &str) -> MessageDescriptor {
-    differences::built_in().get_message_by_name(name).unwrap()
+    reference::built_in().get_message_by_name(name).unwrap()
 }
 
 fn written(message: &MessageType, bytes: &[u8]) -> Vec<u8> {

@@ -1,15 +1,41 @@
 //! The rules of the conversion once more, over prost-reflect's generic messages: slow and plain,
 //! and independent of the codec's own reading of the wire.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+use mesos_command::schema::Schema;
+use prost::Message as _;
 use prost_reflect::{
     Cardinality, DescriptorPool, DynamicMessage, Kind, MessageDescriptor, ReflectMessage, Value,
 };
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use serde_json::{Map, Value as Json};
 
-use crate::sample;
+use super::sample;
+
+/// The types of serialised `FileDescriptorProto` messages. As [`Schema::from_files`] does, it
+/// leaves out imports that are not among them, services and extensions.
+pub(crate) fn pool(files: &[Vec<u8>]) -> DescriptorPool {
+    let decoded = files.iter().map(|file| FileDescriptorProto::decode(&**file).unwrap());
+    let mut file: Vec<_> = decoded.collect();
+    let names: BTreeSet<String> = file.iter().map(|file| file.name().to_owned()).collect();
+    for file in &mut file {
+        file.dependency.retain(|name| names.contains(name));
+        file.public_dependency.clear();
+        file.weak_dependency.clear();
+        file.service.clear();
+        file.extension.clear();
+        file.message_type.iter_mut().for_each(|message| message.extension.clear());
+    }
+    DescriptorPool::from_file_descriptor_set(FileDescriptorSet { file }).unwrap()
+}
+
+/// The types of the built-in table.
+pub(crate) fn built_in() -> &'static DescriptorPool {
+    static POOL: OnceLock<DescriptorPool> = OnceLock::new();
+    POOL.get_or_init(|| pool(&Schema::built_in_files()))
+}
 
 /// The sample schema's message, as prost-reflect has it.
 pub(crate) fn descriptor(name: &str) -> MessageDescriptor {
