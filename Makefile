@@ -7,7 +7,7 @@ HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
 .PHONY: all build demo demo-cluster burst test lint unit in-mesos observe pages regressions python \
-	bench bench-check bench-compare clean
+	fuzz bench bench-check bench-compare clean
 
 all: build
 
@@ -54,6 +54,13 @@ pages:
 # The table of faults that were mended, and the tests that hold the mends.
 regressions: python
 	$(PYTHON) tests/regressions.py
+
+# Arbitrary bytes for everything that reads what others write: make fuzz SECONDS=600 TARGET="json http"
+SECONDS = 60
+TARGET =
+fuzz: python
+	.ci/setup fuzz
+	$(PYTHON) tests/fuzz/fuzz.py --seconds $(SECONDS) $(TARGET)
 
 python:
 	@command -v $(PYTHON) >/dev/null || .ci/setup test

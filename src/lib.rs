@@ -22,6 +22,9 @@ pub mod containment;
 pub mod escape;
 pub mod event;
 pub mod exporter;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod hook;
 pub mod isolator;
 pub mod metrics;

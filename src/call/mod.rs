@@ -28,4 +28,6 @@ pub use observer::{Observed, Observer};
 pub(crate) use open::outcome_of;
 pub(crate) use open::{Call, Ended};
 pub(crate) use rules::Container;
+#[cfg(feature = "fuzz")]
+pub(crate) use rules::apply as apply_rules;
 pub use value::{Answer, Completion, InputValue};

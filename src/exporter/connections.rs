@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// The peer, as far as it can be identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Client {
+pub(crate) enum Client {
     /// An IPv4 address, or the network of an IPv6 one: a machine has 2^64 of them.
     Machine(IpAddr),
     /// A user of this machine, over a Unix socket.
@@ -64,7 +64,7 @@ impl Connection {
 
 /// All of one listener.
 #[derive(Debug, Default)]
-pub(super) struct Connections(Mutex<Table>);
+pub(crate) struct Connections(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -74,14 +74,14 @@ struct Table {
 
 /// The place of a connection, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     connections: Arc<Connections>,
     number: u64,
 }
 
 impl Connections {
     /// A place for a connection of `client`. Waits a moment, or for one that gives way.
-    pub(super) async fn place(self: &Arc<Self>, client: Client) -> Place {
+    pub(crate) async fn place(self: &Arc<Self>, client: Client) -> Place {
         loop {
             let taken = self.0.lock().take(client, Instant::now());
             match taken {

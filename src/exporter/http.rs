@@ -31,7 +31,7 @@ const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Answers the one request of a connection.
-pub(super) async fn serve<S>(stream: S, registry: &'static Registry, place: &Place)
+pub(crate) async fn serve<S>(stream: S, registry: &'static Registry, place: &Place)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

@@ -30,6 +30,9 @@ use tokio::time::MissedTickBehavior;
 use crate::metrics::{Registry, registry};
 use crate::sys;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use {connections::Client, connections::Connections, http::serve};
+
 pub use address::{AddressError, MetricsAddress, TextfileError, TextfilePath};
 
 /// Pause between two foldings of recorded durations.

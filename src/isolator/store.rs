@@ -25,7 +25,7 @@ use crate::container::{ContainerId, TEMPORARY_PREFIX};
 use crate::reactor::FsHelpers;
 use directory::{Directory, Share};
 pub(super) use lost::Lost;
-pub(super) use owner::WorkDirectories;
+pub(crate) use owner::WorkDirectories;
 
 /// A context larger than this is none of ours: it is not read.
 const MAX_CONTEXT_BYTES: u64 = 16 * 1024 * 1024;

@@ -45,6 +45,8 @@ pub(crate) use process_id::ProcessGroup;
 #[cfg(test)]
 pub(crate) use procfs::tests::WITHOUT_LISTS;
 pub(crate) use procfs::{Family, ProcessStat, process_stat, processes, read_small};
+#[cfg(feature = "fuzz")]
+pub(crate) use procfs::{parse_children, parse_stat};
 pub(crate) use rights::{Capability, FOR_USERS, SYS_NICE, SYS_RESOURCE, missing, niceness};
 pub(crate) use spawn::{
     HasNul, NoProcess, Plan, Source, SpawnFailure, Spawned, Start, Step, StringTable, spawn,

@@ -57,7 +57,7 @@ impl ProcessGroup {
     }
 
     /// The number, as system calls have it.
-    pub(super) const fn as_raw(self) -> i32 {
+    pub(crate) const fn as_raw(self) -> i32 {
         self.0
     }
 }

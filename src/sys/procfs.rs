@@ -41,7 +41,7 @@ pub(crate) fn process_stat(pid: Pid) -> Option<ProcessStat> {
     parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
+pub(crate) fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     // The second field is the program's name in parentheses and may itself hold any byte.
     let end = text.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
@@ -139,10 +139,15 @@ fn listed_children(pid: Pid) -> Vec<Pid> {
     };
     for thread in threads.flatten() {
         if let Ok(text) = fs::read_to_string(thread.path().join("children")) {
-            found.extend(text.split_ascii_whitespace().filter_map(Pid::parse));
+            found.extend(parse_children(&text));
         }
     }
     found
+}
+
+/// Those that a thread's list of children names.
+pub(crate) fn parse_children(list: &str) -> impl Iterator<Item = Pid> {
+    list.split_ascii_whitespace().filter_map(Pid::parse)
 }
 
 /// All processes that we can see.

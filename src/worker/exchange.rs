@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::protocol::{ENVELOPE, GREETING, Reply, read_answer, read_ready, request, shown};
 
 /// One line out and one line back.
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     what: What,
     /// What is still to be written; `None` while a driver has it, and when all is written.
     outgoing: Option<Outgoing>,
@@ -30,30 +30,30 @@ enum What {
 
 /// A line on its way to a worker.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     /// Tells the exchanges of one worker apart.
     pub(super) id: u64,
     pub(super) line: Vec<u8>,
     /// How many bytes of the line the pipe has taken.
-    pub(super) written: usize,
+    pub(crate) written: usize,
 }
 
 impl Outgoing {
     /// What is still to be written.
-    pub(super) fn rest(&self) -> &[u8] {
+    pub(crate) fn rest(&self) -> &[u8] {
         &self.line[self.written..]
     }
 }
 
 impl Exchange {
     /// The first exchange with a worker. Its reply is an empty output.
-    pub(super) fn greeting(max_output: usize) -> Exchange {
+    pub(crate) fn greeting(max_output: usize) -> Exchange {
         Exchange::new(What::Greeting, GREETING.to_vec(), max_output)
     }
 
     /// The request `id`, which is not 0, of `event`. `deadline` is what the worker gets to read of
     /// it; the line is written over `buffer`.
-    pub(super) fn request(
+    pub(crate) fn request(
         id: u64,
         event: &str,
         deadline: Option<&str>,
@@ -77,12 +77,12 @@ impl Exchange {
 
     /// Takes what is to be written. Until it is [put back](Exchange::put_back) all of it counts as
     /// written, because the worker may answer before a driver comes back from `write`.
-    pub(super) fn take_outgoing(&mut self) -> Option<Outgoing> {
+    pub(crate) fn take_outgoing(&mut self) -> Option<Outgoing> {
         self.outgoing.take()
     }
 
     /// Puts back what could not be written to its end.
-    pub(super) fn put_back(&mut self, outgoing: Outgoing) {
+    pub(crate) fn put_back(&mut self, outgoing: Outgoing) {
         if !outgoing.rest().is_empty() {
             self.outgoing = Some(outgoing);
         }
@@ -102,7 +102,7 @@ impl Exchange {
     ///
     /// # Errors
     /// When what it said is no reply: then the worker cannot be used any more.
-    pub(super) fn receive(&mut self, bytes: &[u8]) -> Result<Option<Reply>, Fault> {
+    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<Option<Reply>, Fault> {
         let longest = self.max_output.saturating_add(ENVELOPE);
         let before = self.received.len();
         let Some(end) = memchr::memchr(b'\n', bytes).map(|at| before + at) else {

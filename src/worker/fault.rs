@@ -4,7 +4,7 @@ use crate::outcome::WorkerRestart;
 
 /// Why a worker cannot be used any more.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It ended by itself.
     Ended,
     /// It closed this pipe: mostly because it is about to end, which the supervisor finds out.
@@ -27,7 +27,7 @@ impl Fault {
     }
 
     /// What happened, continuing "the worker …".
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Fault::Ended => "ended".to_owned(),
             Fault::Closed(pipe) => format!("closed its {pipe}"),

@@ -44,5 +44,8 @@ mod teardown;
 #[expect(clippy::module_inception, reason = "a worker is what this folder is about")]
 mod worker;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use {exchange::Exchange, pending::answered, protocol::ENVELOPE, protocol::Reply};
+
 pub use pool::WorkerPool;
 pub use shared::{WorkerLog, WorkerSettings};

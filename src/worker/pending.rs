@@ -125,7 +125,7 @@ pub(super) fn report(outcome: OutcomeKind, request: &Request, taken_up: TakenUp)
 }
 
 /// The report of a request that the worker `pid` has answered with `reply`.
-pub(super) fn answered(pid: Pid, mut report: RunReport, reply: Reply) -> RunReport {
+pub(crate) fn answered(pid: Pid, mut report: RunReport, reply: Reply) -> RunReport {
     report.pid = Some(pid);
     match reply {
         Reply::Output(output) => {

@@ -24,13 +24,13 @@ use crate::schema::{read_json_string, split_json_object, whole_number};
 /// The first line that a worker is sent: the version of the protocol.
 pub(super) const GREETING: &[u8] = b"{\"mesos_command_worker\":1}\n";
 /// What a line may be longer than the output in it.
-pub(super) const ENVELOPE: usize = 256;
+pub(crate) const ENVELOPE: usize = 256;
 /// How much of what a worker said is shown in error texts.
 const SHOWN: usize = 100;
 
 /// What a worker said to a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// JSON text; empty when there is none.
     Output(Vec<u8>),
     /// Why there is none, in the worker's words.

@@ -26,7 +26,7 @@ impl WorkDirectories {
     }
 
     /// A flag goes before the variable, as in Mesos; a value that is no absolute path is ignored.
-    fn given(command_line: &[u8], variable: Option<&OsStr>) -> WorkDirectories {
+    pub(crate) fn given(command_line: &[u8], variable: Option<&OsStr>) -> WorkDirectories {
         let mut flags = command_line.split(|b| *b == 0).filter_map(|arg| arg.strip_prefix(FLAG));
         let given = flags.next_back().or(variable.map(OsStrExt::as_bytes));
         let mut known = WorkDirectories::default();
