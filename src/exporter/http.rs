@@ -41,6 +41,9 @@ where
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
+        // A client that stops sending behind its request, as `nc -N` and socat do, waits for the
+        // answer all the same. Hyper would leave it without, if it sees the end in time.
+        .half_close(true)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
@@ -75,4 +78,37 @@ fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Resp
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    use super::super::connections::{Client, Connections};
+    use super::*;
+    use crate::metrics::registry;
+
+    #[test]
+    fn a_client_that_stops_sending_is_answered() {
+        let (mut client, server) = UnixStream::pair().expect("sockets");
+        // Both are there before the server looks.
+        client.write_all(b"GET /healthz HTTP/1.1\r\n\r\n").expect("written");
+        client.shutdown(Shutdown::Write).expect("ended");
+        server.set_nonblocking(true).expect("set");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let place = Arc::<Connections>::default().place(Client::User(0)).await;
+            let stream = tokio::net::UnixStream::from_std(server).expect("a stream");
+            serve(stream, registry(), &place).await;
+        });
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("read");
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nok\n"),
+            "{answer}"
+        );
+    }
 }
