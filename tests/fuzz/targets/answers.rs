@@ -7,7 +7,7 @@
 use mesos_command::call::Answer;
 use mesos_command::event::{Empty, Event, Output};
 use mesos_command::fuzz::{About, conclude, rules};
-use mesos_command::schema::{self, MessageType};
+use mesos_command::schema::{self, LossKind, MessageType};
 
 use super::commands::command;
 use super::{assert_shown, grammar, head};
@@ -40,7 +40,10 @@ pub fn run(data: &[u8]) {
         assert_eq!(ruled, *bytes);
         let text = json(&kind, bytes);
         let again = kind.read_json_partial(&text).unwrap();
-        assert_eq!(json(&kind, &again.bytes), text, "there and back");
+        // Of -1 in an unsigned field comes what the host reads as a double.
+        if again.losses.iter().all(|loss| loss.kind != LossKind::ThroughDouble) {
+            assert_eq!(json(&kind, &again.bytes), text, "there and back");
+        }
         if let Some(dropped) = row.dropped {
             assert!(!kind.has_field(bytes, dropped).unwrap());
         }
