@@ -65,6 +65,15 @@ pub enum Containment {
     Cgroup,
 }
 
+/// What the processes of a command may take together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory, swap included; what its files in memory take is part of it.
+    pub memory: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+}
+
 /// Where stdout and stderr of the command go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stdio {

@@ -49,6 +49,9 @@ label_set! {
         Cancelled => "cancelled",
         /// The command could not be started.
         SpawnError => "spawn_error",
+        /// It failed, and its processes had taken more than `<event>_memory_max`: the kernel ended
+        /// some of them.
+        Oom => "oom",
         /// The output file outgrew `max_output_bytes`.
         OutputTooLarge => "output_too_large",
         /// The output was no regular file, no JSON, or not of the event's shape.
@@ -80,6 +83,8 @@ label_set! {
         Signal => "signal",
         /// A SIGKILL that we did not send ended the command: often the kernel, out of memory.
         SignalKill => "signal_kill",
+        /// The command failed, and its processes had taken more than `<event>_memory_max`.
+        Oom => "oom",
         /// The deadline passed while the command ran.
         Timeout => "timeout",
         /// The deadline passed before the command was started.
@@ -135,6 +140,7 @@ impl FailureReason {
             OutcomeKind::Signal => FailureReason::Signal,
             OutcomeKind::Timeout => FailureReason::Timeout,
             OutcomeKind::SpawnError => FailureReason::SpawnError,
+            OutcomeKind::Oom => FailureReason::Oom,
             OutcomeKind::OutputTooLarge => FailureReason::OutputTooLarge,
             OutcomeKind::InvalidOutput => FailureReason::InvalidOutput,
             OutcomeKind::WorkerProtocol => FailureReason::WorkerProtocol,

@@ -19,7 +19,7 @@ PAGE = pathlib.Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- catalogue:begin -->", "<!-- catalogue:end -->"
 CASES = 80
 # It only ever rises.
-LEAST = 73
+LEAST = 75
 
 
 class Case(NamedTuple):

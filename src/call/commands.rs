@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::command::{Background, Containment};
+use crate::command::{Background, Containment, Limits};
 use crate::config::{Config, EnvironmentChoice, Fallback, Warning};
-use crate::containment::{self, Chosen, Contained, Level};
+use crate::containment::{self, Chosen, Contained, Level, NoLimit};
 use crate::event::{Event, ModuleKind, Output};
 use crate::exporter;
 use crate::metrics::ModuleMetrics;
@@ -66,7 +66,11 @@ fn start_process(config: &Config) -> Result<Arc<Runner>, CreateError> {
 
 /// The level of containment of an instance, which the log says.
 fn containment(config: &Config) -> Result<Chosen, CreateError> {
-    let refused = |parameter, value, reason| CreateError::Containment { parameter, value, reason };
+    let refused = |parameter: &str, value: &str, reason| CreateError::Containment {
+        parameter: parameter.to_owned(),
+        value: value.to_owned(),
+        reason,
+    };
     let chosen = containment::choose(config.containment, &config.cgroup_root)
         .map_err(|reason| refused("containment", Level::Cgroup.label(), reason))?;
     if config.background == Some(Background::Container) {
@@ -91,6 +95,16 @@ fn containment(config: &Config) -> Result<Chosen, CreateError> {
         chosen.level().label()
     );
     Ok(chosen)
+}
+
+/// A limit that cannot be had is refused at load.
+fn no_limit(event: Event, limits: Limits, why: NoLimit) -> CreateError {
+    let value = if why.parameter == "memory_max" { limits.memory } else { limits.pids };
+    CreateError::Containment {
+        parameter: format!("{}_{}", event.row().prefix, why.parameter),
+        value: value.map(|limit| limit.to_string()).unwrap_or_default(),
+        reason: why.reason,
+    }
 }
 
 fn start_exporters(config: &Config) {
@@ -131,12 +145,15 @@ impl Commands {
         let contained = chosen.contained(&config.module_name);
         let mut events = [const { None }; Event::ALL.len()];
         for (event, command) in &config.events {
+            let cgroups = chosen
+                .pool(&config.module_name, event.label(), command.limits())
+                .map_err(|why| no_limit(*event, command.limits(), why))?;
             let command = Command::new(
                 &config,
                 *event,
                 command,
                 environment.clone(),
-                chosen.pool(&config.module_name, event.label()),
+                cgroups,
                 &schema,
                 metrics.clone(),
             )?;

@@ -19,9 +19,9 @@ pub enum CreateError {
     #[error("parameter '{parameter}' cannot have the value '{value}' here: {reason}")]
     Containment {
         /// The parameter.
-        parameter: &'static str,
+        parameter: String,
         /// Its value.
-        value: &'static str,
+        value: String,
         /// Why not, and what can be done.
         reason: String,
     },

@@ -63,6 +63,9 @@ impl CallFailure {
             OutcomeKind::Timeout => {
                 with_cause(format!("Command \"{command}\" took too long to execute."), report)
             }
+            OutcomeKind::Oom => {
+                with_cause(format!("Command \"{command}\" ran out of memory."), report)
+            }
             OutcomeKind::Cancelled => format!("Command \"{command}\" was cancelled."),
             _ => format!("Command \"{command}\" failed: {}", report.message),
         };

@@ -5,10 +5,17 @@ use std::time::Duration;
 use super::define::parameters;
 use super::reader::{Reader, Value, count, special, words};
 use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
-use super::{ConfigError, Fallback, identity, special as of};
+use super::{ConfigError, Fallback, identity, special as of, value};
 use crate::command::CommandLine;
 use crate::event::FailureAnswer;
 use crate::sys::User;
+
+/// Less than that, no program starts.
+const LEAST_MEMORY: u64 = 1 << 20;
+/// More than any machine has.
+const MOST_MEMORY: u64 = 1 << 50;
+/// The kernel's own limit of process numbers on machines with 64 bits.
+const MOST_PIDS: u64 = 1 << 22;
 
 const EVENTS: Scope = Scope::Events(|_| true);
 
@@ -77,6 +84,32 @@ parameters! {
             unset: Unset::Word("the agent's"),
             value: special(Accepts::Text("USER or USER:GROUP, by name or number"), identity::user),
             meaning: "user of the command and its workers: `name`, `name:group`, or numbers, with the supplementary groups of a login, found when the agent starts; input, output and error are files of that user (so not with `io=memfd`)",
+        }
+        /// In bytes.
+        memory_max: Option<u64> = {
+            name: "<event>_memory_max",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Word("none"),
+            value: special(
+                Accepts::Bytes { least: LEAST_MEMORY, most: MOST_MEMORY },
+                |reader, row| {
+                    let (least, most) = row.accepts.range();
+                    reader.optional(row, |text| value::bytes(text, least, most))
+                },
+            ),
+            meaning: "memory that all processes of one command may take together, or each worker with its; the kernel ends those that take more, and a command that fails then has the outcome `oom`; needs containment level `cgroup`",
+        }
+        pids_max: Option<usize> = {
+            name: "<event>_pids_max",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Word("none"),
+            value: special(Accepts::Count { least: 1, most: MOST_PIDS }, |reader, row| {
+                let (least, most) = row.accepts.range();
+                reader.optional(row, |text| value::count(text, least as usize, most as usize))
+            }),
+            meaning: "processes and threads that one command may have together, or each worker with its; needs containment level `cgroup`",
         }
         nice: Option<i32> = {
             name: "<event>_nice",

@@ -31,6 +31,7 @@ pub use problem::{ConfigError, FileError, Warning};
 pub use row::{Accepts, ORIGINAL, Parameter, Place, Scope, Unset};
 pub use trust::{Distrust, Trust, Why};
 
+use crate::command::Limits;
 use crate::event::ModuleKind;
 
 /// How a command gets and gives its data, as configured; `Auto` depends on the event.
@@ -79,6 +80,11 @@ impl EventConfig {
     pub fn text(&self) -> &str {
         // It comes from text.
         self.command.text().to_str().unwrap_or_default()
+    }
+
+    /// What the processes of one command may take together.
+    pub fn limits(&self) -> Limits {
+        Limits { memory: self.memory_max, pids: self.pids_max.map(|most| most as u64) }
     }
 
     /// How many persistent processes answer the calls; `None`: each call starts the command.

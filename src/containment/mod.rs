@@ -21,11 +21,12 @@ mod cgroup;
 mod kept;
 mod leftover;
 mod level;
+mod limits;
 mod mounts;
 mod pool;
 mod tree;
 
 pub(crate) use level::remove_directories;
 pub use level::{Chosen, Level, choose};
-pub use pool::{Contained, SlotPool};
-pub(crate) use pool::{Slot, end_rest};
+pub use pool::{Contained, NoLimit, SlotPool};
+pub(crate) use pool::{Exceeded, Slot, end_rest};

@@ -11,11 +11,13 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use parking_lot::Mutex;
 
+use crate::command::Limits;
 use crate::sys::{self, Cgroups, Unified};
 
 use super::cgroup::{self, Version};
 use super::kept::{Kept, Until};
 use super::level::Chosen;
+use super::limits::{Controller, Limit};
 use super::tree::Tree;
 
 /// Pause between two looks whether processes have ended, and how long they may take after KILL.
@@ -31,6 +33,8 @@ pub struct SlotPool {
     /// The beginning of their names.
     name: String,
     module: String,
+    limits: Limits,
+    prepared: Vec<Limit>,
     free: Mutex<Vec<Directory>>,
 }
 
@@ -39,6 +43,26 @@ pub struct SlotPool {
 struct Directory {
     path: PathBuf,
     procs: CString,
+    /// `cgroup.procs` of those beside it, for limits.
+    beside: Vec<CString>,
+}
+
+/// A limit that cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoLimit {
+    /// The end of its parameter's name.
+    pub parameter: &'static str,
+    /// Why not.
+    pub reason: String,
+}
+
+/// The limits that the processes of a command met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    /// The kernel ended some of them for their memory.
+    pub(crate) memory: bool,
+    /// The kernel refused to make another.
+    pub(crate) pids: bool,
 }
 
 /// A cgroup that is lent to one command. Dropped, it is used again if it is clean, else removed.
@@ -71,13 +95,40 @@ pub struct Contained {
 
 impl Chosen {
     /// Cgroups for the commands of `event` of the instance `module`; `None` at level `group`.
-    pub fn pool(&self, module: &str, event: &str) -> Option<Arc<SlotPool>> {
-        let tree = self.tree.clone()?;
+    ///
+    /// # Errors
+    /// When a limit cannot be had.
+    pub fn pool(
+        &self,
+        module: &str,
+        event: &str,
+        limits: Limits,
+    ) -> Result<Option<Arc<SlotPool>>, NoLimit> {
+        let refused = |controller: Controller, reason| NoLimit {
+            parameter: match controller {
+                Controller::Memory => "memory_max",
+                Controller::Pids => "pids_max",
+            },
+            reason,
+        };
+        let Some(tree) = self.tree.clone() else {
+            let given = [(Controller::Memory, limits.memory), (Controller::Pids, limits.pids)];
+            let why = if self.reason.is_empty() { "" } else { ": " };
+            return match given.into_iter().find(|(_, limit)| limit.is_some()) {
+                None => Ok(None),
+                Some((controller, _)) => Err(refused(
+                    controller,
+                    format!("it needs containment level 'cgroup'{why}{}", self.reason),
+                )),
+            };
+        };
+        let prepared = tree.limits(limits).map_err(|(controller, why)| refused(controller, why))?;
         // A name of the operator's may have bytes that the kernel does not take.
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
         let name = format!("{}.{event}", module.chars().take(64).map(plain).collect::<String>());
         let module = module.to_owned();
-        Some(Arc::new(SlotPool { tree, name, module, free: Mutex::default() }))
+        let free = Mutex::default();
+        Ok(Some(Arc::new(SlotPool { tree, name, module, limits, prepared, free })))
     }
 
     /// What the instance `module` left running; `None` at level `group`.
@@ -100,9 +151,25 @@ impl SlotPool {
         }
         // There was none, or somebody has removed it.
         let path = self.tree.make(&self.name)?;
-        let directory = Directory { procs: cgroup::procs(&path)?, path };
+        let directory = self.limited(path.clone()).inspect_err(|_| self.tree.retire(path))?;
         let cgroups = directory.cgroups(self.tree.version)?;
         Ok((self.slot(directory), cgroups))
+    }
+
+    /// The limits of each command.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Sets the limits for a new cgroup.
+    fn limited(&self, path: PathBuf) -> io::Result<Directory> {
+        let mut beside = Vec::new();
+        for limit in &self.prepared {
+            if let Some(place) = limit.set(&path)? {
+                beside.push(cgroup::procs(&place)?);
+            }
+        }
+        Ok(Directory { procs: cgroup::procs(&path)?, path, beside })
     }
 
     fn slot(self: &Arc<Self>, directory: Directory) -> Slot {
@@ -117,9 +184,13 @@ impl Directory {
             Version::Two => {
                 let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
                 let directory: OwnedFd = nix::fcntl::open(&self.path, flags, Mode::empty())?;
-                Cgroups { unified: Some(Unified { directory, procs }), joined: Vec::new() }
+                let joined = self.beside.clone();
+                Cgroups { unified: Some(Unified { directory, procs }), joined }
             }
-            Version::One => Cgroups { unified: None, joined: vec![procs] },
+            Version::One => {
+                let joined = std::iter::once(procs).chain(self.beside.clone()).collect();
+                Cgroups { unified: None, joined }
+            }
         })
     }
 }
@@ -143,6 +214,23 @@ impl Slot {
         self.state = State::Spent;
         // Without a directory there is no process in it.
         let _ = cgroup::kill(&self.directory.path, self.pool.tree.version);
+    }
+
+    /// The limits that its processes met. It is not used again then, because the kernel does not
+    /// begin to count anew.
+    pub(crate) fn exceeded(&mut self) -> Exceeded {
+        let mut exceeded = Exceeded::default();
+        for limit in &self.pool.prepared {
+            let met = limit.was_exceeded(&self.directory.path);
+            match limit.controller() {
+                Controller::Memory => exceeded.memory = met,
+                Controller::Pids => exceeded.pids = met,
+            }
+        }
+        if exceeded != Exceeded::default() {
+            self.state = State::Spent;
+        }
+        exceeded
     }
 
     /// Does not use it again: somebody has changed it.
@@ -175,12 +263,13 @@ impl Drop for Slot {
         }
         let path = std::mem::take(&mut self.directory.path);
         let procs = std::mem::take(&mut self.directory.procs);
+        let beside = std::mem::take(&mut self.directory.beside);
         match self.state {
             State::Kept => {}
             State::Clean => {
                 let mut free = self.pool.free.lock();
                 if free.len() < MOST_FREE {
-                    free.push(Directory { path, procs });
+                    free.push(Directory { path, procs, beside });
                 } else {
                     drop(free);
                     self.pool.tree.retire(path);

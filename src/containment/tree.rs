@@ -6,17 +6,19 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::Mode;
 use parking_lot::{Mutex, RwLock};
 
+use crate::command::Limits;
 use crate::sys::{self, Pid};
 
 use super::cgroup::{self, Version};
 use super::kept::{self, Kept};
 use super::leftover;
+use super::limits::{self, Controller, Limit};
 use super::mounts::Mounts;
 
 /// How many kept cgroups are looked at when another one joins them.
@@ -33,8 +35,13 @@ struct Own {
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) version: Version,
+    /// `<cgroup_root>`.
+    root: PathBuf,
     /// `<mount>/<cgroup_root>`.
     parent: PathBuf,
+    mounts: Mounts,
+    /// Some cgroups have others beside them, in hierarchies of version 1.
+    has_beside: AtomicBool,
     own: RwLock<Arc<Own>>,
     next: AtomicU64,
     /// Cgroups whose processes are being ended, or could not be ended yet.
@@ -64,7 +71,7 @@ impl Tree {
                 reasons.push(format!("{name} is not mounted"));
                 continue;
             };
-            match Tree::open_in(version, mount.join(root)) {
+            match Tree::open_in(version, &mounts, mount, root) {
                 Ok(tree) => return Ok(tree),
                 Err(error) => reasons.push(format!("{name} at {}: {error}", mount.display())),
             }
@@ -72,7 +79,8 @@ impl Tree {
         Err(reasons.join("; "))
     }
 
-    fn open_in(version: Version, parent: PathBuf) -> io::Result<Tree> {
+    fn open_in(version: Version, mounts: &Mounts, mount: &Path, root: &Path) -> io::Result<Tree> {
+        let parent = mount.join(root);
         std::fs::create_dir_all(&parent)?;
         // Who may move processes could end anybody's.
         let owner = std::fs::metadata(&parent)?;
@@ -87,9 +95,13 @@ impl Tree {
             return Err(error);
         }
         let kept = leftover::end(version, &parent, &own.path);
+        limits::remove_beside(mounts, root, &parent);
         Ok(Tree {
             version,
+            root: root.to_owned(),
             parent,
+            mounts: mounts.clone(),
+            has_beside: AtomicBool::new(false),
             own: RwLock::new(Arc::new(own)),
             next: AtomicU64::new(0),
             retired: Mutex::default(),
@@ -106,6 +118,17 @@ impl Tree {
         kept::can_be_put(directory).map_err(|error| {
             io::Error::new(error.kind(), format!("it keeps no extended attributes: {error}"))
         })
+    }
+
+    /// The limits of the commands of one event, with the kernel prepared for them.
+    ///
+    /// # Errors
+    /// The controller that cannot be had, and why.
+    pub(super) fn limits(&self, limits: Limits) -> Result<Vec<Limit>, (Controller, String)> {
+        let own = self.own.read().path.clone();
+        let found = Limit::prepare(limits, self.version, &self.root, &own)?;
+        self.has_beside.fetch_or(found.iter().any(Limit::is_beside), Ordering::Relaxed);
+        Ok(found)
     }
 
     /// Makes a cgroup with a name that was never used before and begins with `name`.
@@ -139,7 +162,7 @@ impl Tree {
         let mut retired = self.retired.lock();
         retired.push(directory);
         // What hangs in the kernel stays, and is tried again with the next one.
-        retired.retain(|one| cgroup::remove(one).is_err());
+        retired.retain(|one| !self.is_gone(one));
     }
 
     /// Lets the processes of a cgroup run on.
@@ -158,12 +181,21 @@ impl Tree {
     /// Removes a kept cgroup if nothing is in it any more. With the last one of a dead process goes
     /// the directory of that.
     fn is_removed(&self, kept: &Path) -> bool {
-        let is_removed = cgroup::remove(kept).is_ok();
+        let is_removed = self.is_gone(kept);
         let of = kept.parent().filter(|of| is_removed && **of != *self.own.read().path);
         if let Some(dead) = of {
             let _ = std::fs::remove_dir(dead);
         }
         is_removed
+    }
+
+    /// Removes a cgroup, with those beside it, if nothing is in it any more.
+    fn is_gone(&self, directory: &Path) -> bool {
+        let is_gone = cgroup::remove(directory).is_ok();
+        if is_gone && self.has_beside.load(Ordering::Relaxed) {
+            limits::remove_of(&self.mounts, &self.root, &self.parent, directory);
+        }
+        is_gone
     }
 
     /// Takes the cgroups out of those that are kept for which `is_meant` holds.
@@ -182,9 +214,11 @@ impl Tree {
         let own = self.own.read();
         // Those in which something lives stay; the next process to start sees to them.
         for one in cgroup::below(&own.path) {
-            let _ = cgroup::remove(&one);
+            self.is_gone(&one);
         }
-        let _ = std::fs::remove_dir(&own.path);
+        if std::fs::remove_dir(&own.path).is_ok() && self.has_beside.load(Ordering::Relaxed) {
+            limits::remove_of(&self.mounts, &self.root, &self.parent, &own.path);
+        }
     }
 }
 

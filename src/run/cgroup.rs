@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 
+use crate::command::Limits;
 use crate::containment::Slot;
 use crate::sys::{Cgroups, Plan, SpawnFailure, Step};
 
@@ -23,20 +24,33 @@ pub(super) struct Cgroup {
 
 impl Cgroup {
     /// Leases a cgroup for `plan`, if its command is to have one and has none yet. A command that
-    /// gets none runs nevertheless.
-    pub(super) fn enter(&mut self, spec: &CommandSpec, plan: &mut Plan) {
-        let Some(pool) = spec.cgroups.as_ref().filter(|_| self.slot.is_none()) else { return };
+    /// gets none runs nevertheless, unless it has limits.
+    ///
+    /// # Errors
+    /// When it has limits and gets no cgroup: why, in words for people.
+    pub(super) fn enter(&mut self, spec: &CommandSpec, plan: &mut Plan) -> Result<(), String> {
+        let Some(pool) = spec.cgroups.as_ref().filter(|_| self.slot.is_none()) else {
+            return Ok(());
+        };
         if self.is_missing {
-            return;
+            return Ok(());
         }
-        match pool.lease() {
+        let why = match pool.lease() {
             Ok((slot, cgroups)) if self.lost < MOST_TRIED => {
                 plan.cgroups = cgroups;
                 self.slot = Some(slot);
+                return Ok(());
             }
-            Ok(_) => self.go_without("it is removed or changed again and again"),
-            Err(error) => self.go_without(&error.to_string()),
+            Ok(_) => "it is removed or changed again and again".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if pool.limits() != Limits::default() {
+            return Err(format!(
+                "it was not started, because there is no cgroup for its limits: {why}"
+            ));
         }
+        self.go_without(&why);
+        Ok(())
     }
 
     fn go_without(&mut self, why: &str) {

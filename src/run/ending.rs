@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::containment::Slot;
+use crate::containment::{Exceeded, Slot};
 use crate::reactor::{Exit, NoPlace};
 use crate::staging::RunMark;
 use crate::sys::{Pid, ProcessGroup};
 
 use super::files::Files;
-use super::judge::{Cause, ERROR_BYTES, Reading, judge};
+use super::judge::{Cause, ERROR_BYTES, Reading, explain_limits, judge};
 use super::run::Run;
 use super::{Kills, RunReport, Timings};
 
@@ -42,6 +42,8 @@ pub(super) struct Ended {
     /// Its process group, if some of it may live on.
     pub(super) kept: Option<ProcessGroup>,
     pub(super) mark: Option<RunMark>,
+    /// The limits that its processes met.
+    pub(super) exceeded: Exceeded,
     /// The cgroup that it ran in, with nothing in it.
     pub(super) slot: Option<Slot>,
     /// It had none although it was to have one.
@@ -80,7 +82,8 @@ impl Ended {
     }
 
     fn judge(&self, reading: Reading) -> Option<RunReport> {
-        judge(&self.run.request, &self.files.io, self.cause, self.exit, reading)
+        let report = judge(&self.run.request, &self.files.io, self.cause, self.exit, reading)?;
+        Some(explain_limits(report, &self.run.request.spec, self.exceeded))
     }
 
     /// Must not be called with [`Reading::Small`].

@@ -56,7 +56,7 @@ pub(super) async fn execute(
     let mut attempt = 0;
     let mut cgroup = Cgroup::default();
     loop {
-        cgroup.enter(&request.spec, &mut plan);
+        cgroup.enter(&request.spec, &mut plan).map_err(AttachError::Start)?;
         let failure = match sys::spawn(plan) {
             Err(refusal) => {
                 plan = refusal.plan;

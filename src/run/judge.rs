@@ -1,5 +1,6 @@
 //! From the end of a leader to the report of its run.
 
+use crate::containment::Exceeded;
 use crate::event::Output;
 use crate::outcome::OutcomeKind;
 use crate::staging::{OutputProblem, RunFiles};
@@ -107,6 +108,27 @@ pub(super) fn judge(
         report.error_file = io.read_error(ERROR_BYTES);
     }
     Some(report)
+}
+
+/// Says of a command that failed by itself which limits its processes had met.
+pub(super) fn explain_limits(
+    mut report: RunReport,
+    spec: &CommandSpec,
+    exceeded: Exceeded,
+) -> RunReport {
+    if !matches!(report.outcome, OutcomeKind::Exit | OutcomeKind::Signal) {
+        return report;
+    }
+    let limits = spec.cgroups.as_ref().map(|pool| pool.limits()).unwrap_or_default();
+    let prefix = spec.event.label();
+    if let (true, Some(most)) = (exceeded.memory, limits.memory) {
+        report.outcome = OutcomeKind::Oom;
+        report.message = format!("{prefix}_memory_max lets its processes have {most} bytes");
+    } else if let (true, Some(most)) = (exceeded.pids, limits.pids) {
+        report.message =
+            format!("{prefix}_pids_max let it have no more than {most} processes and threads");
+    }
+    report
 }
 
 fn take_output(spec: &CommandSpec, output: Result<Vec<u8>, OutputProblem>, report: &mut RunReport) {

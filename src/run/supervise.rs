@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::command::Background;
-use crate::outcome::OutcomeKind;
+use crate::containment::Slot;
+use crate::outcome::{FailureReason, OutcomeKind};
 use crate::reactor::{Child, Exit};
 use crate::sys::{self, NoProcess, Plan, SpawnFailure, Step};
 
@@ -68,6 +69,8 @@ pub(super) enum End {
     Exited(Exit),
     /// It could not be started.
     NotStarted(SpawnFailure),
+    /// There is no cgroup for its limits, for this reason.
+    NoCgroup(String),
     /// That is not wanted any more.
     Withdrawn(Cause),
 }
@@ -139,7 +142,9 @@ impl Supervision {
     }
 
     fn start(&mut self, mut plan: Plan, now: Instant) -> Next {
-        self.cgroup.enter(&self.run.request.spec, &mut plan);
+        if let Err(why) = self.cgroup.enter(&self.run.request.spec, &mut plan) {
+            return Next::Conclude(End::NoCgroup(why));
+        }
         match sys::spawn(plan) {
             Ok((spawned, start)) => {
                 let child = Child::new(spawned);
@@ -187,6 +192,10 @@ impl Supervision {
             (End::NotStarted(failure), _) => {
                 let runtime = self.run.services.runtime.clone();
                 runtime.spawn(answer_failed(self.run, self.files, self.deadline, failure));
+            }
+            (End::NoCgroup(why), _) => {
+                let reason = Some(FailureReason::SpawnResources);
+                self.run.answer_unstarted(OutcomeKind::SpawnError, why, reason);
             }
             (End::Withdrawn(cause), _) => {
                 self.run.withdrawn(cause, "no process was started for it yet");
@@ -245,6 +254,7 @@ fn conclude_exited(supervised: Supervised, leader: Leader, exit: Exit, cleaning:
             slot.keep(run.request.container_id.as_deref(), until_cleanup);
         }
     }
+    let exceeded = slot.as_mut().map(Slot::exceeded).unwrap_or_default();
     let pid = child.pid();
     drop(child);
     let kept = (in_group && !kill_rest).then(|| pid.led_group());
@@ -260,6 +270,7 @@ fn conclude_exited(supervised: Supervised, leader: Leader, exit: Exit, cleaning:
         others,
         kept,
         mark,
+        exceeded,
         slot,
         uncontained,
     };

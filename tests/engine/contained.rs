@@ -70,7 +70,14 @@ fn what_cannot_be_contained_is_refused_with_the_reason() {
     };
     let text = refusal(&[("background", "container")]).unwrap_err();
     assert!(text.contains("only an isolator hears of the cleanup"), "{text}");
+    for (key, value) in [("memory_max", "64MiB"), ("pids_max", "20")] {
+        let key = format!("hook_slave_remove_executor_hook_{key}");
+        let text = refusal(&[("containment", "group"), (&key, value)]).unwrap_err();
+        assert!(text.contains(&key) && text.contains("containment level 'cgroup'"), "{text}");
+    }
     for (key, value, accepted) in [
+        ("hook_slave_remove_executor_hook_pids_max", "0", "whole numbers from 1"),
+        ("hook_slave_remove_executor_hook_memory_max", "1KiB", "bytes from 1MiB"),
         ("containment", "jail", "accepted are auto, group, cgroup"),
         ("cgroup_root", "/sys/fs/cgroup/x", "accepted are relative paths without '..'"),
         ("cgroup_root", "../x", "accepted are relative paths without '..'"),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesos_command::command::{Background, Containment};
+use mesos_command::command::{Background, Containment, Limits};
 use mesos_command::containment::{Level, SlotPool, choose};
 use mesos_command::outcome::OutcomeKind;
 use mesos_command::run::Request;
@@ -91,10 +91,14 @@ fn contained() -> Vec<i32> {
 }
 
 fn pool() -> Arc<SlotPool> {
+    limited(Limits::default())
+}
+
+fn limited(limits: Limits) -> Arc<SlotPool> {
     let root = std::env::var(ROOT).unwrap();
     let chosen = choose(Containment::Cgroup, Path::new(&root)).expect("level cgroup");
     assert_eq!(chosen.level(), Level::Cgroup);
-    chosen.pool("a/strange\nname", "isolator_usage").unwrap()
+    chosen.pool("a/strange\nname", "isolator_usage", limits).unwrap().unwrap()
 }
 
 impl Case {
@@ -286,6 +290,55 @@ fn host_that_is_killed() {
 }
 
 #[test]
+fn limits_hold_for_a_command_and_its_children_together() {
+    each_version("limits_hold_for_a_command_and_its_children_together", "limits");
+}
+
+#[test]
+#[ignore = "started by limits_hold_for_a_command_and_its_children_together"]
+fn limits() {
+    let pool = limited(Limits { memory: Some(64 << 20), pids: Some(20) });
+    let oracle = serial();
+    let directory = tempfile::tempdir().unwrap();
+    let fine = shell(directory.path(), "fine", "printf {} >\"$2\"");
+    let fine = fine.in_cgroup(&pool).kill_background();
+    assert_eq!(fine.run().outcome, OutcomeKind::Ok);
+
+    // A string that doubles, in the shell itself and in a child of it.
+    let grow = "x=0123456789abcdef; while :; do x=$x$x; done";
+    let resident = resident();
+    for (name, text) in [("leaks", grow.to_owned()), ("its-child-leaks", format!("sh -c '{grow}'"))]
+    {
+        let case = shell(directory.path(), name, &text).in_cgroup(&pool).kill_background();
+        let report = case.run();
+        assert_eq!(report.outcome, OutcomeKind::Oom, "{name}: {report:?}");
+        assert!(report.message.contains("prepare_memory_max"), "{}", report.message);
+        assert!(report.message.contains("67108864 bytes"), "{}", report.message);
+        let report = fine.run();
+        assert_eq!(report.outcome, OutcomeKind::Ok, "the next call works: {report:?}");
+    }
+    assert!(resident.abs_diff(self::resident()) < 16 << 20, "nothing of it is the host's");
+
+    // A loop of forks ends in the shell's own error.
+    let bomb = "i=0; while [ $i -lt 100 ]; do i=$((i+1)); sleep 600 & done";
+    let case = shell(directory.path(), "bomb", bomb).in_cgroup(&pool).kill_background();
+    let report = case.run();
+    assert_eq!(report.outcome, OutcomeKind::Exit, "{report:?}");
+    assert!(report.message.contains("prepare_pids_max"), "{report:?}");
+    assert!(report.message.contains("20 processes"), "{}", report.message);
+    assert_eq!(contained(), [0i32; 0]);
+    assert_eq!(fine.run().outcome, OutcomeKind::Ok);
+    drop(oracle);
+    runner().remove_directories();
+}
+
+/// Resident memory of this process in bytes.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+#[test]
 fn without_a_cgroup_file_system_the_reason_is_told() {
     let _oracle = serial();
     if !nix::unistd::geteuid().is_root() {
@@ -313,5 +366,9 @@ fn no_cgroups() {
     assert_eq!((chosen.level(), chosen.reason), (Level::Group, reason));
     let chosen = choose(Containment::Group, Path::new("x")).unwrap();
     assert_eq!((chosen.level(), &*chosen.reason), (Level::Group, ""));
-    assert!(chosen.pool("m", "isolator_usage").is_none());
+    assert!(chosen.pool("m", "isolator_usage", Limits::default()).unwrap().is_none());
+    let limits = Limits { memory: None, pids: Some(3) };
+    let refusal = chosen.pool("m", "isolator_usage", limits).unwrap_err();
+    assert_eq!(refusal.parameter, "pids_max");
+    assert!(refusal.reason.contains("containment level 'cgroup'"), "{}", refusal.reason);
 }

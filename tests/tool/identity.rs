@@ -41,7 +41,9 @@ fn check_tells_an_unknown_user_and_what_it_could_not_give_itself() {
             ("isolator_usage_user", user),
             ("isolator_usage_rlimit_nofile", "1073741824"),
         ]);
-        let done = place.command("check", more).output().expect("it runs");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mesos-command"));
+        let done = command.arg("check").arg(place.path("modules.json")).args(more).output();
+        let done = done.expect("it runs");
         String::from_utf8_lossy(&done.stdout).into_owned()
     };
     let found = check("no-such-user", &[]);
