@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::call::completion::complete;
 use crate::call::{Answer, Call, CallFailure, Command, Completion, Container, Ended, InputValue};
 use crate::container::ContainerId;
-use crate::escape::one_line;
 use crate::event::Event;
 use crate::outcome::OutcomeKind;
 use crate::schema::FieldValue;
@@ -71,32 +70,6 @@ impl Inner {
             };
             let launch = Launch { command, id: &id, input: Ok(context.input.clone()), container };
             inner.submit_launch(launch, |ended| complete(done, ended.answer));
-        });
-    }
-
-    /// Writes a context to disk, and goes on with `then`, also when that is not possible.
-    fn keep_file(self: &Arc<Self>, context: Arc<Context>, then: impl FnOnce() + Send + 'static) {
-        let log_failure = |inner: &Inner, context: &Context, written: std::io::Result<()>| {
-            let Err(error) = written else { return };
-            let path = inner.store.path(&context.id);
-            let text = format!(
-                "the context of container {} is kept in memory only: '{}' cannot be written: \
-                 {error}",
-                context.id.text,
-                path.display()
-            );
-            tracing::warn!("{}", one_line(&text));
-        };
-        if !self.store.may_hang() {
-            log_failure(self, &context, self.store.write(&context.id, context.config()));
-            return then();
-        }
-        let inner = self.clone();
-        self.commands.runner.handle().spawn(async move {
-            let json = context.config().into();
-            let written = inner.store.write_by_child(&context.id, json).await;
-            log_failure(&inner, &context, written);
-            then();
         });
     }
 
@@ -211,26 +184,6 @@ impl Inner {
         if let Some(command) = self.commands.get(event) {
             Call::begin(command, id.text.clone()).end_without_run();
         }
-    }
-
-    /// Removes a context from disk, and goes on with `then`, also when that is not possible.
-    fn forget_file(self: &Arc<Self>, id: ContainerId, then: impl FnOnce() + Send + 'static) {
-        let log_failure = |inner: &Inner, id: &ContainerId, removed: std::io::Result<()>| {
-            let Err(error) = removed else { return };
-            let path = inner.store.path(id);
-            let text = format!("context '{}' cannot be removed: {error}", path.display());
-            tracing::warn!("{}", one_line(&text));
-        };
-        if !self.store.may_hang() {
-            log_failure(self, &id, self.store.remove(&id));
-            return then();
-        }
-        let inner = self.clone();
-        self.commands.runner.handle().spawn(async move {
-            let removed = inner.store.remove_by_child(&id).await;
-            log_failure(&inner, &id, removed);
-            then();
-        });
     }
 
     /// Submits a launch-path command; `then` gets how the call ended.

@@ -1,6 +1,7 @@
 //! An isolator instance: contexts of containers, and what each method does with its command.
 //!
 //! * [`store`]: contexts on disk; `context`: contexts in memory.
+//! * `files`: when contexts are written and removed.
 //! * `lifecycle`: prepare, isolate, update and cleanup; `recovery`: recover. Their commands run one
 //!   after the other per instance.
 //! * `by_hand`: what the command line tool asks for and Mesos never does.
@@ -14,6 +15,7 @@ mod batch;
 mod by_hand;
 mod context;
 mod drain;
+mod files;
 mod lifecycle;
 mod recovery;
 mod sampling;
@@ -33,6 +35,7 @@ use crate::schema::{self, MessageType};
 
 use crate::container::ContainerId;
 use context::{ById, Context, MemfdBudget};
+use files::Unsettled;
 use store::Store;
 
 /// Inputs that an instance keeps as memfds. With these, and three descriptors for each of 16 watch
@@ -52,6 +55,7 @@ struct Inner {
     /// By the serialised ID.
     contexts: DashSet<ById>,
     store: Store,
+    unsettled: Unsettled,
     policy: Policy,
     pacer: Pacer,
     /// Of the first watch runs.
@@ -85,6 +89,7 @@ impl Isolator {
             inner: Arc::new(Inner {
                 contexts: DashSet::new(),
                 store,
+                unsettled: Unsettled::default(),
                 policy: Policy::from(config.cache()),
                 pacer: Pacer::new(config.cache_ttl, config.stale_while_revalidate),
                 watch_pacer: Pacer::over(config.watch_interval, config.watch_parallel),

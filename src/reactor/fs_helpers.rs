@@ -218,6 +218,47 @@ mod tests {
     }
 
     #[test]
+    fn what_is_undone_is_what_was_done() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let at = |name: &str| {
+            CString::new(directory.path().join(name).as_os_str().as_bytes()).expect("no NUL")
+        };
+        std::fs::write(directory.path().join("theirs"), "x").expect("written");
+        let create = |name: &str| {
+            let mut helper = FsHelper::default();
+            let created = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+            let file = helper.open(&at(name), created, 0o600);
+            helper.rename(&at(name), &at("no/such/directory"));
+            helper.remove(&at(name));
+            helper.undo_of(file);
+            run(&FsHelpers::new(1), helper).failure()
+        };
+        assert_eq!(create("theirs"), Some(Errno::EEXIST));
+        assert_eq!(create("ours"), Some(Errno::ENOENT));
+        let names = std::fs::read_dir(directory.path()).expect("listed");
+        let names: Vec<_> = names.map(|entry| entry.expect("an entry").file_name()).collect();
+        assert_eq!(names, ["theirs"]);
+    }
+
+    #[test]
+    fn what_is_written_in_part_has_failed() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let path = directory.path().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("made");
+        let path = CString::new(path.as_os_str().as_bytes()).expect("no NUL");
+        // More than a pipe takes.
+        let bytes: Arc<[u8]> = vec![0; 1 << 20].into();
+        let mut helper = FsHelper::default();
+        let file = helper.open(&path, OFlag::O_RDWR | OFlag::O_NONBLOCK, 0);
+        let written = helper.write(file, bytes.clone());
+        let later = helper.close(file);
+        let helper = run(&FsHelpers::new(1), helper);
+        assert!(helper.result(written).is_ok_and(|count| (1..bytes.len()).contains(&count)));
+        assert_eq!(helper.failure(), Some(Errno::ENOSPC));
+        assert_eq!(helper.result(later), Err(Errno::ECANCELED), "the rest is left out");
+    }
+
+    #[test]
     fn more_than_may_be_under_way_wait_for_their_turn() {
         let directory = tempfile::tempdir().expect("tempdir");
         let path = CString::new(directory.path().as_os_str().as_bytes()).expect("no NUL");

@@ -155,7 +155,6 @@ impl DistantCall {
             helper.set_mode(&directory, 0o700);
         }
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-        let mut written = None;
         for leaf in FILES {
             if leaf == "input" && self.input.is_none() {
                 continue;
@@ -168,7 +167,7 @@ impl DistantCall {
             if leaf == "input"
                 && let Some(bytes) = &self.input
             {
-                written = Some((helper.write(file, bytes.clone()), bytes.len()));
+                helper.write(file, bytes.clone());
                 helper.close(file);
             }
             if let Some(user) = &self.user {
@@ -180,8 +179,7 @@ impl DistantCall {
             helper.set_owner(&directory, user);
         }
         let helper = self.by.helpers.run(helper, patience).await.map_err(io::Error::other)?;
-        let short = written.filter(|(step, all)| helper.result(*step).is_ok_and(|it| it < *all));
-        Ok(helper.failure().or(short.map(|_| Errno::ENOSPC)))
+        Ok(helper.failure())
     }
 
     /// Reads what the command left, an output of at most `limit` bytes; afterwards the results are

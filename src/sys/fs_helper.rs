@@ -39,6 +39,10 @@ pub(super) struct RawCall {
     /// Its first argument is the result of the call with this number.
     on: Option<usize>,
     when: When,
+    /// It is made only if the call with this number was, and succeeded.
+    after: Option<usize>,
+    /// A result below this is a failure.
+    least: isize,
     /// What the system call returned, an errno negated.
     result: AtomicIsize,
 }
@@ -88,11 +92,15 @@ impl FsHelper {
         self.push(libc::SYS_read, [0, buffer, most], Some(file), When::Needed)
     }
 
-    /// Writes to an opened file.
+    /// Writes to an opened file. What is written in part only has failed, for want of room.
     pub(crate) fn write(&mut self, file: Step, bytes: Arc<[u8]>) -> Step {
         let (at, count) = (bytes.as_ptr().expose_provenance(), bytes.len());
         self.kept.push(Kept::Bytes { _bytes: bytes });
-        self.push(libc::SYS_write, [0, at, count], Some(file), When::Needed)
+        let written = self.push(libc::SYS_write, [0, at, count], Some(file), When::Needed);
+        if let Some(last) = self.calls.last_mut() {
+            last.least = isize::try_from(count).unwrap_or(isize::MAX);
+        }
+        written
     }
 
     /// Closes an opened file; network file systems say only then that they could not write.
@@ -166,6 +174,14 @@ impl FsHelper {
         }
     }
 
+    /// The same, if the call `of`, of which it undoes the effect, has succeeded.
+    pub(crate) fn undo_of(&mut self, of: Step) {
+        self.undo();
+        if let Some(last) = self.calls.last_mut() {
+            last.after = Some(of.0);
+        }
+    }
+
     /// What became of a call.
     ///
     /// # Errors
@@ -182,7 +198,11 @@ impl FsHelper {
     /// What went wrong with the first call that was needed.
     pub(crate) fn failure(&self) -> Option<Errno> {
         let needed = self.calls.iter().enumerate().filter(|(_, it)| it.when == When::Needed);
-        needed.filter_map(|(index, _)| self.result(Step(index)).err()).next()
+        let failure = |(index, it): (usize, &RawCall)| match self.result(Step(index)) {
+            Ok(_) if it.result.load(Ordering::SeqCst) < it.least => Some(Errno::ENOSPC),
+            result => result.err(),
+        };
+        needed.filter_map(failure).next()
     }
 
     /// What was read; empty when nothing was.
@@ -225,7 +245,7 @@ impl FsHelper {
         }
         let on = on.map(|step| step.0);
         let result = AtomicIsize::new(NOT_MADE);
-        self.calls.push(RawCall { number, arguments, on, when, result });
+        self.calls.push(RawCall { number, arguments, on, when, after: None, least: 0, result });
         Step(self.calls.len() - 1)
     }
 
@@ -262,6 +282,12 @@ pub(super) unsafe fn perform(calls: *const RawCall, count: usize) {
         if (it.when as u8 == When::Undo as u8) != failed {
             continue;
         }
+        if let Some(after) = it.after {
+            // SAFETY: names an earlier call of the list.
+            if unsafe { (*calls.wrapping_add(after)).result.load(Ordering::SeqCst) } < 0 {
+                continue;
+            }
+        }
         let mut arguments = it.arguments;
         if let Some(on) = it.on {
             // SAFETY: names an earlier call of the list.
@@ -274,6 +300,6 @@ pub(super) unsafe fn perform(calls: *const RawCall, count: usize) {
             Err(errno) => (errno as isize).wrapping_neg(),
         };
         it.result.store(result, Ordering::SeqCst);
-        failed |= result < 0 && it.when as u8 == When::Needed as u8;
+        failed |= result < it.least && it.when as u8 == When::Needed as u8;
     }
 }

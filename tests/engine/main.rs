@@ -11,6 +11,7 @@ mod cache;
 mod cleanup;
 mod contained;
 mod dead_storage;
+mod descriptors;
 mod end;
 mod files;
 mod foreign;

@@ -58,8 +58,12 @@ impl Store {
             let mut helper = FsHelper::default();
             let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
             let file = helper.open(&temporary, flags | OFlag::O_NONBLOCK, 0o600);
-            let written = helper.write(file, json.clone());
+            helper.write(file, json.clone());
             helper.close(file);
+            helper.rename(&temporary, &to);
+            helper.remove(&temporary);
+            helper.undo_of(file);
+            // One child does it all: a second one that cannot be created would leave the file.
             let helper = self.run(helper).await?;
             match helper.result(file) {
                 Err(Errno::EEXIST) => continue,
@@ -68,35 +72,11 @@ impl Store {
                     made = true;
                     continue;
                 }
-                Err(errno) => return Err(errno.into()),
-                Ok(_) => {}
+                _ => {}
             }
-            let failure = match helper.result(written) {
-                Ok(count) if count < json.len() => Some(Errno::ENOSPC),
-                _ => helper.failure(),
-            };
-            return self.put(&temporary, &to, failure).await;
+            return helper.failure().map_or(Ok(()), |errno| Err(errno.into()));
         }
         Err(Errno::EEXIST.into())
-    }
-
-    /// Gives a written file its name, or removes it after a failure.
-    async fn put(
-        &self,
-        temporary: &CString,
-        to: &CString,
-        failure: Option<Errno>,
-    ) -> io::Result<()> {
-        let mut helper = FsHelper::default();
-        if failure.is_none() {
-            helper.rename(temporary, to);
-        }
-        helper.remove(temporary);
-        if failure.is_none() {
-            helper.undo();
-        }
-        let helper = self.run(helper).await?;
-        failure.or(helper.failure()).map_or(Ok(()), |errno| Err(errno.into()))
     }
 
     /// As [`remove`](Store::remove), for a directory that may hang. On the runtime.
