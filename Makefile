@@ -6,8 +6,8 @@ PYTHON ?= python3
 HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
-.PHONY: all build demo demo-cluster burst test lint unit in-mesos observe pages regressions python \
-	fuzz bench bench-check bench-compare clean
+.PHONY: all build demo demo-cluster burst soak test lint unit in-mesos observe pages regressions \
+	python fuzz bench bench-check bench-compare clean
 
 all: build
 
@@ -38,6 +38,13 @@ burst: $(HOST)
 	  --tasks 100 --patience 300
 	BURST=isolator_isolate $(HOST) cluster --mesos 1.11.0 --modules tests/mesos/burst.modules.json \
 	  --tasks 100 --patience 300
+
+# 4,000 calls/s inside Mesos for so many minutes, while commands, workers, files and descriptors come to
+# harm; a schedule is played again with make soak SEED=N. Ends with target/soak/report.txt and chart.png.
+MINUTES ?= 30
+soak: $(HOST)
+	.ci/setup demo
+	$(PYTHON) tests/soak/soak.py --host $(HOST) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # Every part is played, whatever failed before; the end tells what did. See tests/README.md.
 test: python

@@ -41,9 +41,13 @@ class MissingTools(Exception):
     """The tools are not here and could not be installed; why."""
 
 
-def tools(place: pathlib.Path) -> pathlib.Path:
-    """The directory of the pinned tools' programs, installed below `place` when they are not."""
-    wanted = hashlib.sha256(TOOLS.read_bytes() + sys.version.encode()).hexdigest()
+def tools(place: pathlib.Path, versions: pathlib.Path | None = None) -> pathlib.Path:
+    """The directory of pinned tools' programs, installed below `place` when they are not.
+
+    They are those of lint.txt, or of another file that names versions.
+    """
+    versions = versions or TOOLS
+    wanted = hashlib.sha256(versions.read_bytes() + sys.version.encode()).hexdigest()
     marker, environment = place / "complete", place / "environment"
     place.mkdir(parents=True, exist_ok=True)
     with (place / "lock").open("w") as lock:
@@ -52,26 +56,27 @@ def tools(place: pathlib.Path) -> pathlib.Path:
         if not marker.is_file() or marker.read_text() != wanted:
             marker.unlink(missing_ok=True)
             shutil.rmtree(environment, ignore_errors=True)
-            install(environment)
+            install(environment, versions)
             marker.write_text(wanted)
     return environment / "bin"
 
 
-def install(environment: pathlib.Path) -> None:
+def install(environment: pathlib.Path, versions: pathlib.Path) -> None:
     """Makes a virtual environment with the tools. Debian may have either of ensurepip and pip."""
-    print(f"installing the tools of {TOOLS.relative_to(ROOT)}", flush=True)
+    named = versions.relative_to(ROOT)
+    print(f"installing the tools of {named}", flush=True)
     has_pip = importlib.util.find_spec("ensurepip") is not None
     make = [sys.executable, "-m", "venv", *([] if has_pip else ["--without-pip"]), str(environment)]
     pip = [str(environment / "bin/python"), "-m", "pip"]
     if not has_pip:
         pip = [sys.executable, "-m", "pip", "--python", str(environment)]
     fetch = [*pip, "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-    for command in (make, [*fetch, "--only-binary", ":all:", "--no-deps", "-r", str(TOOLS)]):
+    for command in (make, [*fetch, "--only-binary", ":all:", "--no-deps", "-r", str(versions)]):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise MissingTools(
-                f"the tools of {TOOLS.relative_to(ROOT)} could not be installed from PyPI: "
+                f"the tools of {named} could not be installed from PyPI: "
                 f"{lines[-1] if lines else done.returncode}"
             )
 

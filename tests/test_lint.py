@@ -40,6 +40,13 @@ class Tools(unittest.TestCase):
             lint.tools(self.place)
             self.assertEqual(install.call_count, 2)
 
+    def test_tools_of_another_file_are_those_that_it_names(self) -> None:
+        other = self.versions.with_name("other.txt")
+        other.write_text("matplotlib==1\n")
+        with mock.patch.object(lint, "install") as install:
+            lint.tools(self.place, other)
+        install.assert_called_once_with(self.place / "environment", other)
+
     def test_an_installation_that_failed_is_made_anew(self) -> None:
         with mock.patch.object(lint, "install", side_effect=lint.MissingTools("no network")):
             for _ in range(2):

@@ -51,6 +51,11 @@ const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
 
 impl Report {
+    /// Calls made, those of the warm-up among them.
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
     /// What is wrong; empty when nothing is.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -204,7 +209,8 @@ impl Report {
         )
     }
 
-    fn json(&self) -> Value {
+    /// The report as one object.
+    pub fn json(&self) -> Value {
         let mut latencies = serde_json::Map::new();
         for (name, histogram) in self.rows() {
             let mut row = json!({ "calls": histogram.len() });

@@ -187,6 +187,7 @@ class Suite:
         self.cluster("cluster", "record", "--records", "--tasks", "50", "--restart", "kill")
         if newest:
             self.burst()
+            self.soak()
         self.cluster("limited", "limited", "--limited", "--tasks", "3")
 
     def tables(self) -> None:
@@ -248,6 +249,12 @@ class Suite:
         for event in ("isolator_prepare", "isolator_isolate"):
             name = f"burst-{event.split('_')[1]}"
             self.cluster(name, "burst-short", "--tasks", "15", "--patience", "120", BURST=event)
+
+    def soak(self) -> None:
+        """Half a minute of what `make soak` plays for half an hour, with every kind of harm."""
+        soak = HERE.parent / "soak/soak.py"
+        command: Command = [sys.executable, soak, "--host", self.host, "--mesos", self.release]
+        self.play("soak", [*command, "--minutes", "0.5", "--out", self.scratch / "soak"])
 
 
 def outlived(pids: pathlib.Path) -> list[str]:

@@ -11,7 +11,7 @@ pub(crate) type EmitNamed = extern "C" fn(*mut c_void, *const c_char, *const u8,
 
 /// The arguments of any event; unused ones are null.
 #[repr(C)]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inputs {
     pub(crate) task_info: *const c_void,
     pub(crate) executor_info: *const c_void,

@@ -3,7 +3,10 @@
 //! in a real libmesos. The load generator is that of `mesos-command load`, so that
 //! the figures compare.
 
+mod lives;
 mod ratio;
+mod soak;
+mod troubles;
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
@@ -27,6 +30,7 @@ use crate::scenario::{Arguments, Builder, start};
 use crate::schema::Schema;
 
 pub(crate) use ratio::{Ratio, compare};
+pub(crate) use soak::{Soak, soak};
 
 /// How long an answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -126,11 +130,7 @@ impl Target for Inside<'_> {
     }
 
     fn metrics(&self) -> String {
-        let mut parts: Vec<Vec<u8>> = Vec::new();
-        // SAFETY: the function is the module's, which is never unloaded; it calls `collect` once,
-        // with the vector that outlives the call.
-        unsafe { (self.metrics)(mesos::collect, mesos::collected(&mut parts)) };
-        String::from_utf8_lossy(&parts.concat()).into_owned()
+        metrics_text(self.metrics)
     }
 }
 
@@ -180,6 +180,10 @@ pub(crate) fn run(Load { host, options }: &Load) -> anyhow::Result<bool> {
 /// Calls an event for every container, all at once, and waits for the answers.
 fn each(isolator: &Isolator, event: Event, arguments: &[Arguments]) -> anyhow::Result<()> {
     let futures: Vec<_> = arguments.iter().map(|it| isolator.call(event, it.inputs())).collect();
+    wait_for_all(event, &futures)
+}
+
+fn wait_for_all(event: Event, futures: &[Future]) -> anyhow::Result<()> {
     for future in futures {
         let state = future.wait(TIMEOUT);
         anyhow::ensure!(state == State::Ready, "{} is {state:?}", event.label());
@@ -194,6 +198,15 @@ fn find<'a>(json: &'a Value, wanted: &dyn Fn(&'a Value) -> Option<&'a str>) -> O
         Value::Object(entries) => entries.values().find_map(|item| find(item, wanted)),
         _ => None,
     })
+}
+
+/// What that function says.
+fn metrics_text(metrics: Metrics) -> String {
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    // SAFETY: the function is the module's, which is never unloaded; it calls `collect` once,
+    // with the vector that outlives the call.
+    unsafe { metrics(mesos::collect, mesos::collected(&mut parts)) };
+    String::from_utf8_lossy(&parts.concat()).into_owned()
 }
 
 /// The function of the module library that Mesos has loaded.

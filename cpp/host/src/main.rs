@@ -49,6 +49,9 @@ enum Command {
     Load(load::Load),
     /// Compares usage calls that run their command with bare starts of it, in alternating rounds.
     Ratio(load::Ratio),
+    /// Makes usage calls at a given pace and lets containers live and end, for tests/soak/soak.py.
+    #[command(hide = true)]
+    Soak(load::Soak),
     /// Runs tasks on a whole master and agent with the modules loaded.
     Cluster(cluster::Cluster),
     /// Writes the descriptors of a Mesos release's messages to a directory.
@@ -101,6 +104,7 @@ fn execute(command: Command) -> anyhow::Result<bool> {
         Command::Run(run) => scenario::run(&run),
         Command::Load(load) => load::run(&load),
         Command::Ratio(ratio) => load::compare(&ratio),
+        Command::Soak(soak) => load::soak(&soak),
         Command::Cluster(cluster) => cluster::run(&cluster),
         Command::ClusterProcess { directory, modules } => {
             cluster::serve(&directory, &modules).map(|()| true)

@@ -42,6 +42,17 @@ impl Schema {
         serde_json::from_slice(&text).with_context(|| format!("no JSON text of a {kind}"))
     }
 
+    /// The last number in a serialised message's field; `None` when it is not set.
+    pub(crate) fn number(
+        &self,
+        kind: &str,
+        bytes: &[u8],
+        field: &str,
+    ) -> anyhow::Result<Option<u64>> {
+        let values = self.message(kind)?.find_field(bytes, field)?;
+        Ok(values.last().and_then(|value| value.bits()))
+    }
+
     fn message(&self, kind: &str) -> anyhow::Result<schema::MessageType> {
         self.0.message(kind).with_context(|| format!("this libmesos has no message type {kind}"))
     }
