@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "soak"))
+import cgroups
 import chaos
 import hosted
 import oracle
@@ -235,6 +236,19 @@ class Oracle(unittest.TestCase):
         done[0].possible, done[0].text = False, "not here"
         found = [check.found for check in oracle.judge(good(actions=done))]
         self.assertTrue(any("not here: " + done[0].action.kind in it for it in found), found)
+
+
+class Cgroups(unittest.TestCase):
+    """Whose may be removed."""
+
+    def test_only_directories_with_the_number_of_the_host_are_its_own(self) -> None:
+        for path in ["/", "/agent", "/70.1.0/m.usage.3", "/mesos/712/x", "/process/7"]:
+            self.assertIsNone(cgroups.tree(path, 7), path)
+        for path in ["/mesos-command/7.123.0/m.usage.3", "/a/mesos-command/7.123.0"]:
+            found = cgroups.tree(path, 7)
+            assert found
+            self.assertEqual(found.name, "7.123.0")
+            self.assertFalse(found.is_absolute(), "it is below the mount")
 
 
 class Scrape(unittest.TestCase):

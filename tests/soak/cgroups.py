@@ -1,4 +1,8 @@
-"""The cgroups of the host's commands, wherever the module makes them."""
+"""The cgroups of the host's commands: those in directories that bear the host's number.
+
+No other is ever touched. A process that is ending is shown in the root of its hierarchy, where all
+processes of the machine may be.
+"""
 
 import os
 import pathlib
@@ -36,31 +40,44 @@ def memberships(pid: int) -> dict[str, str]:
 
 
 def own(host: int) -> set[pathlib.Path]:
-    """Directories of cgroups in which commands of the host are, and the host is not."""
-    place, of_host = mounts(), memberships(host)
-    found = set()
+    """The directories that the host has made for cgroups, of those that its commands are in."""
+    place, found = mounts(), set()
     for pid, _ in processes.commands(host):
         for controllers, path in memberships(pid).items():
-            name = controllers.split(",")[0].removeprefix("name=")
-            mount = place.get(controllers.split(",")[0], place.get(f"name={name}"))
-            if mount and path != of_host.get(controllers):
-                found.add(mount / path.lstrip("/"))
+            mount = place.get(controllers.split(",")[0])
+            top = tree(path, host)
+            if mount and top:
+                found.add(mount / top)
     return found
 
 
-def remove(directory: pathlib.Path) -> bool:
-    """Ends what is in a cgroup, and removes it, as an administrator's script might."""
+def tree(path: str, host: int) -> pathlib.Path | None:
+    """The part of a cgroup's path that ends with `HOST.START.NUMBER`, relative to its mount."""
+    parts = pathlib.PurePosixPath(path).parts
+    own = [at for at, part in enumerate(parts) if part.startswith(f"{host}.")]
+    return pathlib.Path(*parts[1 : own[0] + 1]) if own else None
+
+
+def remove(top: pathlib.Path) -> bool:
+    """Ends what is in a cgroup and those below it, and removes them, as a careless script might.
+
+    Whether that was possible: new ones may be made meanwhile.
+    """
     end = time.monotonic() + PATIENCE
-    while True:
+    while time.monotonic() < end:
         try:
-            for pid in (directory / "cgroup.procs").read_text().split():
-                os.kill(int(pid), signal.SIGKILL)
-            directory.rmdir()
+            for directory, _, _ in os.walk(top, topdown=False):
+                empty(pathlib.Path(directory))
+                pathlib.Path(directory).rmdir()
         except FileNotFoundError:
             return True
         except OSError:
-            if time.monotonic() > end:
-                return False
             time.sleep(0.01)
         else:
             return True
+    return False
+
+
+def empty(directory: pathlib.Path) -> None:
+    for pid in (directory / "cgroup.procs").read_text().split():
+        os.kill(int(pid), signal.SIGKILL)

@@ -223,6 +223,7 @@ class Chaos:
             if time.monotonic() > end:
                 raise NotPossible("no command has a cgroup of its own")
             time.sleep(0.02)
+        trees = sorted(found)
         self.cgroups |= found
-        removed = [directory for directory in sorted(found) if cgroups.remove(directory)]
-        return f"{len(removed)} of {len(found)} removed: {' '.join(map(str, sorted(found)))}"
+        removed = [directory for directory in trees if cgroups.remove(directory)]
+        return f"{len(removed)} of {len(trees)} removed: {' '.join(map(str, trees))}"

@@ -100,6 +100,12 @@ def prepare(root: pathlib.Path) -> Place:
     return place
 
 
+def clear(root: pathlib.Path) -> None:
+    """Takes away what keeps `root` from being removed."""
+    if (root / "tmp").is_mount():
+        subprocess.run(["umount", "--lazy", root / "tmp"], check=False)
+
+
 def compile_c(source: str, program: pathlib.Path, *options: str) -> None:
     command: list[str | pathlib.Path] = ["cc", "-O2", "-o", program, HERE / source, *options]
     subprocess.run(command, check=True)

@@ -163,12 +163,11 @@ def soak(arguments: argparse.Namespace, python: pathlib.Path | None) -> int:
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mesos-soak-") as directory:
-        place = setting.prepare(pathlib.Path(directory))
+        root = pathlib.Path(directory)
         try:
-            run = play(arguments, place)
+            run = play(arguments, setting.prepare(root))
         finally:
-            if not place.not_mounted:
-                subprocess.run(["umount", "--lazy", place.temporary], check=False)
+            setting.clear(root)
     checks = list(oracle.judge(run))
     head = {
         "seed": arguments.seed,
