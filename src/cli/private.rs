@@ -14,6 +14,9 @@ use crate::interrupt;
 
 /// Name of the private directory; agents look for `mesos-command.<pid>…` and leave it alone.
 const NAME: &str = "mesos-command-tool.XXXXXX";
+/// Below where cgroups are made the tool has its own place: who starts below an agent's ends what
+/// dead agents have left there.
+const CGROUP_ROOT: &str = "mesos-command-tool";
 /// A directory younger than this is left alone when those of dead tools are removed.
 const YOUNG: Duration = Duration::from_secs(60);
 
@@ -98,6 +101,7 @@ impl Private {
         };
         let mut parameters: Vec<_> =
             entry.parameters.iter().filter(|(key, _)| kept(key)).cloned().collect();
+        parameters.push(("cgroup_root".to_owned(), CGROUP_ROOT.to_owned()));
         for key in directories() {
             let given = told.state_dir.as_ref().filter(|_| key == "state_dir");
             let given = given.map(|path| std::path::absolute(path).unwrap_or(path.clone()));

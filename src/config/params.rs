@@ -192,7 +192,7 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Text("mesos-command"),
-            value: special(Accepts::Text("a relative path without '..'"), of::cgroup_root),
+            value: of::cgroup_root(),
             meaning: "where the cgroups of commands are made, below the mount of the cgroup file system",
         }
         state_dir: PathBuf = {

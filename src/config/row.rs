@@ -88,6 +88,8 @@ impl Accepts {
 pub enum Place {
     /// A directory that an instance needs.
     Directory,
+    /// Where its cgroups are made.
+    Cgroups,
     /// Where metrics are served or written.
     Metrics,
     /// Any other file, directory, socket or address.

@@ -35,19 +35,20 @@ pub(super) fn module_name(
 }
 
 /// A path below the mount of the cgroup file system, which it must not leave.
-pub(super) fn cgroup_root(
-    reader: &mut Reader<'_>,
-    row: &'static Parameter,
-) -> Result<PathBuf, ConfigError> {
-    reader.value(row, |text| {
-        let path = Path::new(text);
-        let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-        if is_plain && !text.contains(['\0', '\n']) && path.components().next().is_some() {
-            Ok(path.to_owned())
-        } else {
-            Err("accepted are relative paths without '..', for example 'mesos-command'".to_owned())
-        }
-    })
+pub(super) const fn cgroup_root() -> Value<PathBuf> {
+    let read = special(Accepts::Text("a relative path without '..'"), |reader, row| {
+        reader.value(row, |text| {
+            let path = Path::new(text);
+            let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+            if is_plain && !text.contains(['\0', '\n']) && path.components().next().is_some() {
+                Ok(path.to_owned())
+            } else {
+                let example = "for example 'mesos-command'";
+                Err(format!("accepted are relative paths without '..', {example}"))
+            }
+        })
+    });
+    Value { place: Some(Place::Cgroups), ..read }
 }
 
 /// Exactly `true`, as for the original.

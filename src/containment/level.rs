@@ -73,6 +73,14 @@ fn tree(root: &Path) -> Result<Arc<Tree>, String> {
     Ok(tree)
 }
 
+/// Ends all that runs in the cgroups of this process, also what was to be left running, and removes
+/// them. Blocks until that is done, two seconds at most.
+pub(crate) fn end_everything() {
+    for (_, tree) in &*TREES.lock() {
+        tree.end();
+    }
+}
+
 /// Removes the empty directories of this process, for its orderly end.
 pub(crate) fn remove_directories() {
     for (_, tree) in &*TREES.lock() {

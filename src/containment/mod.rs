@@ -26,7 +26,7 @@ mod mounts;
 mod pool;
 mod tree;
 
-pub(crate) use level::remove_directories;
 pub use level::{Chosen, Level, choose};
+pub(crate) use level::{end_everything, remove_directories};
 pub use pool::{Contained, NoLimit, SlotPool};
 pub(crate) use pool::{Exceeded, Slot, end_rest};

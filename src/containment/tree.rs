@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::Mode;
@@ -21,6 +22,9 @@ use super::leftover;
 use super::limits::{self, Controller, Limit};
 use super::mounts::Mounts;
 
+/// How long processes may take to end after KILL, and the pause between two looks.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
 /// How many kept cgroups are looked at when another one joins them.
 const LOOKS: usize = 8;
 
@@ -206,6 +210,22 @@ impl Tree {
         *kept = left;
         let taken: VecDeque<(PathBuf, Kept)> = taken;
         taken.into_iter().map(|(directory, _)| directory).collect()
+    }
+
+    /// Ends all that runs in the cgroups of this process, and removes them.
+    pub(super) fn end(&self) {
+        let own = self.own.read().path.clone();
+        let until = Instant::now() + END_PATIENCE;
+        loop {
+            let left: Vec<_> = cgroup::below(&own).filter(|one| !self.is_gone(one)).collect();
+            if left.is_empty() || Instant::now() >= until {
+                return self.remove();
+            }
+            for one in left {
+                let _ = cgroup::kill(&one, self.version);
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// Removes all directories of this process that are empty.

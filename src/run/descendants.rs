@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use crate::containment;
 use crate::sys::{self, Pid, ProcessGroup, ProcessStat, process_stat};
 
 /// Pause between two searches.
@@ -16,8 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// many outlived even that. Blocks; meant for the last moments of a program, since commands that
 /// are started meanwhile are ended too.
 ///
-/// A process that made itself a session of its own and whose parent has ended is not found.
+/// At containment level `group` a process that made itself a session of its own and whose parent
+/// has ended is not found.
 pub fn end_descendants(grace: Duration) -> usize {
+    let left = end_family(grace);
+    containment::end_everything();
+    left
+}
+
+fn end_family(grace: Duration) -> usize {
     let kill_at = Instant::now() + grace;
     let mut family = Family::default();
     // As at a deadline, TERM is for those that are there now: what a command starts to clean up
