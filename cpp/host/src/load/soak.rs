@@ -150,7 +150,7 @@ pub(crate) fn soak(Soak { host, options, shares, lives }: &Soak) -> anyhow::Resu
     all(&host, &places, Event::Prepare, &prepare)?;
     println!("{}", json!({"begun": clock::now().as_secs_f64()}));
     let troubles = Troubles::default();
-    let (report, mut made) = play(&host, &options, &places, shares.len(), *lives, &troubles)?;
+    let (report, mut made) = play(&host, options, &places, shares.len(), *lives, &troubles)?;
     let cleanup = host.arguments(Event::Cleanup, options.containers)?;
     all(&host, &places, Event::Cleanup, &cleanup)?;
     for place in &places {
