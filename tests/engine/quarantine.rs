@@ -1,6 +1,6 @@
 //! Commands that hang in the kernel: what they hold up, and what not.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -76,15 +76,30 @@ fn one_that_hangs_in_the_kernel_holds_up_no_launch_and_no_cleanup() {
     until("its end", || (quarantined(&bench), running()) == (0, 0));
 }
 
-/// An instance whose prepare writes more than its limit and hangs on the disk then.
+/// An instance whose prepare hangs on the disk, and writes more than its limit meanwhile.
 fn writer_of_too_much(name: &str, disk: &DeadDisk) -> Instance {
     let file = disk.file();
-    let large = format!("head -c 2097152 /dev/zero >\"$2\"\nexec cat '{}'", file.display());
+    let large = format!(
+        "echo $$ >\"$0.pid\"\n(sleep 0.3; head -c 2097152 /dev/zero >\"$2\") &\nexec cat '{}'",
+        file.display()
+    );
     Instance::new(
         name,
         &[("isolator_prepare", &large)],
         &[("isolator_prepare_timeout", "20"), ("max_output_bytes", "1048576")],
     )
+}
+
+/// Whether the process whose number is in a file was sent KILL and has not ended.
+fn is_killed(pid: &Path) -> bool {
+    let pid = std::fs::read_to_string(pid).unwrap_or_default();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim()));
+    let status = status.unwrap_or_default();
+    let pending = status.lines().filter_map(|line| {
+        let mask = line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    });
+    pending.fold(0, |all, mask| all | mask) >> (libc::SIGKILL - 1) & 1 == 1
 }
 
 #[test]
@@ -93,7 +108,7 @@ fn one_that_is_killed_for_its_output_has_until_its_deadline_to_end() {
     let Some(disk) = dead_disk(test) else { return };
     let bench = writer_of_too_much("large", &disk);
     let answer = bench.start(Event::Prepare, "slow");
-    until("the command on the disk", || disk.touched() == 1);
+    until("the kill", || is_killed(&bench.path("isolator_prepare.pid")));
     // As long as a kernel lets a writer wait that filled its memory, and longer than one that hangs
     // is waited for after its deadline.
     std::thread::sleep(Duration::from_millis(200));
