@@ -80,6 +80,21 @@ PARTS = {
     ],
     "unit": [
         Step("cargo test", [CARGO, "test", "--workspace", "--no-fail-fast"]),
+        # The same tests once more, with the other way to start commands. It gives none another
+        # identity, which is refused when an instance is created.
+        Step(
+            "posix_spawn: runner",
+            [
+                *[CARGO, "test", "--workspace", "--no-fail-fast", "--test", "runner"],
+                *["--", "--skip", "identity", "--skip", "so_is_one_of_another_user"],
+            ],
+            MESOS_COMMAND_SPAWN="posix_spawn",
+        ),
+        Step(
+            "posix_spawn: lanes",
+            [CARGO, "test", "--workspace", "--no-fail-fast", "--test", "engine", "lanes"],
+            MESOS_COMMAND_SPAWN="posix_spawn",
+        ),
         Step("real-mesos", python("-m", "unittest", "discover", "-q", "cpp/host/real-mesos")),
         Step("runner of the parts", python("-m", "unittest", "discover", "-q", "tests")),
     ],

@@ -11,9 +11,10 @@ use crate::config::{Config, EnvironmentChoice, Fallback, Warning};
 use crate::containment::{self, Chosen, Contained, Level, NoLimit};
 use crate::event::{Event, ModuleKind, Output};
 use crate::exporter;
-use crate::metrics::ModuleMetrics;
+use crate::metrics::{self, ModuleMetrics};
 use crate::reactor::CancelToken;
 use crate::run::{Lifetime, OnStart, Quarantine, Request, RunReport, Runner, lost_report};
+use crate::run::{StartMethod, start_method};
 
 use crate::schema;
 use crate::worker::{WorkerPool, WorkerSettings};
@@ -52,6 +53,7 @@ pub struct Commands {
 
 /// Starts what the process has once for all instances: the runner and the completion threads.
 fn start_process(config: &Config) -> Result<Arc<Runner>, CreateError> {
+    let method = start_method()?;
     config.check_rights()?;
     let runner = Runner::global().map_err(CreateError::Threads)?;
     runner.check_temp_dir(config.temp_dir.as_deref()).map_err(CreateError::CallDirectory)?;
@@ -61,6 +63,11 @@ fn start_process(config: &Config) -> Result<Arc<Runner>, CreateError> {
         opened.map_err(|error| CreateError::OutOfReach { event: *event, error })?;
     }
     completion::start(&runner);
+    if metrics::set_start_method(method) && method == StartMethod::PosixSpawn {
+        tracing::info!(
+            "commands are started by {method} (MESOS_COMMAND_SPAWN), on waiting threads"
+        );
+    }
     Ok(runner)
 }
 
@@ -120,7 +127,7 @@ impl Commands {
     /// metrics), and logs the warnings.
     ///
     /// # Errors
-    /// When a parameter cannot be used or the process can start no thread.
+    /// When a parameter or the start method cannot be used, or the process can start no thread.
     pub fn create(
         kind: ModuleKind,
         parameters: &[(String, String)],

@@ -2,6 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::event::Event;
+use crate::run::StartMethodError;
 
 /// Why an instance cannot be created; the text is one line, for the log of the host.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +10,9 @@ pub enum CreateError {
     /// A parameter cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The environment asks for a way to start commands that there is not.
+    #[error(transparent)]
+    StartMethod(#[from] StartMethodError),
     /// The process has no room for our threads.
     #[error("the module's threads could not be started: {0}")]
     Threads(#[source] std::io::Error),

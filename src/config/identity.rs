@@ -17,7 +17,9 @@ use super::reader::{Reader, refused};
 use super::row::{Accepts, Parameter};
 use super::{Config, ConfigError, value};
 use crate::event::Event;
-use crate::sys::{self, Capability, FOR_USERS, Identity, SYS_NICE, SYS_RESOURCE, User};
+use crate::sys::{
+    self, Capability, FOR_USERS, Identity, START_METHOD_VARIABLE, SYS_NICE, SYS_RESOURCE, User,
+};
 
 /// A program needs its three, and its loader some. The kernel's own limit (`fs.nr_open`) is far
 /// below the largest that it can be set to.
@@ -151,6 +153,7 @@ impl Config {
     /// The first parameter that asks for more: one line with key, value and what is missing.
     pub fn check_rights(&self) -> Result<(), ConfigError> {
         for (event, config) in &self.events {
+            check_start(*event, config)?;
             check_user(*event, config)?;
             check_nice(*event, config)?;
             check_open_files(*event, config)?;
@@ -162,6 +165,28 @@ impl Config {
 fn lacks(missing: &[Capability]) -> Option<String> {
     let names: Vec<_> = missing.iter().map(|capability| capability.0).collect();
     (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// What a child of ours would do between clone and execve, none can that `posix_spawn` starts.
+fn check_start(event: Event, config: &EventConfig) -> Result<(), ConfigError> {
+    if !sys::children_are_programs() {
+        return Ok(());
+    }
+    let set = [
+        (&event_rows::user, config.user.as_ref().map(|user| user.name.to_string())),
+        (&event_rows::nice, config.nice.map(|nice| nice.to_string())),
+        (&event_rows::open_files, config.open_files.map(|count| count.to_string())),
+    ];
+    for (row, value) in set {
+        if let Some(value) = value {
+            let text = format!(
+                "commands are started by posix_spawn, as {START_METHOD_VARIABLE} says, which gives \
+                 them what the agent has: leave the parameter out, or unset the variable"
+            );
+            return Err(refused(&row.key(Some(event)), &value, &text));
+        }
+    }
+    Ok(())
 }
 
 fn check_user(event: Event, config: &EventConfig) -> Result<(), ConfigError> {

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::tree::Tree;
 use crate::command::Containment;
+use crate::sys::{START_METHOD_VARIABLE, children_are_programs};
 
 /// How far commands are contained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,13 @@ pub fn choose(wanted: Containment, root: &Path) -> Result<Chosen, String> {
 }
 
 fn tree(root: &Path) -> Result<Arc<Tree>, String> {
+    if children_are_programs() {
+        // One that is moved there later may have left children behind by then.
+        return Err(format!(
+            "commands are started by posix_spawn, as {START_METHOD_VARIABLE} says, and cannot begin \
+             in a cgroup"
+        ));
+    }
     let mut trees = TREES.lock();
     if let Some((_, tree)) = trees.iter().find(|(path, _)| **path == *root) {
         return Ok(tree.clone());

@@ -240,6 +240,15 @@ catalogue! {
         }
     }
 
+    /// Of the process, from its first instance on.
+    Starts: [Label::StartMethod] => {
+        spawn_info: Gauge = {
+            name: "mesos_command_spawn_info",
+            unit: Info,
+            help: "Always 1; the label is how commands are started, as MESOS_COMMAND_SPAWN says.",
+        }
+    }
+
     /// Of the process, once the version of the host is known.
     Versions: [Label::Version, Label::MesosVersion] => {
         build_info: Gauge = {

@@ -6,9 +6,9 @@
 //! them: the hot path is a few atomic additions, without a look-up or an allocation.
 //!
 //! [`catalogue`] names every metric; the exposition, the documentation, the dashboards and their
-//! tests read it. The label values are the closed sets of [`crate::event`] and [`crate::outcome`].
-//! The text is there for any caller ([`render`]) before, or without, a listener;
-//! [`crate::exporter`] has upkeep, listeners and the text file.
+//! tests read it. The label values are closed sets, most of them of [`crate::event`] and
+//! [`crate::outcome`]. The text is there for any caller ([`render`]) before, or without, a
+//! listener; [`crate::exporter`] has upkeep, listeners and the text file.
 //!
 //! Invariants:
 //! * No label value comes from a container, a path or an error text.
@@ -24,6 +24,8 @@ mod terms;
 
 pub use module::{EventMetrics, ModuleMetrics, WorkerMetrics};
 pub use registry::{Registry, registry};
+
+use crate::sys::StartMethod;
 
 /// The text of all series in the exposition format 0.0.4 of Prometheus.
 ///
@@ -42,4 +44,10 @@ pub fn panic_caught() {
 /// call has an effect: neither version changes while the process lives.
 pub fn set_build_info(mesos_version: &str) {
     registry().set_build_info(mesos_version);
+}
+
+/// Publishes `mesos_command_spawn_info`. False when that was done before: the method stays the same
+/// while the process lives.
+pub fn set_start_method(method: StartMethod) -> bool {
+    registry().set_start_method(method)
 }

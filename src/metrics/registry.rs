@@ -7,10 +7,11 @@ use metrics::{Counter, Gauge, Key, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 use parking_lot::Mutex;
 
-use super::catalogue::{BUCKETS, Kind, METRICS, Metric, Process, Versions};
+use super::catalogue::{BUCKETS, Kind, METRICS, Metric, Process, Starts, Versions};
 use super::histogram::{Drain, Histogram};
 use super::module::ModuleMetrics;
 use crate::event::ModuleKind;
+use crate::sys::StartMethod;
 
 /// The recorder requires some for each registration; it does not use it.
 static METADATA: Metadata<'static> =
@@ -24,6 +25,7 @@ pub struct Registry {
     registrar: Arc<Registrar>,
     modules: Mutex<BTreeMap<String, Arc<ModuleMetrics>>>,
     process: Process,
+    starts: OnceLock<Starts>,
     versions: OnceLock<Versions>,
 }
 
@@ -68,7 +70,13 @@ impl Registry {
         let drain = Drain::new(recorder.handle());
         let registrar = Arc::new(Registrar { recorder, drain });
         let process = Process::register(&registrar, &[]);
-        Registry { registrar, modules: Mutex::default(), process, versions: OnceLock::new() }
+        Registry {
+            registrar,
+            modules: Mutex::default(),
+            process,
+            starts: OnceLock::new(),
+            versions: OnceLock::new(),
+        }
     }
 
     /// The handles of the instances called `module_name`: the same ones for every caller, so that
@@ -120,6 +128,18 @@ impl Registry {
             versions.build_info.set(1.0);
             versions
         });
+    }
+
+    /// See [`super::set_start_method`].
+    pub fn set_start_method(&self, method: StartMethod) -> bool {
+        let mut is_first = false;
+        self.starts.get_or_init(|| {
+            is_first = true;
+            let starts = Starts::register(&self.registrar, &[method.label()]);
+            starts.spawn_info.set(1.0);
+            starts
+        });
+        is_first
     }
 }
 
@@ -317,10 +337,22 @@ mod tests {
     }
 
     #[test]
+    fn the_start_method_is_told_once() {
+        let registry = Registry::new();
+        assert!(!registry.render().contains("spawn_info{"));
+        assert!(registry.set_start_method(StartMethod::PosixSpawn));
+        assert!(!registry.set_start_method(StartMethod::Clone));
+        let text = registry.render();
+        has(&text, "mesos_command_spawn_info{method=\"posix_spawn\"} 1");
+        assert!(!text.contains("method=\"clone\""));
+    }
+
+    #[test]
     fn help_and_type_come_from_the_catalogue() {
         let registry = Registry::new();
         registry.module("m", ModuleKind::Isolator).event(Event::Usage).worker();
         registry.set_build_info("1.11.0");
+        registry.set_start_method(StartMethod::Clone);
         let text = registry.render();
         for metric in METRICS {
             has(&text, &format!("# HELP {} {}", metric.name, metric.help));

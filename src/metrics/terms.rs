@@ -2,6 +2,7 @@
 
 use crate::event::Event;
 use crate::outcome::{CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart};
+use crate::sys::StartMethod;
 
 /// What a metric counts as for Prometheus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub enum Label {
     Signal,
     /// [`WorkerRestart`].
     RestartReason,
+    /// [`StartMethod`].
+    StartMethod,
     /// Version of this product.
     Version,
     /// Version of the Mesos that loaded it.
@@ -83,6 +86,7 @@ impl Label {
             Label::FailureReason | Label::RestartReason => "reason",
             Label::CacheResult => "result",
             Label::Signal => "signal",
+            Label::StartMethod => "method",
             Label::Version => "version",
             Label::MesosVersion => "mesos_version",
         }
@@ -99,6 +103,7 @@ impl Label {
             Label::CacheResult => CacheResult::ALL.map(CacheResult::label).to_vec(),
             Label::Signal => KillSignal::ALL.map(KillSignal::label).to_vec(),
             Label::RestartReason => WorkerRestart::ALL.map(WorkerRestart::label).to_vec(),
+            Label::StartMethod => StartMethod::ALL.map(StartMethod::label).to_vec(),
         })
     }
 }

@@ -271,7 +271,7 @@ mod tests {
             arguments: table(&["sh", "-c", text]),
             ..sys::Plan::default()
         };
-        sys::spawn(plan).map_err(|refusal| refusal.errno).expect("a process").0
+        sys::spawn(plan).map_err(|refusal| refusal.failure).expect("a process").0
     }
 
     #[test]

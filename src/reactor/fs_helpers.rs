@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::sys::{self, FsHelper, Plan, Source, Start};
 
@@ -41,6 +41,9 @@ pub(crate) enum NoResult {
 /// How long the removal of a tree may take before it is called hanging.
 const REMOVAL: Duration = Duration::from_secs(600);
 
+/// Of a thread that makes the calls of a helper, where no child can.
+const THREAD_STACK_BYTES: usize = 64 << 10;
+
 /// `rm -rf -- PATH`, without a word.
 fn removal(path: &CString) -> Result<Plan, sys::HasNul> {
     let mut plan = Plan::default();
@@ -68,7 +71,9 @@ impl FsHelpers {
         self.0.left_behind.load(Ordering::SeqCst) > 0
     }
 
-    /// Makes the calls of `helper` in a child and returns it with their results. On the runtime.
+    /// Makes the calls of `helper` in a child (where children are [programs
+    /// alone](sys::children_are_programs), on a thread) and returns it with their results. On the
+    /// runtime.
     ///
     /// # Errors
     /// When there is no answer within `patience`, in which it may have to wait for its turn.
@@ -79,10 +84,13 @@ impl FsHelpers {
     ) -> Result<FsHelper, NoResult> {
         let until = Instant::now() + patience;
         let place = self.take(until).await.ok_or(NoResult::Busy)?;
+        if sys::children_are_programs() {
+            return self.run_on_thread(helper, until, place).await;
+        }
         let plan = Plan { helper, ..Plan::default() };
         let (spawned, start) = match sys::spawn(plan) {
             Ok(started) => started,
-            Err(refusal) => return Err(NoResult::NoChild(refusal.errno)),
+            Err(refusal) => return Err(NoResult::NoChild(refusal.failure.errno())),
         };
         let mut child = Child::new(spawned).listen();
         if tokio::time::timeout_at(until.into(), child.ended()).await.is_err() {
@@ -91,13 +99,44 @@ impl FsHelpers {
         }
         child.reap();
         match start.failure() {
-            Some(sys::SpawnFailure::Child(_, errno) | sys::SpawnFailure::Clone(errno)) => {
-                Err(NoResult::NoChild(errno))
-            }
+            Some(failure) => Err(NoResult::NoChild(failure.errno())),
             None => match start.into_plan() {
                 Some(plan) => Ok(plan.helper),
                 None => Err(NoResult::NoChild(Errno::ECHILD)),
             },
+        }
+    }
+
+    /// As [`run`](FsHelpers::run), by a thread that can be left behind, but not ended.
+    async fn run_on_thread(
+        &self,
+        helper: FsHelper,
+        until: Instant,
+        place: OwnedSemaphorePermit,
+    ) -> Result<FsHelper, NoResult> {
+        let (sender, mut receiver) = oneshot::channel();
+        let perform = move || {
+            // The receiver is gone when it was left behind, or its caller withdrawn.
+            let _ = sender.send(helper.perform_here());
+        };
+        let no_thread = |error: std::io::Error| {
+            NoResult::NoChild(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))
+        };
+        sys::start_thread("mcmd-fs".to_owned(), Some(THREAD_STACK_BYTES), perform)
+            .map_err(no_thread)?;
+        match tokio::time::timeout_at(until.into(), &mut receiver).await {
+            Ok(Ok(performed)) => performed.map_err(NoResult::NoChild),
+            Ok(Err(_)) => Err(NoResult::NoChild(Errno::ECANCELED)),
+            Err(_) => {
+                let state = self.0.clone();
+                state.left_behind.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let _ = receiver.await;
+                    state.left_behind.fetch_sub(1, Ordering::SeqCst);
+                    drop(place);
+                });
+                Err(NoResult::Unanswered)
+            }
         }
     }
 
@@ -256,6 +295,45 @@ mod tests {
         assert!(helper.result(written).is_ok_and(|count| (1..bytes.len()).contains(&count)));
         assert_eq!(helper.failure(), Some(Errno::ENOSPC));
         assert_eq!(helper.result(later), Err(Errno::ECANCELED), "the rest is left out");
+    }
+
+    #[test]
+    fn a_thread_does_the_same_and_keeps_nothing_open() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let fifo = directory.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+        let fifo_name = CString::new(fifo.as_os_str().as_bytes()).expect("no NUL");
+        let kept = directory.path().join("kept");
+        std::fs::write(&kept, "text").expect("written");
+        let kept = CString::new(kept.as_os_str().as_bytes()).expect("no NUL");
+        let (helpers, runner) = (FsHelpers::new(1), Runner::global().expect("a runner"));
+        let run = |helper: FsHelper, patience| {
+            runner.handle().block_on(async {
+                let place = helpers.take(Instant::now()).await.expect("a place");
+                helpers.run_on_thread(helper, Instant::now() + patience, place).await
+            })
+        };
+        let mut helper = FsHelper::default();
+        let files = [(); 2].map(|()| helper.open(&kept, OFlag::O_RDONLY, 0));
+        let reads = files.map(|file| helper.read(file, 100));
+        helper.close(files[0]);
+        let helper = run(helper, LONG).expect("a result");
+        assert!(reads.iter().all(|read| helper.bytes(*read) == b"text"));
+        for file in files {
+            let fd = helper.result(file).expect("opened");
+            // Another test may have got the number meanwhile.
+            let leads_to = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
+            assert!(!leads_to.starts_with(directory.path()), "{}", leads_to.display());
+        }
+        // One that hangs is left behind, and bounds the others until it goes on.
+        let mut helper = FsHelper::default();
+        helper.open(&fifo_name, OFlag::O_RDONLY, 0);
+        assert_eq!(run(helper, Duration::from_millis(20)).err(), Some(NoResult::Unanswered));
+        assert!(helpers.hangs());
+        assert!(runner.handle().block_on(helpers.take(Instant::now())).is_none());
+        drop(std::fs::OpenOptions::new().write(true).open(&fifo).expect("it has a reader"));
+        test_support::until("it goes on", || !helpers.hangs());
+        assert!(runner.handle().block_on(helpers.take(Instant::now() + LONG)).is_some());
     }
 
     #[test]

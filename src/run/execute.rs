@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::containment::Slot;
 use crate::reactor::{CancelToken, Child, sleep_until};
-use crate::sys::{self, Plan, SpawnFailure};
+use crate::sys::{self, Plan};
 
 use super::Request;
 use super::cgroup::Cgroup;
@@ -60,7 +60,7 @@ pub(super) async fn execute(
         let failure = match sys::spawn(plan) {
             Err(refusal) => {
                 plan = refusal.plan;
-                SpawnFailure::Clone(refusal.errno)
+                refusal.failure
             }
             Ok((spawned, start)) => {
                 let mut child = Child::new(spawned).listen();

@@ -10,6 +10,9 @@
 //! signal to its group (or by its pidfd, which cannot hit another); nothing is left behind when a
 //! run has ended, other than background children that are to be kept and what outlived SIGKILL.
 //!
+//! By the start method `posix_spawn` ([`StartMethod`]) the thread does wait for the execution. A
+//! start that hangs there holds it.
+//!
 //! What is guaranteed about the processes of a run: at containment level `cgroup` all that are in
 //! its cgroup are ended. At level `group` the process group is, and the descendants that left it
 //! but still hang together with the leader when a deadline passes; a daemon that was orphaned into
@@ -42,6 +45,7 @@ mod stragglers;
 mod supervise;
 mod tree;
 
+pub use crate::sys::{START_METHOD_VARIABLE, StartMethod, StartMethodError, start_method};
 pub use descendants::end_descendants;
 pub use lane::LaneQueue;
 pub(crate) use lifetime::Unended;

@@ -1,7 +1,6 @@
 //! The process-wide runner: its threads, and the ways to submit.
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -65,7 +64,7 @@ impl Runner {
         sys::features();
         sys::memfd_paths();
         // In a host without standard descriptors ours must not take their place.
-        let _guards = occupy_standard_descriptors()?;
+        let _guards = sys::occupy_stdio()?;
         let services = Arc::new(Services::start()?);
         Ok(Runner { services, worker_reactor: Mutex::default() })
     }
@@ -276,18 +275,6 @@ pub(crate) fn answer_blocking(
             format!("{}, nor did its supervision", timeout_message(&spec)),
             waited_since(submitted),
         ),
-    }
-}
-
-/// Opens `/dev/null` for each standard descriptor that is closed.
-fn occupy_standard_descriptors() -> io::Result<Vec<std::fs::File>> {
-    let mut guards = Vec::new();
-    loop {
-        let null = std::fs::File::open("/dev/null")?;
-        if null.as_raw_fd() > 2 {
-            return Ok(guards);
-        }
-        guards.push(null);
     }
 }
 

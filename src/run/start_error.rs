@@ -85,9 +85,8 @@ fn identity(request: &Request, suffix: &str, errno: Errno) -> String {
 
 /// The counted reason of a failure to start.
 pub(super) fn reason(failure: SpawnFailure) -> FailureReason {
-    let (SpawnFailure::Clone(errno) | SpawnFailure::Child(_, errno)) = failure;
     let executes = matches!(failure, SpawnFailure::Child(Step::Execute, _));
-    match errno {
+    match failure.errno() {
         Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE => {
             FailureReason::SpawnResources
         }

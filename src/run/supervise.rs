@@ -160,8 +160,8 @@ impl Supervision {
                 Next::Step(next)
             }
             Err(refusal) => {
-                let NoProcess { errno, plan } = *refusal;
-                self.retry(plan, SpawnFailure::Clone(errno), now)
+                let NoProcess { failure, plan } = *refusal;
+                self.retry(plan, failure, now)
             }
         }
     }

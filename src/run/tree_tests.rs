@@ -24,7 +24,7 @@ fn shell(text: &str) -> Child {
         stdio: [null(), null(), Source::Stdout],
         ..Plan::default()
     };
-    Child::new(spawn(plan).map_err(|refusal| refusal.errno).unwrap().0)
+    Child::new(spawn(plan).map_err(|refusal| refusal.failure).unwrap().0)
 }
 
 /// A shell with `count` children in sessions of their own that ignore TERM, and their numbers.

@@ -26,6 +26,11 @@ pub(crate) struct Unified {
 }
 
 impl Cgroups {
+    /// Whether the child begins in the cgroups of the host.
+    pub(super) fn are_none(&self) -> bool {
+        self.unified.is_none() && self.joined.is_empty()
+    }
+
     /// Pointers to the `cgroup.procs` files that the child must write itself to, NULL at the end.
     /// `is_inside`: it is created in the cgroup of version 2.
     pub(super) fn joins(&self, is_inside: bool) -> Vec<*const c_char> {

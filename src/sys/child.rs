@@ -235,12 +235,7 @@ fn execute(plan: &ChildPlan) -> c_int {
                 return execve(BIN_SH, plan.shell_argv, plan.envp);
             }
             libc::EACCES => explanation = libc::EACCES,
-            // The errors after which execvp goes on with the next directory of PATH.
-            errno @ (libc::ENOENT
-            | libc::ENOTDIR
-            | libc::ESTALE
-            | libc::ENODEV
-            | libc::ETIMEDOUT) => {
+            errno if looks_on(errno) => {
                 if explanation != libc::EACCES {
                     explanation = errno;
                 }
@@ -249,6 +244,11 @@ fn execute(plan: &ChildPlan) -> c_int {
         }
         candidate = candidate.wrapping_add(1);
     }
+}
+
+/// Whether `execvp` goes on with the next directory of PATH after this error.
+pub(super) const fn looks_on(errno: c_int) -> bool {
+    matches!(errno, libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT)
 }
 
 /// Executes; returns only with an errno.

@@ -11,9 +11,10 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use super::fs_helper::FsHelper;
-use super::pidfd::{WaitTarget, wait};
+use super::pidfd::{ExitStatus, WaitTarget, exit_info, wait};
 use super::procfs::is_own_namespace;
-use super::spawn::{Plan, Spawned, spawn};
+use super::spawn::{HasNul, Plan, Source, Spawned, StringTable, spawn};
+use super::start_method::children_are_programs;
 
 /// Findings, made once.
 #[derive(Clone, Copy, Debug)]
@@ -103,11 +104,15 @@ fn probe_from_child() -> Result<(), Errno> {
     let fd = memfd.as_file().as_raw_fd();
     let path =
         CString::new(format!("/proc/{}/fd/{fd}", std::process::id())).map_err(|_| Errno::EINVAL)?;
+    if children_are_programs() { opened_by_program(&path) } else { opened_by_child(&path) }
+}
+
+fn opened_by_child(path: &CString) -> Result<(), Errno> {
     let mut helper = FsHelper::default();
     // Not opened by the standard descriptors' numbers, which a host may have closed.
-    let opened = helper.open(&path, OFlag::O_RDWR, 0);
+    let opened = helper.open(path, OFlag::O_RDWR, 0);
     let plan = Plan { helper, ..Plan::default() };
-    let (Spawned { pid, pidfd }, start) = spawn(plan).map_err(|refused| refused.errno)?;
+    let (Spawned { pid, pidfd }, start) = spawn(plan).map_err(|refused| refused.failure.errno())?;
     // It looks at /proc alone, so this takes no time.
     let waited = wait(WaitTarget::of(pid, pidfd.as_ref()), libc::WEXITED);
     while !start.is_over() {
@@ -116,6 +121,29 @@ fn probe_from_child() -> Result<(), Errno> {
     }
     let Some(plan) = start.into_plan() else { return Err(waited.err().unwrap_or(Errno::ECHILD)) };
     plan.helper.result(opened).map(drop)
+}
+
+/// As [`opened_by_child`], where no child runs code of ours.
+fn opened_by_program(path: &CString) -> Result<(), Errno> {
+    let table = |entries: &[&[u8]]| {
+        let mut table = StringTable::default();
+        let all = entries.iter().try_for_each(|entry| table.push(&[entry]));
+        all.map(|()| table).map_err(|HasNul| Errno::EINVAL)
+    };
+    let null = |flags| Source::Open(CString::from(c"/dev/null"), flags);
+    let plan = Plan {
+        candidates: table(&[b"/bin/sh"])?,
+        arguments: table(&[b"sh", b"-c", b": <>\"$1\"", b"sh", path.as_bytes()])?,
+        stdio: [null(libc::O_RDONLY), null(libc::O_WRONLY), Source::Stdout],
+        ..Plan::default()
+    };
+    let (Spawned { pid, pidfd }, _) = spawn(plan).map_err(|refused| refused.failure.errno())?;
+    let status = wait(WaitTarget::of(pid, pidfd.as_ref()), libc::WEXITED);
+    match status.ok().flatten().or_else(|| exit_info(pidfd.as_ref()?)) {
+        Some(ExitStatus::Exited(0)) => Ok(()),
+        Some(_) => Err(Errno::EACCES),
+        None => Err(Errno::ECHILD),
+    }
 }
 
 /// Whether the path leads to the open file: in a /proc of another pid namespace it would lead to

@@ -5,6 +5,8 @@
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 
 /// Moves a descriptor above the standard ones: in a host that has closed some of them, a new
 /// descriptor gets their number, and the command would get it as its stdout.
@@ -16,6 +18,19 @@ pub(crate) fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     let moved = Errno::result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) })?;
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+}
+
+/// Opens `/dev/null` for each standard descriptor that is closed: while the result lives, nothing
+/// that is opened gets its number.
+pub(crate) fn occupy_stdio() -> Result<Vec<OwnedFd>, Errno> {
+    let mut guards = Vec::new();
+    loop {
+        let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        if null.as_raw_fd() > 2 {
+            return Ok(guards);
+        }
+        guards.push(null);
+    }
 }
 
 /// Whether no process has the file of this read-only descriptor open for writing: a read lease is

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::files::occupy_stdio;
 use super::identity::User;
 use super::raw::call;
 
@@ -179,6 +180,36 @@ impl FsHelper {
         self.undo();
         if let Some(last) = self.calls.last_mut() {
             last.after = Some(of.0);
+        }
+    }
+
+    /// Makes the calls on this thread, which a file system that does not answer holds for good: for
+    /// where no child runs code of ours, on a thread that nothing waits for.
+    ///
+    /// # Errors
+    /// When the host has closed standard descriptors, whose numbers are not for files, and they
+    /// cannot be kept from them.
+    pub(crate) fn perform_here(self) -> Result<FsHelper, Errno> {
+        let _guards = occupy_stdio()?;
+        let (calls, count) = self.raw();
+        // SAFETY: calls and what they point to live as long as the helper, which is not moved.
+        unsafe { perform(calls, count) };
+        self.close_opened();
+        Ok(self)
+    }
+
+    /// Closes what the calls have opened and not closed, as the end of a child does.
+    fn close_opened(&self) {
+        let made = |call: &RawCall| call.result.load(Ordering::SeqCst) != NOT_MADE;
+        for (index, call) in self.calls.iter().enumerate() {
+            let closes = |it: &RawCall| it.number == libc::SYS_close && it.on == Some(index);
+            let closed = self.calls.iter().any(|it| closes(it) && made(it));
+            if let (libc::SYS_openat, false, Ok(fd)) =
+                (call.number, closed, self.result(Step(index)))
+            {
+                // SAFETY: a descriptor that was opened for this helper alone.
+                let _ = unsafe { libc::close(fd as c_int) };
+            }
         }
     }
 

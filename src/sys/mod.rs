@@ -22,16 +22,19 @@ mod fs_helper;
 mod identity;
 mod mask;
 mod pidfd;
+mod posix_spawn;
 mod process_id;
 mod procfs;
 mod raw;
 mod rights;
 mod spawn;
+mod start_method;
 mod starter;
+mod strings;
 
 pub(crate) use cgroup::{Cgroups, Unified};
 pub(crate) use features::{features, memfd_paths};
-pub(crate) use files::{above_stdio, has_no_writer};
+pub(crate) use files::{above_stdio, has_no_writer, occupy_stdio};
 pub(crate) use fs_helper::{FsHelper, Step as HelperStep};
 pub use identity::{Identity, User};
 pub(crate) use mask::{
@@ -51,3 +54,5 @@ pub(crate) use rights::{Capability, FOR_USERS, SYS_NICE, SYS_RESOURCE, missing, 
 pub(crate) use spawn::{
     HasNul, NoProcess, Plan, Source, SpawnFailure, Spawned, Start, Step, StringTable, spawn,
 };
+pub(crate) use start_method::children_are_programs;
+pub use start_method::{START_METHOD_VARIABLE, StartMethod, StartMethodError, start_method};

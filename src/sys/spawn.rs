@@ -1,4 +1,7 @@
 //! Starting a program: the parent's side.
+//!
+//! [`spawn`] goes one of two ways, by the [start method](super::start_method) of the process: a
+//! clone that runs [`child`](super::child), or [`posix_spawn`](super::posix_spawn).
 
 #![expect(unsafe_code, reason = "takes ownership of the pidfd and shares a plan with the child")]
 
@@ -24,45 +27,11 @@ use super::fs_helper::FsHelper;
 use super::identity::Identity;
 use super::mask::with_all_blocked;
 use super::pidfd::PidFd;
+use super::posix_spawn;
 use super::process_id::Pid;
+use super::start_method::children_are_programs;
 use super::starter;
-
-/// Strings for execve in one allocation.
-#[derive(Debug, Default)]
-pub(crate) struct StringTable {
-    bytes: Vec<u8>,
-    offsets: Vec<usize>,
-}
-
-/// A string holds a NUL byte and so cannot be passed to a program.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct HasNul;
-
-impl StringTable {
-    /// Appends the concatenation of `parts` as one string.
-    pub(crate) fn push(&mut self, parts: &[&[u8]]) -> Result<(), HasNul> {
-        if parts.iter().any(|part| part.contains(&0)) {
-            return Err(HasNul);
-        }
-        self.offsets.push(self.bytes.len());
-        for part in parts {
-            self.bytes.extend_from_slice(part);
-        }
-        self.bytes.push(0);
-        Ok(())
-    }
-
-    /// Pointers to the strings, `skip` of them left out, and NULL. Valid while the table lives
-    /// unchanged.
-    fn pointers(&self, skip: usize) -> impl Iterator<Item = *const c_char> {
-        let base = self.bytes.as_ptr();
-        self.offsets
-            .iter()
-            .skip(skip)
-            .map(move |offset| base.wrapping_add(*offset).cast::<c_char>())
-            .chain(std::iter::once(std::ptr::null()))
-    }
-}
+pub(crate) use super::strings::{HasNul, StringTable};
 
 /// Where a standard descriptor of the child comes from.
 #[derive(Clone, Debug, Default)]
@@ -129,11 +98,19 @@ pub(crate) enum SpawnFailure {
     Child(Step, Errno),
 }
 
-/// No process could be created.
+impl SpawnFailure {
+    /// What the kernel said.
+    pub(crate) fn errno(self) -> Errno {
+        let (SpawnFailure::Clone(errno) | SpawnFailure::Child(_, errno)) = self;
+        errno
+    }
+}
+
+/// There is no child.
 #[derive(Debug)]
 pub(crate) struct NoProcess {
     /// Why.
-    pub(crate) errno: Errno,
+    pub(crate) failure: SpawnFailure,
     /// For another attempt.
     pub(crate) plan: Plan,
 }
@@ -141,7 +118,15 @@ pub(crate) struct NoProcess {
 /// A program that is being started: what the child needs until it has left our memory, and what
 /// became of the start. Kept for ever if dropped earlier.
 #[derive(Debug)]
-pub(crate) struct Start(NonNull<Memory>);
+pub(crate) struct Start(Progress);
+
+#[derive(Debug)]
+enum Progress {
+    /// The child shares our memory until it has executed the program.
+    Shares(NonNull<Memory>),
+    /// The program was executed before the start was reported; after this time.
+    Executed(Duration),
+}
 
 // SAFETY: it owns its memory, and nothing about that is tied to a thread.
 unsafe impl Send for Start {}
@@ -162,27 +147,31 @@ struct Memory {
 }
 
 impl Start {
-    fn memory(&self) -> &Memory {
+    /// What a child may still use; `None` when it never shared our memory.
+    fn memory(&self) -> Option<&Memory> {
+        let Progress::Shares(memory) = &self.0 else { return None };
         // SAFETY: made from a box, and freed only when this value is dropped. The child writes to
         // atomics, and to its part of the lists, which lies elsewhere.
-        unsafe { self.0.as_ref() }
+        Some(unsafe { memory.as_ref() })
     }
 
     /// Whether the child has left our memory: it has executed the program or ended.
     pub(crate) fn is_over(&self) -> bool {
-        self.memory().marks.inside.load(Ordering::SeqCst) == 0
+        self.memory().is_none_or(|it| it.marks.inside.load(Ordering::SeqCst) == 0)
     }
 
     /// To be called when the child was seen to have ended, as a zombie or collected: it has left
     /// our memory. The kernel reports that itself, but for a child that a signal killed not before
     /// Linux 4.8 (`mm_release` in kernel/fork.c).
     pub(crate) fn child_has_ended(&self) {
-        self.memory().marks.inside.store(0, Ordering::SeqCst);
+        if let Some(memory) = self.memory() {
+            memory.marks.inside.store(0, Ordering::SeqCst);
+        }
     }
 
     /// Why the program was not executed; known when the start [is over](Start::is_over).
     pub(crate) fn failure(&self) -> Option<SpawnFailure> {
-        let child = &self.memory().child;
+        let child = &self.memory()?.child;
         let step = Step::from_raw(child.failed_step.load(Ordering::SeqCst))?;
         let errno = Errno::from_raw(child.failed_errno.load(Ordering::SeqCst));
         Some(SpawnFailure::Child(step, errno))
@@ -191,43 +180,61 @@ impl Start {
     /// From the beginning to the moment before the program was executed; zero if that was not
     /// reached.
     pub(crate) fn duration(&self) -> Duration {
-        let Memory { child, begun, .. } = self.memory();
-        Duration::from_nanos(child.executes.load(Ordering::SeqCst)).saturating_sub(*begun)
+        match &self.0 {
+            Progress::Executed(after) => *after,
+            Progress::Shares(_) => self.memory().map_or(Duration::ZERO, Memory::duration),
+        }
     }
 
-    /// The plan, for another attempt; `None` while the child may still use it.
+    /// The plan, for another attempt; `None` while the child may still use it, and when the program
+    /// was executed before the start was reported.
     pub(crate) fn into_plan(mut self) -> Option<Plan> {
+        let is_over = self.is_over();
+        let Progress::Shares(memory) = &mut self.0 else { return None };
         // SAFETY: as in `memory`; the child is gone, so no other thread looks at it.
-        self.is_over().then(|| std::mem::take(unsafe { &mut self.0.as_mut().plan }))
+        is_over.then(|| std::mem::take(unsafe { &mut memory.as_mut().plan }))
     }
 }
 
 impl Drop for Start {
     fn drop(&mut self) {
-        if !self.is_over() {
+        let is_over = self.is_over();
+        let Progress::Shares(memory) = &self.0 else { return };
+        if !is_over {
             // Better to lose the memory than to take it from under a child in the kernel.
             tracing::warn!("the start of a command hangs in the kernel; its memory is given up");
             return;
         }
-        warn_of_oom_score(self.memory().child.oom_errno.load(Ordering::SeqCst));
         // SAFETY: it was made from a box, the child has left, and this value is gone after this.
-        let memory = unsafe { Box::from_raw(self.0.as_ptr()) };
+        let memory = unsafe { Box::from_raw(memory.as_ptr()) };
+        warn_of_oom_score(memory.child.oom_errno.load(Ordering::SeqCst));
         memory.stack.give_back();
     }
 }
 
-/// Starts a program, without waiting for its execution: the returned value reports what becomes of
-/// it.
+/// Starts a program by the process's [start method](super::start_method).
 ///
-/// May be called on any thread, and does not block: the kernel copies neither memory nor (if it
-/// has close_range, and no descriptor of ours is for the child) the table of open files.
+/// May be called on any thread. By a clone it does not block, and the returned value reports what
+/// becomes of the start; by `posix_spawn` it waits for that.
 ///
 /// # Errors
-/// When no process can be created.
+/// When no process can be created, or by `posix_spawn` when the program cannot be executed.
 pub(crate) fn spawn(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
+    if children_are_programs() {
+        let (spawned, after) = posix_spawn::spawn(plan)?;
+        return Ok((spawned, Start(Progress::Executed(after))));
+    }
+    spawn_by_clone(plan)
+}
+
+/// Starts a program without waiting for its execution: the kernel copies neither memory nor (if it
+/// has close_range, and no descriptor of ours is for the child) the table of open files.
+fn spawn_by_clone(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
+    let no_process =
+        |errno, plan| Box::new(NoProcess { failure: SpawnFailure::Clone(errno), plan });
     let stack = match Stack::lease() {
         Ok(stack) => stack,
-        Err(errno) => return Err(Box::new(NoProcess { errno, plan })),
+        Err(errno) => return Err(no_process(errno, plan)),
     };
     // With the table shared until the child's first call the cost does not grow with the host's
     // open descriptors; but then no descriptor of the host is left for the child to use.
@@ -244,14 +251,14 @@ pub(crate) fn spawn(plan: Plan) -> Result<(Spawned, Start), Box<NoProcess>> {
             stack.give_back();
             if is_inside && !creates_in_cgroups() {
                 // The kernel has just shown that it cannot: the child enters by itself.
-                return spawn(plan);
+                return spawn_by_clone(plan);
             }
-            return Err(Box::new(NoProcess { errno, plan }));
+            return Err(no_process(errno, plan));
         }
     };
     // SAFETY: it comes from a box.
-    let start = Start(unsafe { NonNull::new_unchecked(memory) });
-    let fd = start.memory().marks.pidfd.load(Ordering::SeqCst);
+    let start = Start(Progress::Shares(unsafe { NonNull::new_unchecked(memory) }));
+    let fd = start.memory().map_or(-1, |it| it.marks.pidfd.load(Ordering::SeqCst));
     let pidfd = (fd >= 0).then(|| {
         // SAFETY: the kernel made this descriptor for us when it made the child.
         unsafe { OwnedFd::from_raw_fd(fd) }
@@ -341,6 +348,10 @@ impl Memory {
         let marks = Marks { pidfd: AtomicI32::new(-1), inside: AtomicU32::new(1) };
         let lists = [joins, candidates, argv, envp, shell_argv];
         Box::new(Memory { plan, _lists: lists, child, announced, marks, stack, begun })
+    }
+
+    fn duration(&self) -> Duration {
+        Duration::from_nanos(self.child.executes.load(Ordering::SeqCst)).saturating_sub(self.begun)
     }
 }
 

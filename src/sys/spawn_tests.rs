@@ -42,7 +42,7 @@ fn long_search() -> Plan {
 }
 
 fn start(plan: Plan) -> (Spawned, Start) {
-    spawn(plan).map_err(|refusal| refusal.errno).unwrap()
+    spawn(plan).map_err(|refusal| refusal.failure).unwrap()
 }
 
 /// Waits until the child is about to execute its program.

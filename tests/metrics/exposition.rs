@@ -9,6 +9,7 @@ use mesos_command::metrics::Registry;
 use mesos_command::metrics::catalogue::{METRICS, find};
 use mesos_command::outcome::OutcomeKind;
 use mesos_command::outcome::{CacheResult, FailureReason, KillSignal, WorkerRestart};
+use mesos_command::run::StartMethod;
 use proptest::prelude::*;
 
 use crate::promql::{Token, tokens};
@@ -17,6 +18,7 @@ use crate::support::{both, have, run};
 /// Puts every metric of the catalogue into `registry` and moves most of them.
 pub(crate) fn metrics_of(registry: &Registry, module: &str) {
     registry.set_build_info("1.11.0");
+    registry.set_start_method(StartMethod::Clone);
     let module = registry.module(module, ModuleKind::Isolator);
     CacheResult::ALL.into_iter().for_each(|result| module.cache_request(result));
     module.kill(KillSignal::Term);

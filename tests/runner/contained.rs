@@ -13,6 +13,7 @@ use mesos_command::run::Request;
 use mesos_command::staging::Input;
 use test_support::{own_process_by, own_process_with, skip};
 
+use crate::modes::by_posix_spawn;
 use crate::support::{Case, alive, command, eventually, pid_in, runner, script, serial};
 
 const VERSION: &str = "RUNNER_TEST_CGROUP";
@@ -28,6 +29,9 @@ const WITHOUT_TWO: [&str; 5] =
 
 fn each_version(test: &str, name: &str) {
     let _oracle = serial();
+    if by_posix_spawn() {
+        return refused_by_posix_spawn();
+    }
     if !nix::unistd::geteuid().is_root() {
         return skip(test, "cgroups need root");
     }
@@ -47,6 +51,12 @@ fn each_version(test: &str, name: &str) {
         played += 1;
     }
     assert!(played > 0 || test_support::is_allowed(false));
+}
+
+/// With this start method no child can begin in a cgroup.
+fn refused_by_posix_spawn() {
+    let refusal = choose(Containment::Cgroup, Path::new("never-made")).expect_err("refused");
+    assert!(refusal.contains("MESOS_COMMAND_SPAWN"), "{refusal}");
 }
 
 /// Removes what is empty of a root of cgroups, wherever it is; what is not is a finding.
@@ -341,6 +351,9 @@ fn resident() -> usize {
 #[test]
 fn without_a_cgroup_file_system_the_reason_is_told() {
     let _oracle = serial();
+    if by_posix_spawn() {
+        return refused_by_posix_spawn();
+    }
     if !nix::unistd::geteuid().is_root() {
         let reason = choose(Containment::Cgroup, Path::new("x")).unwrap_err();
         assert!(reason.contains("root"), "{reason}");

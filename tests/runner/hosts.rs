@@ -277,6 +277,8 @@ fn an_environment_that_changes_meanwhile_harms_no_start() {
 }
 
 fn environment_that_changes() {
+    // It is read once, when the first instance is created.
+    runner();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -10,6 +10,7 @@
 
 mod contained;
 mod hosts;
+mod hung;
 mod identity;
 mod identity_hosts;
 mod inherit;

@@ -7,7 +7,7 @@ use mesos_command::staging::IoMode;
 use test_support::skip;
 
 use crate::inherit::{assert_clean, inherited};
-use crate::modes::in_own_process;
+use crate::modes::{by_posix_spawn, in_own_process};
 use crate::support::{command, probe, runner, serial};
 
 const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
@@ -122,6 +122,12 @@ pub(crate) fn refused(list: &str) {
         runner();
     }
     refuse(list);
+    if by_posix_spawn() && list.split(',').any(|entry| entry == "435=1") {
+        // Nor can it start a process, and it says why.
+        let report = probe("output:{}").run();
+        assert_eq!(report.outcome, SpawnError, "{report:?}");
+        return assert!(report.message.contains("EPERM"), "{}", report.message);
+    }
     the_usual();
 }
 

@@ -148,7 +148,7 @@ fn is_right(mask: u64, host_blocks_sigchld: bool) -> bool {
 
 fn open_signals(demanded: &[&str]) {
     if demanded.contains(&"mcmd-wait") {
-        refuse("435=38,no-pidfd");
+        refuse("434=38,435=38,no-pidfd");
     }
     let host_blocks_sigchld = SigSet::thread_get_mask().unwrap().contains(Signal::SIGCHLD);
     let everything = everything();

@@ -203,3 +203,33 @@ fn what_cannot_be_called_is_said_with_exit_status_2() {
     assert_eq!(done.status.code(), Some(2));
     assert!(stderr(&done).contains("needs the input 'container_id'"), "{}", stderr(&done));
 }
+
+#[test]
+fn the_environment_chooses_how_commands_are_started_and_unknown_ways_are_refused() {
+    let place = Place::new();
+    let usage = place.script("usage", USAGE);
+    place.modules(&[("isolator_usage_command", &usage)]);
+    let call = |method: &str| {
+        let mut command = place.command("call", &["isolator_usage"]);
+        command.env("MESOS_COMMAND_SPAWN", method).output().expect("it runs")
+    };
+    for (method, is_told) in [("clone", false), ("posix_spawn", true)] {
+        let done = call(method);
+        assert!(done.status.success(), "{}", stderr(&done));
+        let shown = String::from_utf8_lossy(&done.stdout).into_owned() + &stderr(&done);
+        assert_eq!(shown.contains("commands are started by posix_spawn"), is_told, "{shown}");
+    }
+    for (key, value) in [("isolator_usage_nice", "5"), ("isolator_usage_rlimit_nofile", "64")] {
+        place.modules(&[("isolator_usage_command", &usage), (key, value)]);
+        let done = call("posix_spawn");
+        assert!(!done.status.success(), "{key}");
+        assert!(stderr(&done).contains(key), "{}", stderr(&done));
+        assert!(stderr(&done).contains("MESOS_COMMAND_SPAWN"), "{}", stderr(&done));
+    }
+    place.modules(&[("isolator_usage_command", &usage)]);
+    let done = call("fork");
+    assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+    for word in ["MESOS_COMMAND_SPAWN", "\"fork\"", "'clone'", "'posix_spawn'"] {
+        assert!(stderr(&done).contains(word), "{}", stderr(&done));
+    }
+}

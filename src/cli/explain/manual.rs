@@ -5,6 +5,7 @@ use std::fmt::Write;
 use mesos_command::config::{EVENT_PARAMETERS, PARAMETERS, Parameter, keys};
 use mesos_command::event::Event;
 
+use super::environment::VARIABLES;
 use super::parameters::since;
 
 const HEAD: &str = r#".\" Made from the rows in src/config/params.rs by `make pages`.
@@ -54,6 +55,11 @@ pub(super) fn page() -> String {
         let failure = keys::failure_default(event);
         let text = format!("{timeout}; {failure}; {}", event.row().caller);
         entry(&mut page, event.label(), &[&text]);
+    }
+    page += ".SH ENVIRONMENT\nOf the agent or the master, read when the library is loaded.\n";
+    for it in VARIABLES {
+        let facts = format!("Default: {}. Accepted: {}.", it.default, it.accepted);
+        entry(&mut page, it.name, &[&sentence(it.meaning), &facts]);
     }
     page + TAIL
 }
@@ -121,9 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn each_parameter_and_event_has_an_entry() {
+    fn each_parameter_event_and_variable_has_an_entry() {
         let page = page();
         let names = keys::parameters().map(|row| row.name).chain(Event::ALL.map(Event::label));
+        let names = names.chain(VARIABLES.map(|it| it.name));
         for name in names {
             assert!(page.contains(&format!("\n.TP\n.B {name}\n")), "{name}");
         }

@@ -1,6 +1,7 @@
-//! `mesos-command explain`: events, rules for answers, parameters and metrics, for people and for
-//! the pages that are made from them.
+//! `mesos-command explain`: events, rules for answers, parameters, variables of the environment and
+//! metrics, for people and for the pages that are made from them.
 
+mod environment;
 mod manual;
 mod parameters;
 
@@ -15,7 +16,7 @@ use crate::table;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// An event's parameter prefix (isolator_usage), a parameter (kill_grace), `events`,
-    /// `parameters`, `metrics` or `rules`
+    /// `parameters`, `environment`, `metrics` or `rules`
     #[arg(default_value = "events")]
     what: String,
     /// Print a table as Markdown, as it stands in README.md, DIFFERENCES.md or dashboards/README.md
@@ -46,6 +47,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         "metrics" => metrics(),
         "parameters" if markdown => print!("{}", keys::markdown()),
         "parameters" => parameters::all(),
+        "environment" if markdown => print!("{}", environment::markdown()),
+        "environment" => environment::all(),
         name => named(name)?,
     }
     Ok(true)
@@ -60,7 +63,7 @@ fn named(name: &str) -> anyhow::Result<()> {
     } else {
         anyhow::bail!(
             "'{name}' is neither an event nor a parameter; accepted are events, parameters, \
-             metrics, rules, a parameter, and {}",
+             environment, metrics, rules, a parameter, and {}",
             Event::ALL.map(Event::label).join(", ")
         );
     }
