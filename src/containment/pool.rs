@@ -144,16 +144,18 @@ impl SlotPool {
     /// When there is none and none can be made.
     pub(crate) fn lease(self: &Arc<Self>) -> io::Result<(Slot, Cgroups)> {
         let used = self.free.lock().pop();
-        if let Some(directory) = used
-            && let Ok(cgroups) = directory.cgroups(self.tree.version)
-        {
-            return Ok((self.slot(directory), cgroups));
+        if let Some(directory) = used {
+            let slot = self.slot(directory);
+            // Somebody may have removed it.
+            if let Ok(cgroups) = slot.directory.cgroups(self.tree.version) {
+                return Ok((slot, cgroups));
+            }
         }
-        // There was none, or somebody has removed it.
         let path = self.tree.make(&self.name)?;
         let directory = self.limited(path.clone()).inspect_err(|_| self.tree.retire(path))?;
-        let cgroups = directory.cgroups(self.tree.version)?;
-        Ok((self.slot(directory), cgroups))
+        let slot = self.slot(directory);
+        let cgroups = slot.directory.cgroups(self.tree.version)?;
+        Ok((slot, cgroups))
     }
 
     /// The limits of each command.
@@ -196,16 +198,17 @@ impl Directory {
 }
 
 impl Slot {
-    /// Whether processes are in it; one that has ended and is not reaped does not count.
+    /// Whether processes are in it; one that has ended and is not reaped does not count. True when
+    /// that cannot be seen, for want of descriptors.
     pub(crate) fn is_populated(&mut self) -> bool {
         let found = cgroup::is_populated(&self.directory.path, self.pool.tree.version);
-        // Somebody may have removed it, which is possible only while it is empty.
         self.state = match (self.state, &found) {
             (State::Spent, _) | (_, Err(_)) => State::Spent,
             (_, Ok(true)) => State::Used,
             (_, Ok(false)) => State::Clean,
         };
-        found.unwrap_or(false)
+        // Somebody may have removed it, which is possible only while it is empty.
+        found.unwrap_or_else(|error| error.kind() != io::ErrorKind::NotFound)
     }
 
     /// Ends all processes in it. They end soon afterwards; at version 1 those that begin meanwhile
