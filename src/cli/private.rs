@@ -179,6 +179,7 @@ mod tests {
             ("module_name", "m"),
             ("state_dir", "/var/run/mesos"),
             ("temp_dir", "/run"),
+            ("cgroup_root", "mesos-command"),
             ("metrics_address", "0.0.0.0:9464"),
             ("metrics_textfile", "/var/lib/x.prom"),
         ];
@@ -189,8 +190,9 @@ mod tests {
             parameters.iter().map(|(key, _)| key.clone()).collect()
         };
         let own = private.parameters(&entry, &Told::default());
-        assert_eq!(keys(&own), ["module_name", "state_dir", "temp_dir"]);
-        assert!(own[1..].iter().all(|(_, path)| Path::new(path).starts_with(private.path())));
+        assert_eq!(keys(&own), ["module_name", "cgroup_root", "state_dir", "temp_dir"]);
+        assert_eq!(own[1].1, CGROUP_ROOT);
+        assert!(own[2..].iter().all(|(_, path)| Path::new(path).starts_with(private.path())));
         let told = Told { with_metrics: true, state_dir: Some("/x".into()) };
         let own = private.parameters(&entry, &told);
         assert!(keys(&own).contains(&"metrics_address".to_owned()));
