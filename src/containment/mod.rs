@@ -11,7 +11,7 @@
 //!
 //! The directory of a host process is locked (flock) while it lives. When a process takes up its
 //! work it ends what dead ones have left running, but not what they were to leave running: those
-//! cgroups carry an extended attribute ([`kept`]).
+//! cgroups carry an extended attribute (`kept`).
 //!
 //! A cgroup is used for one command after the other while it is clean. One in which something was
 //! killed is removed, and never used again: the kernel remembers the kill for a moment and would

@@ -2,7 +2,7 @@
 //! distrusts the first, and for tools that follow no child which shares our memory (sanitizers,
 //! valgrind).
 //!
-//! What differs from [`spawn`](super::spawn):
+//! What differs from [`spawn`](super::spawn()):
 //!
 //! * The calling thread waits until the program is executed. If its file system hangs, so does the
 //!   thread, and neither deadline nor signal reaches a child that has no number yet.

@@ -1,7 +1,7 @@
 //! Starting a program: the parent's side.
 //!
-//! [`spawn`] goes one of two ways, by the [start method](super::start_method) of the process: a
-//! clone that runs [`child`](super::child), or [`posix_spawn`](super::posix_spawn).
+//! [`spawn`] goes one of two ways, by the [start method](super::start_method()) of the process: a
+//! clone that runs `child`, or `posix_spawn`.
 
 #![expect(unsafe_code, reason = "takes ownership of the pidfd and shares a plan with the child")]
 
@@ -212,7 +212,7 @@ impl Drop for Start {
     }
 }
 
-/// Starts a program by the process's [start method](super::start_method).
+/// Starts a program by the process's [start method](super::start_method()).
 ///
 /// May be called on any thread. By a clone it does not block, and the returned value reports what
 /// becomes of the start; by `posix_spawn` it waits for that.
