@@ -82,6 +82,7 @@ impl Limit {
     pub(super) fn prepare(
         limits: Limits,
         version: Version,
+        mounts: &Mounts,
         root: &Path,
         own: &Path,
     ) -> Result<Vec<Limit>, (Controller, String)> {
@@ -89,7 +90,7 @@ impl Limit {
         let given = wanted.into_iter().filter_map(|(controller, it)| Some((controller, it?)));
         given
             .map(|(controller, limit)| {
-                place(controller, version, root, own)
+                place(controller, version, mounts, root, own)
                     .map(|(version, beside)| Limit { controller, limit, version, beside })
                     .map_err(|reason| (controller, reason))
             })
@@ -137,10 +138,10 @@ impl Limit {
 fn place(
     controller: Controller,
     version: Version,
+    mounts: &Mounts,
     root: &Path,
     own: &Path,
 ) -> Result<(Version, Option<PathBuf>), String> {
-    let mounts = Mounts::read().map_err(|error| error.to_string())?;
     let name = controller.name();
     if let (Version::Two, Some(mount)) = (version, &mounts.unified) {
         let offered = std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();

@@ -130,7 +130,7 @@ impl Tree {
     /// The controller that cannot be had, and why.
     pub(super) fn limits(&self, limits: Limits) -> Result<Vec<Limit>, (Controller, String)> {
         let own = self.own.read().path.clone();
-        let found = Limit::prepare(limits, self.version, &self.root, &own)?;
+        let found = Limit::prepare(limits, self.version, &self.mounts, &self.root, &own)?;
         self.has_beside.fetch_or(found.iter().any(Limit::is_beside), Ordering::Relaxed);
         Ok(found)
     }
