@@ -1,8 +1,11 @@
 """Looking at processes: those of the host, what they are for, and what they have."""
 
+import contextlib
 import os
 import pathlib
+import re
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -84,14 +87,24 @@ class Sample(NamedTuple):
     """What a process has."""
 
     rss: int
-    descriptors: int
+    # What descriptors are of, without numbers, and how many there are of each kind.
+    opened: Counter[str]
     threads: int
     children: int
     zombies: list[int]
 
+    @property
+    def descriptors(self) -> int:
+        return self.opened.total()
 
-def entries(pid: int, what: str) -> int:
-    return sum(1 for _ in (PROC / str(pid) / what).iterdir())
+
+def opened(pid: int) -> Counter[str]:
+    """What the descriptors of a process are of: `socket:[]` is any socket."""
+    kinds: Counter[str] = Counter()
+    for entry in (PROC / str(pid) / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            kinds[re.sub(r"\d+", "", str(entry.readlink()))] += 1
+    return kinds
 
 
 def sample(pid: int) -> Sample:
@@ -100,8 +113,8 @@ def sample(pid: int) -> Sample:
     below = children(pid)
     return Sample(
         rss=pages * os.sysconf("SC_PAGE_SIZE"),
-        descriptors=entries(pid, "fd"),
-        threads=entries(pid, "task"),
+        opened=opened(pid),
+        threads=sum(1 for _ in (PROC / str(pid) / "task").iterdir()),
         children=len(below),
         zombies=[child.pid for child in below if child.state == "Z"],
     )

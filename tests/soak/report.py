@@ -29,6 +29,7 @@ def records(head: Json, run: oracle.Run, checks: Sequence[oracle.Check]) -> Iter
             "record": "second",
             "at": second.at,
             **second.process._asdict(),
+            "descriptors": second.process.descriptors,
             "outcomes": second.outcomes,
             "running": second.running,
             "queued": second.queued,

@@ -86,8 +86,11 @@ def below(directory: pathlib.Path, what: str) -> list[str]:
     return [f"{what}: {path}" for path in found]
 
 
-def left_inside(place: setting.Place, host: int, port: int) -> list[str]:
-    """What is left when all calls were answered and all containers cleaned up."""
+def left_inside(place: setting.Place, host: int, port: int, first: processes.Sample) -> list[str]:
+    """What is left when all calls were answered and all containers cleaned up.
+
+    The host had `first` before the calls.
+    """
     wrong = below(place.contexts, "context") + below(place.temporary, "temporary file")
     calls = [path for path in place.temporary.glob("*/*") if path.is_dir()]
     wrong += [f"directory of a call: {path.name}" for path in calls]
@@ -98,6 +101,9 @@ def left_inside(place: setting.Place, host: int, port: int) -> list[str]:
         for pid, environment in processes.commands(host)
         if "MESOS_COMMAND_WORKER" not in environment
     ]
+    more = found.opened - first.opened
+    if found.descriptors > first.descriptors:
+        wrong += [f"{count} more of {what} are open" for what, count in more.items()]
     workers = found.children - len(found.zombies) - len(commands)
     wrong += commands + [f"zombie {pid}" for pid in found.zombies]
     wrong += [f"{workers} workers"] if workers > setting.WORKERS else []
@@ -134,7 +140,7 @@ def play(arguments: argparse.Namespace, place: setting.Place) -> oracle.Run:
             host.wait_for("end", arguments.warm_up + seconds - spent + PATIENCE)
         finally:
             looks = watcher.stop()
-        left = until(lambda: left_inside(place, host.pid, port))
+        left = until(lambda: left_inside(place, host.pid, port, first))
         series, last = scrape.get(port, hosted.SCRAPE), processes.sample(host.pid)
         status = host.close(PATIENCE)
         left += until(lambda: left_outside(place, harm))
