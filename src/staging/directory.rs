@@ -9,11 +9,14 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag};
 
 use super::measure::Measurer;
 use super::root::{Root, Staging, c_path, give_in, remove_call, remove_tree, set_mode};
 use crate::sys::User;
+
+/// The mode of a file of ours.
+const OWN_FILE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
 /// The directory of an ended run in which the command left something.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ impl Leftover {
 #[derive(Debug)]
 pub(super) struct CallDirectory {
     pub(super) root: Arc<Root>,
-    /// Empty when the caller removes it.
+    /// Empty when it is removed, or the caller removes it.
     name: String,
     has_input: bool,
     /// The user whose command it is for, if that is not ours.
@@ -76,10 +79,10 @@ impl CallDirectory {
             set_mode(&directory.root, &directory.name, 0o700)?;
         }
         if let Some(bytes) = input {
-            directory.create_file("input", user)?.write_all(bytes)?;
+            directory.write_file("input", bytes, user)?;
         }
-        directory.create_file("output", user)?;
-        directory.create_file("error", user)?;
+        directory.make_file("output", user)?;
+        directory.make_file("error", user)?;
         if let Some(user) = user {
             // Last, so that until then only we can do anything in it.
             give_in(&directory.root, &directory.name, user)?;
@@ -87,19 +90,37 @@ impl CallDirectory {
         Ok(directory)
     }
 
-    fn create_file(&self, leaf: &str, user: Option<&User>) -> Result<File, Errno> {
+    /// Makes a file that the command is to fill, or only look at, without opening it.
+    fn make_file(&self, leaf: &str, user: Option<&User>) -> Result<(), Errno> {
         let name = self.file(leaf);
+        // A path is walked once, and no descriptor is taken.
+        match nix::sys::stat::mknodat(&*self.root, name.as_str(), SFlag::S_IFREG, OWN_FILE, 0) {
+            // A filter of system calls may know it for devices alone.
+            Err(Errno::EPERM | Errno::ENOSYS) => drop(self.open_new(&name)?),
+            result => result?,
+        }
+        self.own(&name, user)
+    }
+
+    fn write_file(&self, leaf: &str, bytes: &[u8], user: Option<&User>) -> io::Result<()> {
+        let name = self.file(leaf);
+        let mut file = self.open_new(&name)?;
+        self.own(&name, user)?;
+        file.write_all(bytes)
+    }
+
+    fn open_new(&self, name: &str) -> Result<File, Errno> {
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        let fd = nix::fcntl::openat(self.root.as_fd(), name.as_str(), flags, mode)?;
+        nix::fcntl::openat(self.root.as_fd(), name, flags, OWN_FILE).map(File::from)
+    }
+
+    /// Sets what the kernel has not set for a new file.
+    fn own(&self, name: &str, user: Option<&User>) -> Result<(), Errno> {
         if self.root.fix_modes() {
-            set_mode(&self.root, &name, 0o600)?;
+            set_mode(&self.root, name, 0o600)?;
         }
-        if let Some(user) = user {
-            give_in(&self.root, &name, user)?;
-        }
-        Ok(File::from(fd))
+        user.map_or(Ok(()), |user| give_in(&self.root, name, user))
     }
 
     pub(super) fn file(&self, leaf: &str) -> String {
@@ -127,11 +148,9 @@ impl CallDirectory {
 
     /// Removes it, or gives what the command left in it to the caller, since that may take long.
     pub(super) fn finish(mut self) -> Option<Leftover> {
-        if self.remove() {
-            return None;
-        }
+        let is_removed = self.remove();
         let (root, name) = (self.root.clone(), std::mem::take(&mut self.name));
-        Some(Leftover { root, name })
+        (!is_removed).then_some(Leftover { root, name })
     }
 }
 
