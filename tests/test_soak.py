@@ -54,7 +54,8 @@ class Plan(unittest.TestCase):
 
 
 def sample(**more: Any) -> processes.Sample:
-    fields: dict[str, Any] = {"rss": 60 << 20, "descriptors": 40, "threads": 30, "children": 2}
+    opened = Counter({"pipe:[]": more.pop("descriptors", 40)})
+    fields: dict[str, Any] = {"rss": 60 << 20, "opened": opened, "threads": 30, "children": 2}
     return processes.Sample(**fields | {"zombies": []} | more)
 
 
@@ -182,18 +183,13 @@ class Oracle(unittest.TestCase):
 
     def test_what_grows(self) -> None:
         def grows(**each: float) -> list[hosted.Second]:
-            before = good().seconds
             return [
-                it._replace(
-                    process=it.process._replace(
-                        **{
-                            name: getattr(it.process, name) + int(more * it.at)
-                            for name, more in each.items()
-                        }
-                    )
-                )
-                for it in before
+                second(it.at, **{name: more(it, name, each[name]) for name in each})
+                for it in good().seconds
             ]
+
+        def more(it: hosted.Second, name: str, by: float) -> int:
+            return int(getattr(it.process, name) + by * it.at)
 
         self.refuses("memory is flat", seconds=grows(rss=2 * oracle.RSS_LEAST / LENGTH))
         self.refuses("descriptors are flat", seconds=grows(descriptors=10 / LENGTH))
