@@ -6,7 +6,7 @@ PYTHON ?= python3
 HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
-.PHONY: all build demo demo-cluster burst soak test lint unit in-mesos observe pages regressions \
+.PHONY: all build demo demo-cluster burst soak test lint unit in-mesos observe whole pages regressions \
 	python fuzz bench bench-check bench-compare clean
 
 all: build
@@ -52,6 +52,11 @@ test: python
 
 lint unit in-mesos observe: python
 	$(PYTHON) tests/run.py setup $@
+
+# The suite inside Mesos with every scenario in every release, of which `make test` plays a core in some.
+whole: python $(HOST)
+	.ci/setup test
+	$(PYTHON) tests/mesos/suite.py --whole
 
 # Tables of README.md, DIFFERENCES.md and dashboards/README.md, and the manual page of the parameters,
 # as `mesos-command explain` prints them. A test holds them against it.

@@ -36,7 +36,8 @@ fn main() {
     // First, because it writes the headers of the bridge.
     let mut bridge = cxx_build::bridge("src/bridge.rs");
     for (name, value) in SETS {
-        let sources = ["abi/host", "shim/factory", "shim/futures", "shim/hook", "shim/inputs"];
+        let sources =
+            ["abi/host", "abi/layouts", "shim/factory", "shim/futures", "shim/hook", "shim/inputs"];
         let mut build = cxx_build::bridges(std::iter::empty::<&str>());
         build
             .files(sources.map(|source| format!("{source}.cpp")))

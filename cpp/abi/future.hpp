@@ -204,6 +204,7 @@ template struct FutureLayout<Nothing, 184 + STRING, 24 + STRING>;
 template struct FutureLayout<ResourceStatistics<400>, 584 + STRING, 424 + STRING>;
 template struct FutureLayout<ResourceStatistics<408>, 592 + STRING, 432 + STRING>;
 template struct FutureLayout<ResourceStatistics<488>, 672 + STRING, 512 + STRING>;
+template struct FutureLayout<Option<ContainerLaunchInfo<184>>, 376 + STRING, 216 + STRING>;
 template struct FutureLayout<Option<ContainerLaunchInfo<224>>, 416 + STRING, 256 + STRING>;
 template struct FutureLayout<Option<ContainerLaunchInfo<280>>, 472 + STRING, 312 + STRING>;
 template struct FutureLayout<ContainerLimitation, 248 + STRING, 88 + STRING>;

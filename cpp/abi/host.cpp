@@ -2,14 +2,10 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <initializer_list>
-#include <map>
-#include <set>
-#include <unordered_set>
 
-#include "containers.hpp"
 #include "descriptors.hpp"
+#include "layouts.hpp"
 #include "message.hpp"
 #include "module.hpp"
 
@@ -19,6 +15,12 @@ extern "C" {
 // refuses our manifest by its version instead of failing to load the library.
 extern const char mesos_command_host_kind_to_version[] MESOS_COMMAND_HOST_SYMBOL_OF_STRINGS(
     "_ZN5mesos7modules13ModuleManager13kindToVersion" MESOS_COMMAND_STRING_TAG "E");
+
+// mesos::internal::HookManager::masterLaunchTaskResourceDecorator: what calls the function that
+// mesos::Hook has since Mesos 1.8.0. Never called here. Weak, as older hosts do not have it.
+void mesos_command_host_resource_decorator() asm(
+    "_ZN5mesos8internal11HookManager33masterLaunchTaskResourceDecoratorERKNS_8TaskInfoERKNS_"
+    "9ResourcesE") __attribute__((weak, visibility("default")));
 
 }  // extern "C"
 
@@ -72,18 +74,25 @@ bool tested(const std::string& version)
   return accepted != nullptr && version == accepted;
 }
 
-bool check_release(const std::string& version, std::string& problem)
+// Resources and the list that recover gets were others before Mesos 1.7: named or not, no such
+// release is accepted.
+bool check_release(const std::string& version, bool since_17, std::string& problem)
 {
-  if (tested(version)) {
+  if (since_17 && tested(version)) {
     return true;
   }
-  problem = "it has been tested with";
+  problem = since_17 ? "it has been tested with" : "this library works with";
   for (const char* release : TESTED) {
     problem += ' ';
     problem += release;
   }
-  problem += " only; to load it all the same, set " + std::string(ACCEPT_VARIABLE) + "=" + version +
-             " in this process's environment";
+  problem += " only";
+  if (since_17) {
+    problem += "; to load it all the same, set " + std::string(ACCEPT_VARIABLE) + "=" + version +
+               " in this process's environment";
+  } else {
+    problem += ", and cannot work with any older release";
+  }
   return false;
 }
 
@@ -153,8 +162,18 @@ static_assert(known<TaskStatusType>(sizeof(TaskStatus)) == 1, "");
 static_assert(known<ResourceStatisticsType>(sizeof(ResourceStatistics<400>)) == 3, "");
 static_assert(known<ResourceStatisticsType>(sizeof(ResourceStatistics<408>)) == 3, "");
 static_assert(known<ResourceStatisticsType>(sizeof(ResourceStatistics<488>)) == 3, "");
-static_assert(known<ContainerLaunchInfoType>(sizeof(ContainerLaunchInfo<224>)) == 2, "");
-static_assert(known<ContainerLaunchInfoType>(sizeof(ContainerLaunchInfo<280>)) == 2, "");
+static_assert(known<ContainerLaunchInfoType>(sizeof(ContainerLaunchInfo<184>)) == 3, "");
+static_assert(known<ContainerLaunchInfoType>(sizeof(ContainerLaunchInfo<224>)) == 3, "");
+static_assert(known<ContainerLaunchInfoType>(sizeof(ContainerLaunchInfo<280>)) == 3, "");
+
+// The functions of mesos::Hook in hosts whose ContainerLaunchInfo takes so many bytes. A new size
+// has to be added here too, or no host with it is accepted.
+constexpr HookLayout hook_of(std::size_t launch_info_size)
+{
+  return launch_info_size == 184                              ? HookLayout::HOOK_17
+         : launch_info_size == 224 || launch_info_size == 280 ? HookLayout::HOOK
+                                                              : HookLayout::UNKNOWN;
+}
 
 // Sets `problem`, if there is none yet, when the host's size of `Type` is none of `sizes`.
 template <typename Type>
@@ -194,132 +213,24 @@ bool check_sizes(Host& host, std::string& problem)
   return problem.empty();
 }
 
-// Builds an agent's SlaveInfo with one resource and two attributes, and looks for them where
-// SlaveInfo and Resources are taken to keep them.
-bool check_lists(Host& host, std::string& problem)
+// Finds out which functions mesos::Hook has: with others than the host's, it would call one for
+// another. Neither a release that is named as acceptable nor a known size may decide alone, so the
+// release, the size and the host's own caller of the function have to agree.
+bool check_hook(Host& host, bool since_18, std::string& problem)
 {
-  // clang-format off: a line for each field.
-  static const char bytes[] =
-      "\x1a\x13\x0a\x04" "cpus" "\x10\x00\x1a\x09\x09\x00\x00\x00\x00\x00\x00\xf0\x3f"
-      "\x2a\x05\x0a\x01" "a" "\x10\x03"
-      "\x2a\x05\x0a\x01" "b" "\x10\x03";
-  // clang-format on
-
-  HeapMessage<SlaveInfoType> slave_info;
-  if (!parse(slave_info.any(), bytes, sizeof(bytes) - 1) || resources_of(slave_info).size() != 1 ||
-      attributes_of(slave_info).size() != 2 || resources_of(slave_info).on_arena() ||
-      attributes_of(slave_info).on_arena()) {
-    problem = "mesos.SlaveInfo does not keep its resources and attributes where expected";
-    return false;
-  }
-  host.resources = resources_layout(resources_of(slave_info));
-  const std::size_t size = host.resources == ResourcesLayout::VECTOR ? sizeof(VectorResources)
-                           : host.resources == ResourcesLayout::SMALL_VECTOR
-                               ? sizeof(SmallVectorResources)
-                               : 0;
-  if (size == 0) {
-    problem = "mesos.Resources has a layout in it that this library does not know (it knows those "
-              "of " +
-              std::to_string(sizeof(VectorResources)) + " and " +
-              std::to_string(sizeof(SmallVectorResources)) + " bytes)";
-    return false;
-  }
-  return true;
-}
-
-// Parses a TaskInfo with two limits, and looks for the map where TaskInfo and Map are taken to keep
-// them: a host of the same release may have been built with another protobuf.
-bool check_limits(const Host& host, std::string& problem)
-{
-  if (!host.update_has_limits) {
+  const bool has_caller = &mesos_command_host_resource_decorator != nullptr;
+  const HookLayout by_release = since_18 ? HookLayout::HOOK : HookLayout::HOOK_17;
+  const HookLayout by_caller = has_caller ? HookLayout::HOOK : HookLayout::HOOK_17;
+  const HookLayout by_size = hook_of(host.container_launch_info_size);
+  if (by_release == by_caller && by_release == by_size) {
+    host.hook = by_size;
     return true;
   }
-  // clang-format off: a line for each entry.
-  static const char bytes[] =
-      "\x7a\x11\x0a\x04" "cpus" "\x12\x09\x09\x00\x00\x00\x00\x00\x00\xf8\x3f"
-      "\x7a\x10\x0a\x03" "mem" "\x12\x09\x09\x00\x00\x00\x00\x00\x00\x50\x40";
-  // clang-format on
-
-  HeapMessage<TaskInfoType> task_info;
-  bool right = parse(task_info.any(), bytes, sizeof(bytes) - 1);
-  const ScalarMap& limits = limits_of(task_info);
-  std::map<std::string, double> found;
-  right = right && limits.is_plausible(2) &&
-          limits.visit([&](const std::string& key, double value) { found[key] = value; });
-  if (!right || found != std::map<std::string, double>{{"cpus", 1.5}, {"mem", 64}}) {
-    problem = "mesos.TaskInfo does not keep its map of limits where expected (was this Mesos built "
-              "with another protobuf?)";
-    return false;
-  }
-  return true;
-}
-
-// Plain memory for the set below: std::allocator asks newer standard libraries for a function that
-// older ones do not have.
-template <typename T>
-struct Memory
-{
-  using value_type = T;
-
-  Memory() = default;
-  template <typename Other>
-  Memory(const Memory<Other>&)
-  {
-  }
-
-  T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T))); }
-  void deallocate(T* memory, std::size_t) { ::operator delete(memory); }
-};
-
-template <typename T, typename Other>
-bool operator==(const Memory<T>&, const Memory<Other>&)
-{
-  return true;
-}
-
-template <typename T, typename Other>
-bool operator!=(const Memory<T>&, const Memory<Other>&)
-{
+  problem = "mesos.slave.ContainerLaunchInfo takes " +
+            std::to_string(host.container_launch_info_size) + " bytes in it and mesos::Hook has " +
+            (has_caller ? "a" : "no") +
+            " masterLaunchTaskResourceDecorator, which belongs to another release";
   return false;
-}
-
-// Whether the standard library that this was compiled with keeps a set of ContainerIDs where
-// ContainerIdSet looks for them. The host's set is one of the same library, of elements whose size
-// was checked.
-bool check_ids(std::string& problem)
-{
-  struct Hash
-  {
-    // Not noexcept, as the host's, so that nodes keep their hash.
-    std::size_t operator()(const ContainerId& id) const
-    {
-      return std::hash<std::string>()(serialize(id.any()));
-    }
-  };
-  struct Equal
-  {
-    bool operator()(const ContainerId& a, const ContainerId& b) const
-    {
-      return serialize(a.any()) == serialize(b.any());
-    }
-  };
-  const std::set<std::string> given = {"\012\001a", "\012\001b", "\012\001c"};
-  std::unordered_set<ContainerId, Hash, Equal, Memory<ContainerId>> ids;
-  bool right = true;
-  for (const std::string& id : given) {
-    bool valid = false;
-    ids.emplace(static_cast<const void*>(id.data()), id.size(), valid);
-    right = right && valid;
-  }
-  static_assert(sizeof(ids) == sizeof(ContainerIdSet), "libstdc++ unordered_set");
-  std::set<std::string> found;
-  right = right && reinterpret_cast<const ContainerIdSet&>(ids).visit(
-                       [&](const AnyMessage& id) { found.insert(serialize(id)); });
-  if (!right || found != given) {
-    problem = "a set of mesos.ContainerID does not keep its elements where expected";
-    return false;
-  }
-  return true;
 }
 
 }  // namespace
@@ -367,11 +278,14 @@ bool examine_host(Host& host, std::string& problem)
     problem = "its release is no version number";
     return false;
   }
-  host.update_has_limits = major > 1 || (major == 1 && minor >= 10);
+  const auto since = [&](unsigned long wanted) {
+    return major > 1 || (major == 1 && minor >= wanted);
+  };
+  host.update_has_limits = since(10);
   problem.clear();
-  return check_release(host.version, problem) && check_functions(problem) &&
-         check_sizes(host, problem) && check_lists(host, problem) && check_limits(host, problem) &&
-         check_ids(problem);
+  return check_release(host.version, since(7), problem) && check_functions(problem) &&
+         check_sizes(host, problem) && check_hook(host, since(8), problem) &&
+         check_lists(host, problem) && check_limits(host, problem) && check_ids(problem);
 }
 
 }  // namespace MESOS_COMMAND_STRINGS

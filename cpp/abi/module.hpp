@@ -43,21 +43,36 @@ static_assert(sizeof(Result<Labels>) == 72 + STRING, "as the host's callers rese
 static_assert(sizeof(Result<Environment>) == 72 + STRING, "as the host's callers reserve");
 static_assert(sizeof(Result<TaskStatus>) == 160 + STRING, "as the host's callers reserve");
 
-// mesos::Hook. `Resources` is VectorResources or SmallVectorResources, by the host's release: a
-// result is written into storage that the caller reserved for its own type.
-template <typename Resources>
-class Hook
+// mesos::Hook, in two parts, between which Mesos 1.8.0 put a function. A class that derives from one
+// part after the other has their functions in that order. `Resources` is VectorResources or
+// SmallVectorResources, by the host's release: a result is written into storage that the caller
+// reserved for its own type.
+class HookBegin
 {
 public:
-  virtual ~Hook() = default;
+  virtual ~HookBegin() = default;
 
   virtual Result<Labels> masterLaunchTaskLabelDecorator(
       const AnyMessage& task_info,
       const AnyMessage& framework_info,
       const AnyMessage& slave_info) = 0;
+};
 
+// What Mesos 1.8.0 put in.
+template <typename Resources>
+class HookOfResources : public HookBegin
+{
+public:
   virtual Result<Resources> masterLaunchTaskResourceDecorator(
       const AnyMessage& task_info, const AnyResources& slave_resources) = 0;
+};
+
+// The rest, behind `Begin`.
+template <typename Resources_, typename Begin>
+class HookBehind : public Begin
+{
+public:
+  using Resources = Resources_;
 
   virtual Result<Labels> slaveRunTaskLabelDecorator(
       const AnyMessage& task_info,
@@ -92,6 +107,13 @@ public:
 
   virtual Result<Attributes> slaveAttributesDecorator(const AnyMessage& slave_info) = 0;
 };
+
+// Of Mesos 1.8.0 and later.
+template <typename Resources>
+using Hook = HookBehind<Resources, HookOfResources<Resources>>;
+
+// Of Mesos 1.7, whose Resources are vectors.
+using Hook17 = HookBehind<VectorResources, HookBegin>;
 
 // mesos::slave::Isolator. The type of each future is in the comment before the method.
 class Isolator

@@ -2,6 +2,8 @@
 #ifndef MESOS_COMMAND_SHIM_ADAPTERS_HPP
 #define MESOS_COMMAND_SHIM_ADAPTERS_HPP
 
+#include <cstdint>
+
 #include "../abi/host.hpp"
 #include "mesos-command-modules/src/bridge.rs.h"
 
@@ -9,7 +11,10 @@ namespace mesos_command {
 namespace shim {
 inline namespace MESOS_COMMAND_STRINGS {
 
-// An abi::Hook for this host.
+// The hook events that this host never calls: a bit for each, at the event's number.
+std::uint32_t hook_events_never_called(const abi::Host& host);
+
+// The mesos::Hook of this host. Throws Unexpected if there is none for it.
 void* make_hook(const abi::Host& host, rust::Box<HookInstance> instance);
 
 // An abi::Isolator for this host.

@@ -80,7 +80,7 @@ bool compatible() noexcept
 void* create_hook_for(const char* symbol, const void* parameters) noexcept
 {
   return create(symbol, parameters, [](const abi::Host& host, const std::string& bytes) {
-    return make_hook(host, create_hook(bytes_of(bytes)));
+    return make_hook(host, create_hook(bytes_of(bytes), hook_events_never_called(host)));
   });
 }
 

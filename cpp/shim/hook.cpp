@@ -125,11 +125,14 @@ Result<abi::Attributes> attributes_result(const HookAnswer& answer)
   return Result<abi::Attributes>(InPlace(), std::move(attributes));
 }
 
-template <typename Resources>
-class HookAdapter final : public abi::Hook<Resources>
+// The functions that every release has, for one of the interfaces of abi/module.hpp.
+template <typename Interface>
+class HookBase : public Interface
 {
 public:
-  explicit HookAdapter(rust::Box<HookInstance> instance_)
+  using Resources = typename Interface::Resources;
+
+  explicit HookBase(rust::Box<HookInstance> instance_)
       : instance(std::move(instance_)),
         events(hook_events(*instance)),
         nothing(make_fallback<PrepareInfo>(Fallback::Ready))
@@ -149,18 +152,6 @@ public:
           inputs.message(task_info);
         },
         message_result<abi::Labels>);
-  }
-
-  Result<Resources> masterLaunchTaskResourceDecorator(
-      const AnyMessage& task_info, const abi::AnyResources& slave_resources) override
-  {
-    return run<Result<Resources>>(
-        MasterLaunchTaskResourceDecorator, "masterLaunchTaskResourceDecorator",
-        [&](Inputs& inputs) {
-          inputs.resources(slave_resources);
-          inputs.message(task_info);
-        },
-        resources_result<Resources>);
   }
 
   Result<abi::Labels> slaveRunTaskLabelDecorator(
@@ -275,9 +266,7 @@ public:
         [&](Inputs& inputs) { inputs.message(slave_info); }, attributes_result);
   }
 
-private:
-  using PrepareInfo = abi::Option<abi::DockerTaskExecutorPrepareInfo>;
-
+protected:
   bool handles(Event event) const { return (events >> event & 1) != 0; }
 
   // One synchronous hook: `fill` adds the inputs, `convert` reads the answer.
@@ -299,23 +288,71 @@ private:
     }
   }
 
+private:
+  using PrepareInfo = abi::Option<abi::DockerTaskExecutorPrepareInfo>;
+
   const rust::Box<HookInstance> instance;
   const std::uint32_t events;
   // What an asynchronous hook without a command answers: made once, shared by all calls.
   const abi::Future nothing;
 };
 
+// For Mesos 1.7.
+class Hook17Adapter final : public HookBase<abi::Hook17>
+{
+public:
+  using HookBase<abi::Hook17>::HookBase;
+};
+
+template <typename Resources>
+class HookAdapter final : public HookBase<abi::Hook<Resources>>
+{
+public:
+  using HookBase<abi::Hook<Resources>>::HookBase;
+
+  Result<Resources> masterLaunchTaskResourceDecorator(
+      const AnyMessage& task_info, const abi::AnyResources& slave_resources) override
+  {
+    return this->template run<Result<Resources>>(
+        MasterLaunchTaskResourceDecorator, "masterLaunchTaskResourceDecorator",
+        [&](Inputs& inputs) {
+          inputs.resources(slave_resources);
+          inputs.message(task_info);
+        },
+        resources_result<Resources>);
+  }
+};
+
+// Through the interface's type, whose address is what Mesos gets.
+template <typename Interface, typename Adapter>
+void* made(rust::Box<HookInstance> instance)
+{
+  return static_cast<Interface*>(new Adapter(std::move(instance)));
+}
+
+using Vector = abi::VectorResources;
+using SmallVector = abi::SmallVectorResources;
+
 }  // namespace
+
+std::uint32_t hook_events_never_called(const abi::Host& host)
+{
+  return host.hook == abi::HookLayout::HOOK_17 ? 1u << MasterLaunchTaskResourceDecorator : 0;
+}
 
 void* make_hook(const abi::Host& host, rust::Box<HookInstance> instance)
 {
-  // Through the interface's type, whose address is what Mesos gets.
-  if (host.resources == abi::ResourcesLayout::VECTOR) {
-    return static_cast<abi::Hook<abi::VectorResources>*>(
-        new HookAdapter<abi::VectorResources>(std::move(instance)));
+  const bool has_vector = host.resources == abi::ResourcesLayout::VECTOR;
+  if (host.hook == abi::HookLayout::HOOK_17 && has_vector) {
+    return made<abi::Hook17, Hook17Adapter>(std::move(instance));
   }
-  return static_cast<abi::Hook<abi::SmallVectorResources>*>(
-      new HookAdapter<abi::SmallVectorResources>(std::move(instance)));
+  if (host.hook == abi::HookLayout::HOOK && has_vector) {
+    return made<abi::Hook<Vector>, HookAdapter<Vector>>(std::move(instance));
+  }
+  if (host.hook == abi::HookLayout::HOOK && host.resources == abi::ResourcesLayout::SMALL_VECTOR) {
+    return made<abi::Hook<SmallVector>, HookAdapter<SmallVector>>(std::move(instance));
+  }
+  throw Unexpected("no mesos::Hook of this Mesos is known");
 }
 
 }  // namespace MESOS_COMMAND_STRINGS

@@ -81,6 +81,8 @@ FutureMaker usage_futures(std::size_t size)
 FutureMaker prepare_futures(std::size_t size)
 {
   switch (size) {
+    case 184:
+      return FutureMaker::of<abi::Option<abi::ContainerLaunchInfo<184>>>(Prepare, "prepare");
     case 224:
       return FutureMaker::of<abi::Option<abi::ContainerLaunchInfo<224>>>(Prepare, "prepare");
     case 280:

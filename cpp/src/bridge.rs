@@ -92,7 +92,8 @@ pub(crate) mod ffi {
         fn fallback(event: u8) -> Fallback;
 
         /// Creates an instance from a serialised `mesos.Parameters`. The error is one line.
-        fn create_hook(parameters: &[u8]) -> Result<Box<HookInstance>>;
+        /// `never_called` has a bit for each event that this host does not have.
+        fn create_hook(parameters: &[u8], never_called: u32) -> Result<Box<HookInstance>>;
         fn create_isolator(parameters: &[u8]) -> Result<Box<IsolatorInstance>>;
 
         /// A bit for each event that has a command, at the event's number.
@@ -201,10 +202,12 @@ fn fallback(event: u8) -> ffi::Fallback {
     }
 }
 
-fn create_hook(parameters: &[u8]) -> Result<Box<HookInstance>, String> {
+fn create_hook(parameters: &[u8], never_called: u32) -> Result<Box<HookInstance>, String> {
     guard("creating a hook", || {
         let parameters = read_parameters(parameters)?;
         let hook = Hook::create(&parameters).map_err(|error| error.to_string())?;
+        let is_unknown = |event: &Event| never_called >> *event as u32 & 1 != 0;
+        hook.warn_of_never_called(Event::of_kind(ModuleKind::Hook).filter(is_unknown));
         exit::prepare();
         Ok(Box::new(HookInstance(hook)))
     })

@@ -7,8 +7,8 @@
 #   given: weak ones depend on what a compiler happened to inline in that build.
 # * Three names differ by the std::string that the host is built with: the module refers weakly to
 #   those of both, and every library exports the three of one of them, as strong ones.
-# * The only other weak reference to Mesos is what tells that libprocess was taken down, without which
-#   hooks cannot know.
+# * The only other weak references to Mesos are what tells that libprocess was taken down, without which
+#   hooks cannot know, and what tells that a hook has a masterLaunchTaskResourceDecorator.
 # * The module exports its manifests, documented functions (mesos_command_*) and what cxx cannot
 #   hide, and nothing else.
 # * It stays mapped when it is closed.
@@ -52,7 +52,11 @@ _ZN5mesos7modules13ModuleManager13kindToVersionE
 _ZNK6google8protobuf11MessageLite21AppendPartialToStringEPSs
 _ZNK6google8protobuf14DescriptorPool14FindFileByNameERKSs
 END
-echo _ZN7process14socket_managerE | sort -u - "$work/cxx11" "$work/cow" > "$work/allowed"
+cat > "$work/others" << 'END'
+_ZN5mesos8internal11HookManager33masterLaunchTaskResourceDecoratorERKNS_8TaskInfoERKNS_9ResourcesE
+_ZN7process14socket_managerE
+END
+sort -u "$work/others" "$work/cxx11" "$work/cow" > "$work/allowed"
 if ! cmp -s "$work/optional" "$work/allowed"; then
   fail "weak references to Mesos are others than $(cat "$work/allowed"): $(cat "$work/optional")"
 fi

@@ -102,7 +102,7 @@ pub fn events_markdown() -> String {
         let row = event.row();
         let timeout = timeout_default(event).unwrap_or_else(|| "none".to_owned());
         let failure = failure_default(event);
-        text += &format!("| `{}` | {timeout} | {failure} | {} |\n", row.prefix, row.caller);
+        text += &format!("| `{}` | {timeout} | {failure} | {} |\n", row.prefix, row.called_by());
     }
     text
 }

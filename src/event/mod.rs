@@ -181,6 +181,16 @@ pub struct Row {
     pub lane: Lane,
     /// Whether the original C++ modules had it.
     pub in_original: bool,
+    /// The release of Mesos that brought it, if it is younger than the oldest supported one.
+    pub since: Option<&'static str>,
+}
+
+impl Row {
+    /// Who calls it and who waits, for people.
+    pub fn called_by(&self) -> String {
+        let since = self.since.map(|release| format!("; since Mesos {release}"));
+        format!("{}{}", self.caller, since.unwrap_or_default())
+    }
 }
 
 impl Event {

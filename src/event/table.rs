@@ -56,6 +56,7 @@ const HOOK: Row = Row {
     timeout: AGENT_HOOK_TIMEOUT,
     lane: Lane::Hook,
     in_original: false,
+    since: None,
 };
 
 /// A launch-path method of the isolator: the others are variations of it.
@@ -88,6 +89,7 @@ pub(super) static ROWS: [Row; Event::ALL.len()] = [
         inputs: &[key("slave_resources", InputKind::Messages("mesos.Resource")), TASK_INFO],
         output: RESOURCE_LIST,
         timeout: MASTER_HOOK_TIMEOUT,
+        since: Some("1.8.0"),
         ..HOOK
     },
     Row {

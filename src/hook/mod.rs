@@ -68,6 +68,23 @@ impl Hook {
         self.commands.get(event).is_some()
     }
 
+    /// Logs a warning for each of `events`, which this Mesos never calls, that has a command. It is
+    /// no error: one modules file may serve agents of several releases.
+    pub fn warn_of_never_called(&self, events: impl Iterator<Item = Event>) {
+        for event in events.filter(|event| self.handles(*event)) {
+            let row = event.row();
+            let since = row.since.map(|release| format!(", which came with Mesos {release}"));
+            tracing::warn!(
+                "{} module '{}': '{}_command' is never run: this Mesos has no {}{}",
+                row.kind.label(),
+                self.config().module_name,
+                row.prefix,
+                row.method,
+                since.unwrap_or_default()
+            );
+        }
+    }
+
     /// Runs a synchronous hook; blocks until the answer is known, at most until the deadline and
     /// the grace period have passed. An event that runs behind is answered at once.
     pub fn call(&self, event: Event, values: &[InputValue<'_>]) -> Answer {

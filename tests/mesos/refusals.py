@@ -8,7 +8,7 @@ import json
 import pathlib
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from files import Json, call, modules_file
 
@@ -33,6 +33,8 @@ class Case(NamedTuple):
     release: str | None = None
     # Releases of which this says nothing.
     unless: Sequence[str] = ()
+    # If there are any: the only ones of which it says something.
+    only: Sequence[str] = ()
 
 
 def isolator(**parameters: str) -> Json:
@@ -64,6 +66,20 @@ def layout(which: str, words: str, unless: Sequence[str] = ()) -> Case:
     )
 
 
+def hook(has: str, size: int, sizes: str, **more: Any) -> Case:
+    """What speaks for other functions of mesos::Hook than the host calls."""
+    words = [
+        f"mesos.slave.ContainerLaunchInfo takes {size} bytes in it",
+        f"mesos::Hook has {has} masterLaunchTaskResourceDecorator",
+        "belongs to another release",
+    ]
+    return Case(isolator(), INCOMPATIBLE, words, {"SIMULATED_SIZES": sizes}, **more)
+
+
+# The size that only Mesos 1.7 has, and those of its other messages.
+LAUNCH_INFO = "mesos.slave.ContainerLaunchInfo"
+SIZES_17 = f"{LAUNCH_INFO}=184,mesos.TaskInfo=152"
+
 CASES = {
     "no-isolator-name": parameter(["'module_name'", "is missing"], module_name=""),
     "bad-name": parameter(["'module_name'", "'../up'"], module_name="../up"),
@@ -84,10 +100,31 @@ CASES = {
     "bad-number": parameter(["'max_parallel'", "'many'"], max_parallel="many"),
     "size-hook": size("mesos.Labels", 56, "knows 48"),
     "size-usage": size("mesos.ResourceStatistics", 416, "knows 400 or 408 or 488"),
-    "size-prepare": size("mesos.slave.ContainerLaunchInfo", 288, "knows 224 or 280"),
+    "size-prepare": size("mesos.slave.ContainerLaunchInfo", 288, "knows 184 or 224 or 280"),
     "layout-resources": layout("resources", "mesos.Resources has a layout"),
     "layout-limits": layout(
-        "limits", "mesos.TaskInfo does not keep its map of limits", unless=["1.8.1", "1.9.0"]
+        "limits",
+        "mesos.TaskInfo does not keep its map of limits",
+        unless=["1.7.3", "1.8.0", "1.8.1", "1.9.0"],
+    ),
+    # Neither the size, nor the release, nor both make us give a host the functions of Mesos 1.7.
+    "hook-size": hook("a", 184, f"{LAUNCH_INFO}=184", unless=["1.7.3"]),
+    "hook-size-17": hook("no", 224, f"{LAUNCH_INFO}=224", only=["1.7.3"]),
+    "hook-release": Case(
+        isolator(),
+        INCOMPATIBLE,
+        ["refuses to run in this Mesos 1.7.3", "which belongs to another release"],
+        release="1.7.3",
+        unless=["1.7.3"],
+    ),
+    "hook-release-and-size": hook("a", 184, SIZES_17, release="1.7.3", unless=["1.7.3"]),
+    # Not even a release that is named is accepted when it is too old.
+    "hook-older": Case(
+        isolator(),
+        INCOMPATIBLE,
+        ["refuses to run in this Mesos 1.6.2", "works with 1.7.3", "any older release"],
+        {"MESOS_COMMAND_MODULES_ACCEPT": "1.6.2"},
+        release="1.6.2",
     ),
     "untested": Case(
         isolator(),
@@ -167,7 +204,9 @@ def with_simulation(
 def run(suite: "Suite", library: pathlib.Path) -> None:
     """Plays all cases with a Suite."""
     for name, row in CASES.items():
-        if suite.release not in row.unless:
+        if not suite.plays(f"refuse-{name}"):
+            continue
+        if suite.release not in row.unless and suite.release in (row.only or [suite.release]):
             filled = json.dumps(row._asdict()).replace("@RELEASE@", suite.version)
             play(suite, library, f"refuse-{name}", Case(**json.loads(filled)))
 

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""The module inside real Mesos libraries: every scenario in every release, and a table at the end.
+"""The module inside real Mesos libraries, release by release, with a table at the end.
+
+hosts.py says which release gets every scenario, and which those of the core alone; --whole plays
+everything everywhere.
 
 Exit status: 0 all ran and passed; 1 something failed; 3 a library could not be had (with
 ALLOW_OFFLINE=1 such releases are skipped, with the reason, and do not count as a failure).
@@ -19,6 +22,7 @@ import answers
 import contract
 import faults
 import foreign
+import hosts
 import methods
 import refusals
 import stand_ins
@@ -31,7 +35,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FETCH = ROOT / "cpp/host/real-mesos/fetch.py"
 REAL = pathlib.Path(os.environ.get("REAL_MESOS_DIR", ROOT / "target/real-mesos"))
-RELEASES = ["1.8.1", "1.9.0", "1.10.0", "1.11.0"]
 # How often a scenario is played whose answers came late.
 ATTEMPTS = 3
 # Scenarios whose files are beside this one: (scenario, modules).
@@ -61,14 +64,22 @@ def late(output: str) -> list[str]:
 class Suite:
     """One release's run, or a stand-in's."""
 
-    def __init__(self, host: pathlib.Path, release: str, scratch: pathlib.Path) -> None:
+    def __init__(
+        self, host: pathlib.Path, release: str, whole: bool, scratch: pathlib.Path
+    ) -> None:
         self.host, self.release, self.scratch = host, release, scratch
         is_stand_in = release in stand_ins.STRINGS
         self.root = stand_ins.ROOT if is_stand_in else REAL
         # What it says it is.
         self.version = stand_ins.RELEASE if is_stand_in else release
+        table = hosts.RELEASES.get(release, hosts.Release(whole=True))
+        self.whole, self.lacks = whole or table.whole, table.lacks
         self.passed: list[str] = []
         self.failed: list[str] = []
+
+    def plays(self, name: str) -> bool:
+        """Whether a scenario is played in this release."""
+        return self.whole or hosts.in_core(name)
 
     def play(
         self,
@@ -155,7 +166,7 @@ class Suite:
         path = self.scratch / f"{name}.modules.json"
         path.write_text(json.dumps(modules).replace("${HERE}", str(HERE)))
         played = self.scratch / f"{name}.scenario.json"
-        played.write_text(json.dumps(scenario))
+        played.write_text(json.dumps(hosts.without(scenario, self.lacks)))
         self.run(name, path, played, complaints=complaints, environment=None, **variables)
 
     @property
@@ -164,20 +175,22 @@ class Suite:
 
     def all(self) -> None:
         library = self.host.with_name("libmesos_command_modules.so")
-        newest = self.release == RELEASES[-1]
+        newest = self.release == hosts.NEWEST
         self.play("symbols", [ROOT / "cpp/tests/symbols.sh", library, self.mesos / "libmesos.so"])
         if self.release in stand_ins.STRINGS:
             stand_ins.drive(self)
         for scenario, modules in WRITTEN:
-            self.run(scenario, HERE / f"{modules}.modules.json", HERE / f"{scenario}.scenario.json")
-        self.tables()
+            self.written(scenario, modules)
+        self.contract()
+        if self.whole:
+            self.tables()
         refusals.run(self, self.mesos / "libmesos.so")
         # The CLI beside the host program, on this release, and once on what is none.
         inspect: Command = [sys.executable, HERE / "inspection.py", "--programs", self.host.parent]
         inspect += ["--mesos", self.mesos, "--release", self.version]
         inspect += ["--strings", stand_ins.STRINGS.get(self.release, "cxx11")]
         self.play("inspect", [*inspect, *(["--all"] if newest else [])])
-        if self.release in stand_ins.STRINGS:
+        if self.release in stand_ins.STRINGS or not self.whole:
             return
         if newest:
             shared = HERE / "shared_state.py"
@@ -190,8 +203,22 @@ class Suite:
             self.soak()
         self.cluster("limited", "limited", "--limited", "--tasks", "3")
 
-    def tables(self) -> None:
-        """The scenarios that tables make, and the one whose commands must not outlive the host."""
+    def written(self, name: str, modules: str) -> None:
+        """A scenario whose files are beside this one."""
+        if not self.plays(name):
+            return
+        path = HERE / f"{name}.scenario.json"
+        if self.lacks:
+            scenario: Json = json.loads(path.read_text())
+            more = scenario.pop("inputs_from", None)
+            inputs = json.loads((HERE / more).read_text()) if more else {}
+            scenario["inputs"] = {**inputs, **scenario.get("inputs", {})}
+            path = self.scratch / path.name
+            path.write_text(json.dumps(hosts.without(scenario, self.lacks)))
+        self.run(name, HERE / f"{modules}.modules.json", path)
+
+    def contract(self) -> None:
+        """The original's contract."""
         state = self.scratch / "state"
         contract.write_state(state)
         self.generated(
@@ -203,6 +230,9 @@ class Suite:
             DIRECTORY=pathlib.Path.cwd(),
             USER_ID=os.getuid(),
         )
+
+    def tables(self) -> None:
+        """The scenarios that tables make, and the one whose commands must not outlive the host."""
         pids = self.scratch / "end.pids"
         # In memory: elsewhere the removal is begun but not waited for.
         with tempfile.TemporaryDirectory(prefix="mesos-suite-", dir="/dev/shm") as calls:
@@ -225,7 +255,7 @@ class Suite:
             "methods",
             methods.modules(),
             methods.scenario(),
-            complaints=lambda: methods.complaints(self.scratch / "methods.log"),
+            complaints=lambda: methods.complaints(self.scratch / "methods.log", self.lacks),
             ANSWERS=given,
         )
         self.generated(
@@ -282,13 +312,15 @@ def provide(host: pathlib.Path, release: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--host", type=pathlib.Path, default=ROOT / "target/release/mesos-host")
+    every = [*hosts.RELEASES, *stand_ins.STRINGS]
     parser.add_argument(
         "releases",
         nargs="*",
         metavar="RELEASE",
-        default=[*RELEASES, *stand_ins.STRINGS],
-        help=f"default: {' '.join([*RELEASES, *stand_ins.STRINGS])}",
+        default=every,
+        help=f"default: {' '.join(every)}",
     )
+    parser.add_argument("--whole", action="store_true", help="play everything in each of them")
     arguments = parser.parse_args()
     table: list[tuple[str, str, str]] = []
     passed = failed = missing = 0
@@ -304,15 +336,20 @@ def main() -> None:
             if skipped:
                 print(f"SKIPPED all scenarios in Mesos {release}: {why}")
             continue
+        began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="mesos-suite-") as scratch:
-            suite = Suite(arguments.host, release, pathlib.Path(scratch))
+            suite = Suite(arguments.host, release, arguments.whole, pathlib.Path(scratch))
             suite.all()
         passed, failed = passed + len(suite.passed), failed + len(suite.failed)
         if suite.failed:
             table.append((release, "FAILED", ", ".join(suite.failed)))
         else:
             made = f", made in {took:.0f} s" if release in stand_ins.STRINGS else ""
-            table.append((release, "ran", f"{len(suite.passed)} scenarios{made}"))
+            core = "" if suite.whole else " of the core"
+            lacks = f", without {', '.join(suite.lacks)}" if suite.lacks else ""
+            ran = f"in {time.monotonic() - began:.0f} s"
+            told = f"{len(suite.passed)} scenarios{core} {ran}{made}{lacks}"
+            table.append((release, "ran", told))
     print("\nMesos    result   ")
     for release, result, why in table:
         print(f"{release:8} {result:8} {why}")

@@ -108,7 +108,9 @@ enum HostEvent {
   HOST_CLEANUP,
 };
 
-/* Calls a synchronous function of HookManager; emits each message of what it returns. */
+/* Whether this libmesos has the function of HookManager that calls such an event. */
+int host_hook_has(int event);
+/* Calls a synchronous function of HookManager, which it has; emits each message of what it returns. */
 void host_hook_call(int event, const HostInputs* inputs, HostEmit value, void* context);
 
 typedef struct HostFuture HostFuture;

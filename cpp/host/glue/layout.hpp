@@ -1,6 +1,6 @@
 // Memory layouts of the C++ types that cross between this program and a loaded libmesos.
 //
-// Own declarations, made from measured sizes and offsets of Mesos 1.8.1 to 1.11.0: no Mesos header is
+// Own declarations, made from measured sizes and offsets of Mesos 1.7.3 to 1.11.0: no Mesos header is
 // needed, and one build of this program drives every release. They are compiled twice, for a libmesos
 // with the std::string of C++11 and for one with the string before. Sizes of messages differ between releases and are asked for at run time, so nothing here
 // is a template over a message.

@@ -198,6 +198,12 @@ int host_isolator_supports_standalone(void* isolator)
   return static_cast<Isolator*>(isolator)->supports_standalone();
 }
 
+int host_hook_has(int event)
+{
+  return event != HOST_MASTER_LAUNCH_TASK_RESOURCE_DECORATOR ||
+         mesos.master_launch_task_resource != nullptr;
+}
+
 void host_hook_call(int event, const HostInputs* inputs, HostEmit value, void* context)
 {
   const HostInputs& in = *inputs;

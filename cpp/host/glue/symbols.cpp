@@ -27,6 +27,8 @@ struct Entry
 {
   void* slot;
   const char* name;
+  // Mesos 1.7 does not have it.
+  bool optional = false;
 };
 
 // The mangled names, each beside the pointer that it fills.
@@ -54,7 +56,7 @@ const Entry ENTRIES[] = {
     {&mesos.master_launch_task_label,
      HOOKS "30masterLaunchTaskLabelDecoratorERKNS_8TaskInfoERKNS_13FrameworkInfoERKNS_9SlaveInfoE"},
     {&mesos.master_launch_task_resource,
-     HOOKS "33masterLaunchTaskResourceDecoratorERKNS_8TaskInfoERKNS_9ResourcesE"},
+     HOOKS "33masterLaunchTaskResourceDecoratorERKNS_8TaskInfoERKNS_9ResourcesE", true},
     {&mesos.master_slave_lost, HOOKS "19masterSlaveLostHookERKNS_9SlaveInfoE"},
     {&mesos.slave_run_task_label,
      HOOKS "26slaveRunTaskLabelDecoratorERKNS_8TaskInfoERKNS_12ExecutorInfoERKNS_13FrameworkInfoE"
@@ -92,7 +94,7 @@ size_t host_bind(HostEmit missing, void* context)
     void* address = host::find_symbol(entry.name);
     // Both are pointers of the same size; the slot's own type gives the call its signature.
     std::memcpy(entry.slot, &address, sizeof(address));
-    if (address == nullptr) {
+    if (address == nullptr && !entry.optional) {
       ++count;
       missing(context, reinterpret_cast<const uint8_t*>(entry.name), std::strlen(entry.name));
     }

@@ -1,8 +1,8 @@
 // The functions of libmesos that this program calls, found by name in the loaded library.
 //
 // Calling through pointers keeps this program free of undefined symbols, so that it starts without
-// libmesos and can say what is missing in one. All of them are strong symbols in Mesos 1.8.1 to
-// 1.11.0, except `create_isolator`, an instance of a template that each of those exports too.
+// libmesos and can say what is missing in one. All of them are strong symbols in Mesos 1.7.3 to
+// 1.11.0 (`master_launch_task_resource` since 1.8.0, null before), except `create_isolator`, an instance of a template that each of those exports too.
 #ifndef MESOS_HOST_SYMBOLS_HPP
 #define MESOS_HOST_SYMBOLS_HPP
 

@@ -87,7 +87,7 @@ def main(words: list[str]) -> int:
         wanted = [
             release(version, options.root.resolve()) for version in options.versions or SHA256
         ]
-        system.ensure()
+        system.ensure([one.version for one in wanted])
         for one in wanted:
             done = provide(one, options.archives)
             print(f"Mesos {one.version}: {'made' if done else 'present in'} {one.directory}")

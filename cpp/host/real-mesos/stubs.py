@@ -1,10 +1,13 @@
 """Stub libraries for what libmesos needs and today's systems no longer have.
 
-The library was built in 2019 and 2020 as a Python 2 extension against OpenSSL 1.0 and a libcurl
+A library was built in 2019 and 2020 as a Python 2 extension against OpenSSL 1.0 and a libcurl
 with the symbol version CURL_OPENSSL_3. The dynamic loader wants every one of those symbols, with
 its version, although nothing that the tests do ever calls them. So small libraries are made from
 the list of undefined symbols of libmesos itself. A stub that is called all the same says its name
 and aborts; the few that Mesos calls while it starts up answer "done".
+
+Mesos 1.7 was built with libevent 2.0, which is its event loop. It calls nothing that libevent 2.1
+does not have, so the sonames of the old one become libraries that load the new one.
 """
 
 import re
@@ -24,6 +27,15 @@ PYTHON_SYMBOL = re.compile(r"_?Py[A-Z_]")
 # Objects, not functions: the symbol table of a reference does not tell them apart.
 PYTHON_DATA = re.compile(r"_Py_\w+Struct|PyExc_\w+|Py\w+_Type")
 
+# What loads the library of another soname in its place.
+RENAMED = {
+    "libevent-2.0.so.5": "libevent-2.1.so.7",
+    "libevent_pthreads-2.0.so.5": "libevent_pthreads-2.1.so.7",
+}
+# The part of libevent that is for TLS, which nobody here uses; no versions either.
+EVENT_TLS = "libevent_openssl-2.0.so.5"
+EVENT_TLS_SYMBOL = re.compile(r"bufferevent_(get_)?openssl_")
+
 # Functions that are called when a process merely starts libprocess or an agent, with the value
 # that means success.
 ANSWERS = {
@@ -31,6 +43,7 @@ ANSWERS = {
 }
 
 SYMBOL = re.compile(r"\sUND\s+(?P<name>[^@\s]+)(?:@+(?P<version>\S+)(?:\s+\((?P<index>\d+)\))?)?")
+NEEDED = re.compile(r"\(NEEDED\)\s+Shared library: \[(?P<soname>[^]]+)\]")
 NEED_FILE = re.compile(r"Version: \d+\s+File: (?P<file>\S+)")
 NEED_NAME = re.compile(r"Name: (?P<name>\S+)\s+Flags: .*?Version: (?P<index>\d+)")
 
@@ -85,6 +98,8 @@ def parse_symbols(text: str, needs: Mapping[int, str]) -> dict[str, Versions]:
                 wanted[soname][match["version"]].append(match["name"])
         elif match["version"] is None and PYTHON_SYMBOL.match(match["name"]):
             wanted[PYTHON][None].append(match["name"])
+        elif match["version"] is None and EVENT_TLS_SYMBOL.match(match["name"]):
+            wanted[EVENT_TLS][None].append(match["name"])
     return {
         soname: {version: sorted(names) for version, names in versions.items()}
         for soname, versions in wanted.items()
@@ -141,8 +156,16 @@ def build(soname: str, versions: Versions, directory: Path) -> Path:
     return stem
 
 
+def rename(soname: str, other: str, directory: Path) -> None:
+    """Makes a library with this soname that loads the library with the other one."""
+    needs = ["-Wl,--no-as-needed", f"-l:{other}"]
+    run(["gcc", "-shared", f"-Wl,-soname,{soname}", "-o", str(directory / soname), *needs])
+
+
 def make(release: Release) -> None:
     """Makes all stub libraries of a release, in place of those of an earlier run."""
+    dynamic = run(["readelf", "--dynamic", "--wide", str(release.library)])
+    needed = {match["soname"] for match in NEEDED.finditer(dynamic)}
     needs = parse_needs(run(["readelf", "--version-info", "--wide", str(release.library)]))
     wanted = parse_symbols(run(["readelf", "--dyn-syms", "--wide", str(release.library)]), needs)
     absent = [soname for soname in (*REPLACED, PYTHON) if soname not in wanted]
@@ -152,3 +175,5 @@ def make(release: Release) -> None:
     release.stubs.mkdir(parents=True)
     for soname, versions in wanted.items():
         build(soname, versions, release.stubs)
+    for soname in needed & RENAMED.keys():
+        rename(soname, RENAMED[soname], release.stubs)

@@ -4,6 +4,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable, Mapping
 
 from releases import Missing
 
@@ -15,12 +16,22 @@ PACKAGES = {
     "libsasl2.so.2": "libsasl2-2",
     "libz.so.1": "zlib1g",
 }
+# The same for releases before Mesos 1.8; stubs.py says why.
+EVENT_PACKAGES = {
+    "libevent-2.1.so.7": "libevent-2.1-7",
+    "libevent_pthreads-2.1.so.7": "libevent-pthreads-2.1-7",
+}
 
 
-def absent() -> list[str]:
+def wanted(releases: Iterable[str]) -> dict[str, str]:
+    """What these releases need."""
+    return PACKAGES | (EVENT_PACKAGES if "1.7.3" in releases else {})
+
+
+def absent(libraries: Mapping[str, str] = PACKAGES) -> list[str]:
     """Debian packages of the libraries that the dynamic loader does not find."""
     packages = set()
-    for soname, package in PACKAGES.items():
+    for soname, package in libraries.items():
         try:
             ctypes.CDLL(soname)
         except OSError:
@@ -28,9 +39,10 @@ def absent() -> list[str]:
     return sorted(packages)
 
 
-def ensure() -> None:
+def ensure(releases: Iterable[str] = ()) -> None:
     """Installs what is missing when that is possible, else says what to install."""
-    packages = absent()
+    libraries = wanted(releases)
+    packages = absent(libraries)
     if not packages:
         return
     wish = f"apt-get install {' '.join(packages)}"
@@ -47,5 +59,5 @@ def ensure() -> None:
         )
         if done.returncode != 0:
             raise Missing(f"apt-get {arguments[0]} failed; install by hand: {wish}")
-    if left := absent():
+    if left := absent(libraries):
         raise Missing(f"still missing after installation: {' '.join(left)}")

@@ -37,6 +37,9 @@ SYMBOLS = """
      4: 0000000000000000     0 NOTYPE  GLOBAL DEFAULT  UND PyList_New
      5: 0000000000000000     0 NOTYPE  WEAK   DEFAULT  UND __gmon_start__
      6: 0000000000001000     0 FUNC    GLOBAL DEFAULT   12 PyInit_mine
+     7: 0000000000000000     0 NOTYPE  GLOBAL DEFAULT  UND bufferevent_openssl_get_ssl
+     8: 0000000000000000     0 NOTYPE  GLOBAL DEFAULT  UND bufferevent_get_openssl_error
+     9: 0000000000000000     0 NOTYPE  GLOBAL DEFAULT  UND bufferevent_free
 """
 # One symbol for each of the replaced libraries, in each of their versions.
 OLD: dict[str, stubs.Versions] = {
@@ -64,8 +67,15 @@ class Parsing(unittest.TestCase):
             {
                 "libcrypto.so.1.0.0": {"OPENSSL_1.0.0": ["HMAC"]},
                 stubs.PYTHON: {None: ["PyList_New", "_Py_NoneStruct"]},
+                stubs.EVENT_TLS: {
+                    None: ["bufferevent_get_openssl_error", "bufferevent_openssl_get_ssl"]
+                },
             },
         )
+
+    def test_libevent_is_wanted_of_the_oldest_release(self) -> None:
+        self.assertIn("libevent-2.1.so.7", system.wanted(["1.8.0", "1.7.3"]))
+        self.assertNotIn("libevent-2.1.so.7", system.wanted(["1.8.0"]))
 
     def test_data_is_told_from_functions(self) -> None:
         text = stubs.source(["_Py_NoneStruct", "PyExc_TypeError", "PyType_Ready"])

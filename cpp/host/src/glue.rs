@@ -140,6 +140,7 @@ functions! {
     ) -> *mut c_void;
     host_create_constant_isolator(statistics: *const c_void) -> *mut c_void;
     host_delete_isolator(isolator: *mut c_void);
+    host_hook_has(event: c_int) -> c_int;
     host_hook_call(
         event: c_int,
         inputs: *const Inputs,

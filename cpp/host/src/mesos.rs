@@ -207,7 +207,13 @@ pub(crate) fn initialize_hooks(_: Loaded, names: &str) -> anyhow::Result<()> {
     if done == 0 { Err(anyhow!("{}", text(&refusal))) } else { Ok(()) }
 }
 
-/// Calls a synchronous function of HookManager; returns the messages of its value.
+/// Whether this libmesos calls hooks for such an event.
+pub(crate) fn has_hook(_: Loaded, event: Event) -> bool {
+    // SAFETY: the functions are bound.
+    unsafe { glue::host_hook_has(event as i32) != 0 }
+}
+
+/// Calls a synchronous function of HookManager, if [`has_hook`]; returns the messages of its value.
 pub(crate) fn call_hook(_: Loaded, event: Event, inputs: &glue::Inputs) -> Vec<Vec<u8>> {
     let mut value = Vec::new();
     // SAFETY: the objects that the inputs name are kept by the caller; see `Arguments`.

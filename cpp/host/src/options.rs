@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use mesos_command::event::Event;
 
 use crate::ballast::{self, Ballast};
 use crate::library;
@@ -23,6 +24,16 @@ impl MesosArgs {
     pub(crate) fn directory(&self) -> anyhow::Result<PathBuf> {
         library::directory(self.mesos_dir.as_deref(), &self.version)
     }
+
+    /// Whether modules of the release are called for an event.
+    pub(crate) fn calls(&self, event: Event) -> bool {
+        event.row().since.is_none_or(|since| numbers(&self.version) >= numbers(since))
+    }
+}
+
+/// The numbers of a version.
+fn numbers(version: &str) -> Vec<u64> {
+    version.split('.').map_while(|part| part.parse().ok()).collect()
 }
 
 /// What this process hosts, and as what kind of agent.
@@ -56,5 +67,20 @@ impl HostArgs {
     /// Memory and descriptors of a big agent, for as long as this is kept.
     pub(crate) fn ballast(&self) -> anyhow::Result<Ballast> {
         Ballast::new(self.touch_memory, self.open_fds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_called_since_its_release() {
+        let calls = |version: &str, event| {
+            MesosArgs { version: version.to_owned(), mesos_dir: None }.calls(event)
+        };
+        let young = Event::MasterLaunchTaskResourceDecorator;
+        assert!(!calls("1.7.3", young) && calls("1.8.0", young) && calls("1.10.0", young));
+        assert!(calls("1.7.3", Event::Prepare));
     }
 }

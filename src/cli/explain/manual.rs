@@ -53,7 +53,7 @@ pub(super) fn page() -> String {
     for event in Event::ALL {
         let timeout = keys::timeout_default(event).unwrap_or_else(|| "none".to_owned());
         let failure = keys::failure_default(event);
-        let text = format!("{timeout}; {failure}; {}", event.row().caller);
+        let text = format!("{timeout}; {failure}; {}", event.row().called_by());
         entry(&mut page, event.label(), &[&text]);
     }
     page += ".SH ENVIRONMENT\nOf the agent or the master, read when the library is loaded.\n";

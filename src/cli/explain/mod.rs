@@ -83,7 +83,7 @@ fn events() {
                 row.prefix.to_owned(),
                 timeout(row),
                 keys::failure_default(event).to_owned(),
-                row.caller.to_owned(),
+                row.called_by(),
             ]
         })
         .collect();
@@ -104,7 +104,7 @@ fn metrics() {
 
 fn one(row: &Row) {
     println!("{} ({}::{})", row.prefix, row.kind.label(), row.method);
-    println!("called by: {}", row.caller);
+    println!("called by: {}", row.called_by());
     let from = match (row.timeout, row.lane.counts_from_start()) {
         (None, _) => "",
         (Some(_), true) => " from the start of the command, however long that waited for its turn",

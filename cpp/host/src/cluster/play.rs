@@ -347,7 +347,7 @@ impl Course<'_> {
             let mut line = Line::new(event.label(), "");
             line.answer = format!("{} runs", records.runs(event));
             line.numbers.push(("runs", records.runs(event) as f64));
-            line.complaints = records.complaints(event, done);
+            line.complaints = records.complaints(event, self.options.mesos.calls(event), done);
             self.report.line(&line);
         }
     }

@@ -56,10 +56,10 @@ impl Records {
         self.containers.get(event.label()).cloned().unwrap_or_default()
     }
 
-    /// What is wrong with the runs of one event.
-    pub(crate) fn complaints(&self, event: Event, done: Done) -> Vec<String> {
+    /// What is wrong with the runs of one event, which this Mesos `calls` or does not have.
+    pub(crate) fn complaints(&self, event: Event, calls: bool, done: Done) -> Vec<String> {
         let runs = self.runs(event);
-        let (least, most) = bounds(event, done);
+        let (least, most) = if calls { bounds(event, done) } else { (0, 0) };
         let mut wrong = Vec::new();
         if runs < least || runs > most {
             let most = if most == usize::MAX { "any number".into() } else { most.to_string() };
@@ -128,19 +128,22 @@ mod tests {
             "isolator_prepare a\nisolator_prepare b\nisolator_cleanup a\nisolator_usage a\n",
         );
         assert_eq!(records.runs(Event::Prepare), 2);
-        assert!(records.complaints(Event::Prepare, DONE).is_empty());
-        assert!(records.complaints(Event::Usage, DONE).is_empty());
-        let wrong = records.complaints(Event::Cleanup, DONE);
+        assert!(records.complaints(Event::Prepare, true, DONE).is_empty());
+        assert!(records.complaints(Event::Usage, true, DONE).is_empty());
+        let wrong = records.complaints(Event::Cleanup, true, DONE);
         assert_eq!(wrong.len(), 2, "{wrong:?}");
         assert!(wrong[1].ends_with(": b"));
-        assert_eq!(records.complaints(Event::Isolate, DONE).len(), 1);
+        assert_eq!(records.complaints(Event::Isolate, true, DONE).len(), 1);
+        assert!(records.complaints(Event::Isolate, false, DONE).is_empty());
+        assert_eq!(records.complaints(Event::Usage, false, DONE).len(), 1);
     }
 
     #[test]
     fn an_agent_that_ends_may_lose_the_removal_it_was_at() {
         let lines = |count| Records::parse(&"hook_slave_remove_executor_hook\n".repeat(count));
         let restarted = Done { tasks: 5, orphans: 1, starts: 2 };
-        let complaints = |count| lines(count).complaints(Event::SlaveRemoveExecutorHook, restarted);
+        let event = Event::SlaveRemoveExecutorHook;
+        let complaints = |count| lines(count).complaints(event, true, restarted);
         assert!(complaints(3).is_empty());
         assert_eq!(complaints(2).len(), 1);
     }

@@ -183,11 +183,13 @@ impl Series<'_> {
 
 /// Whom HookManager or ModuleManager would call for this event.
 pub(crate) fn target<'a>(
+    mesos: Loaded,
     event: Event,
     isolators: &'a [(String, Isolator)],
     module: Option<&str>,
 ) -> anyhow::Result<Target<'a>> {
     if event.row().kind == ModuleKind::Hook {
+        anyhow::ensure!(mesos::has_hook(mesos, event), "this Mesos has no {}", event.row().method);
         return Ok(Target::Hooks);
     }
     let found = match module {

@@ -226,7 +226,7 @@ impl Player<'_> {
     fn call(&mut self, call: &Call) -> anyhow::Result<()> {
         let event = Event::from_prefix(&call.event)
             .with_context(|| format!("there is no event {}", call.event))?;
-        let target = measure::target(event, &self.isolators, call.module.as_deref())?;
+        let target = measure::target(self.mesos, event, &self.isolators, call.module.as_deref())?;
         let builder =
             Builder { mesos: self.mesos, schema: self.schema, defaults: &self.scenario.inputs };
         let containers = containers(call)?;
