@@ -21,6 +21,8 @@ const SUCCESS: u8 = 0;
 const PROBLEMS: u8 = 1;
 /// The command line or a file could not be used.
 const UNUSABLE: u8 = 2;
+/// What was asked for could not be told.
+const UNKNOWN: u8 = 3;
 
 #[derive(Parser)]
 #[command(
@@ -28,7 +30,8 @@ const UNUSABLE: u8 = 2;
     version,
     about = "Checks, explains and runs a configuration of the Mesos command modules, without an agent",
     after_help = "Exit status: 0 all is well; 1 the configuration has problems or a call failed; \
-                  2 the command line or a file could not be used. After Ctrl-C or TERM the signal itself.\n\
+                  2 the command line or a file could not be used; 3 what was asked for could not be \
+                  told (inspect). After Ctrl-C or TERM the signal itself.\n\
                   Log lines go to stderr; RUST_LOG=debug shows more of them."
 )]
 struct Arguments {

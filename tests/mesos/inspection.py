@@ -9,10 +9,12 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import refusals
 from files import Json
@@ -23,7 +25,7 @@ TABLE = f"{MANAGER}13kindToVersionB5cxx11E"
 STRING = "NSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
 # What the program itself takes the sizes for; the module is told by refusals.simulate().
 SIZES = "MESOS_COMMAND_INSPECT_TEST_SIZES"
-FITS, NOT, UNUSABLE = 0, 1, 2
+FITS, NOT, UNUSABLE, UNKNOWN = 0, 1, 2, 3
 
 
 class Inspection:
@@ -134,6 +136,7 @@ class Inspection:
             "has a layout in it",
             environment={**simulated, "SIMULATED_LAYOUT": "resources"},
         )
+        self.alone()
         every = ",".join(f"{it['type']}=1" for it in report.get("sizes", []))
         report = self.json(
             "every size",
@@ -150,6 +153,21 @@ class Inspection:
                 ),
                 f"{it['type']} is compared",
             )
+
+    def alone(self) -> None:
+        """A libmesos of several libraries, on a machine that has only one of them."""
+        others = [path for path in self.library.parent.glob("lib*.so") if path != self.library]
+        if not others:
+            return
+        library = self.scratch / self.library.name
+        shutil.copyfile(self.library, library)
+        names = [path.name for path in others]
+        report = self.json("a libmesos alone", library, UNKNOWN, "unknown", environment=self.stubs)
+        self.expect(sorted(report["missing_libraries"]) == sorted(names), f"missing: {report}")
+        self.expect(len(report["symbols"]["unknown"]) > 40, f"symbols: {report}")
+        path = {"LD_LIBRARY_PATH": str(self.library.parent)}
+        self.check("with the others by a variable", library, FITS, "fits", environment=path)
+        library.unlink()
 
     def truncated(self) -> None:
         whole = self.library.stat().st_size
@@ -253,7 +271,7 @@ class Inspection:
             self.check(
                 f"a library that {name}",
                 library,
-                UNUSABLE,
+                UNKNOWN,
                 words,
                 "is unknown",
                 more=quick if name == "hangs" else ["--timeout", "60"],
@@ -281,17 +299,51 @@ class Inspection:
             "missing: _ZNK6google8protobuf11MessageLite21AppendPartialToStringEPSs",
             "lacks 2 symbols",
         )
-        gone = self.scratch / "libgone.so"
-        subprocess.run(["cc", "-shared", "-o", gone, "-x", "c", "/dev/null"], check=True)
-        needy = self.make("needy", names, link=[gone, "-Wl,-soname,x"])
-        gone.unlink()
-        self.check(
-            "a needed library that is not there",
-            needy,
-            UNUSABLE,
-            "it needs ",
-            "libgone.so, which this system does not have",
+        self.split(names)
+
+    def split(self, names: Sequence[str]) -> None:
+        """What the module needs may be in libraries that the library needs in its turn."""
+        directory = self.scratch / "neighbours"
+        directory.mkdir()
+
+        def neighbour(name: str, names: Sequence[str], **more: Any) -> pathlib.Path:
+            link = [f"-Wl,-soname,lib{name}.so", *more.pop("link", [])]
+            made = self.make(name, names, link=link, **more)
+            return made.rename(directory / f"lib{name}.so")
+
+        here, there = names[10:], names[:10]
+        beside = ["-Wl,-rpath,$ORIGIN/neighbours"]
+        every = f"symbols:      {len(names)} of {len(names)} that the module needs"
+        library = self.make("split", here, link=[neighbour("there", there)])
+        unknown = [
+            f"symbols:      {len(here)} of {len(names)} that the module needs",
+            "10 may be in the libraries that were not found",
+            "it needs libthere.so, which were not found in ",
+            "LD_LIBRARY_PATH=DIR mesos-command inspect",
+            "is unknown",
+        ]
+        self.check("neighbours that are not found", library, UNKNOWN, *unknown)
+        report = self.json("the same as JSON", library, UNKNOWN, "unknown")
+        self.expect(report["missing_libraries"] == ["libthere.so"], f"what is missing: {report}")
+        self.expect(sorted(report["symbols"]["unknown"]) == sorted(there), f"unknown: {report}")
+        # They are stubs, whose messages take no bytes; all that counts is that they are found.
+        path = {"LD_LIBRARY_PATH": str(directory)}
+        self.check("neighbours by LD_LIBRARY_PATH", library, NOT, every, environment=path)
+        library = self.make("beside", here, link=[directory / "libthere.so", *beside])
+        self.check("neighbours by RUNPATH", library, NOT, every)
+        library = self.make("elsewhere", here, link=[directory / "libthere.so", "-Wl,-rpath,/none"])
+        self.check("where they were looked for", library, UNKNOWN, "in /none (RUNPATH), ")
+
+        deep = neighbour("deep", there)
+        library = self.make("deeper", here, link=[neighbour("over", [], link=[deep]), *beside])
+        deep.unlink()
+        self.check("a neighbour's neighbour", library, UNKNOWN, "it needs libdeep.so, which")
+        library = self.make("less", here, link=[neighbour("less", there[1:]), *beside])
+        self.check("a symbol that nobody has", library, NOT, f"missing: {there[0]}", "lacks 1 ")
+        library = self.make(
+            "weaker", here, link=[neighbour("weak", there, weak=there[:1]), *beside]
         )
+        self.check("a neighbour's weak symbol", library, NOT, f"weak only: {there[0]}")
 
 
 def main() -> None:

@@ -40,12 +40,50 @@ impl Probed {
 /// Starts the child, and ends it after `timeout`.
 pub(super) fn probe(library: &Path, module: &Path, timeout: Duration) -> anyhow::Result<Probed> {
     let program = std::env::current_exe().context("this program's own path")?;
+    let mut command = Command::new(program);
+    command.arg(SUBCOMMAND).args([library, module]);
+    let Ended { mut out, mut log, status } = run(command, timeout)?;
+    let mut probed = Probed {
+        findings: Finding::read_all(&text(&mut out)?),
+        log: text(&mut log)?,
+        trouble: None,
+    };
+    let stage = probed.stage();
+    probed.trouble = match status {
+        None => Some(format!("took longer than {timeout:?} while {stage}")),
+        Some(_) if probed.findings.last() == Some(&Finding::Done) => None,
+        Some(status) => Some(format!("{} while {stage}", ending(status))),
+    };
+    Ok(probed)
+}
+
+/// What a program writes to standard output about a library, with a variable in its environment.
+pub(super) fn output(
+    program: &Path,
+    library: &Path,
+    (name, value): (&str, &str),
+    timeout: Duration,
+) -> anyhow::Result<String> {
+    let mut command = Command::new(program);
+    command.arg(library).env(name, value);
+    let mut ended = run(command, timeout)?;
+    anyhow::ensure!(ended.status.is_some(), "it took longer than {timeout:?}");
+    text(&mut ended.out)
+}
+
+/// A program that has ended.
+struct Ended {
+    out: File,
+    log: File,
+    /// `None` after the time was over.
+    status: Option<ExitStatus>,
+}
+
+fn run(mut command: Command, timeout: Duration) -> anyhow::Result<Ended> {
     // Files, because a full pipe would hold the child and a forgotten grandchild would hold us.
-    let mut out = temporary("output")?;
-    let mut log = temporary("log")?;
-    let mut child = Command::new(program)
-        .arg(SUBCOMMAND)
-        .args([library, module])
+    let out = temporary("output")?;
+    let log = temporary("log")?;
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(out.try_clone()?)
         .stderr(log.try_clone()?)
@@ -63,18 +101,7 @@ pub(super) fn probe(library: &Path, module: &Path, timeout: Duration) -> anyhow:
             None => std::thread::sleep(Duration::from_millis(10)),
         }
     };
-    let mut probed = Probed {
-        findings: Finding::read_all(&text(&mut out)?),
-        log: text(&mut log)?,
-        trouble: None,
-    };
-    let stage = probed.stage();
-    probed.trouble = match status {
-        None => Some(format!("took longer than {timeout:?} while {stage}")),
-        Some(_) if probed.findings.last() == Some(&Finding::Done) => None,
-        Some(status) => Some(format!("{} while {stage}", ending(status))),
-    };
-    Ok(probed)
+    Ok(Ended { out, log, status })
 }
 
 fn ending(status: ExitStatus) -> String {

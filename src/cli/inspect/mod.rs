@@ -9,8 +9,10 @@
 mod child;
 mod elf;
 mod known;
+mod neighbours;
 pub(crate) mod probe;
 mod report;
+mod symbols;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +23,7 @@ use child::Probed;
 use elf::Image;
 use known::Known;
 use probe::Finding;
-use report::{Outcome, Report, Size, StringAbi, Symbols, list};
+use report::{Outcome, Report, Size, list};
 
 /// The module library's file name.
 const MODULE: &str = "libmesos_command_modules.so";
@@ -31,20 +33,6 @@ const ACCEPT_VARIABLE: &str = "MESOS_COMMAND_MODULES_ACCEPT";
 const TEST_SIZES_VARIABLE: &str = "MESOS_COMMAND_INSPECT_TEST_SIZES";
 /// Beginning of every function of Mesos's manager of modules, which only a libmesos has.
 const MESOS_MARK: &str = "_ZN5mesos7modules13ModuleManager";
-/// The table of versions, under either string ABI.
-const TABLE_CXX11: &str = "_ZN5mesos7modules13ModuleManager13kindToVersionB5cxx11E";
-const TABLE_OLD: &str = "_ZN5mesos7modules13ModuleManager13kindToVersionE";
-/// What else has a `std::string` in its name and is needed, under either string ABI.
-const OF_STRINGS_CXX11: [&str; 2] = [
-    "_ZNK6google8protobuf11MessageLite21AppendPartialToStringEPNSt7__cxx1112basic_stringIcSt11\
-     char_traitsIcESaIcEEE",
-    "_ZNK6google8protobuf14DescriptorPool14FindFileByNameERKNSt7__cxx1112basic_stringIcSt11\
-     char_traitsIcESaIcEEE",
-];
-const OF_STRINGS_OLD: [&str; 2] = [
-    "_ZNK6google8protobuf11MessageLite21AppendPartialToStringEPSs",
-    "_ZNK6google8protobuf14DescriptorPool14FindFileByNameERKSs",
-];
 /// What only the module library exports.
 const MODULE_MARK: &str = "com_criteo_mesos_CommandHook";
 /// Between the place of a log line and its text, in the refusal of the module's own check.
@@ -52,8 +40,10 @@ const REFUSAL: &str = "refuses to run in this Mesos";
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Exit status: 0 the module fits; 1 it does not; 2 a file is not usable, or \
-    the library could not be loaded, crashed or hung, so that it is not known.\n\
+    after_help = "Exit status: 0 the module fits; 1 it does not; 2 a file is not usable; 3 it is \
+    not known, because the library could not be loaded, crashed or hung. A library that needs \
+    others (clusterd's does) is loaded with those that the dynamic linker finds; \
+    LD_LIBRARY_PATH=DIR names another directory of them.\n\
     The library is loaded in a process of its own, with this one's environment; its initialisers \
     run, an agent or master does not. Names of symbols are mangled: c++filt translates them."
 )]
@@ -96,11 +86,18 @@ fn inspect(library: PathBuf, module: PathBuf, timeout: Duration) -> anyhow::Resu
             return Ok(report);
         }
     };
-    report.string_abi = string_abi(&host);
+    report.string_abi = symbols::string_abi(&host);
+    let neighbours = neighbours::list(&report.library);
     let probed = child::probe(&report.library, &report.module, timeout)?;
     fill(&mut report, &probed, &Known::read());
     let loadable = probed.findings.iter().any(|it| matches!(it, Finding::Accepted(_)));
-    report.symbols = Some(symbols(&host, &own, report.string_abi, loadable));
+    let symbols = symbols::compare(&host, &own, report.string_abi, neighbours.as_ref(), loadable);
+    report.symbols = Some(symbols);
+    let missing = neighbours.filter(|neighbours| !neighbours.missing.is_empty());
+    if let Some(neighbours) = missing.filter(|_| !loadable) {
+        report.searched = Some(neighbours.searched(&host));
+        report.missing_libraries = neighbours.missing;
+    }
     judge(&mut report, &probed);
     Ok(report)
 }
@@ -127,37 +124,6 @@ fn images(library: &Path, module: &Path) -> Result<(Image, Image), String> {
     Ok((host, own))
 }
 
-fn string_abi(host: &Image) -> Option<StringAbi> {
-    if host.strong.contains(TABLE_CXX11) {
-        Some(StringAbi::Cxx11)
-    } else if host.strong.contains(TABLE_OLD) {
-        Some(StringAbi::Old)
-    } else {
-        None
-    }
-}
-
-/// What the module needs and the library has. A library may leave glog or protobuf to others that
-/// it loads: so once the module could be loaded, nothing is missing.
-fn symbols(host: &Image, own: &Image, abi: Option<StringAbi>, loadable: bool) -> Symbols {
-    // The module refers weakly to the names of both string ABIs, and needs those of one.
-    let of_strings: &[&str] = match abi {
-        Some(StringAbi::Cxx11) => &OF_STRINGS_CXX11,
-        Some(StringAbi::Old) => &OF_STRINGS_OLD,
-        None => &[],
-    };
-    let chosen = of_strings.iter().copied().filter(|name| own.optional.contains(*name));
-    let mut required = own.required.clone();
-    required.extend(chosen.map(str::to_owned));
-    let weak: Vec<_> = required.intersection(&host.weak).cloned().collect();
-    let absent = required.difference(&host.strong).filter(|name| !host.weak.contains(*name));
-    Symbols {
-        required: required.len(),
-        missing: if loadable { Vec::new() } else { absent.cloned().collect() },
-        weak,
-    }
-}
-
 /// Takes over what the child found.
 fn fill(report: &mut Report, probed: &Probed, known: &Known) {
     let simulated = std::env::var(TEST_SIZES_VARIABLE).unwrap_or_default();
@@ -177,9 +143,11 @@ fn fill(report: &mut Report, probed: &Probed, known: &Known) {
                 report.tested = known.releases.contains(&release.as_str());
                 report.release = Some(release.clone());
             }
-            Finding::NotLoaded { missing, .. } => report.missing_libraries.clone_from(missing),
             Finding::Accepted(accepted) => report.accepted = Some(*accepted),
-            Finding::Stage(_) | Finding::ModuleNotLoaded(_) | Finding::Done => {}
+            Finding::Stage(_)
+            | Finding::NotLoaded(_)
+            | Finding::ModuleNotLoaded(_)
+            | Finding::Done => {}
         }
     }
 }
@@ -222,13 +190,10 @@ fn judge(report: &mut Report, probed: &Probed) {
     }
     for finding in &probed.findings {
         match finding {
-            Finding::NotLoaded { message, missing } if missing.is_empty() => {
-                unknown.push(format!("it cannot be loaded here: {message}"));
-            }
-            Finding::NotLoaded { missing, .. } => unknown.push(format!(
-                "it cannot be loaded here, because it needs {}, which this system does not have",
-                missing.join(", ")
-            )),
+            Finding::NotLoaded(message) => match &report.searched {
+                None => unknown.push(format!("it cannot be loaded here: {message}")),
+                Some(searched) => unknown.push(not_found(&report.missing_libraries, searched)),
+            },
             Finding::ModuleNotLoaded(message) => {
                 against.push(format!("the module cannot be loaded into it: {message}"));
             }
@@ -247,6 +212,16 @@ fn judge(report: &mut Report, probed: &Probed) {
     report.problems = against.into_iter().chain(unknown).collect();
 }
 
+/// Why a library cannot be loaded, and what to do.
+fn not_found(missing: &[String], searched: &str) -> String {
+    format!(
+        "it cannot be loaded here, because it needs {}, which were not found in {searched}; \
+         inspect it on a machine that runs this Mesos, or name the directory that has them: \
+         LD_LIBRARY_PATH=DIR mesos-command inspect ...",
+        missing.join(", ")
+    )
+}
+
 /// The line with which the module's own check refused, without the log's prefix.
 fn own_refusal(log: &str) -> String {
     let line = log.lines().rev().find(|line| line.contains(REFUSAL));
@@ -256,6 +231,7 @@ fn own_refusal(log: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::report::{StringAbi, Symbols};
     use super::*;
 
     fn report() -> Report {
@@ -304,21 +280,15 @@ mod tests {
     }
 
     #[test]
-    fn the_names_of_the_hosts_own_strings_are_needed() {
-        let image = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let own = Image {
-            required: image(&["f"]),
-            optional: image(&[OF_STRINGS_CXX11, OF_STRINGS_OLD].concat()),
-            ..Image::default()
-        };
-        let host = Image {
-            strong: image(&["f", OF_STRINGS_OLD[0], OF_STRINGS_CXX11[0], OF_STRINGS_CXX11[1]]),
-            ..Image::default()
-        };
-        let found = |abi| symbols(&host, &own, Some(abi), false);
-        assert_eq!(found(StringAbi::Old).required, 3);
-        assert_eq!(found(StringAbi::Old).missing, OF_STRINGS_OLD[1..]);
-        assert!(found(StringAbi::Cxx11).missing.is_empty());
+    fn neighbours_that_are_not_found_make_it_unknown() {
+        let (outcome, text) = judged(|it, probed| {
+            it.searched = Some("/a (RUNPATH)".into());
+            it.missing_libraries = vec!["libb.so".into(), "libc.so".into()];
+            it.accepted = None;
+            probed.findings = vec![Finding::NotLoaded("libb.so: no".into())];
+        });
+        assert_eq!((outcome, outcome.exit_code()), (Outcome::Unknown, 3));
+        assert!(text.contains("needs libb.so, libc.so, which were not found in /a (RUNPATH); "));
     }
 
     #[test]

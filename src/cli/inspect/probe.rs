@@ -13,8 +13,6 @@ use std::ptr::NonNull;
 
 use serde::{Deserialize, Serialize};
 
-use super::elf::Image;
-
 /// Before each line, to tell it from what the library prints.
 const MARK: &str = "mesos-command-inspect:";
 /// Bytes that the library may print before it is ended.
@@ -30,9 +28,8 @@ const MANIFEST_COMPATIBLE: usize = 6;
 pub(super) enum Finding {
     /// What is done next; the last one says where a crash happened.
     Stage(String),
-    /// The library cannot be loaded: the dynamic linker's words, and the sonames that are not
-    /// found.
-    NotLoaded { message: String, missing: Vec<String> },
+    /// The library cannot be loaded: the dynamic linker's words.
+    NotLoaded(String),
     /// The size that the library reports for a message, without one if it does not have it.
     Size { name: String, size: Option<u64> },
     /// The release that the library is.
@@ -86,10 +83,7 @@ fn examine(library: &Path, module: &Path) {
     stage("loading the library");
     let handle = match open(library, libc::RTLD_GLOBAL) {
         Ok(handle) => handle,
-        Err(message) => {
-            let missing = missing_libraries(library);
-            return say(&Finding::NotLoaded { message, missing });
-        }
+        Err(message) => return say(&Finding::NotLoaded(message)),
     };
     for (name, _) in super::known::Known::read().sizes {
         stage(&format!("asking for the size of {name}"));
@@ -146,16 +140,6 @@ fn open(path: &Path, flags: c_int) -> Result<Handle, String> {
 fn symbol(handle: Handle, name: &CStr) -> Option<NonNull<c_void>> {
     // SAFETY: the handle is open for ever and the name is a C string.
     NonNull::new(unsafe { libc::dlsym(handle.0.as_ptr(), name.as_ptr()) })
-}
-
-/// The libraries that `library` needs and that cannot be found.
-fn missing_libraries(library: &Path) -> Vec<String> {
-    let image = Image::read(library).unwrap_or_default();
-    let found = |soname: &String| {
-        let beside = |directory: &String| Path::new(directory).join(soname).exists();
-        open(Path::new(soname), 0).is_ok() || image.search.iter().any(beside)
-    };
-    image.needed.iter().filter(|soname| !found(soname)).cloned().collect()
 }
 
 /// The mangled name of a static member function without arguments: `mesos.Labels`, its length

@@ -24,7 +24,8 @@ impl Outcome {
         match self {
             Outcome::Fits => crate::SUCCESS,
             Outcome::DoesNotFit => crate::PROBLEMS,
-            Outcome::Unknown | Outcome::Unusable => crate::UNUSABLE,
+            Outcome::Unusable => crate::UNUSABLE,
+            Outcome::Unknown => crate::UNKNOWN,
         }
     }
 
@@ -63,11 +64,13 @@ pub(super) struct Size {
 }
 
 /// Symbols that the module leaves to its host.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Symbols {
     pub(super) required: usize,
-    /// Neither exported by the library nor found in what it loads.
+    /// Exported neither by the library nor by those that it is loaded with.
     pub(super) missing: Vec<String>,
+    /// Not found; but not all of those libraries were found either.
+    pub(super) unknown: Vec<String>,
     /// Exported, but weak: another build of the same release may lack them.
     pub(super) weak: Vec<String>,
 }
@@ -85,8 +88,10 @@ pub(super) struct Report {
     pub(super) tested: bool,
     pub(super) string_abi: Option<StringAbi>,
     pub(super) symbols: Option<Symbols>,
-    /// Libraries that the library needs and this system lacks.
+    /// Sonames of the libraries that it needs, or that these need, and that were not found.
     pub(super) missing_libraries: Vec<String>,
+    /// Where they were looked for.
+    pub(super) searched: Option<String>,
     pub(super) sizes: Vec<Size>,
     /// Whether the module's own check at load accepts the library.
     pub(super) accepted: Option<bool>,
@@ -133,8 +138,12 @@ impl Report {
     }
 
     fn print_symbols(&self, symbols: &Symbols) {
-        let good = symbols.required - symbols.missing.len() - symbols.weak.len();
-        println!("symbols:      {good} of {} that the module needs", symbols.required);
+        let bad = symbols.missing.len() + symbols.weak.len() + symbols.unknown.len();
+        let (good, required) = (symbols.required - bad, symbols.required);
+        println!("symbols:      {good} of {required} that the module needs");
+        if !symbols.unknown.is_empty() {
+            println!("  {} may be in the libraries that were not found", symbols.unknown.len());
+        }
         for (names, what) in [(&symbols.missing, "missing"), (&symbols.weak, "weak only")] {
             for name in names {
                 println!("  {what}: {name}");
