@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::cgroup::{self, Version};
 use super::kept::Kept;
-use super::tree::lock;
+use crate::sys::lock_directory;
 
 /// How long the start of an instance waits for processes that were killed.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ pub(super) fn end(version: Version, parent: &Path, own: &Path) -> Vec<(PathBuf, 
     let mut kept = Vec::new();
     for directory in cgroup::below(parent).filter(|path| path != own) {
         // Held meanwhile, so that two that start together do not disturb each other.
-        let Ok(_lock) = lock(&directory) else { continue };
+        let Ok(_lock) = lock_directory(&directory) else { continue };
         let mut ended = 0;
         let mut killed = Vec::new();
         for slot in cgroup::below(&directory) {

@@ -2,19 +2,16 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{Flock, FlockArg, OFlag};
-use nix::sys::stat::Mode;
 use parking_lot::{Mutex, RwLock};
 
 use crate::command::Limits;
-use crate::sys::{self, Pid};
+use crate::sys::OwnDirectory;
 
 use super::cgroup::{self, Version};
 use super::kept::{self, Kept};
@@ -25,15 +22,10 @@ use super::mounts::Mounts;
 /// How long processes may take to end after KILL, and the pause between two looks.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(5);
+/// Of the directory of a process: everybody may see what is in a cgroup.
+const MODE: u32 = 0o755;
 /// How many kept cgroups are looked at when another one joins them.
 const LOOKS: usize = 8;
-
-/// The directory of a process, with the lock that says that the process lives.
-#[derive(Debug)]
-struct Own {
-    path: PathBuf,
-    _lock: Flock<OwnedFd>,
-}
 
 /// The cgroups of this process below one directory.
 #[derive(Debug)]
@@ -46,7 +38,7 @@ pub(super) struct Tree {
     mounts: Mounts,
     /// Some cgroups have others beside them, in hierarchies of version 1.
     has_beside: AtomicBool,
-    own: RwLock<Arc<Own>>,
+    own: RwLock<Arc<OwnDirectory>>,
     next: AtomicU64,
     /// Cgroups whose processes are being ended, or could not be ended yet.
     retired: Mutex<Vec<PathBuf>>,
@@ -92,7 +84,7 @@ impl Tree {
             let text = format!("others than root may write to {}", parent.display());
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
-        let own = Own::make(&parent)?;
+        let own = OwnDirectory::make(&parent, "", MODE)?;
         let works = Tree::check(version, &own.path);
         if let Err(error) = works {
             let _ = std::fs::remove_dir(&own.path);
@@ -151,12 +143,12 @@ impl Tree {
     }
 
     /// Makes the directory of this process anew after `lost` was removed by somebody.
-    fn restore(&self, lost: &Arc<Own>) -> io::Result<Arc<Own>> {
+    fn restore(&self, lost: &Arc<OwnDirectory>) -> io::Result<Arc<OwnDirectory>> {
         let mut current = self.own.write();
         if Arc::ptr_eq(&current, lost) {
             tracing::warn!(path = %lost.path.display(), "the cgroup of this process was removed; making it anew");
             std::fs::create_dir_all(&self.parent)?;
-            *current = Arc::new(Own::make(&self.parent)?);
+            *current = Arc::new(OwnDirectory::make(&self.parent, "", MODE)?);
         }
         Ok(current.clone())
     }
@@ -240,35 +232,4 @@ impl Tree {
             limits::remove_of(&self.mounts, &self.root, &self.parent, &own.path);
         }
     }
-}
-
-impl Own {
-    fn make(parent: &Path) -> io::Result<Own> {
-        let pid = Pid::own();
-        let start = sys::process_stat(pid).map_or(0, |stat| stat.start);
-        // A second copy of the library in this process, or a process with the same number in
-        // another pid namespace, may have the name.
-        for attempt in 0..100 {
-            let path = parent.join(format!("{pid}.{start}.{attempt}"));
-            match std::fs::create_dir(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                result => result?,
-            }
-            // One that starts at the same time may take it for a dead one's and remove it before
-            // it is locked.
-            if let Ok(lock) = lock(&path)
-                && path.exists()
-            {
-                return Ok(Own { path, _lock: lock });
-            }
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
-    }
-}
-
-/// Locks the directory of a process; not to be had while that lives.
-pub(super) fn lock(path: &Path) -> io::Result<Flock<OwnedFd>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let fd = sys::above_stdio(nix::fcntl::open(path, flags, Mode::empty())?)?;
-    Flock::lock(fd, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
 }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag};
+use nix::sys::stat::Mode;
 
 use super::measure::Measurer;
 use super::root::{Root, Staging, c_path, give_in, remove_call, remove_tree, set_mode};
-use crate::sys::User;
+use crate::sys::{self, User};
 
 /// The mode of a file of ours.
 const OWN_FILE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
@@ -93,8 +93,7 @@ impl CallDirectory {
     /// Makes a file that the command is to fill, or only look at, without opening it.
     fn make_file(&self, leaf: &str, user: Option<&User>) -> Result<(), Errno> {
         let name = self.file(leaf);
-        // A path is walked once, and no descriptor is taken.
-        match nix::sys::stat::mknodat(&*self.root, name.as_str(), SFlag::S_IFREG, OWN_FILE, 0) {
+        match sys::make_file(&*self.root, &name, OWN_FILE) {
             // A filter of system calls may know it for devices alone.
             Err(Errno::EPERM | Errno::ENOSYS) => drop(self.open_new(&name)?),
             result => result?,

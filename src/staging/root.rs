@@ -1,27 +1,25 @@
 //! The per-process directory, and the directories that dead agents left behind.
 //!
-//! `mesos-command.<pid>.<start time>` is made 0700 on a tmpfs and locked (flock) while its process
-//! lives: pid and start time alone would not do where agents in different pid namespaces share the
-//! file system.
+//! `mesos-command.<pid>.<start time>` is made 0700 on a tmpfs and locked while its process lives.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::{fs, io};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
+use nix::fcntl::{AtFlags, Flock};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, fstatfs, statfs};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
-use crate::sys::{self, Pid};
+use crate::sys::{self, OwnDirectory, Pid, lock_directory};
 
 use super::on_disk::OnDisk;
 use super::reach::closed_to;
@@ -186,36 +184,10 @@ pub fn automatic_parents() -> Vec<PathBuf> {
 }
 
 fn create_root(parent: &Path, mode: u32) -> io::Result<Root> {
-    let pid = Pid::own();
-    let start = sys::process_stat(pid).map_or(0, |stat| stat.start);
-    // A second copy of the library in this process has the same name in mind, and in a directory
-    // that others can write to, others may have taken it: then a suffix is added.
-    for attempt in 0..100 {
-        let mut name = format!("{PREFIX}{pid}.{start}");
-        if attempt > 0 {
-            name.push_str(&format!(".{attempt}"));
-        }
-        let path = parent.join(name);
-        match fs::DirBuilder::new().mode(mode).create(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-            result => result?,
-        }
-        let fix_modes = fs::symlink_metadata(&path)?.permissions().mode() & mode != mode;
-        if fix_modes {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-        }
-        let directory = lock_directory(&path)?;
-        let is_open = AtomicBool::new(mode == OPEN_MODE);
-        return Ok(Root { path, directory, running: OnceLock::new(), fix_modes, is_open });
-    }
-    Err(io::Error::from(Errno::EEXIST))
-}
-
-fn lock_directory(path: &Path) -> io::Result<Flock<OwnedFd>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let fd = nix::fcntl::open(path, flags, Mode::empty())?;
-    let fd = sys::above_stdio(fd)?;
-    Flock::lock(fd, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
+    let OwnDirectory { path, lock, umask_is_odd } = OwnDirectory::make(parent, PREFIX, mode)?;
+    let is_open = AtomicBool::new(mode == OPEN_MODE);
+    let running = OnceLock::new();
+    Ok(Root { path, directory: lock, running, fix_modes: umask_is_odd, is_open })
 }
 
 /// Removes the directories in `parent` whose processes are gone. Best effort: what cannot be

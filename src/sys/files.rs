@@ -4,6 +4,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
+use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -18,6 +19,21 @@ pub(crate) fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     let moved = Errno::result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) })?;
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+}
+
+/// Makes an empty regular file without opening it: a path is walked once and no descriptor taken.
+///
+/// # Errors
+/// Those of mknodat(2), which is called by its number: the C library has the function only since
+/// 2.33.
+pub(crate) fn make_file(directory: impl AsFd, name: &str, mode: Mode) -> Result<(), Errno> {
+    let at = directory.as_fd().as_raw_fd();
+    let kind = libc::S_IFREG | mode.bits();
+    let made = name.with_nix_path(|name| {
+        // SAFETY: the name is a C string that lives during the call.
+        unsafe { libc::syscall(libc::SYS_mknodat, at, name.as_ptr(), kind, 0) }
+    })?;
+    Errno::result(made).map(drop)
 }
 
 /// Opens `/dev/null` for each standard descriptor that is closed: while the result lives, nothing

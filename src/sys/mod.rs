@@ -21,6 +21,7 @@ mod files;
 mod fs_helper;
 mod identity;
 mod mask;
+mod own_directory;
 mod pidfd;
 mod posix_spawn;
 mod process_id;
@@ -34,12 +35,13 @@ mod strings;
 
 pub(crate) use cgroup::{Cgroups, Unified};
 pub(crate) use features::{features, memfd_paths};
-pub(crate) use files::{above_stdio, has_no_writer, occupy_stdio};
+pub(crate) use files::{above_stdio, has_no_writer, make_file, occupy_stdio};
 pub(crate) use fs_helper::{FsHelper, Step as HelperStep};
 pub use identity::{Identity, User};
 pub(crate) use mask::{
     HOST_CODE_STACK_BYTES, enter_own_thread, start_thread, write_without_sigpipe,
 };
+pub(crate) use own_directory::{OwnDirectory, lock_directory};
 pub(crate) use pidfd::{
     ExitStatus, PidFd, WaitTarget, exit_info, kill, kill_group, poll_by_runtime, wait,
 };

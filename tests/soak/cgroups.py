@@ -52,7 +52,7 @@ def own(host: int) -> set[pathlib.Path]:
 
 
 def tree(path: str, host: int) -> pathlib.Path | None:
-    """The part of a cgroup's path that ends with `HOST.START.NUMBER`, relative to its mount."""
+    """The part of a cgroup's path that ends with `HOST.START`, relative to its mount."""
     parts = pathlib.PurePosixPath(path).parts
     own = [at for at, part in enumerate(parts) if part.startswith(f"{host}.")]
     return pathlib.Path(*parts[1 : own[0] + 1]) if own else None
