@@ -299,11 +299,11 @@ impl Commands {
         completion::while_alive(self.lifetime.clone(), done)
     }
 
-    /// Ends what the commands of `container` left running until its cleanup: TERM, and KILL after
-    /// the grace period. Does not wait for that.
-    pub fn end_rest(&self, container: &str) {
+    /// Ends what the commands of these containers left running until their cleanup: TERM, and KILL
+    /// after the grace period. Does not wait for that.
+    pub fn end_rest<'a>(&self, containers: impl IntoIterator<Item = &'a str>) {
         let Some(contained) = &self.contained else { return };
-        let rest = contained.of(container);
+        let rest: Vec<_> = containers.into_iter().flat_map(|one| contained.of(one)).collect();
         if !rest.is_empty() {
             let grace = self.config.kill_grace;
             self.runner.run_long(Box::new(move || containment::end_rest(rest, grace)));

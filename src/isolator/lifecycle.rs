@@ -121,7 +121,7 @@ impl Inner {
         self.close_slots(&context);
         let Some(command) = self.commands.get(Event::Cleanup).filter(|_| !context.skipped) else {
             self.end_without_run(Event::Cleanup, &id);
-            self.commands.end_rest(&id.text);
+            self.commands.end_rest([&*id.text]);
             return self.forget_file(id, || complete(done, Answer::Nothing));
         };
         let (inner, command, drain) = (self.clone(), command.clone(), context.drain.clone());
@@ -131,7 +131,7 @@ impl Inner {
             let launch = Launch { command: &command, id: &id, input, container };
             let (keeper, id) = (inner.clone(), id.clone());
             inner.submit_launch(launch, move |ended| {
-                keeper.commands.end_rest(&id.text);
+                keeper.commands.end_rest([&*id.text]);
                 // What was never tried is handed to the recover command of the next start, and so
                 // is what was ended with the agent.
                 if ended.had_its_turn && ended.outcome != OutcomeKind::Cancelled {

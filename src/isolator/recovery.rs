@@ -135,11 +135,13 @@ impl Inner {
         Some(config)
     }
 
-    /// Removes the contexts of containers that are gone, and goes on with `then`.
+    /// Removes the contexts of containers that are gone, ends what was to run until their cleanup,
+    /// and goes on with `then`.
     fn discard(self: &Arc<Self>, lost: Vec<Lost>, then: impl FnOnce() + Send + 'static) {
         if lost.is_empty() {
             return then();
         }
+        self.commands.end_rest(lost.iter().map(|context| &*context.name));
         let shown: Vec<&str> = lost.iter().take(5).map(|context| context.name.as_str()).collect();
         let more = if lost.len() > shown.len() { ", …" } else { "" };
         tracing::info!(

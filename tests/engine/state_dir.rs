@@ -11,6 +11,7 @@ use mesos_command::call::{Answer, InputValue};
 use mesos_command::event::Event;
 use mesos_command::isolator::Isolator;
 use tempfile::TempDir;
+use test_support::{skip, until};
 
 use crate::support::{PATIENCE, field, id, write_script};
 
@@ -220,6 +221,49 @@ fn lost_contexts_go_to_the_recover_command_first() {
     assert_eq!(input["lost"].as_array().unwrap().len(), 1);
     assert_eq!(input["states"][0]["container_id"]["value"], uuid(2));
     assert!(!machine.context(1).exists() && machine.context(2).exists());
+}
+
+#[test]
+fn what_was_to_run_until_a_lost_containers_cleanup_ends_when_it_is_recovered() {
+    let test = "what_was_to_run_until_a_lost_containers_cleanup_ends_when_it_is_recovered";
+    if !nix::unistd::geteuid().is_root() {
+        return skip(test, "cgroups need root");
+    }
+    let machine = Machine::new();
+    let daemon = "d=$(dirname \"$0\")/$MESOS_CONTAINER_ID.pid\n\
+        setsid sh -c 'printf %s $$ >\"$0.new\"; mv \"$0.new\" \"$0\"; exec sleep 600' \"$d\" &\n\
+        while [ ! -e \"$d\" ]; do sleep 0.01; done";
+    write_script(&machine.directory.path().join("daemon"), daemon);
+    let agent = || {
+        let path = |name: &str| machine.directory.path().join(name).display().to_string();
+        let parameters = [
+            ("module_name", "m".to_owned()),
+            ("state_dir", path("a")),
+            ("isolator_prepare_command", path("daemon")),
+            ("background", "container".to_owned()),
+            ("containment", "cgroup".to_owned()),
+            ("kill_grace", "200ms".to_owned()),
+        ];
+        let parameters: Vec<_> =
+            parameters.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+        Agent { isolator: Isolator::create(&parameters).unwrap(), work_dir: "/work/a" }
+    };
+    let alive = |number| {
+        let path = machine.directory.path().join(format!("{}.pid", uuid(number)));
+        let pid = std::fs::read_to_string(path).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        !stat.is_empty() && !stat.contains(") Z ")
+    };
+    let a = agent();
+    a.prepare(1);
+    a.prepare(2);
+    drop(a);
+    let a = agent();
+    a.recover(&[2]);
+    until("the end of what the lost one had", || !alive(1));
+    assert!(alive(2), "its container is there");
+    a.cleanup(2);
+    until("the end of the other", || !alive(2));
 }
 
 #[test]
