@@ -14,6 +14,7 @@ mod table;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 /// All is well.
 const SUCCESS: u8 = 0;
@@ -62,11 +63,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_target(false)
         .without_time()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::builder()
-                .with_default_directive(tracing_subscriber::filter::LevelFilter::INFO.into())
-                .from_env_lossy(),
-        )
+        .with_env_filter(filter(&std::env::var("RUST_LOG").unwrap_or_default()))
         .init();
     let result = match arguments.command {
         Subcommands::Check(arguments) => check::run(&arguments).map(code),
@@ -86,6 +83,13 @@ fn main() -> ExitCode {
             ExitCode::from(UNUSABLE)
         }
     }
+}
+
+/// What is logged; `wanted` is empty, or as RUST_LOG has it.
+fn filter(wanted: &str) -> EnvFilter {
+    // What an instance says of itself when it is made is for an agent's log.
+    let usual = "info,mesos_command::call::commands=warn";
+    EnvFilter::builder().parse_lossy(if wanted.is_empty() { usual } else { wanted })
 }
 
 fn code(well: bool) -> u8 {
