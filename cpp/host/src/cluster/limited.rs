@@ -57,10 +57,12 @@ impl Course<'_> {
             let limited = json!("disk");
             let resource = status.pointer("/limitation/resources/0/name");
             let reason = status["reason"].as_str().unwrap_or_default();
-            if status["state"] != "TASK_FAILED"
-                || !reason.starts_with("REASON_CONTAINER_LIMITATION")
-                || resource != Some(&limited)
-            {
+            let is_told =
+                reason.starts_with("REASON_CONTAINER_LIMITATION") && resource == Some(&limited);
+            // An agent that asks only when the container is gone is told nothing of the reason.
+            let was_gone = reason == "REASON_EXECUTOR_TERMINATED"
+                && status["message"].as_str().is_some_and(|it| it.ends_with("unknown container"));
+            if status["state"] != "TASK_FAILED" || !(is_told || was_gone) {
                 line.complaints.push(format!("{}: {status}", task.name));
             }
             line.answer = format!("{} {reason}", status["state"].as_str().unwrap_or_default());

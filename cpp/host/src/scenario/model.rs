@@ -225,7 +225,7 @@ fn timeout_ms() -> u64 {
 }
 
 fn settle_ms() -> u64 {
-    2_000
+    20_000
 }
 
 impl Scenario {
