@@ -1,10 +1,10 @@
 #!/bin/sh
 # Checks what the module library asks of its host and what it offers.
 #
-#   symbols.sh MODULE_LIBRARY MESOS_LIBRARY...
+#   symbols.sh MODULE_LIBRARY MESOS_LIBRARY[,NEIGHBOUR...]...
 #
 # * Every symbol that the module leaves to the host must be a strong export of every Mesos library
-#   given: weak ones depend on what a compiler happened to inline in that build.
+#   given, or of one of those that are named with it: weak ones depend on what a compiler happened to inline in that build.
 # * Three names differ by the std::string that the host is built with: the module refers weakly to
 #   those of both, and every library exports the three of one of them, as strong ones.
 # * The only other weak references to Mesos are what tells that libprocess was taken down, without which
@@ -62,8 +62,10 @@ if ! cmp -s "$work/optional" "$work/allowed"; then
 fi
 
 for library in "$@"; do
-  nm -D --defined-only "$library" | awk '$2 ~ /^[TDBR]$/ { print $3 }' | sed 's/@.*//' |
-    sort -u > "$work/strong"
+  echo "$library" | tr , '\n' | while read -r file; do
+    nm -D --defined-only "$file" || echo "$file" >> "$work/unreadable"
+  done | awk '$2 ~ /^[TDBR]$/ { print $3 }' | sed 's/@.*//' | sort -u > "$work/strong"
+  [ ! -e "$work/unreadable" ] || fail "cannot be read: $(cat "$work/unreadable")"
   strings=cxx11
   if grep -qxF "$(head -n 1 "$work/cow")" "$work/strong"; then
     strings=cow

@@ -1,7 +1,8 @@
 """Hosts that are no Mesos, which the suite plays like its releases.
 
-One has the strings before C++11, of which no real library can be had, the other those of C++11, to
-tell its own faults from the module's. cpp/host/stand-in/build.py makes them.
+One has the strings before C++11, of which no real library can be had, one those of C++11, to tell
+its own faults from the module's, and one is like clusterd: wider statistics, and messages, protobuf
+and log in libraries of their own. cpp/host/stand-in/build.py makes them.
 """
 
 import pathlib
@@ -20,8 +21,8 @@ REPOSITORY = HERE.parent.parent
 ROOT = REPOSITORY / "target/stand-in"
 BUILD = REPOSITORY / "cpp/host/stand-in/build.py"
 # Names, with what `mesos-command inspect` says of their strings.
-STRINGS = {"cow": "old", "cxx11": "cxx11"}
-# The release that both say they are.
+STRINGS = {"cow": "old", "cxx11": "cxx11", "clusterd": "cxx11"}
+# The release that all say they are.
 RELEASE = "1.11.0"
 
 
@@ -43,6 +44,13 @@ def drive(suite: "Suite") -> None:
         )
     if suite.release == "cow":
         mixed(suite)
+    if suite.release == "clusterd":
+        suite.written("clusterd", "clusterd")
+
+
+def libraries(directory: pathlib.Path) -> str:
+    """A libmesos and those that it was made with, separated by commas."""
+    return ",".join(str(path) for path in sorted(directory.glob("lib*.so")))
 
 
 def mixed(suite: "Suite") -> None:

@@ -180,7 +180,8 @@ class Suite:
     def all(self) -> None:
         library = self.host.with_name("libmesos_command_modules.so")
         newest = self.release == hosts.NEWEST
-        self.play("symbols", [ROOT / "cpp/tests/symbols.sh", library, self.mesos / "libmesos.so"])
+        libraries = stand_ins.libraries(self.mesos)
+        self.play("symbols", [ROOT / "cpp/tests/symbols.sh", library, libraries])
         if self.release in stand_ins.STRINGS:
             stand_ins.drive(self)
         for scenario, modules in WRITTEN:
