@@ -27,9 +27,9 @@ pub(crate) struct OwnDirectory {
 }
 
 impl OwnDirectory {
-    /// Makes `<prefix><pid>.<start time>` in `parent`. A suffix is added where the name is taken: by
-    /// a second copy of the library in this process, a process with the same number in another pid
-    /// namespace, or whoever else may write to the parent.
+    /// Makes `<prefix><pid>.<start time>` in `parent`. A suffix is added where the name is taken:
+    /// by a second copy of the library in this process, a process with the same number in another
+    /// pid namespace, or whoever else may write to the parent.
     ///
     /// # Errors
     /// When the parent does not let us, or has all names.
