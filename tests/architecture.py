@@ -215,7 +215,7 @@ def link_problems(packages: set[str]) -> list[str]:
 
 def forgotten_tests(root: pathlib.Path) -> list[str]:
     """Programs of tests that stand in no manifest, and so are never built."""
-    packages = [root / "tests", root / "src/cli"]
+    packages = [root / "tests", root / "tests/models", root / "src/cli"]
     named = {
         (package / path).resolve()
         for package in packages

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use parking_lot::Mutex;
 
@@ -213,17 +213,16 @@ impl Reactor {
     /// Waits for one event: a thread that took more would keep them while it is busy with the
     /// first.
     fn wait(&self) -> Option<Watched> {
-        let mut events = [EpollEvent::empty()];
-        let result = self.epoll.wait(&mut events, EpollTimeout::NONE);
+        let event = sys::next_event(&self.epoll);
         let mut state = self.state.lock();
         state.idle -= 1;
-        match result {
-            Ok(1..) if events[0].data() != QUEUED => state.woken(events[0].data()),
-            Ok(1..) => {
+        match event {
+            Ok(QUEUED) => {
                 state.waking = false;
                 None
             }
-            Ok(_) | Err(Errno::EINTR) => None,
+            Ok(key) => state.woken(key),
+            Err(Errno::EINTR) => None,
             Err(errno) => {
                 drop(state);
                 tracing::error!(%errno, "waiting for commands failed");

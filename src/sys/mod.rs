@@ -16,6 +16,7 @@ mod child_files;
 mod child_identity;
 mod clone;
 mod dispositions;
+mod events;
 mod features;
 mod files;
 mod fs_helper;
@@ -34,6 +35,7 @@ mod starter;
 mod strings;
 
 pub(crate) use cgroup::{Cgroups, Unified};
+pub(crate) use events::next_event;
 pub(crate) use features::{features, memfd_paths};
 pub(crate) use files::{above_stdio, has_no_writer, make_file, occupy_stdio};
 pub(crate) use fs_helper::{FsHelper, Step as HelperStep};
