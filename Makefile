@@ -7,7 +7,7 @@ HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
 .PHONY: all build demo demo-cluster burst soak test lint unit in-mesos observe whole pages regressions \
-	python fuzz bench bench-check bench-compare clean
+	python fuzz deps bench bench-check bench-compare clean
 
 all: build
 
@@ -76,6 +76,10 @@ fuzz: python
 
 python:
 	@command -v $(PYTHON) >/dev/null || .ci/setup test
+
+# What the packages of others are like: licences, duplicates, sources, advisories.
+deps: python
+	$(PYTHON) tests/deps.py
 
 # Ratios against bare loops, and against the committed bounds.
 bench: $(HOST)
