@@ -96,6 +96,7 @@ fn containment(config: &Config) -> Result<Chosen, CreateError> {
         _ => String::new(),
     };
     tracing::info!(
+        target: "mesos_command::containment::level",
         "{} module '{}': containment level '{}'{why}",
         config.kind.label(),
         config.module_name,

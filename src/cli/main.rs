@@ -87,8 +87,8 @@ fn main() -> ExitCode {
 
 /// What is logged; `wanted` is empty, or as RUST_LOG has it.
 fn filter(wanted: &str) -> EnvFilter {
-    // What an instance says of itself when it is made is for an agent's log.
-    let usual = "info,mesos_command::call::commands=warn";
+    // Which level an instance has is for an agent's log.
+    let usual = "info,mesos_command::containment::level=warn";
     EnvFilter::builder().parse_lossy(if wanted.is_empty() { usual } else { wanted })
 }
 

