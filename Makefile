@@ -7,7 +7,7 @@ HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
 .PHONY: all build demo demo-cluster burst soak test lint unit in-mesos observe whole pages regressions \
-	python fuzz deps bench bench-check bench-compare clean
+	python fuzz deps sanitize bench bench-check bench-compare clean
 
 all: build
 
@@ -80,6 +80,10 @@ python:
 # What the packages of others are like: licences, duplicates, sources, advisories.
 deps: python
 	$(PYTHON) tests/deps.py
+
+# The engine's unit tests with the sanitizers of addresses and of leaks.
+sanitize: python
+	$(PYTHON) tests/sanitize.py
 
 # Ratios against bare loops, and against the committed bounds.
 bench: $(HOST)

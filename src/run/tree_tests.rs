@@ -24,7 +24,10 @@ fn shell(text: &str) -> Child {
         stdio: [null(), null(), Source::Stdout],
         ..Plan::default()
     };
-    Child::new(spawn(plan).map_err(|refusal| refusal.failure).unwrap().0)
+    let (spawned, start) = spawn(plan).map_err(|refusal| refusal.failure).unwrap();
+    // What the child reads is left to it for good when its start is dropped before it is over.
+    test_support::until("an executed shell", || start.is_over());
+    Child::new(spawned)
 }
 
 /// A shell with `count` children in sessions of their own that ignore TERM, and their numbers.
