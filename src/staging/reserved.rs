@@ -2,15 +2,15 @@
 //!
 //! A command knows its memfds as `/proc/<our pid>/fd/N`. If N were used again while a process of
 //! the run lives, that process could truncate and overwrite whatever N is then. So the memfds stay
-//! open, sealed and empty, until the run's process group is empty and no process is left that
-//! looks like a descendant (its environment or command line came from such a run). Only a few are
-//! kept: beyond that, runs get files.
+//! open, sealed and without content, until the run's process group is empty and no process is left
+//! that looks like a descendant (its environment or command line came from such a run). Only a few
+//! are kept: beyond that, runs get files.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use parking_lot::Mutex;
 
 use crate::sys::{self, Pid, ProcessGroup};
@@ -71,7 +71,10 @@ impl ReservedFds {
     /// Takes the memfds of an ended run.
     pub(super) fn keep(&self, mark: RunMark, files: [File; 2], input: Option<Arc<SealedInput>>) {
         for file in &files {
-            let _ = file.set_len(0);
+            // Its memory is given back, but it is not cut: who has it mapped would get SIGBUS.
+            let all = file.metadata().map_or(0, |found| found.len().try_into().unwrap_or(0));
+            let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+            let _ = fallocate(file, hole, 0, all);
             // Each on its own: a writable mapping forbids the second.
             for seal in [SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK, SealFlag::F_SEAL_WRITE] {
                 let _ = fcntl(file, FcntlArg::F_ADD_SEALS(seal));
