@@ -64,9 +64,7 @@ fn start_process(config: &Config) -> Result<Arc<Runner>, CreateError> {
     }
     completion::start(&runner);
     if metrics::set_start_method(method) && method == StartMethod::PosixSpawn {
-        tracing::info!(
-            "commands are started by {method} (MESOS_COMMAND_SPAWN), on waiting threads"
-        );
+        tracing::info!("commands are started by {method} (MESOS_COMMAND_SPAWN) on waiting threads");
     }
     Ok(runner)
 }
@@ -96,7 +94,7 @@ fn containment(config: &Config) -> Result<Chosen, CreateError> {
         _ => String::new(),
     };
     tracing::info!(
-        target: "mesos_command::containment::level",
+        target: "level",
         "{} module '{}': containment level '{}'{why}",
         config.kind.label(),
         config.module_name,

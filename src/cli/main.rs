@@ -88,7 +88,7 @@ fn main() -> ExitCode {
 /// What is logged; `wanted` is empty, or as RUST_LOG has it.
 fn filter(wanted: &str) -> EnvFilter {
     // Which level an instance has is for an agent's log.
-    let usual = "info,mesos_command::containment::level=warn";
+    let usual = "info,level=warn";
     EnvFilter::builder().parse_lossy(if wanted.is_empty() { usual } else { wanted })
 }
 
