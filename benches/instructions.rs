@@ -51,7 +51,7 @@ extern "C" fn clone() -> std::ffi::c_int {
 fn parameters() -> Vec<(String, String)> {
     [
         ("module_name", "bench"),
-        ("state_dir", "/nonexistent"),
+        ("state_dir", concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench-contexts")),
         ("isolator_prepare_command", "/bin/true"),
         ("isolator_usage_command", "/bin/true"),
         ("isolator_usage_timeout", "500ms"),

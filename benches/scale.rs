@@ -109,7 +109,8 @@ fn report(sides: &[Side<'_>], rounds: usize) {
 /// An isolator that has a value of this many containers.
 fn isolator(containers: u32) -> Isolator {
     let command = ("isolator_usage_command", "/bin/true");
-    let isolator = create(Path::new("/nonexistent"), "1hrs", command);
+    let contexts = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench-contexts"));
+    let isolator = create(contexts, "1hrs", command);
     for number in 0..containers as usize {
         seed(&isolator, &id(number));
     }

@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn one_that_cannot_be_made_says_why() {
-        let missing = Path::new("/nonexistent");
-        let error = OwnDirectory::make(missing, "", 0o700).unwrap_err();
+        let parent = tempfile::tempdir().unwrap();
+        let error = OwnDirectory::make(&parent.path().join("no"), "", 0o700).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }
