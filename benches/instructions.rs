@@ -88,7 +88,9 @@ fn cache_hit((isolator, id): (&'static Isolator, Vec<u8>)) {
     call(isolator, &id);
 }
 
-fn slot() -> (Arc<Slot<u32>>, Policy, Instant) {
+type Holder = Arc<Slot<u32>>;
+
+fn slot() -> (Holder, Policy, Instant) {
     let hour = Duration::from_secs(3600);
     let config =
         CacheConfig { ttl: hour, stale_ttl: hour * 3, stale_while_revalidate: Duration::ZERO };
@@ -103,9 +105,7 @@ fn slot() -> (Arc<Slot<u32>>, Policy, Instant) {
 // The slot is given back: its end is no part of a decision.
 #[library_benchmark]
 #[bench::fresh(setup = slot)]
-fn slot_decision(
-    (slot, policy, now): (Arc<Slot<u32>>, Policy, Instant),
-) -> (Lookup<u32, Arc<Slot<u32>>>, Arc<Slot<u32>>) {
+fn slot_decision((slot, policy, now): (Holder, Policy, Instant)) -> (Lookup<u32, Holder>, Holder) {
     (Slot::lookup(&slot, black_box(policy), black_box(now), 2), slot)
 }
 
