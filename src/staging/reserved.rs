@@ -10,12 +10,13 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 
-use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use parking_lot::Mutex;
 
 use crate::sys::{self, Pid, ProcessGroup};
 
 use super::SealedInput;
+use super::measure::cut;
 
 /// Most runs whose descriptors are kept.
 const MOST: usize = 32;
@@ -71,10 +72,8 @@ impl ReservedFds {
     /// Takes the memfds of an ended run.
     pub(super) fn keep(&self, mark: RunMark, files: [File; 2], input: Option<Arc<SealedInput>>) {
         for file in &files {
-            // Its memory is given back, but it is not cut: who has it mapped would get SIGBUS.
-            let all = file.metadata().map_or(0, |found| found.len().try_into().unwrap_or(0));
-            let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-            let _ = fallocate(file, hole, 0, all);
+            // By a hole: who has it mapped would get SIGBUS if it were made shorter.
+            cut(file, 0, 0);
             // Each on its own: a writable mapping forbids the second.
             for seal in [SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK, SealFlag::F_SEAL_WRITE] {
                 let _ = fcntl(file, FcntlArg::F_ADD_SEALS(seal));
