@@ -271,7 +271,11 @@ mod tests {
             arguments: table(&["sh", "-c", text]),
             ..sys::Plan::default()
         };
-        sys::spawn(plan).map_err(|refusal| refusal.failure).expect("a process").0
+        let (spawned, start) =
+            sys::spawn(plan).map_err(|refusal| refusal.failure).expect("a process");
+        // What the child reads is left to it for good when its start is dropped before it is over.
+        test_support::until("an executed shell", || start.is_over());
+        spawned
     }
 
     #[test]
