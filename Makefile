@@ -6,7 +6,7 @@ PYTHON ?= python3
 HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
-.PHONY: all build demo demo-cluster burst soak test lint unit in-mesos observe whole pages regressions \
+.PHONY: all build demo demo-cluster demo-docker burst soak test lint unit in-mesos observe whole pages regressions \
 	python fuzz deps sanitize bench bench-check bench-compare clean
 
 all: build
@@ -28,6 +28,12 @@ demo-cluster: $(HOST)
 	$(FETCH) 1.11.0
 	$(HOST) cluster --mesos 1.11.0 --modules tests/mesos/record.modules.json --records --tasks 50 --restart kill
 	$(PYTHON) tests/mesos/launch.py --host $(HOST) --tasks 50
+
+# The hooks of Mesos's Docker containerizer: a Docker daemon of its own, an agent, tasks in containers.
+demo-docker: $(HOST)
+	.ci/setup docker
+	$(FETCH) 1.11.0
+	$(PYTHON) tests/mesos/docker.py --host $(HOST) --mesos 1.11.0
 
 # 100 tasks at once, each with a command of 0.4 s on the launch path, with every default: the last ones
 # wait for longer than the timeout, and all of them run.

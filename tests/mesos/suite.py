@@ -27,6 +27,7 @@ import hosts
 import methods
 import refusals
 import stand_ins
+import verdicts
 from files import Json
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -39,6 +40,8 @@ OLD_KERNEL = ROOT / "tests/old_kernel.py"
 REAL = pathlib.Path(os.environ.get("REAL_MESOS_DIR", ROOT / "target/real-mesos"))
 # How often a scenario is played whose answers came late.
 ATTEMPTS = 3
+# The exit status of a scenario that this machine cannot play, with the reason as its last line.
+CANNOT = 77
 # Where the files of calls lie as a rule. A disk that others keep busy may not answer for seconds,
 # which is what the cluster's scenarios have to live with.
 MEMORY = "/dev/shm"
@@ -59,14 +62,6 @@ Complaints = Callable[[], list[str]]
 Command = list[str | pathlib.Path]
 
 
-def late(output: str) -> list[str]:
-    """What mesos-host complains about in its output if it is of times alone, else nothing."""
-    complaints = [line[4:] for line in output.splitlines() if line.startswith("    ")]
-    complaints = [line for line in complaints if not line.startswith("the answer was: ")]
-    times = [line for line in complaints if line.startswith(("LATE: ", "NOT JUDGED: "))]
-    return times if times == complaints else []
-
-
 class Suite:
     """One release's run, or a stand-in's."""
 
@@ -82,6 +77,8 @@ class Suite:
         self.whole, self.lacks = whole or table.whole, table.lacks
         self.passed: list[str] = []
         self.failed: list[str] = []
+        # What this machine cannot do, which it said when it was played.
+        self.skipped: list[str] = []
         # What runs the host program.
         self.under: Command = []
 
@@ -113,8 +110,12 @@ class Suite:
         took = time.monotonic() - started
         wrong = complaints() if done.returncode == 0 else []
         good = done.returncode == 0 and not wrong
-        (self.passed if good else self.failed).append(name)
         summary = done.stdout.strip().splitlines()[-1:] or ["no output"]
+        if done.returncode == CANNOT:
+            self.skipped.append(name)
+            print(f"SKIPPED {name} in Mesos {self.release}: {summary[0]}", flush=True)
+            return done.stdout
+        (self.passed if good else self.failed).append(name)
         print(
             f"{self.release:8} {name:24} {'ok' if good else 'FAILED':8} {took:6.1f} s  "
             f"{summary[0]}",
@@ -151,7 +152,7 @@ class Suite:
         seen = []
         for attempt in range(1, ATTEMPTS + 1):
             places = {"TMPDIR": MEMORY, **(environment or {})}
-            times = late(self.play(name, command, complaints, places))
+            times = verdicts.late(self.play(name, command, complaints, places))
             if self.failed[-1:] != [name] or not times:
                 return
             seen += times
@@ -212,6 +213,7 @@ class Suite:
         if newest:
             self.burst()
             self.soak()
+            self.docker()
         self.cluster("limited", "limited", "--limited", "--tasks", "3")
 
     def written(self, name: str, modules: str) -> None:
@@ -252,7 +254,7 @@ class Suite:
                 HERE / "end.modules.json",
                 HERE / "end.scenario.json",
                 complaints=lambda: [
-                    *outlived(pids),
+                    *verdicts.outlived(pids),
                     *(f"{left.name} is left" for left in pathlib.Path(calls).iterdir()),
                 ],
                 PIDS=pids,
@@ -316,25 +318,16 @@ class Suite:
             name = f"burst-{event.split('_')[1]}"
             self.cluster(name, "burst-short", "--tasks", "15", "--patience", "120", BURST=event)
 
+    def docker(self) -> None:
+        """The hooks of the Docker containerizer, as `make demo-docker` plays them."""
+        command: Command = [sys.executable, HERE / "docker.py", "--host", self.host]
+        self.play("docker", [*command, "--mesos", self.release])
+
     def soak(self) -> None:
         """Half a minute of what `make soak` plays for half an hour, with every kind of harm."""
         soak = HERE.parent / "soak/soak.py"
         command: Command = [sys.executable, soak, "--host", self.host, "--mesos", self.release]
         self.play("soak", [*command, "--minutes", "0.5", "--out", self.scratch / "soak"])
-
-
-def outlived(pids: pathlib.Path) -> list[str]:
-    """Which of the commands of the `end` scenario outlived their host.
-
-    There must be five of them, one for each call that was not queued and does not end by itself.
-    """
-    started = pids.read_text().split()
-    wrong = [] if len(started) == 5 else [f"{len(started)} commands were started instead of 5"]
-    for pid in started:
-        stat = pathlib.Path("/proc", pid, "stat")
-        if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
-            wrong.append(f"command {pid} outlived its host")
-    return wrong
 
 
 def provide(host: pathlib.Path, release: str) -> int:
@@ -384,7 +377,8 @@ def main() -> None:
             core = "" if suite.whole else " of the core"
             lacks = f", without {', '.join(suite.lacks)}" if suite.lacks else ""
             ran = f"in {time.monotonic() - began:.0f} s"
-            told = f"{len(suite.passed)} scenarios{core} {ran}{made}{lacks}"
+            passed_over = f", skipped {', '.join(suite.skipped)}" if suite.skipped else ""
+            told = f"{len(suite.passed)} scenarios{core} {ran}{made}{lacks}{passed_over}"
             table.append((release, "ran", told))
     print("\nMesos    result   ")
     for release, result, why in table:

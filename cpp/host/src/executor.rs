@@ -1,12 +1,15 @@
-//! An executor for tests: one task, which ends by itself after a time or when it is killed.
+//! An executor for tests: one task, which ends by itself after a time or when it is killed, or when
+//! its container of Docker does ([`docker`]).
 //!
 //! It speaks the v1 HTTP executor API and survives its agent: when the connection ends and the
 //! framework checkpoints, it subscribes again until the agent's recovery timeout has passed, with
 //! the updates that were not acknowledged.
 
+mod docker;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow};
@@ -18,8 +21,36 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How long an agent that comes back is awaited; longer than any test.
 const RECOVERY: Duration = Duration::from_secs(120);
 
-/// Runs until the task has ended; `run_for` of `None` means until it is killed.
-pub(crate) fn run(run_for: Option<Duration>) -> anyhow::Result<()> {
+/// What the task of an executor does.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// It lasts for a time, or until it is killed.
+    Wait(Option<Duration>),
+    /// It runs its command in a container of Docker.
+    Docker(docker::Flags),
+}
+
+impl Work {
+    /// What Mesos's Docker containerizer asks its executor for, by flags.
+    pub(crate) fn docker(flags: &[String]) -> anyhow::Result<Work> {
+        docker::Flags::parse(flags).map(Work::Docker)
+    }
+}
+
+/// What an executor hears.
+enum Event {
+    /// An event of the agent's.
+    Agent(Value),
+    /// The agent's stream has ended.
+    Lost,
+    /// The task's container runs.
+    Started,
+    /// The task's container has ended: the state, and what it wrote.
+    Ended(&'static str, String),
+}
+
+/// Runs until the task has ended.
+pub(crate) fn run(work: Work) -> anyhow::Result<()> {
     let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
     let pid = variable("MESOS_SLAVE_PID")?;
     let (agent, address) = pid.split_once('@').context("MESOS_SLAVE_PID is no agent")?;
@@ -31,7 +62,9 @@ pub(crate) fn run(run_for: Option<Duration>) -> anyhow::Result<()> {
             "framework_id": {"value": variable("MESOS_FRAMEWORK_ID")?},
         }),
         checkpoint: variable("MESOS_CHECKPOINT").is_ok_and(|value| value == "1"),
-        run_for,
+        work,
+        events: mpsc::channel(),
+        killed: false,
         task: None,
         deadline: None,
         updates: BTreeMap::new(),
@@ -46,7 +79,10 @@ struct Executor {
     path: String,
     ids: Value,
     checkpoint: bool,
-    run_for: Option<Duration>,
+    work: Work,
+    events: (Sender<Event>, Receiver<Event>),
+    /// The agent asked for the task's end.
+    killed: bool,
     /// The task as it was launched.
     task: Option<Value>,
     /// When it ends by itself.
@@ -63,8 +99,8 @@ impl Executor {
         let mut lost = Instant::now();
         loop {
             match self.subscribe() {
-                Ok(events) => {
-                    if self.serve(&events)? {
+                Ok(()) => {
+                    if self.serve() {
                         return Ok(());
                     }
                     lost = Instant::now();
@@ -84,8 +120,8 @@ impl Executor {
         call
     }
 
-    /// Opens the stream of events; they arrive by the channel until the stream ends.
-    fn subscribe(&self) -> anyhow::Result<Receiver<Value>> {
+    /// Opens the stream of the agent's events; they arrive by the channel until it ends.
+    fn subscribe(&self) -> anyhow::Result<()> {
         let unacknowledged: Vec<_> =
             self.updates.values().map(|status| json!({ "status": status })).collect();
         let tasks: Vec<_> = self.task.iter().filter(|_| !unacknowledged.is_empty()).collect();
@@ -104,36 +140,41 @@ impl Executor {
         if stream.status != 200 {
             return Err(refusal(stream));
         }
-        let (sender, receiver) = mpsc::channel();
+        let sender = self.events.0.clone();
         std::thread::spawn(move || {
             while let Ok(Some(event)) = stream.record() {
-                if sender.send(event).is_err() {
+                if sender.send(Event::Agent(event)).is_err() {
                     return;
                 }
             }
+            let _ = sender.send(Event::Lost);
         });
-        Ok(receiver)
+        Ok(())
     }
 
-    /// Handles events until the stream ends (false) or the executor is done (true).
-    fn serve(&mut self, events: &Receiver<Value>) -> anyhow::Result<bool> {
+    /// Handles events until the agent's stream ends (false) or the executor is done (true).
+    fn serve(&mut self) -> bool {
         loop {
             let wait = match self.deadline {
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 None => Duration::from_secs(3600),
             };
-            match events.recv_timeout(wait) {
-                Ok(event) => {
+            match self.events.1.recv_timeout(wait) {
+                Ok(Event::Agent(event)) => {
                     if self.handle(&event) {
-                        return Ok(true);
+                        return true;
                     }
+                }
+                Ok(Event::Lost) | Err(RecvTimeoutError::Disconnected) => return false,
+                Ok(Event::Started) => self.running(),
+                Ok(Event::Ended(state, output)) => {
+                    self.update(if self.killed { "TASK_KILLED" } else { state }, &output);
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if self.deadline.take().is_some() {
-                        self.update("TASK_FINISHED");
+                        self.update("TASK_FINISHED", "");
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return Ok(false),
             }
         }
     }
@@ -143,13 +184,11 @@ impl Executor {
         match event["type"].as_str().unwrap_or_default() {
             "LAUNCH" => {
                 self.task = event.pointer("/launch/task").cloned();
-                self.deadline = self.run_for.map(|time| Instant::now() + time);
-                self.update("TASK_RUNNING");
+                self.begin();
                 false
             }
             "KILL" => {
-                self.deadline = None;
-                self.update("TASK_KILLED");
+                self.kill();
                 false
             }
             "ACKNOWLEDGED" => {
@@ -162,8 +201,44 @@ impl Executor {
         }
     }
 
+    fn begin(&mut self) {
+        match &self.work {
+            Work::Wait(run_for) => {
+                self.deadline = run_for.map(|time| Instant::now() + time);
+                self.running();
+            }
+            Work::Docker(flags) => {
+                let task = self.task.clone().unwrap_or_default();
+                let (flags, sender) = (flags.clone(), self.events.0.clone());
+                std::thread::spawn(move || flags.run(&task, &sender));
+            }
+        }
+    }
+
+    fn kill(&mut self) {
+        self.deadline = None;
+        match &self.work {
+            Work::Wait(_) => self.update("TASK_KILLED", ""),
+            // The update is sent when the container has ended.
+            Work::Docker(flags) => {
+                self.killed = true;
+                flags.stop();
+            }
+        }
+    }
+
+    fn running(&mut self) {
+        let Some(task) = &self.task else { return };
+        let mut message = found(task);
+        if let Work::Docker(flags) = &self.work {
+            message.push_str(" container=");
+            message.push_str(&flags.container);
+        }
+        self.update("TASK_RUNNING", &message);
+    }
+
     /// Sends a status update. One that does not arrive is sent again by the next subscription.
-    fn update(&mut self, state: &str) {
+    fn update(&mut self, state: &str, message: &str) {
         let Some(task) = &self.task else { return };
         if self.ending {
             return;
@@ -179,8 +254,8 @@ impl Executor {
             "timestamp": since.as_secs_f64(),
             "uuid": uuid(self.counter),
         });
-        if state == "TASK_RUNNING" {
-            status["message"] = json!(found(task));
+        if !message.is_empty() {
+            status["message"] = json!(message);
         }
         self.updates.insert(self.counter, status.clone());
         let call = self.call("UPDATE", "update", json!({ "status": status }));

@@ -32,6 +32,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+use executor::Work;
 use options::MesosArgs;
 
 #[derive(Debug, Parser)]
@@ -79,6 +80,13 @@ enum Command {
         #[arg(long)]
         run_ms: Option<u64>,
     },
+    /// A stand-in for Mesos's executor of tasks in containers of Docker, started by the agent.
+    #[command(hide = true)]
+    DockerExecutor {
+        /// The flags of mesos-docker-executor.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        flags: Vec<String>,
+    },
     /// A stand-in for Mesos's containerizer helper, started by the agent of a cluster.
     #[command(hide = true)]
     Containerizer {
@@ -110,8 +118,9 @@ fn execute(command: Command) -> anyhow::Result<bool> {
             cluster::serve(&directory, &modules).map(|()| true)
         }
         Command::Executor { run_ms } => {
-            executor::run(run_ms.map(Duration::from_millis)).map(|()| true)
+            executor::run(Work::Wait(run_ms.map(Duration::from_millis))).map(|()| true)
         }
+        Command::DockerExecutor { flags } => executor::run(Work::docker(&flags)?).map(|()| true),
         Command::Containerizer { action } => {
             anyhow::ensure!(action == "launch", "this stand-in only knows launch");
             std::process::exit(containerizer::launch()?.into())

@@ -12,11 +12,59 @@ use crate::http;
 
 const PATH: &str = "/master/api/v1/scheduler";
 
-/// A task to be launched: its name, and how long it runs (until it is killed without a time).
+/// A task to be launched.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) name: String,
-    pub(crate) run_for: Option<Duration>,
+    pub(crate) work: Work,
+}
+
+/// What a task does, and where.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// It lasts in an executor of its own for a time, or without one until it is killed.
+    Executor { run_for: Option<Duration> },
+    /// It runs a shell command in a container of Docker.
+    Docker { image: String, command: String },
+}
+
+impl Task {
+    /// Whether it ends by itself after a time.
+    pub(crate) fn ends(&self) -> bool {
+        matches!(self.work, Work::Executor { run_for: Some(_) })
+    }
+
+    /// Its TaskInfo.
+    fn info(&self, framework: &Value, agent: &Value) -> anyhow::Result<Value> {
+        let mut info = json!({
+            "name": self.name,
+            "task_id": {"value": self.name},
+            "agent_id": agent,
+            "resources": [scalar("cpus", 0.1), scalar("mem", 32.0)],
+            "labels": {"labels": [{"key": "from", "value": "framework"}]},
+        });
+        match &self.work {
+            Work::Executor { run_for } => {
+                let program = std::env::current_exe()?;
+                let run_for = run_for.map(|time| format!(" --run-ms {}", time.as_millis()));
+                let command =
+                    format!("exec '{}' executor{}", program.display(), run_for.unwrap_or_default());
+                info["executor"] = json!({
+                    "type": "CUSTOM",
+                    "executor_id": {"value": self.name},
+                    "framework_id": framework,
+                    "command": {"value": command},
+                    "resources": [scalar("cpus", 0.1), scalar("mem", 32.0)],
+                });
+            }
+            Work::Docker { image, command } => {
+                info["command"] = json!({ "value": command });
+                info["container"] =
+                    json!({"type": "DOCKER", "docker": {"image": image, "network": "NONE"}});
+            }
+        }
+        Ok(info)
+    }
 }
 
 /// A subscribed framework and what it knows of its tasks.
@@ -179,33 +227,17 @@ impl Framework {
         Ok(())
     }
 
-    /// Waits for an offer and launches tasks with it, each in an executor of its own.
+    /// Waits for an offer and launches tasks with it, each in a container of its own.
     pub(crate) fn launch(&mut self, tasks: &[Task], timeout: Duration) -> anyhow::Result<()> {
         self.until("an offer", timeout, |it| !it.offers.is_empty())?;
-        let offer = self.offers.remove(0);
-        let program = std::env::current_exe()?;
-        let infos: Vec<_> = tasks
+        // What a task gave back is offered by itself, and may be too little for another one.
+        let best = (0..self.offers.len())
+            .max_by(|a, b| cpus(&self.offers[*a]).total_cmp(&cpus(&self.offers[*b])));
+        let offer = self.offers.swap_remove(best.context("an offer was there")?);
+        let infos = tasks
             .iter()
-            .map(|task| {
-                let run_for = task.run_for.map(|time| format!(" --run-ms {}", time.as_millis()));
-                let command =
-                    format!("exec '{}' executor{}", program.display(), run_for.unwrap_or_default());
-                json!({
-                    "name": task.name,
-                    "task_id": {"value": task.name},
-                    "agent_id": offer["agent_id"],
-                    "resources": [scalar("cpus", 0.1), scalar("mem", 32.0)],
-                    "labels": {"labels": [{"key": "from", "value": "framework"}]},
-                    "executor": {
-                        "type": "CUSTOM",
-                        "executor_id": {"value": task.name},
-                        "framework_id": self.id,
-                        "command": {"value": command},
-                        "resources": [scalar("cpus", 0.1), scalar("mem", 32.0)],
-                    },
-                })
-            })
-            .collect();
+            .map(|task| task.info(&self.id, &offer["agent_id"]))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let body = json!({
             "offer_ids": [offer["id"]],
             "operations": [{"type": "LAUNCH", "launch": {"task_infos": infos}}],
@@ -224,6 +256,13 @@ impl Framework {
         let tasks: Vec<_> = names.iter().map(|name| json!({"task_id": {"value": name}})).collect();
         self.call("RECONCILE", Some(("reconcile", json!({ "tasks": tasks }))))
     }
+}
+
+/// The processors that an offer has.
+fn cpus(offer: &Value) -> f64 {
+    let resources = offer["resources"].as_array().into_iter().flatten();
+    let cpus = resources.filter(|resource| resource["name"] == "cpus");
+    cpus.filter_map(|resource| resource.pointer("/scalar/value")?.as_f64()).sum()
 }
 
 fn scalar(name: &str, value: f64) -> Value {

@@ -8,13 +8,16 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::framework::{Framework, Task, terminal};
+use super::framework::{Framework, Task, Work, terminal};
 use super::play::{Course, TIMEOUT};
 use crate::http;
 use crate::report::Line;
 
 /// How often tasks are launched: the second time shows that the agent still does its work.
 const ROUNDS: usize = 2;
+
+/// Until it is killed.
+const LASTING: Work = Work::Executor { run_for: None };
 
 impl Course<'_> {
     /// Launches tasks that run until they are killed, and waits until the watch command has ended
@@ -24,7 +27,7 @@ impl Course<'_> {
         let mut framework = Framework::subscribe(self.setup.address, None, TIMEOUT)?;
         for round in 0..ROUNDS {
             let names = (0..self.options.tasks).map(|index| format!("limited-{round}-{index}"));
-            let tasks: Vec<_> = names.map(|name| Task { name, run_for: None }).collect();
+            let tasks: Vec<_> = names.map(|name| Task { name, work: LASTING }).collect();
             self.limit(&mut framework, &tasks)?;
         }
         self.drain()?;

@@ -5,8 +5,10 @@
 //! ([`framework`]): it launches tasks by Mesos's HTTP API, kills some, restarts the agent under
 //! others, asks the endpoints that make the agent call usage and status ([`statistics`]), and at
 //! the end compares what the commands recorded with what must have happened ([`records`]). Or the
-//! tasks are ended by their containers' watch command ([`limited`]).
+//! tasks are ended by their containers' watch command ([`limited`]), or run in containers of Docker
+//! ([`docker`]).
 
+mod docker;
 mod framework;
 mod limited;
 mod options;

@@ -45,6 +45,12 @@ pub(crate) struct Cluster {
     /// The watch command ends every task: wait for that, twice, and see that the agent lives.
     #[arg(long, conflicts_with_all = ["restart", "records"])]
     pub(super) limited: bool,
+    /// The socket of a Docker daemon: tasks run in its containers as well.
+    #[arg(long, conflicts_with_all = ["restart", "records", "limited"], requires = "image")]
+    pub(super) docker: Option<PathBuf>,
+    /// An image that this daemon has, with a shell, for `--docker`.
+    #[arg(long)]
+    pub(super) image: Option<String>,
     /// Work directory to use and to keep; otherwise a temporary one.
     #[arg(long)]
     pub(super) work_dir: Option<PathBuf>,

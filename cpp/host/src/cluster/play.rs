@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::framework::{Framework, Task, terminal};
+use super::framework::{Framework, Task, Work, terminal};
 use super::options::{Cluster, End};
 use super::process::{self, Process, Setup};
 use super::records::{self, Done, Records};
@@ -44,6 +44,7 @@ pub(crate) fn run(options: &Cluster) -> anyhow::Result<bool> {
         address: free_address()?,
         records: PathBuf::from(placeholders.fill(RECORDS)?),
         log: work.join("cluster.log"),
+        docker: options.docker.clone(),
         work,
     };
     setup.make_launcher_directory()?;
@@ -52,7 +53,11 @@ pub(crate) fn run(options: &Cluster) -> anyhow::Result<bool> {
     report.note("log", &json!(setup.log.display().to_string()));
     report.head();
     let mut course = Course { options, setup: &setup, report, orphans: 0, starts: 0 };
-    let outcome = if options.limited { course.run_limited() } else { course.run() };
+    let outcome = match (&options.docker, &options.image) {
+        (Some(_), Some(image)) => course.run_docker(image),
+        _ if options.limited => course.run_limited(),
+        _ => course.run(),
+    };
     if outcome.is_err() {
         // The log is what explains a failure, so it has to outlive the run.
         let kept = scratch.keep();
@@ -85,7 +90,7 @@ impl Course<'_> {
         let mut framework = Framework::subscribe(self.setup.address, None, TIMEOUT)?;
         self.launch(&mut framework, &tasks)?;
         let lasting: Vec<_> =
-            tasks.iter().filter(|it| it.run_for.is_none()).map(|it| it.name.clone()).collect();
+            tasks.iter().filter(|it| !it.ends()).map(|it| it.name.clone()).collect();
         self.statistics("statistics", &lasting, self.options.tasks)?;
         self.finish_some(&mut framework, &tasks)?;
         if let Some(end) = self.options.restart {
@@ -203,7 +208,7 @@ impl Course<'_> {
 
     /// Lets the tasks end that end by themselves, and kills half of the others.
     fn finish_some(&mut self, framework: &mut Framework, tasks: &[Task]) -> anyhow::Result<()> {
-        let short: Vec<_> = tasks.iter().filter(|it| it.run_for.is_some()).collect();
+        let short: Vec<_> = tasks.iter().filter(|it| it.ends()).collect();
         self.timed("tasks ended by themselves", short.len(), || {
             framework.until("the end of the short tasks", TIMEOUT, |it| {
                 short.iter().all(|task| it.states[&task.name] == "TASK_FINISHED")
@@ -356,9 +361,9 @@ impl Course<'_> {
 /// The tasks of a run: every third ends by itself.
 fn tasks(count: usize) -> Vec<Task> {
     (0..count)
-        .map(|index| Task {
-            name: format!("task-{index}"),
-            run_for: (index % 3 == 0).then_some(SHORT),
+        .map(|index| {
+            let run_for = (index % 3 == 0).then_some(SHORT);
+            Task { name: format!("task-{index}"), work: Work::Executor { run_for } }
         })
         .collect()
 }

@@ -68,6 +68,8 @@ pub(crate) struct Setup {
     pub(crate) records: PathBuf,
     /// Where its log goes.
     pub(crate) log: PathBuf,
+    /// The socket of a Docker daemon, when there are to be containers of Docker.
+    pub(crate) docker: Option<PathBuf>,
 }
 
 impl Setup {
@@ -81,8 +83,13 @@ impl Setup {
         std::fs::create_dir_all(&directory)?;
         let program = std::env::current_exe()?;
         let launch = format!("exec '{}' containerizer \"$@\"", program.display());
+        let docker = format!("exec '{}' docker-executor \"$@\"", program.display());
         let refuse = "echo 'command tasks are not part of this cluster' >&2; exit 1".to_owned();
-        for (name, command) in [("mesos-containerizer", launch), ("mesos-executor", refuse)] {
+        for (name, command) in [
+            ("mesos-containerizer", launch),
+            ("mesos-docker-executor", docker),
+            ("mesos-executor", refuse),
+        ] {
             let path = directory.join(name);
             std::fs::write(&path, format!("#!/bin/sh\n{command}\n"))?;
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
@@ -109,7 +116,6 @@ impl Setup {
             ("MESOS_WORK_DIR", self.work.display().to_string()),
             ("MESOS_LAUNCHER_DIR", self.launcher_directory().display().to_string()),
             ("MESOS_LAUNCHER", "posix".to_owned()),
-            ("MESOS_CONTAINERIZERS", "mesos".to_owned()),
             ("MESOS_ISOLATION", isolation.join(",")),
             ("MESOS_MODULES", format!("file://{}", self.modules_file.display())),
             ("MESOS_HOSTNAME", "localhost".to_owned()),
@@ -126,6 +132,15 @@ impl Setup {
             ("MESOS_SWITCH_USER", "false".to_owned()),
             ("MESOS_SYSTEMD_ENABLE_SUPPORT", "false".to_owned()),
         ];
+        match &self.docker {
+            Some(socket) => variables.extend([
+                ("MESOS_CONTAINERIZERS", "docker,mesos".to_owned()),
+                ("MESOS_DOCKER_SOCKET", socket.display().to_string()),
+                ("MESOS_DOCKER_STOP_TIMEOUT", "1secs".to_owned()),
+                ("MESOS_DOCKER_REMOVE_DELAY", "1secs".to_owned()),
+            ]),
+            None => variables.push(("MESOS_CONTAINERIZERS", "mesos".to_owned())),
+        }
         let hooks = self.modules.hooks();
         if !hooks.is_empty() {
             variables.push(("MESOS_HOOKS", hooks.join(",")));

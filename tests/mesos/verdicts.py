@@ -1,0 +1,25 @@
+"""What is wrong with how a scenario went, beyond what mesos-host itself says."""
+
+import pathlib
+
+
+def late(output: str) -> list[str]:
+    """What mesos-host complains about in its output if it is of times alone, else nothing."""
+    complaints = [line[4:] for line in output.splitlines() if line.startswith("    ")]
+    complaints = [line for line in complaints if not line.startswith("the answer was: ")]
+    times = [line for line in complaints if line.startswith(("LATE: ", "NOT JUDGED: "))]
+    return times if times == complaints else []
+
+
+def outlived(pids: pathlib.Path) -> list[str]:
+    """Which of the commands of the `end` scenario outlived their host.
+
+    There must be five of them, one for each call that was not queued and does not end by itself.
+    """
+    started = pids.read_text().split()
+    wrong = [] if len(started) == 5 else [f"{len(started)} commands were started instead of 5"]
+    for pid in started:
+        stat = pathlib.Path("/proc", pid, "stat")
+        if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
+            wrong.append(f"command {pid} outlived its host")
+    return wrong
