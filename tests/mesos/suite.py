@@ -214,6 +214,8 @@ class Suite:
             self.burst()
             self.soak()
             self.docker()
+            neighbours: Command = [sys.executable, HERE / "neighbours.py", "--host", self.host]
+            self.play("neighbours", neighbours)
         self.cluster("limited", "limited", "--limited", "--tasks", "3")
 
     def written(self, name: str, modules: str) -> None:
