@@ -6,7 +6,8 @@ PYTHON ?= python3
 HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
-.PHONY: all build demo demo-cluster demo-docker burst soak test lint unit in-mesos observe whole pages regressions \
+.PHONY: all build demo demo-cluster demo-docker burst soak test lint unit in-mesos observe whole pages \
+	ahead regressions \
 	python fuzz deps sanitize bench bench-check bench-compare clean
 
 all: build
@@ -68,6 +69,10 @@ whole: python $(HOST)
 # as `mesos-command explain` prints them. A test holds them against it.
 pages:
 	WRITE_PAGES=1 $(CARGO) test --test tool pages
+
+# Table and drawing of docs/refresh-ahead.md, as the simulation gives them. A test holds them against it.
+ahead:
+	WRITE_PAGES=1 $(CARGO) test --test ahead page
 
 # The table of faults that were mended, and the tests that hold the mends.
 regressions: python

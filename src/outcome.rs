@@ -157,12 +157,25 @@ label_set! {
     pub enum CacheResult {
         /// A fresh value.
         Hit => "hit",
+        /// A fresh value that was refreshed ahead of the request.
+        Ahead => "ahead",
         /// An expired value, while a refresh runs or because refreshing failed.
         Stale => "stale",
         /// Nothing usable: this request started a run.
         Miss => "miss",
         /// Nothing usable, but a run was under way: this request waits for it.
         Joined => "joined",
+    }
+}
+
+label_set! {
+    /// What became of a value that was refreshed ahead of requests: the `result` label of
+    /// `mesos_command_usage_refreshes_ahead_total`.
+    pub enum AheadResult {
+        /// It was asked for while it was fresh.
+        Used => "used",
+        /// It was not.
+        Wasted => "wasted",
     }
 }
 
@@ -205,10 +218,11 @@ mod tests {
 
     #[test]
     fn label_values_differ_and_are_plain_words() {
-        let sets: [Vec<&str>; 5] = [
+        let sets: [Vec<&str>; 6] = [
             OutcomeKind::ALL.map(OutcomeKind::label).to_vec(),
             FailureReason::ALL.map(FailureReason::label).to_vec(),
             CacheResult::ALL.map(CacheResult::label).to_vec(),
+            AheadResult::ALL.map(AheadResult::label).to_vec(),
             KillSignal::ALL.map(KillSignal::label).to_vec(),
             WorkerRestart::ALL.map(WorkerRestart::label).to_vec(),
         ];

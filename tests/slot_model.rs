@@ -13,7 +13,7 @@ mod config {
 }
 
 mod outcome {
-    pub(crate) use mesos_command::outcome::OutcomeKind;
+    pub(crate) use mesos_command::outcome::{AheadResult, OutcomeKind};
 }
 
 /// The slots' lock, with shuttle's inside.

@@ -1,6 +1,8 @@
 //! Sampled values (usage, status): one [`Slot`] per container and event holds the last good value
-//! and makes sure that at most one run refreshes it at a time.
+//! and makes sure that at most one run refreshes it at a time; [`Ahead`] decides when values are
+//! refreshed before anybody asks.
 
+mod ahead;
 mod pacer;
 mod slot;
 #[cfg(test)]
@@ -8,5 +10,6 @@ mod slot;
 mod slot_tests;
 mod sync;
 
+pub use ahead::{Ahead, Containers, LEAST_LIFE};
 pub use pacer::Pacer;
-pub use slot::{Closed, Delivery, Flight, Lookup, Policy, Released, Served, Slot};
+pub use slot::{Closed, Delivery, Flight, Fresh, Lookup, Policy, Released, Served, Slot};

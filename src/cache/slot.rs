@@ -28,12 +28,20 @@
 //! ([`Slot::release`]): the whole statistics answer of an agent would otherwise wait for one
 //! command that hangs, until its deadline. Nothing older than the stale time is ever served.
 //!
+//! # Refreshes ahead
+//!
+//! A slot remembers whether anybody has asked since its last refresh that nobody waited for. Only
+//! then it is refreshed ahead of the next request ([`Slot::take_ahead`]): a container that nobody
+//! asks for any more costs one run.
+//!
 //! # Where slots lie
 //!
 //! A slot is part of its container's context, next to the key that finds it, because with thousands
 //! of containers a hit is waits for memory more than anything else. A flight therefore holds not
 //! the slot but whoever has it, the holder: anything that gives the slot as [`AsRef`].
 
+#[path = "slot/ahead.rs"]
+mod ahead;
 #[path = "slot/flight.rs"]
 mod flight;
 #[path = "slot/policy.rs"]
@@ -47,6 +55,7 @@ use std::time::{Duration, Instant};
 use super::sync::Mutex;
 use crate::outcome::OutcomeKind;
 
+use flight::Facts;
 pub use flight::Flight;
 pub use policy::Policy;
 use state::{Failed, Good, State, UnderWay};
@@ -72,6 +81,19 @@ pub struct Slot<W> {
     state: Mutex<State<W>>,
 }
 
+/// A value that is fresh.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The value.
+    pub bytes: Arc<[u8]>,
+    /// Whether it was refreshed ahead of the request.
+    pub ahead: bool,
+    /// Since when there is this value.
+    pub since: Instant,
+    /// Whether it is served for the first time.
+    pub first: bool,
+}
+
 /// What a caller is to do.
 #[derive(Debug)]
 pub enum Lookup<W, H: AsRef<Slot<W>>> {
@@ -83,6 +105,8 @@ pub enum Lookup<W, H: AsRef<Slot<W>>> {
         outcome: OutcomeKind,
         /// Whether the value is past its TTL.
         stale: bool,
+        /// How old the value is.
+        age: Duration,
         /// Who asked.
         waiter: W,
         /// Set for one caller when the value is to be refreshed behind: it leads that flight.
@@ -103,6 +127,10 @@ pub struct Delivery<W> {
     pub outcome: OutcomeKind,
     /// Whether the value is an older one than the run's.
     pub stale: bool,
+    /// How old the value is.
+    pub age: Duration,
+    /// Whether the run was ahead of requests, and brought a value for those who wait now.
+    pub used: bool,
     /// Whether the slot keeps a value since this delivery and kept none before.
     pub entered: bool,
     /// Whether the first of the waiters started the run; the others joined it.
@@ -111,11 +139,29 @@ pub struct Delivery<W> {
     pub waiters: Vec<W>,
 }
 
+impl<W> Delivery<W> {
+    /// To those who wait for a run of a container that goes away.
+    pub fn withdrawn(led: bool, waiters: Vec<W>) -> Delivery<W> {
+        Delivery {
+            value: None,
+            outcome: OutcomeKind::Cancelled,
+            stale: false,
+            age: Duration::ZERO,
+            used: false,
+            entered: false,
+            led,
+            waiters,
+        }
+    }
+}
+
 /// Those who wait no longer for a refresh, and get the old value.
 #[derive(Debug)]
 pub struct Released<W> {
     /// The old value.
     pub value: Served,
+    /// How old it is.
+    pub age: Duration,
     /// Who gets it.
     pub waiters: Vec<W>,
     /// When to look again at those who go on waiting, if there are some.
@@ -127,6 +173,8 @@ pub struct Released<W> {
 pub struct Closed<W> {
     /// Whether it kept a value.
     pub had_value: bool,
+    /// Whether it was refreshed ahead and nobody has asked since.
+    pub wasted: bool,
     /// Whether the first of the waiters started a run; the others joined it.
     pub led: bool,
     /// Those who wait for a flight that will deliver nothing.
@@ -137,6 +185,8 @@ impl<W> Slot<W> {
     /// An empty slot. `seed` spreads the jitter of different slots.
     pub fn new(seed: u32) -> Slot<W> {
         let state = State {
+            // One that is new joins the next round of refreshes ahead.
+            asked: true,
             good: None,
             failed: None,
             flights: Vec::new(),
@@ -149,9 +199,12 @@ impl<W> Slot<W> {
     }
 
     /// The value, if it is fresh at `now`.
-    pub fn fresh(&self, now: Instant) -> Option<Arc<[u8]>> {
-        let state = self.state.lock();
-        state.good.as_ref().filter(|good| now < good.fresh_until).map(|good| good.bytes.clone())
+    pub fn fresh(&self, now: Instant) -> Option<Fresh> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let good = state.good.as_ref().filter(|good| now < good.fresh_until)?;
+        let first = !std::mem::replace(&mut state.asked, true);
+        Some(Fresh { bytes: good.bytes.clone(), ahead: good.ahead, since: good.since, first })
     }
 
     /// Decides what a caller that comes at `now` is to do with the holder's value.
@@ -166,6 +219,7 @@ impl<W> Slot<W> {
                 value: None,
                 outcome: OutcomeKind::Cancelled,
                 stale: false,
+                age: Duration::ZERO,
                 waiter,
                 refresh: None,
             };
@@ -179,19 +233,19 @@ impl<W> Slot<W> {
                 && now < good.fresh_until + policy.stale_while_revalidate
                 && good.is_young(policy, now);
             if fresh || revalidate {
-                let value = Some(good.bytes.clone());
+                let (value, age) = (Some(good.bytes.clone()), good.age(now));
                 let idle = state.flights.is_empty() && state.failed(now).is_none();
                 let refresh = (revalidate && idle).then(|| flight(state.take_off(now, None)));
                 let outcome = OutcomeKind::Ok;
-                return Lookup::Answer { value, outcome, stale: !fresh, waiter, refresh };
+                return Lookup::Answer { value, outcome, stale: !fresh, age, waiter, refresh };
             }
         }
         if let Some(under_way) = state.flights.first() {
             // Nobody waits anew for what others wait for no longer.
             let overdue = now >= under_way.since + REFRESH_PATIENCE;
-            if let Some(value) = state.last_good(policy, now).filter(|_| overdue) {
-                let (value, outcome) = (Some(value), OutcomeKind::Ok);
-                return Lookup::Answer { value, outcome, stale: true, waiter, refresh: None };
+            if let Some(good) = state.last_good(policy, now).filter(|_| overdue) {
+                let (value, age, outcome) = (good.served(), good.age(now), OutcomeKind::Ok);
+                return Lookup::Answer { value, outcome, stale: true, age, waiter, refresh: None };
             }
             if let Some(under_way) = state.flights.first_mut() {
                 under_way.waiters.push(waiter);
@@ -199,9 +253,9 @@ impl<W> Slot<W> {
             return Lookup::Joined;
         }
         if let Some(outcome) = state.failed(now) {
-            let value = state.last_good(policy, now);
+            let (value, age) = state.serve_last_good(policy, now);
             let stale = value.is_some();
-            return Lookup::Answer { value, outcome, stale, waiter, refresh: None };
+            return Lookup::Answer { value, outcome, stale, age, waiter, refresh: None };
         }
         Lookup::Lead(flight(state.take_off(now, Some(waiter))))
     }
@@ -223,7 +277,7 @@ impl<W> Slot<W> {
     /// refresh goes on, and its value is kept.
     pub fn release(&self, policy: Policy, now: Instant) -> Released<W> {
         let mut state = self.state.lock();
-        let value = state.last_good(policy, now);
+        let (value, age) = state.serve_last_good(policy, now);
         let mut waiters = Vec::new();
         if value.is_some() {
             let overdue = |flight: &&mut UnderWay<W>| now >= flight.since + REFRESH_PATIENCE;
@@ -235,7 +289,7 @@ impl<W> Slot<W> {
         // Without a value there will be none but by a refresh, which wakes everybody.
         let next = state.end_of_patience().filter(|_| value.is_some());
         state.looked_at = next.is_some();
-        Released { value, waiters, next }
+        Released { value, age, waiters, next }
     }
 
     /// A flight without waiters that refreshes the value together with others', if none is under
@@ -263,44 +317,49 @@ impl<W> Slot<W> {
         let mut state = self.state.lock();
         state.closed = true;
         state.failed = None;
-        let had_value = state.good.take().is_some();
+        let good = state.good.take();
+        let wasted = !state.asked && good.as_ref().is_some_and(|good| good.ahead);
+        let had_value = good.is_some();
         let led = state.flights.first().is_some_and(|flight| flight.led);
         let waiters = state.flights.drain(..).flat_map(|flight| flight.waiters).collect();
-        Closed { had_value, led, waiters }
+        Closed { had_value, wasted, led, waiters }
     }
 
-    /// Stores a result and takes the waiters.
+    /// Stores the result of a flight and takes the waiters.
     fn settle(
         &self,
-        policy: Policy,
+        facts: Facts,
         result: Result<Served, OutcomeKind>,
         now: Instant,
-        number: u32,
     ) -> Delivery<W> {
+        let Facts { policy, number, ahead } = facts;
         let mut state = self.state.lock();
         let (led, waiters) = state.touch_down(number);
+        let mut delivery = Delivery::withdrawn(led, waiters);
         if state.closed {
-            let (outcome, stale, entered) = (OutcomeKind::Cancelled, false, false);
-            return Delivery { value: None, outcome, stale, entered, led, waiters };
+            return delivery;
         }
         match result {
             Ok(value) => {
                 // An empty answer is an answer: it is kept like any other.
                 let bytes = value.clone().unwrap_or_else(|| Arc::from([]));
-                let entered = state.good.is_none();
-                let shortening = if entered { FIRST_SHORTENING } else { SHORTENING };
+                delivery.entered = state.good.is_none();
+                delivery.used = ahead && state.asked;
+                let shortening = if delivery.entered { FIRST_SHORTENING } else { SHORTENING };
                 let fresh_until = now + state.life(policy, policy.ttl, shortening);
-                state.good = Some(Good { bytes, since: now, fresh_until });
+                state.good = Some(Good { bytes, since: now, fresh_until, ahead });
                 state.failed = None;
-                Delivery { value, outcome: OutcomeKind::Ok, stale: false, entered, led, waiters }
+                (delivery.value, delivery.outcome) = (value, OutcomeKind::Ok);
             }
             Err(outcome) => {
                 let life = policy.ttl.min(MAX_FAILURE_LIFE);
                 let until = now + state.life(policy, life, SHORTENING);
                 state.failed = Some(Failed { outcome, until });
-                let value = state.last_good(policy, now);
-                Delivery { stale: value.is_some(), value, outcome, entered: false, led, waiters }
+                (delivery.value, delivery.age) = state.serve_last_good(policy, now);
+                delivery.stale = delivery.value.is_some();
+                delivery.outcome = outcome;
             }
         }
+        delivery
     }
 }

@@ -1,7 +1,7 @@
 //! From a run's report to a result: parsed, counted and logged once.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::escape::one_line;
 use crate::event::{Empty, Event, Output};
@@ -256,6 +256,17 @@ impl Command {
                 report.timings.total,
                 self.redact.text(&report.output)
             );
+            tracing::info!("{}", self.line(subject, &text));
+        }
+    }
+
+    /// With `debug`: how old the value is that so many callers are answered with, and `how` that
+    /// comes.
+    pub fn tell_served(&self, subject: &str, callers: usize, age: Duration, how: &str) {
+        if self.debug {
+            let callers = if callers == 1 { String::new() } else { format!("{callers} callers ") };
+            let text =
+                format!("Answering {callers}with a value {:.3} s old ({how})", age.as_secs_f64());
             tracing::info!("{}", self.line(subject, &text));
         }
     }

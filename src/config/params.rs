@@ -99,6 +99,15 @@ parameters! {
             value: duration(),
             meaning: "within this time after expiry the old value is answered at once and refreshed behind",
         }
+        /// Whether values are refreshed before the next request that is foreseen.
+        refresh_ahead: bool = {
+            name: "isolator_usage_refresh_ahead",
+            scope: ISOLATOR,
+            since: "Unreleased",
+            unset: Unset::Text("auto"),
+            value: words!["auto" => true, "off" => false],
+            meaning: "`auto` learns at what pace usage is asked for, and refreshes the values shortly before the next request, so that it waits for no command (TTLs of 100ms or more); `off` refreshes only what is asked for (docs/refresh-ahead.md)",
+        }
         max_parallel: usize = {
             name: "max_parallel",
             scope: ISOLATOR,

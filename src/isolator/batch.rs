@@ -19,7 +19,7 @@ use crate::staging::Input;
 
 use super::Inner;
 use super::context::{Context, Sampled, Sampling};
-use super::sampling::deliver;
+use super::sampling::{deliver, tell_delivery};
 
 /// The subject of a batch in log lines.
 const SUBJECT: &str = "batch";
@@ -37,6 +37,7 @@ impl Inner {
         }
         input.extend_from_slice(b"]}");
         let request = command.batch_request(Input::Text(input.into()), flights.len(), SUBJECT);
+        let began = request.submitted;
         let (inner, command) = (self.clone(), command.clone());
         // A container that is cleaned up meanwhile is not waited for, nor is the run withdrawn:
         // its slot is closed and drops what comes late.
@@ -46,23 +47,31 @@ impl Inner {
                 parts = command.read_by_container(output, SUBJECT)?;
                 Ok(())
             });
+            inner.foresight.took(began.elapsed());
             let outcome = outcome_of(&result);
             let silent = matches!(result, Ok(None));
             inner.distribute(&command, flights, &mut BatchAnswer { outcome, parts, silent });
         });
     }
 
-    /// The first container's flight and those of all others that are due.
+    /// The first container's flight and those of all others that are due; ahead of requests, of
+    /// those that somebody has asked for.
     fn collect_due(&self, first: Sampling) -> Vec<Sampling> {
         let policy = self.policy.together();
-        let until = Instant::now() + policy.ttl() / 2;
+        let now = Instant::now();
+        let until = now + policy.ttl() / 2;
+        let ahead = first.is_ahead();
         let mut flights = vec![first];
         for entry in self.contexts.iter() {
             if entry.0.skipped {
                 continue;
             }
             let usage = Sampled { context: entry.0.clone(), event: Event::Usage };
-            flights.extend(Slot::refresh_if_due(&usage, policy, until));
+            flights.extend(if ahead {
+                Slot::take_ahead(&usage, policy, now, until)
+            } else {
+                Slot::refresh_if_due(&usage, policy, until)
+            });
         }
         flights.into_iter().map(|flight| self.guarded(flight)).collect()
     }
@@ -80,7 +89,10 @@ impl Inner {
             .collect();
         answer.tell_unknown(command);
         for (flight, result) in results {
-            deliver(&self.commands.metrics, Event::Usage, flight.finish(result, now));
+            let context = flight.holder().context.clone();
+            let delivery = flight.finish(result, now);
+            tell_delivery(command, &context.id.text, &delivery);
+            deliver(&self.commands.metrics, Event::Usage, delivery);
         }
     }
 }

@@ -5,12 +5,13 @@
 //! * `lifecycle`: prepare, isolate, update and cleanup; `recovery`: recover. Their commands run one
 //!   after the other per instance.
 //! * `by_hand`: what the command line tool asks for and Mesos never does.
-//! * `sampling`: usage and status, from the cache; `batch`: one run for many containers. `watch`:
-//!   the watch loops.
+//! * `sampling`: usage and status, from the cache; `batch`: one run for many containers; `ahead`:
+//!   refreshes before the next request. `watch`: the watch loops.
 //!
 //! No method blocks: a run is submitted and its answer handed over by a completion thread. No lock
 //! and no map guard is held while anything outside is called.
 
+mod ahead;
 mod batch;
 mod by_hand;
 mod context;
@@ -34,6 +35,7 @@ use crate::event::{Event, ModuleKind};
 use crate::schema::{self, MessageType};
 
 use crate::container::ContainerId;
+use ahead::Foresight;
 use context::{ById, Context, MemfdBudget};
 use files::Unsettled;
 use store::Store;
@@ -58,6 +60,7 @@ struct Inner {
     unsettled: Unsettled,
     policy: Policy,
     pacer: Pacer,
+    foresight: Arc<Foresight>,
     /// Of the first watch runs.
     watch_pacer: Pacer,
     kept_inputs: Arc<MemfdBudget>,
@@ -85,13 +88,14 @@ impl Isolator {
                 config.module_name
             );
         }
-        Ok(Isolator {
+        let isolator = Isolator {
             inner: Arc::new(Inner {
                 contexts: DashSet::new(),
                 store,
                 unsettled: Unsettled::default(),
                 policy: Policy::from(config.cache()),
                 pacer: Pacer::new(config.cache_ttl, config.stale_while_revalidate),
+                foresight: Arc::default(),
                 watch_pacer: Pacer::over(config.watch_interval, config.watch_parallel),
                 kept_inputs: MemfdBudget::new(KEPT_INPUTS),
                 id_type: find("mesos.ContainerID")?,
@@ -99,7 +103,9 @@ impl Isolator {
                 created: SystemTime::now(),
                 commands,
             }),
-        })
+        };
+        isolator.inner.foresee();
+        Ok(isolator)
     }
 
     /// The instance's parameters.

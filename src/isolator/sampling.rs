@@ -5,15 +5,14 @@
 //! of the container, waits for them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::cache::{Closed, Delivery, Lookup, Policy, Released, Served, Slot};
+use crate::cache::{Closed, Delivery, Fresh, Lookup, Policy, Released, Served, Slot};
 use crate::call::completion::complete;
 use crate::call::{Answer, Command, Completion, Container};
 use crate::event::Event;
 use crate::metrics::ModuleMetrics;
-use crate::outcome::OutcomeKind;
-use crate::outcome::{CacheResult, FailureReason};
+use crate::outcome::{AheadResult, CacheResult, FailureReason, OutcomeKind};
 
 use super::Inner;
 use super::context::{Context, Sampled, Sampling, Waiter};
@@ -22,26 +21,33 @@ impl Inner {
     /// A fresh value, counted as an answered call.
     pub(super) fn cached(&self, event: Event, wire: &[u8]) -> Option<Arc<[u8]>> {
         let now = Instant::now();
-        let value = {
+        let (fresh, told) = {
             let known = self.contexts.get(wire)?;
-            known.0.slot(event).fresh(now)?
+            let fresh = known.0.slot(event).fresh(now)?;
+            (fresh, self.commands.config.debug.then(|| known.0.id.text.clone()))
         };
+        let Fresh { bytes, ahead, since, first } = fresh;
         let metrics = &self.commands.metrics;
         if event == Event::Usage {
-            metrics.cache_request(CacheResult::Hit);
+            self.foresight.heard(now);
+            metrics.cache_request(if ahead { CacheResult::Ahead } else { CacheResult::Hit });
+            if first {
+                self.served_first(now.saturating_duration_since(since), ahead);
+            }
         }
         metrics.event(event).call(OutcomeKind::Ok, None);
-        Some(value)
+        if let (Some(subject), Some(command)) = (told, self.sampler(event)) {
+            let how = if ahead { "fresh, refreshed ahead" } else { "fresh" };
+            command.tell_served(&subject, 1, now.saturating_duration_since(since), how);
+        }
+        Some(bytes)
     }
 
     pub(super) fn sample(self: &Arc<Self>, event: Event, wire: &[u8], done: Completion) {
         if let Some(value) = self.cached(event, wire) {
             return done(Answer::Message(value));
         }
-        let batch = self.commands.get(Event::UsageBatch).filter(|_| event == Event::Usage);
-        let Some(command) = batch.or_else(|| self.commands.get(event)) else {
-            return done(Answer::Nothing);
-        };
+        let Some(command) = self.sampler(event) else { return done(Answer::Nothing) };
         let metrics = &self.commands.metrics;
         let Some(context) = self.context(wire) else {
             metrics.event(event).call(OutcomeKind::Ok, None);
@@ -61,13 +67,26 @@ impl Inner {
             }
         };
         let now = Instant::now();
-        let policy = if batch.is_some() { self.policy.together() } else { self.policy };
+        let is_batch = command.row.event == Event::UsageBatch;
+        let policy = if is_batch { self.policy.together() } else { self.policy };
         let sampled = Sampled { context, event };
+        if event == Event::Usage {
+            self.foresight.heard(now);
+            if let Some(result) = sampled.as_ref().asked(now) {
+                metrics.refresh_ahead(result);
+            }
+        }
         match Slot::lookup(&sampled, policy, now, Waiter { done, since: now }) {
-            Lookup::Answer { value, outcome, stale, waiter, refresh } => {
+            Lookup::Answer { value, outcome, stale, age, waiter, refresh } => {
                 let result = if stale { CacheResult::Stale } else { CacheResult::Hit };
                 cached(result);
                 metrics.event(event).call(outcome, None);
+                if event == Event::Usage && value.is_some() {
+                    metrics.value_age(age);
+                }
+                if value.is_some() {
+                    command.tell_served(&sampled.context.id.text, 1, age, result.label());
+                }
                 (waiter.done)(answer(value));
                 if let Some(flight) = refresh {
                     self.refresh_behind(command, flight);
@@ -82,6 +101,21 @@ impl Inner {
         }
     }
 
+    /// The command that brings values of `event`: for usage the batch command, if there is one.
+    pub(super) fn sampler(&self, event: Event) -> Option<&Arc<Command>> {
+        let batch = self.commands.get(Event::UsageBatch).filter(|_| event == Event::Usage);
+        batch.or_else(|| self.commands.get(event))
+    }
+
+    /// A value of usage is served for the first time.
+    #[cold]
+    fn served_first(&self, age: Duration, ahead: bool) {
+        self.commands.metrics.value_age(age);
+        if ahead {
+            self.commands.metrics.refresh_ahead(AheadResult::Used);
+        }
+    }
+
     /// Answers callers with the old value, if there is one, once they have waited for a second.
     fn release_in_time(self: &Arc<Self>, sampled: &Sampled, policy: Policy, now: Instant) {
         if let Some(at) = sampled.as_ref().time_to_release(policy, now) {
@@ -92,9 +126,13 @@ impl Inner {
     fn release_at(self: &Arc<Self>, sampled: Sampled, policy: Policy, at: Instant) {
         let inner = self.clone();
         let release = move || {
-            let Released { value, waiters, next } =
+            let Released { value, age, waiters, next } =
                 sampled.as_ref().release(policy, Instant::now());
-            deliver_old(&inner.commands.metrics, sampled.event, &value, waiters);
+            if let Some(command) = inner.sampler(sampled.event).filter(|_| !waiters.is_empty()) {
+                let how = "stale: its refresh takes longer than a second";
+                command.tell_served(&sampled.context.id.text, waiters.len(), age, how);
+            }
+            deliver_old(&inner.commands.metrics, sampled.event, (&value, age), waiters);
             if let Some(next) = next {
                 inner.release_at(sampled, policy, next);
             }
@@ -140,7 +178,7 @@ impl Inner {
     }
 
     /// Starts the run that ends `flight`.
-    fn refresh(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
+    pub(super) fn refresh(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
         if command.row.event == Event::UsageBatch {
             self.refresh_batch(command, flight);
         } else {
@@ -159,12 +197,18 @@ impl Inner {
         let input = context.input_for(command.spec.io, &self.kept_inputs);
         let request = command.request(input, Some(about.clone()), &about);
         let (command, metrics) = (command.clone(), self.commands.metrics.clone());
+        let (foresight, began) = (self.foresight.clone(), request.submitted);
         self.commands.submit(request, Some(context.cancel.clone()), move |report| {
             let result = command.conclude(report, &about, Container::default(), |_| Ok(()));
             let result =
                 result.map(|value| value.map(Into::into)).map_err(|failure| failure.outcome);
-            let delivery = flight.finish(result, Instant::now());
+            let now = Instant::now();
+            let delivery = flight.finish(result, now);
             drop(pass);
+            if event == Event::Usage {
+                foresight.took(now.saturating_duration_since(began));
+            }
+            tell_delivery(&command, &about, &delivery);
             deliver(&metrics, event, delivery);
         });
     }
@@ -172,14 +216,15 @@ impl Inner {
     /// Ends the cache of a container that goes away; waiting callers get an empty answer.
     pub(super) fn close_slots(&self, context: &Context) {
         for event in [Event::Usage, Event::Status] {
-            let Closed { had_value, led, waiters } = context.slot(event).close();
+            let Closed { had_value, wasted, led, waiters } = context.slot(event).close();
             if event == Event::Usage && had_value {
                 self.commands.metrics.cache_entries_add(-1);
             }
+            if event == Event::Usage && wasted {
+                self.commands.metrics.refresh_ahead(AheadResult::Wasted);
+            }
             if !waiters.is_empty() {
-                let outcome = OutcomeKind::Cancelled;
-                let (stale, entered) = (false, false);
-                let delivery = Delivery { value: None, outcome, stale, entered, led, waiters };
+                let delivery = Delivery::withdrawn(led, waiters);
                 deliver(&self.commands.metrics, event, delivery);
             }
         }
@@ -202,21 +247,41 @@ pub(super) fn deliver(metrics: &ModuleMetrics, event: Event, delivery: Delivery<
     if event == Event::Usage && delivery.entered {
         metrics.cache_entries_add(1);
     }
+    if event == Event::Usage && delivery.used {
+        metrics.refresh_ahead(AheadResult::Used);
+    }
     for (index, waiter) in delivery.waiters.into_iter().enumerate() {
         if event == Event::Usage {
             let leads = delivery.led && index == 0;
             metrics.cache_request(if leads { CacheResult::Miss } else { CacheResult::Joined });
+            if delivery.value.is_some() {
+                metrics.value_age(delivery.age);
+            }
         }
         metrics.event(event).call(delivery.outcome, Some(waiter.since.elapsed()));
         complete(waiter.done, answer(delivery.value.clone()));
     }
 }
 
-/// Answers those who have waited for a refresh for long enough with the old value.
-fn deliver_old(metrics: &ModuleMetrics, event: Event, value: &Served, waiters: Vec<Waiter>) {
+/// With `debug`: what those who have waited for a run are answered with.
+pub(super) fn tell_delivery(command: &Command, subject: &str, delivery: &Delivery<Waiter>) {
+    if delivery.value.is_some() && !delivery.waiters.is_empty() {
+        let how = if delivery.stale { "stale: its refresh failed" } else { "just refreshed" };
+        command.tell_served(subject, delivery.waiters.len(), delivery.age, how);
+    }
+}
+
+/// Answers those who have waited for a refresh for long enough with the old value, of this age.
+fn deliver_old(
+    metrics: &ModuleMetrics,
+    event: Event,
+    (value, age): (&Served, Duration),
+    waiters: Vec<Waiter>,
+) {
     for waiter in waiters {
         if event == Event::Usage {
             metrics.cache_request(CacheResult::Stale);
+            metrics.value_age(age);
         }
         metrics.event(event).call(OutcomeKind::Ok, Some(waiter.since.elapsed()));
         complete(waiter.done, answer(value.clone()));

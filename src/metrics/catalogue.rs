@@ -9,7 +9,9 @@ use std::fmt::Write;
 
 use metrics::{Counter, Gauge};
 
-use super::handle::{ByCacheResult, ByOutcome, ByReason, ByRestart, BySignal, Handle};
+use super::handle::{
+    ByAheadResult, ByCacheResult, ByOutcome, ByReason, ByRestart, BySignal, Handle,
+};
 use super::histogram::Histogram;
 use super::registry::Registrar;
 pub use super::terms::{Kind, Label, Metric, Unit};
@@ -196,8 +198,21 @@ catalogue! {
         cache_requests: ByCacheResult = {
             name: "mesos_command_usage_cache_requests_total",
             unit: Count,
-            help: "Usage calls by how the cache answered: hit (fresh), stale (expired but served), miss \
-                   (started a command), joined (waits for a command under way).",
+            help: "Usage calls by how the cache answered: hit (fresh), ahead (fresh, because it was refreshed \
+                   ahead of the call), stale (expired but served), miss (started a command), joined (waits \
+                   for a command under way).",
+        }
+        refreshes_ahead: ByAheadResult = {
+            name: "mesos_command_usage_refreshes_ahead_total",
+            unit: Count,
+            help: "Values that were refreshed ahead of calls, by whether one asked for them while they were \
+                   fresh (used) or not (wasted); counted when that is known.",
+        }
+        value_age: Histogram = {
+            name: "mesos_command_usage_value_age_seconds",
+            unit: Seconds,
+            help: "Age of usage values when they are served: each when it is served first, and whenever it is \
+                   past its TTL or a call has waited for it.",
         }
         cache_entries: Gauge = {
             name: "mesos_command_usage_cache_entries",

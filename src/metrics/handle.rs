@@ -7,7 +7,9 @@ use metrics::{Counter, Gauge};
 use super::histogram::Histogram;
 use super::registry::Registrar;
 use super::terms::{Kind, Label, Metric};
-use crate::outcome::{CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart};
+use crate::outcome::{
+    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart,
+};
 
 /// A type whose values count a metric.
 pub(super) trait Handle {
@@ -85,6 +87,8 @@ counters! {
     ByReason of FailureReason, FailureReason;
     /// Counters by [`CacheResult`].
     ByCacheResult of CacheResult, CacheResult;
+    /// Counters by [`AheadResult`].
+    ByAheadResult of AheadResult, AheadResult;
     /// Counters by [`KillSignal`].
     BySignal of KillSignal, Signal;
     /// Counters by [`WorkerRestart`].

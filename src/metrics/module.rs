@@ -14,7 +14,9 @@ use std::time::Duration;
 use super::catalogue::{EventSeries, IsolatorSeries, ModuleSeries, WorkerSeries};
 use super::registry::{Registrar, registry};
 use crate::event::{Event, ModuleKind};
-use crate::outcome::{CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart};
+use crate::outcome::{
+    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart,
+};
 
 /// The metrics of all instances with one `module_name`.
 #[derive(Debug)]
@@ -69,6 +71,16 @@ impl ModuleMetrics {
     /// The usage cache answered a call.
     pub fn cache_request(&self, result: CacheResult) {
         self.isolator().cache_requests.of(result).increment(1);
+    }
+
+    /// It is known what became of a value that was refreshed ahead.
+    pub fn refresh_ahead(&self, result: AheadResult) {
+        self.isolator().refreshes_ahead.of(result).increment(1);
+    }
+
+    /// A usage value of this age was served.
+    pub fn value_age(&self, age: Duration) {
+        self.isolator().value_age.record(age);
     }
 
     /// Containers gained (positive) or lost a value in the usage cache. A difference, because

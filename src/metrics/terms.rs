@@ -1,7 +1,9 @@
 //! What can be said of a metric: its type, its unit, its labels.
 
 use crate::event::Event;
-use crate::outcome::{CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart};
+use crate::outcome::{
+    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart,
+};
 use crate::sys::StartMethod;
 
 /// What a metric counts as for Prometheus.
@@ -64,6 +66,8 @@ pub enum Label {
     FailureReason,
     /// [`CacheResult`].
     CacheResult,
+    /// [`AheadResult`].
+    AheadResult,
     /// [`KillSignal`].
     Signal,
     /// [`WorkerRestart`].
@@ -84,7 +88,7 @@ impl Label {
             Label::Event => "event",
             Label::Outcome => "outcome",
             Label::FailureReason | Label::RestartReason => "reason",
-            Label::CacheResult => "result",
+            Label::CacheResult | Label::AheadResult => "result",
             Label::Signal => "signal",
             Label::StartMethod => "method",
             Label::Version => "version",
@@ -101,6 +105,7 @@ impl Label {
             Label::Outcome => OutcomeKind::ALL.map(OutcomeKind::label).to_vec(),
             Label::FailureReason => FailureReason::ALL.map(FailureReason::label).to_vec(),
             Label::CacheResult => CacheResult::ALL.map(CacheResult::label).to_vec(),
+            Label::AheadResult => AheadResult::ALL.map(AheadResult::label).to_vec(),
             Label::Signal => KillSignal::ALL.map(KillSignal::label).to_vec(),
             Label::RestartReason => WorkerRestart::ALL.map(WorkerRestart::label).to_vec(),
             Label::StartMethod => StartMethod::ALL.map(StartMethod::label).to_vec(),

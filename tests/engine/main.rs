@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod ahead;
 mod answers;
 mod batch;
 mod cache;

@@ -9,10 +9,18 @@ use crate::outcome::OutcomeKind;
 /// [`Slot::lookup`]'s caller by [`Flight::on_abandoned`].
 pub struct Flight<W, H: AsRef<Slot<W>>> {
     holder: H,
-    policy: Policy,
-    number: u32,
+    facts: Facts,
     finished: bool,
     abandoned: Option<Abandoned<W>>,
+}
+
+/// What the slot has to know of a flight that ends.
+#[derive(Clone, Copy)]
+pub(super) struct Facts {
+    pub(super) policy: Policy,
+    pub(super) number: u32,
+    /// Whether it is ahead of requests.
+    pub(super) ahead: bool,
 }
 
 type Abandoned<W> = Box<dyn FnOnce(Delivery<W>) + Send>;
@@ -25,7 +33,19 @@ impl<W, H: AsRef<Slot<W>>> std::fmt::Debug for Flight<W, H> {
 
 impl<W, H: AsRef<Slot<W>>> Flight<W, H> {
     pub(super) fn new(holder: H, policy: Policy, number: u32) -> Flight<W, H> {
-        Flight { holder, policy, number, finished: false, abandoned: None }
+        let facts = Facts { policy, number, ahead: false };
+        Flight { holder, facts, finished: false, abandoned: None }
+    }
+
+    /// The same, ahead of requests.
+    pub(super) fn ahead(mut self) -> Self {
+        self.facts.ahead = true;
+        self
+    }
+
+    /// Whether it is ahead of requests.
+    pub fn is_ahead(&self) -> bool {
+        self.facts.ahead
     }
 
     /// Whose value the flight is to bring.
@@ -42,7 +62,7 @@ impl<W, H: AsRef<Slot<W>>> Flight<W, H> {
     /// Ends the flight with the run's value (`None`: an empty one) or the kind of its failure.
     pub fn finish(mut self, result: Result<Served, OutcomeKind>, now: Instant) -> Delivery<W> {
         self.finished = true;
-        self.holder.as_ref().settle(self.policy, result, now, self.number)
+        self.holder.as_ref().settle(self.facts, result, now)
     }
 }
 
@@ -52,7 +72,7 @@ impl<W, H: AsRef<Slot<W>>> Drop for Flight<W, H> {
             return;
         }
         let lost = Err(OutcomeKind::StatusLost);
-        let delivery = self.holder.as_ref().settle(self.policy, lost, Instant::now(), self.number);
+        let delivery = self.holder.as_ref().settle(self.facts, lost, Instant::now());
         if let Some(deliver) = self.abandoned.take() {
             deliver(delivery);
         }

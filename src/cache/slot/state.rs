@@ -12,6 +12,8 @@ use crate::outcome::OutcomeKind;
 pub(super) struct Good {
     pub(super) fresh_until: Instant,
     pub(super) bytes: Arc<[u8]>,
+    /// Whether it was refreshed ahead of requests.
+    pub(super) ahead: bool,
     pub(super) since: Instant,
 }
 
@@ -24,6 +26,8 @@ pub(super) struct Failed {
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct State<W> {
+    /// Whether anybody has asked since the last flight without a leader took off.
+    pub(super) asked: bool,
     pub(super) good: Option<Good>,
     pub(super) failed: Option<Failed>,
     /// The runs under way: one at most, or one for each caller when there is no cache.
@@ -52,6 +56,14 @@ impl Good {
     pub(super) fn is_young(&self, policy: Policy, now: Instant) -> bool {
         now < self.since + policy.stale_ttl
     }
+
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
+    pub(super) fn served(&self) -> Served {
+        Some(self.bytes.clone())
+    }
 }
 
 impl<W> State<W> {
@@ -59,9 +71,14 @@ impl<W> State<W> {
         self.failed.as_ref().filter(|failed| now < failed.until).map(|failed| failed.outcome)
     }
 
-    pub(super) fn last_good(&self, policy: Policy, now: Instant) -> Served {
-        let young = |good: &&Good| good.is_young(policy, now);
-        self.good.as_ref().filter(young).map(|good| good.bytes.clone())
+    pub(super) fn last_good(&self, policy: Policy, now: Instant) -> Option<&Good> {
+        self.good.as_ref().filter(|good| good.is_young(policy, now))
+    }
+
+    /// The last good value and its age, while it may be served.
+    pub(super) fn serve_last_good(&self, policy: Policy, now: Instant) -> (Served, Duration) {
+        let good = self.last_good(policy, now);
+        good.map_or((None, Duration::ZERO), |good| (good.served(), good.age(now)))
     }
 
     /// A flight begins, led by `leader` if somebody waits for it; returns its number.
@@ -69,6 +86,7 @@ impl<W> State<W> {
         self.last_flight = self.last_flight.wrapping_add(1);
         let number = self.last_flight;
         let led = leader.is_some();
+        self.asked = led;
         let waiters = leader.into_iter().collect();
         self.flights.push(UnderWay { number, since: now, led, waiters });
         number

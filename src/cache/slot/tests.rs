@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::slot::{MAX_FAILURE_LIFE, REFRESH_PATIENCE};
 use super::{Flight, Lookup, Policy, Served, Slot};
-use crate::outcome::OutcomeKind;
+use crate::outcome::{AheadResult, OutcomeKind};
 
 const TTL: Duration = Duration::from_millis(1000);
 
@@ -308,4 +308,58 @@ fn a_thousand_simultaneous_misses_make_one_flight() {
     });
     assert_eq!(leaders.into_inner(), 1);
     assert_eq!(delivered.into_inner(), 1000);
+}
+
+#[test]
+fn a_value_is_refreshed_ahead_once_until_somebody_asks() {
+    let (slot, start) = (slot(), Instant::now());
+    let ahead = |now: Instant| Slot::take_ahead(&slot, policy().together(), now, now + TTL / 2);
+    // One that is new is refreshed before anybody asks.
+    assert_eq!(slot.due_ahead(start, start), Some(start));
+    let first = ahead(start).expect("it is new");
+    assert!(first.is_ahead() && slot.due_ahead(start, start + TTL).is_none(), "under way");
+    assert!(!first.finish(Ok(value("a")), start).used);
+    let later = start + TTL * 2;
+    assert_eq!(slot.due_ahead(later, later), None, "nobody has asked");
+    assert!(ahead(later).is_none());
+    assert!(slot.take_wasted(later) && !slot.take_wasted(later), "told once");
+    assert_eq!(slot.asked(later), None, "told already");
+    lead(Slot::lookup(&slot, policy().together(), later, 1)).finish(Ok(value("b")), later);
+    assert_eq!(slot.due_ahead(later, later + TTL / 2), None, "fresh for long enough");
+    assert_eq!(slot.due_ahead(later, later + TTL), Some(later + TTL));
+    let refresh = ahead(later + TTL * 3 / 4).expect("somebody has asked");
+    refresh.finish(Ok(value("c")), later + TTL);
+    let fresh = slot.fresh(later + TTL).expect("fresh");
+    assert!(fresh.ahead && fresh.first, "of use");
+    assert!(!slot.fresh(later + TTL).expect("fresh").first);
+    assert!(!slot.close().wasted);
+}
+
+#[test]
+fn what_became_of_a_refresh_ahead_is_told_once() {
+    let (slot, start) = (slot(), Instant::now());
+    let ahead = |now: Instant| {
+        let flight = Slot::take_ahead(&slot, policy().together(), now, now + TTL * 2);
+        flight.expect("somebody has asked")
+    };
+    ahead(start).finish(Ok(value("a")), start);
+    assert_eq!(slot.asked(start + TTL * 2), Some(AheadResult::Wasted), "too late");
+    assert_eq!(slot.asked(start + TTL * 2), None);
+    // Somebody comes while it is under way.
+    let flight = ahead(start + TTL * 2);
+    assert_eq!(slot.asked(start + TTL * 2), None);
+    assert!(matches!(Slot::lookup(&slot, policy(), start + TTL * 2, 1), Lookup::Joined));
+    let delivery = flight.finish(Ok(value("b")), start + TTL * 2);
+    assert!(delivery.used && !delivery.led);
+    assert_eq!(delivery.waiters, [1]);
+    ahead(start + TTL * 3).finish(Ok(value("c")), start + TTL * 3);
+    assert!(slot.close().wasted);
+}
+
+#[test]
+fn a_failed_run_is_not_repeated_ahead_at_once() {
+    let (slot, now) = (slot(), Instant::now());
+    lead(Slot::lookup(&slot, policy(), now, 1)).finish(Err(OutcomeKind::Exit), now);
+    assert!(Slot::take_ahead(&slot, policy(), now, now + TTL).is_none());
+    assert!(Slot::take_ahead(&slot, policy(), now + TTL, now + TTL * 2).is_some());
 }

@@ -1,0 +1,166 @@
+//! Usage that is refreshed before the next request: what notices requests, and the task that has
+//! the clock for [`Ahead`].
+//!
+//! A request reads one flag, which is set while the next one would be the first of a burst. Only
+//! that one takes a lock and wakes the task.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::cache::{Ahead, Containers, LEAST_LIFE, Slot};
+use crate::call::Command;
+use crate::event::Event;
+use crate::outcome::AheadResult;
+use crate::reactor::{CancelToken, sleep_until};
+
+use super::Inner;
+use super::context::Sampled;
+
+/// What requests and runs tell the task.
+#[derive(Debug, Default)]
+pub(super) struct Foresight {
+    /// Whether the next request begins a burst. Never set where nothing is refreshed ahead.
+    listening: AtomicBool,
+    burst: Mutex<Option<Instant>>,
+    changed: Notify,
+    /// The longest run since the task last looked, in microseconds.
+    run_time: AtomicU64,
+}
+
+impl Foresight {
+    /// Usage is asked for.
+    pub(super) fn heard(&self, now: Instant) {
+        if self.listening.load(Ordering::Relaxed) {
+            self.heard_first(now);
+        }
+    }
+
+    #[cold]
+    fn heard_first(&self, now: Instant) {
+        // Of callers that come at once, one is the first.
+        if self.listening.swap(false, Ordering::Relaxed) {
+            *self.burst.lock() = Some(now);
+            self.changed.notify_one();
+        }
+    }
+
+    /// A refresh has taken so long.
+    pub(super) fn took(&self, time: Duration) {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        // Mostly it is not the longest, and then nothing is written.
+        if time > self.run_time.load(Ordering::Relaxed) {
+            self.run_time.fetch_max(time, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Inner {
+    /// Starts the task, where there is something to refresh ahead.
+    pub(super) fn foresee(self: &Arc<Self>) {
+        let config = &self.commands.config;
+        let Some(command) = self.sampler(Event::Usage).filter(|_| config.refresh_ahead) else {
+            return;
+        };
+        if config.cache_ttl < LEAST_LIFE {
+            return;
+        }
+        let ahead = Ahead::new(config.cache_ttl, command.row.event == Event::UsageBatch);
+        self.foresight.listening.store(true, Ordering::Relaxed);
+        let task =
+            Task { ahead, foresight: self.foresight.clone(), command: command.clone(), told: None };
+        let stop = self.commands.token();
+        self.commands.runner.handle().spawn(task.run(Arc::downgrade(self), stop));
+    }
+}
+
+struct Task {
+    ahead: Ahead<Sampled>,
+    foresight: Arc<Foresight>,
+    command: Arc<Command>,
+    /// The pace that the log has told last.
+    told: Option<Duration>,
+}
+
+impl Task {
+    async fn run(mut self, inner: Weak<Inner>, stop: CancelToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.foresight.changed.notified() => {}
+                () = sleep_until(self.ahead.next()) => {}
+            }
+            let Some(inner) = inner.upgrade() else { return };
+            self.step(&inner);
+        }
+    }
+
+    fn step(&mut self, inner: &Arc<Inner>) {
+        let burst = self.foresight.burst.lock().take();
+        if let Some(burst) = burst {
+            self.ahead.burst(burst);
+        }
+        let took = self.foresight.run_time.swap(0, Ordering::Relaxed);
+        if took > 0 {
+            self.ahead.took(Duration::from_micros(took));
+        }
+        let mut hands = Hands { inner, command: &self.command, now: Instant::now() };
+        self.ahead.step(hands.now, &mut hands);
+        self.tell();
+    }
+
+    /// Says which pace was found, once until it is another.
+    fn tell(&mut self) {
+        let Some((period, _)) = self.ahead.foreseen() else { return };
+        let known = |told: Duration| told.abs_diff(period) <= told / 5;
+        if !self.told.is_some_and(known) {
+            self.told = Some(period);
+            self.command.note("", || {
+                format!(
+                    "usage is asked for every {:.1} s: values are refreshed shortly before \
+                     (isolator_usage_refresh_ahead)",
+                    period.as_secs_f64()
+                )
+            });
+        }
+    }
+}
+
+/// The containers of an instance.
+struct Hands<'a> {
+    inner: &'a Arc<Inner>,
+    command: &'a Arc<Command>,
+    now: Instant,
+}
+
+impl Containers for Hands<'_> {
+    type Container = Sampled;
+
+    fn listen(&mut self) {
+        self.inner.foresight.listening.store(true, Ordering::Relaxed);
+    }
+
+    fn due(&mut self, now: Instant, until: Instant) -> Vec<(Instant, Sampled)> {
+        let mut due = Vec::new();
+        for entry in self.inner.contexts.iter() {
+            let slot = entry.0.slot(Event::Usage);
+            if slot.take_wasted(now) {
+                self.inner.commands.metrics.refresh_ahead(AheadResult::Wasted);
+            }
+            if let Some(ends) = slot.due_ahead(now, until).filter(|_| !entry.0.skipped) {
+                due.push((ends, Sampled { context: entry.0.clone(), event: Event::Usage }));
+            }
+        }
+        due
+    }
+
+    fn refresh(&mut self, container: Sampled, until: Instant) {
+        let policy = self.inner.policy.together();
+        if let Some(flight) = Slot::take_ahead(&container, policy, self.now, until) {
+            self.inner.refresh(self.command, flight);
+        }
+    }
+}
