@@ -23,6 +23,7 @@ mod logs;
 mod meaning;
 mod quarantine;
 mod shipped;
+mod stale;
 mod state_dir;
 mod sums;
 mod support;
