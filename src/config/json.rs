@@ -1,4 +1,4 @@
-//! JSON text as Mesos's parser takes it, with the lines on which things stand.
+//! JSON text as Mesos's parser takes it, with the places at which things stand.
 //!
 //! The rules are those of the parser inside Mesos (picojson 1.3.0 with stout's changes), which
 //! differ from JSON's: leading zeros and `5.` are numbers, bytes that are no UTF-8 pass, nesting
@@ -7,11 +7,33 @@
 /// How deep lists and objects may lie in one another.
 const MAX_DEPTH: usize = 200;
 
-/// A value and the line on which it begins, from 1.
+/// Bytes of a text: the first, and the one behind the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// The first byte, from 0.
+    pub start: usize,
+    /// The byte behind the last.
+    pub end: usize,
+}
+
+/// A string and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The string. Bytes that are no UTF-8 are U+FFFD.
+    pub text: String,
+    /// The line on which it begins, from 1.
+    pub line: u32,
+    /// Its bytes, with the quotes.
+    pub span: Span,
+}
+
+/// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// The line.
+    /// The line on which it begins, from 1.
     pub line: u32,
+    /// Its bytes.
+    pub span: Span,
     /// What stands there.
     pub value: Json,
 }
@@ -30,7 +52,7 @@ pub enum Json {
     /// A list.
     Array(Vec<Node>),
     /// An object's keys and values in their order; a key may occur more than once.
-    Object(Vec<(String, Node)>),
+    Object(Vec<(Text, Node)>),
 }
 
 impl Json {
@@ -55,6 +77,8 @@ pub struct SyntaxError {
     pub line: u32,
     /// The byte in it, from 1.
     pub column: u32,
+    /// The byte in the whole text, from 0; its length where the text ends too early.
+    pub at: usize,
     /// What is wrong there.
     pub what: String,
 }
@@ -90,7 +114,7 @@ impl Reader<'_> {
 
     fn error(&self, what: &str) -> SyntaxError {
         let column = u32::try_from(self.at - self.line_start + 1).unwrap_or(u32::MAX);
-        SyntaxError { line: self.line, column, what: what.to_owned() }
+        SyntaxError { line: self.line, column, at: self.at, what: what.to_owned() }
     }
 
     fn blanks(&mut self) {
@@ -118,7 +142,7 @@ impl Reader<'_> {
 
     fn value(&mut self, depth: usize) -> Result<Node, SyntaxError> {
         self.blanks();
-        let line = self.line;
+        let (line, start) = (self.line, self.at);
         let value = match self.peek() {
             None => return Err(self.error("a value is missing")),
             Some(b'{' | b'[') if depth == MAX_DEPTH => {
@@ -130,7 +154,7 @@ impl Reader<'_> {
             Some(b'-' | b'0'..=b'9') => Json::Number(self.number()?),
             Some(_) => self.word()?,
         };
-        Ok(Node { line, value })
+        Ok(Node { line, span: Span { start, end: self.at }, value })
     }
 
     fn word(&mut self) -> Result<Json, SyntaxError> {
@@ -197,7 +221,9 @@ impl Reader<'_> {
                     _ => "a key in double quotes is missing",
                 }));
             }
-            let key = self.string()?;
+            let (line, start) = (self.line, self.at);
+            let text = self.string()?;
+            let key = Text { text, line, span: Span { start, end: self.at } };
             if !self.take(b':') {
                 return Err(self.error("':' is missing"));
             }

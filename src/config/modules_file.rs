@@ -9,9 +9,11 @@ mod objects;
 
 use std::path::Path;
 
-use super::json::{self, Json, Node};
+pub use super::json::Text;
+use super::json::{self, Json, Node, Span};
 use super::problem::FileError;
 use crate::event::ModuleKind;
+use objects::At;
 
 /// What the symbols of our modules start with; numbered ones follow (`…Hook2`).
 pub const HOOK: &str = "com_criteo_mesos_CommandHook";
@@ -31,20 +33,13 @@ pub struct ModuleEntry {
     pub parameters: Vec<(String, String)>,
 }
 
-/// A string and the line on which it stands, from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    /// The string.
-    pub text: String,
-    /// The line.
-    pub line: u32,
-}
-
 /// A library of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Library {
     /// The line on which it begins.
     pub line: u32,
+    /// Its bytes.
+    pub span: Span,
     /// The path, or the name for the dynamic linker if it has no slash.
     pub file: Option<Text>,
     /// The name without `lib` and `.so`, used when there is no `file`.
@@ -58,6 +53,8 @@ pub struct Library {
 pub struct Module {
     /// The line on which it begins.
     pub line: u32,
+    /// Its bytes.
+    pub span: Span,
     /// The symbol.
     pub name: Option<Text>,
     /// Its parameters, in their order.
@@ -67,6 +64,8 @@ pub struct Module {
 /// A parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
+    /// The bytes of its object.
+    pub span: Span,
     /// The key.
     pub key: Text,
     /// The value.
@@ -93,6 +92,8 @@ pub enum Oddity {
 pub struct Remark<T> {
     /// The line.
     pub line: u32,
+    /// The bytes that it is about: empty where something is missing.
+    pub span: Span,
     /// Where in the structure: `libraries[0].modules[1].name`.
     pub path: String,
     /// What it is.
@@ -134,7 +135,11 @@ pub fn read(path: &Path) -> Result<Vec<ModuleEntry>, FileError> {
         .map_err(|problem| FileError(format!("'{shown}': {problem}")))
 }
 
-fn entries(file: &ModulesFile) -> Result<Vec<ModuleEntry>, String> {
+/// Our modules in a file; one that is listed twice alike counts once.
+///
+/// # Errors
+/// In words, when Mesos would refuse it, or it has no module of ours.
+pub fn entries(file: &ModulesFile) -> Result<Vec<ModuleEntry>, String> {
     if let Some(problem) = file.problems.first() {
         return Err(format!("line {}: {}{}", problem.line, at(&problem.path), problem.what));
     }
@@ -171,7 +176,8 @@ impl ModulesFile {
         match json::parse(text) {
             Err(error) => {
                 let what = format!("column {}: {}", error.column, error.what);
-                file.problem(error.line, "", &what);
+                let span = Span { start: error.at, end: error.at };
+                file.problem(At { line: error.line, span }, "", &what);
             }
             Ok(Node { value: Json::Object(entries), .. }) => {
                 let mut fields = file.fields("", entries, &["libraries"]);
@@ -184,7 +190,7 @@ impl ModulesFile {
                      \"parameters\":[{{\"key\":…,\"value\":…}}]}}]}}]}}",
                     node.value.kind()
                 );
-                file.problem(node.line, "", &what);
+                file.problem(At::of(&node), "", &what);
             }
         }
         file
