@@ -6,7 +6,7 @@ use super::{
     error::{DecodeError, ReadError},
     from_json::{self, Parsed},
     inspect::{self, FieldValue, Own},
-    tables::Tables,
+    tables::{Message, Tables},
     to_json,
 };
 
@@ -26,6 +26,14 @@ impl fmt::Debug for MessageType {
 impl MessageType {
     pub(super) fn new(tables: Arc<Tables>, index: u32) -> MessageType {
         MessageType { tables, index }
+    }
+
+    pub(super) fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    pub(super) fn table(&self) -> &Message {
+        self.tables.message(self.index)
     }
 
     /// For example `mesos.TaskInfo`.

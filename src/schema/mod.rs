@@ -19,6 +19,7 @@
 mod builtin;
 mod current;
 mod decode;
+mod describe;
 mod encode;
 mod error;
 mod from_json;
@@ -35,6 +36,7 @@ mod text;
 mod to_json;
 
 pub use current::{current, install};
+pub use describe::{FieldType, ValueType};
 pub use error::{DecodeError, Loss, LossKind, ReadError, SchemaError};
 pub use from_json::Parsed;
 pub use inspect::FieldValue;
