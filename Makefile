@@ -68,7 +68,7 @@ whole: python $(HOST)
 # Tables of README.md, DIFFERENCES.md and dashboards/README.md, and the manual page of the parameters,
 # as `mesos-command explain` prints them. A test holds them against it.
 pages:
-	WRITE_PAGES=1 $(CARGO) test --test tool pages
+	WRITE_PAGES=1 $(CARGO) test --test tool -- pages:: texts::
 
 # Table and drawing of docs/refresh-ahead.md, as the simulation gives them. A test holds them against it.
 ahead:

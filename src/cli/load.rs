@@ -1,13 +1,12 @@
 //! `mesos-command load`: usage calls at a given pace through the engine, with a modules file's
 //! isolator.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{anyhow, bail};
 use load_generator::{Bare, Options, Reply, Target};
 use mesos_command::call::InputValue;
 use mesos_command::command::CommandLine;
-use mesos_command::config::modules_file;
 use mesos_command::config::value::DURATION_FORMS;
 use mesos_command::event::{Event, ModuleKind};
 use mesos_command::isolator::Isolator;
@@ -19,6 +18,7 @@ use crate::call::name_of;
 use crate::input::message;
 use crate::interrupt;
 use crate::private::{Private, Told};
+use crate::source;
 
 #[derive(clap::Args)]
 #[command(
@@ -26,13 +26,16 @@ use crate::private::{Private, Told};
         "Nothing of an agent's is used: contexts and the directories of calls are private to the tool and \
          go with it, metrics are neither served nor written. Ctrl-C and TERM end the commands that run \
          with their trees.\n\
-         Durations are {DURATION_FORMS}."
+         Durations are {DURATION_FORMS}.\n\
+         Exit status: 0 every call was answered in time; 1 something was missed; 2 the command line or a file \
+         could not be used."
     )
 )]
 pub(crate) struct Arguments {
-    /// The modules file that `--modules` of the agent names
+    /// What `--modules` or `--modules_dir` of the agent names: file:///path, a path, a directory,
+    /// or JSON
     #[arg(long)]
-    modules: PathBuf,
+    modules: String,
     /// The isolator with this symbol (com_criteo_mesos_CommandIsolator2) or module_name [default:
     /// the first with a command for usage]
     #[arg(long)]
@@ -72,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let has_usage = |parameters: &[(String, String)]| {
         parameters.iter().any(|(key, value)| COMMANDS.contains(&&**key) && !value.is_empty())
     };
-    let entry = modules_file::read(&arguments.modules)?.into_iter().find(|entry| {
+    let entry = source::entries(&arguments.modules)?.into_iter().find(|entry| {
         let wanted = arguments.module.as_ref();
         entry.kind == ModuleKind::Isolator
             && wanted.is_none_or(|name| entry.symbol == *name || name_of(entry) == Some(name))

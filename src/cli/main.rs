@@ -3,17 +3,27 @@
 
 mod call;
 mod check;
+mod difference;
 mod explain;
+mod generate;
 mod input;
 mod inspect;
 mod interrupt;
 mod load;
+mod new;
 mod private;
+mod sample;
+mod samples;
+mod source;
 mod table;
+mod terminal;
+mod test;
+mod version;
+mod worker_test;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 /// All is well.
@@ -29,29 +39,46 @@ const UNKNOWN: u8 = 3;
 #[command(
     name = "mesos-command",
     version,
+    long_version = version::long(),
     about = "Checks, explains and runs a configuration of the Mesos command modules, without an agent",
-    after_help = "Exit status: 0 all is well; 1 the configuration has problems or a call failed; \
-                  2 the command line or a file could not be used; 3 what was asked for could not be \
+    after_help = "Exit status: 0 all is well; 1 the configuration has problems, or a call, a case or a check \
+                  failed; 2 the command line or a file could not be used; 3 what was asked for could not be \
                   told (inspect). After Ctrl-C or TERM the signal itself.\n\
-                  Log lines go to stderr; RUST_LOG=debug shows more of them."
+                  Log lines go to stderr; RUST_LOG=debug shows more of them. Colours are for terminals, \
+                  and not when NO_COLOR is set."
 )]
 struct Arguments {
+    /// When output has colours: `auto` on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: clap::ColorChoice,
     #[command(subcommand)]
     command: Subcommands,
 }
 
 #[derive(Subcommand)]
 enum Subcommands {
-    /// Look for mistakes in a modules file
+    /// Look for mistakes in a configuration and in what it names
     Check(check::Arguments),
     /// Run the commands of events as the agent would, and show the answers
     Call(call::Arguments),
     /// Make usage calls at a given pace and show latencies, cache results and growth
     Load(load::Arguments),
-    /// Show events, their inputs and outputs, and the parameters
+    /// Show events, their inputs and outputs, parameters, and what holds in a configuration
     Explain(explain::Arguments),
     /// Tell whether the module library works in a libmesos
     Inspect(inspect::Arguments),
+    /// Write a command for an event, and its test
+    New(new::Arguments),
+    /// Print an input of an event, or an answer
+    Sample(sample::Arguments),
+    /// Run cases of inputs and expected answers against commands
+    Test(test::Arguments),
+    /// Tell whether a program keeps the protocol of workers
+    WorkerTest(worker_test::Arguments),
+    /// Print manual pages and completions
+    Generate(generate::Arguments),
+    /// Print version, revision, and the hosts that the module library knows
+    Version(version::Arguments),
     /// What `inspect` runs in a process of its own
     #[command(hide = true)]
     InspectProbe(inspect::probe::Arguments),
@@ -59,6 +86,7 @@ enum Subcommands {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    terminal::set_colours(arguments.color);
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_target(false)
@@ -71,6 +99,14 @@ fn main() -> ExitCode {
         Subcommands::Load(arguments) => load::run(&arguments).map(code),
         Subcommands::Explain(arguments) => explain::run(&arguments).map(code),
         Subcommands::Inspect(arguments) => inspect::run(&arguments),
+        Subcommands::New(arguments) => new::run(&arguments).map(code),
+        Subcommands::Sample(arguments) => sample::run(&arguments).map(code),
+        Subcommands::Test(arguments) => test::run(&arguments).map(code),
+        Subcommands::WorkerTest(arguments) => worker_test::run(&arguments).map(code),
+        Subcommands::Generate(arguments) => {
+            generate::run(&arguments, Arguments::command()).map(code)
+        }
+        Subcommands::Version(arguments) => version::run(&arguments).map(code),
         Subcommands::InspectProbe(arguments) => {
             inspect::probe::run(&arguments);
             Ok(SUCCESS)

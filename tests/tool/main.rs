@@ -1,11 +1,17 @@
 //! The command line tool as an operator uses it: the built program, its exit status, its words, and
 //! what it leaves alone.
 
+mod author;
 mod call;
 mod check;
+mod compare;
+mod explain;
+mod generate;
 mod identity;
 mod interrupt;
 mod load;
 mod own;
 mod pages;
 mod support;
+mod texts;
+mod workers;

@@ -8,11 +8,12 @@ use test_support::repository;
 
 /// File, name of the markers around the table (`<!-- NAME:begin -->`; empty: the whole file), and
 /// the arguments of `mesos-command explain`.
-const PAGES: [(&str, &str, &[&str]); 6] = [
+const PAGES: [(&str, &str, &[&str]); 7] = [
     ("README.md", "events", &["events", "--markdown"]),
     ("README.md", "parameters", &["parameters", "--markdown"]),
     ("README.md", "environment", &["environment", "--markdown"]),
     ("DIFFERENCES.md", "rules", &["rules", "--markdown"]),
+    ("docs/check-codes.md", "codes", &["codes", "--markdown"]),
     ("dashboards/README.md", "metrics", &["metrics", "--markdown"]),
     ("docs/mesos-command-modules.7", "", &["parameters", "--man"]),
 ];

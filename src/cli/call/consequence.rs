@@ -10,10 +10,10 @@ use mesos_command::event::{Event, Output};
 use super::made::Run;
 
 /// What a failure, nothing, and a value mean to Mesos.
-struct Meaning {
-    failure: &'static str,
-    nothing: &'static str,
-    value: &'static str,
+pub(crate) struct Meaning {
+    pub(crate) failure: &'static str,
+    pub(crate) nothing: &'static str,
+    pub(crate) value: &'static str,
 }
 
 const fn meaning(failure: &'static str, nothing: &'static str, value: &'static str) -> Meaning {
@@ -23,7 +23,8 @@ const fn meaning(failure: &'static str, nothing: &'static str, value: &'static s
 const HOOK_FAILURE: &str = "logs the error and changes nothing";
 const GOES_ON: &str = "goes on";
 
-fn of(event: Event) -> Meaning {
+/// What Mesos makes of answers of `event`.
+pub(crate) fn of(event: Event) -> Meaning {
     use Event as E;
     match event {
         E::MasterLaunchTaskLabelDecorator | E::SlaveRunTaskLabelDecorator => {

@@ -46,7 +46,7 @@ impl From<&Observed<'_>> for Run {
 }
 
 /// A call that was made.
-pub(super) struct Made {
+pub(crate) struct Made {
     event: Event,
     container: String,
     answer: Answer,
@@ -112,8 +112,25 @@ impl Made {
         self
     }
 
-    pub(super) fn is_ok(&self) -> bool {
+    pub(crate) fn is_ok(&self) -> bool {
         self.outcome == OutcomeKind::Ok
+    }
+
+    pub(super) fn outcome(&self) -> &'static str {
+        self.outcome.label()
+    }
+
+    pub(crate) fn took(&self) -> Duration {
+        self.took
+    }
+
+    pub(super) fn container(&self) -> &str {
+        &self.container
+    }
+
+    /// The command that answered; empty when none ran.
+    pub(super) fn command(&self) -> &str {
+        self.run.as_ref().map_or("", |run| &run.command)
     }
 
     /// Whether a watch command reported one.
@@ -197,7 +214,7 @@ impl Made {
     }
 
     /// For a program: one object.
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let run = self.run.as_ref();
         let report = self.report();
         let identity = self.identity();

@@ -28,7 +28,7 @@ enum Module {
 }
 
 /// Instances by symbol, created when an event first needs them.
-pub(super) struct Session<'a> {
+pub(crate) struct Session<'a> {
     entries: Vec<ModuleEntry>,
     private: &'a Private,
     told: &'a Told,
@@ -48,7 +48,7 @@ struct Pending {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         entries: Vec<ModuleEntry>,
         private: &'a Private,
         told: &'a Told,
@@ -63,7 +63,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When no module has a command for it, or the input lacks what it needs.
-    pub(super) fn call(&mut self, event: Event) -> anyhow::Result<Vec<Made>> {
+    pub(crate) fn call(&mut self, event: Event) -> anyhow::Result<Vec<Made>> {
         let entry = self.entry(event)?;
         let module = self.module(&entry)?;
         let about_container = event.row().inputs.iter().any(|key| {

@@ -9,6 +9,7 @@ use mesos_command::command::{CommandLine, lookup};
 use mesos_command::config::EventConfig;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
+use super::codes;
 use super::finding::Finding;
 use super::{permissions, program, script};
 
@@ -40,7 +41,7 @@ fn path(text: &str, files: bool) -> Vec<Finding> {
     if trimmed != text {
         let message = format!("blanks around '{trimmed}': they are taken for a part of the path");
         return vec![
-            Finding::error("command-blanks", message).advice(format!("write \"{trimmed}\"")),
+            Finding::error(codes::COMMAND_BLANKS, message).advice(format!("write \"{trimmed}\"")),
         ];
     }
     if let Some(quote) = ['"', '\'']
@@ -49,7 +50,9 @@ fn path(text: &str, files: bool) -> Vec<Finding> {
     {
         let bare = text.trim_matches(quote);
         let message = format!("quotes around {bare}: no shell takes them away");
-        return vec![Finding::error("command-quoted", message).advice(format!("write \"{bare}\""))];
+        return vec![
+            Finding::error(codes::COMMAND_QUOTED, message).advice(format!("write \"{bare}\"")),
+        ];
     }
     if !files {
         return arguments(text, false).into_iter().chain(relative(text)).collect();
@@ -72,7 +75,7 @@ fn relative(text: &str) -> Option<Finding> {
     (text.contains('/') && !text.starts_with('/')).then(|| {
         let message =
             format!("'{text}' is relative to the directory in which the agent is started");
-        Finding::warning("command-relative", message).advice("write the absolute path")
+        Finding::warning(codes::COMMAND_RELATIVE, message).advice("write the absolute path")
     })
 }
 
@@ -99,7 +102,7 @@ fn arguments(text: &str, files: bool) -> Option<Finding> {
                 format!("name a script of two lines instead: `#!/bin/sh` and `exec {text} \"$@\"`")
             }
         };
-        Finding::error("command-arguments", message).advice(advice)
+        Finding::error(codes::COMMAND_ARGUMENTS, message).advice(advice)
     })
 }
 
@@ -110,14 +113,15 @@ fn in_path(text: &str) -> Vec<Finding> {
                 "'{text}' is looked up in the PATH of the agent; in this one it is {}",
                 found.display()
             );
-            let mut findings =
-                vec![Finding::info("command-searched", message).advice("write the absolute path")];
+            let mut findings = vec![
+                Finding::info(codes::COMMAND_SEARCHED, message).advice("write the absolute path"),
+            ];
             findings.extend(file(&found, text));
             findings
         }
         None => vec![arguments(text, true).unwrap_or_else(|| {
             let message = format!("'{text}' is in no directory of PATH");
-            Finding::error("command-missing", message).advice("write the absolute path")
+            Finding::error(codes::COMMAND_MISSING, message).advice("write the absolute path")
         })],
     }
 }
@@ -146,7 +150,8 @@ fn file(path: &Path, text: &str) -> Vec<Finding> {
             kind if kind.is_socket() => "a socket",
             _ => "a device",
         };
-        let finding = Finding::error("command-no-file", format!("it is {what} and no program"));
+        let finding =
+            Finding::error(codes::COMMAND_NO_FILE, format!("it is {what} and no program"));
         return vec![finding.about(path, None).advice("name the program itself")];
     }
     let mut found = Vec::new();
@@ -155,13 +160,13 @@ fn file(path: &Path, text: &str) -> Vec<Finding> {
         let message = format!("it is not executable (mode {mode:04o})");
         let advice = format!("chmod +x {}", path.display());
         found.push(
-            Finding::error("command-not-executable", message).about(path, None).advice(advice),
+            Finding::error(codes::COMMAND_NOT_EXECUTABLE, message).about(path, None).advice(advice),
         );
     } else if statvfs(path).is_ok_and(|it| it.flags().contains(FsFlags::ST_NOEXEC)) {
         let message = "it is on a file system that is mounted noexec";
         let advice = "move it to another file system, or mount this one without noexec";
         found.push(
-            Finding::error("command-not-executable", message).about(path, None).advice(advice),
+            Finding::error(codes::COMMAND_NOT_EXECUTABLE, message).about(path, None).advice(advice),
         );
     }
     found.extend(contents(path));
@@ -173,7 +178,7 @@ fn contents(path: &Path) -> Vec<Finding> {
     match script::head(path) {
         Err(error) => {
             let message = format!("it cannot be read: {error}");
-            vec![Finding::warning("command-unreadable", message).about(path, None)]
+            vec![Finding::warning(codes::COMMAND_UNREADABLE, message).about(path, None)]
         }
         Ok(head) if head.starts_with(b"\x7fELF") => {
             program::command(path, &head).into_iter().collect()
@@ -185,7 +190,7 @@ fn contents(path: &Path) -> Vec<Finding> {
 fn not_there(path: &Path, text: &str, error: &std::io::Error) -> Finding {
     if let Ok(to) = std::fs::read_link(path) {
         let message = format!("it is a link to '{}', which does not exist", to.display());
-        return Finding::error("command-missing", message)
+        return Finding::error(codes::COMMAND_MISSING, message)
             .about(path, None)
             .advice("mend the link");
     }
@@ -194,7 +199,7 @@ fn not_there(path: &Path, text: &str, error: &std::io::Error) -> Finding {
     }
     if text.starts_with('~') || text.contains(['$', '`']) {
         let message = format!("'{text}' does not exist: no shell expands it");
-        return Finding::error("command-not-expanded", message).advice("write the path out");
+        return Finding::error(codes::COMMAND_NOT_EXPANDED, message).advice("write the path out");
     }
     let missing = path.ancestors().skip(1).take_while(|parent| !parent.exists()).last();
     let message = match (error.kind(), missing) {
@@ -204,7 +209,7 @@ fn not_there(path: &Path, text: &str, error: &std::io::Error) -> Finding {
         (ErrorKind::NotFound, _) => "it does not exist".to_owned(),
         _ => format!("it cannot be reached: {error}"),
     };
-    Finding::error("command-missing", message)
+    Finding::error(codes::COMMAND_MISSING, message)
         .about(path, None)
         .advice("install it, or correct the path")
 }

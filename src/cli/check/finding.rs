@@ -1,10 +1,13 @@
 //! What a check finds: how grave, of which kind, where, what, and what to do.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::table::plain;
+use mesos_command::config::json::{Span, Text};
 
-/// How grave a finding is. Errors and warnings are problems.
+use super::codes::Code;
+
+/// How grave a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Severity {
     /// The agent does not start, or the command cannot work.
@@ -16,7 +19,7 @@ pub(super) enum Severity {
 }
 
 impl Severity {
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -25,11 +28,13 @@ impl Severity {
     }
 }
 
-/// Where in a modules file something stands.
+/// Where in what Mesos reads something stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The line, from 1.
-    pub(super) line: Option<u32>,
+    /// Which of the texts, by its index.
+    pub(super) source: usize,
+    /// Its bytes; `None`: the text as a whole.
+    pub(super) span: Option<Span>,
     /// The module's symbol.
     pub(super) symbol: Option<String>,
     /// The parameter.
@@ -37,55 +42,69 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// A line of the modules file.
-    pub(super) fn line(line: u32) -> Place {
-        Place { line: Some(line), ..Place::default() }
+    /// These bytes.
+    pub(super) fn span(span: Span) -> Place {
+        Place { span: Some(span), ..Place::default() }
     }
 
-    fn text(&self, modules: &Path) -> String {
-        let mut text = plain(&modules.display().to_string()).into_owned();
-        if let Some(line) = self.line {
-            text += &format!(":{line}");
-        }
-        for name in [&self.symbol, &self.key].into_iter().flatten() {
-            text += &format!(" {}", plain(name));
-        }
-        text
+    /// This string.
+    pub(super) fn text(text: &Text) -> Place {
+        Place::span(text.span)
     }
+}
+
+/// Another file that a finding is about: a script, an interpreter, a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Foreign {
+    pub(super) path: PathBuf,
+    /// The line, from 1.
+    pub(super) line: Option<u32>,
+    /// The bytes of the line; `None`: all of it.
+    pub(super) columns: Option<Range<usize>>,
+}
+
+/// A change that makes it right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Edit {
+    /// The bytes that are replaced.
+    pub(super) span: Span,
+    /// What takes their place.
+    pub(super) text: String,
 }
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) severity: Severity,
-    /// A stable name of the kind of finding: lower case, words joined by hyphens.
-    pub(super) kind: &'static str,
-    /// Where in the modules file.
+    pub(super) code: &'static Code,
+    /// Where in what Mesos reads.
     pub(super) place: Place,
-    /// The other file that it is about, and its line: a script, an interpreter, a directory.
-    pub(super) file: Option<(PathBuf, Option<u32>)>,
+    /// The other file that it is about.
+    pub(super) file: Option<Foreign>,
     /// What is wrong, as a clause.
     pub(super) message: String,
     /// What to do about it; empty where the message says it.
     pub(super) advice: String,
+    /// The same for a program, of the text at `place`.
+    pub(super) fix: Option<Edit>,
 }
 
 impl Finding {
-    pub(super) fn new(severity: Severity, kind: &'static str, message: String) -> Finding {
-        let (place, file, advice) = (Place::default(), None, String::new());
-        Finding { severity, kind, place, file, message, advice }
+    pub(super) fn new(severity: Severity, code: &'static Code, message: String) -> Finding {
+        let (place, file, advice, fix) = (Place::default(), None, String::new(), None);
+        Finding { severity, code, place, file, message, advice, fix }
     }
 
-    pub(super) fn error(kind: &'static str, message: impl Into<String>) -> Finding {
-        Finding::new(Severity::Error, kind, message.into())
+    pub(super) fn error(code: &'static Code, message: impl Into<String>) -> Finding {
+        Finding::new(Severity::Error, code, message.into())
     }
 
-    pub(super) fn warning(kind: &'static str, message: impl Into<String>) -> Finding {
-        Finding::new(Severity::Warning, kind, message.into())
+    pub(super) fn warning(code: &'static Code, message: impl Into<String>) -> Finding {
+        Finding::new(Severity::Warning, code, message.into())
     }
 
-    pub(super) fn info(kind: &'static str, message: impl Into<String>) -> Finding {
-        Finding::new(Severity::Info, kind, message.into())
+    pub(super) fn info(code: &'static Code, message: impl Into<String>) -> Finding {
+        Finding::new(Severity::Info, code, message.into())
     }
 
     pub(super) fn advice(mut self, advice: impl Into<String>) -> Finding {
@@ -94,12 +113,32 @@ impl Finding {
     }
 
     pub(super) fn about(mut self, file: &Path, line: Option<u32>) -> Finding {
-        self.file = Some((file.to_owned(), line));
+        self.file = Some(Foreign { path: file.to_owned(), line, columns: None });
+        self
+    }
+
+    /// With the bytes of the other file's line.
+    pub(super) fn columns(mut self, columns: Range<usize>) -> Finding {
+        if let Some(file) = &mut self.file {
+            file.columns = Some(columns);
+        }
         self
     }
 
     pub(super) fn at(mut self, place: &Place) -> Finding {
         self.place = place.clone();
+        self
+    }
+
+    /// Mended by other text in the place of these bytes.
+    pub(super) fn fix(mut self, span: Span, text: impl Into<String>) -> Finding {
+        self.fix = Some(Edit { span, text: text.into() });
+        self
+    }
+
+    /// Of the text with this index.
+    pub(super) fn of(mut self, source: usize) -> Finding {
+        self.place.source = source;
         self
     }
 
@@ -110,25 +149,6 @@ impl Finding {
     /// Whether both say the same of the same file: a directory that several commands are in is told
     /// once.
     pub(super) fn repeats(&self, other: &Finding) -> bool {
-        self.file.is_some() && self.file == other.file && self.kind == other.kind
-    }
-
-    /// Up to three lines: what, named by what, what to do.
-    pub(super) fn print(&self, modules: &Path) {
-        let (head, message) = (self.severity.label(), plain(&self.message));
-        let place = self.place.text(modules);
-        match &self.file {
-            None => println!("{head}[{}]: {place}: {message}", self.kind),
-            Some((file, line)) => {
-                let line = line.map_or_else(String::new, |line| format!(":{line}"));
-                let file = file.display().to_string();
-                let file = plain(&file);
-                println!("{head}[{}]: {file}{line}: {message}", self.kind);
-                println!("  named by: {place}");
-            }
-        }
-        if !self.advice.is_empty() {
-            println!("  what to do: {}", plain(&self.advice));
-        }
+        self.file.is_some() && self.file == other.file && self.code == other.code
     }
 }

@@ -1,18 +1,21 @@
 //! Keys and values of one instance: by the engine's own parser, so that the check says what the
 //! agent will do.
 
-use mesos_command::config::modules_file::{Module, ModuleEntry};
-use mesos_command::config::{Config, Warning, keys};
+use mesos_command::command::CommandLine;
+use mesos_command::config::modules_file::{Module, ModuleEntry, Text};
+use mesos_command::config::{Config, EventConfig, Warning, keys};
 use mesos_command::event::Event;
 
+use super::codes;
 use super::finding::{Finding, Place};
 use super::modules::{place, value};
-use super::{command, places};
+use super::{Look, command, io, places, script};
 use crate::private::is_user;
 
-/// Looks at a module's parameters and, with `files`, at the files that they name. `all` are the
-/// modules of ours in the file.
-pub(super) fn look_at(module: &Module, all: &[&Module], files: bool) -> Vec<Finding> {
+/// Looks at a module's parameters, and as far as `look` says at the files that they name. `all` are
+/// our modules.
+pub(super) fn look_at(module: &Module, all: &[&Module], look: &Look<'_>) -> Vec<Finding> {
+    let files = look.files;
     let Some(entry) = module.entry() else { return Vec::new() };
     let mut found = repeated_keys(module);
     found.extend(other_kinds_keys(module, &entry, all));
@@ -24,12 +27,15 @@ pub(super) fn look_at(module: &Module, all: &[&Module], files: bool) -> Vec<Find
     if config.events.is_empty() {
         let message = "no event has a command: the module does nothing";
         found.push(
-            Finding::warning("no-command", message)
+            Finding::warning(codes::NO_COMMAND, message)
                 .advice("set <event>_command; `mesos-command explain` lists the events")
                 .at(&place(module)),
         );
     }
     found.extend(commands(module, &config, &warnings, files));
+    let ports = look.ports.look_at(&config);
+    let place = place_of(module, "metrics_address");
+    found.extend(ports.into_iter().map(|finding| finding.at(&place)));
     if files {
         found.extend(rights(module, &config));
         let places = places::look_at(&config);
@@ -44,15 +50,31 @@ fn rights(module: &Module, config: &Config) -> Option<Finding> {
     let place = place_of(module, &error.key);
     let message = format!("an agent with no more rights than this check refuses it: {error}");
     let advice = "run the check as the agent is run, with its limits";
-    Some(Finding::warning("value-beyond-rights", message).advice(advice).at(&place))
+    Some(Finding::warning(codes::VALUE_BEYOND_RIGHTS, message).advice(advice).at(&place))
 }
 
 /// Where a parameter stands.
 fn place_of(module: &Module, key: &str) -> Place {
     let last = module.parameters.iter().rfind(|parameter| parameter.key.text == key);
-    let line = last.map(|parameter| parameter.value.line);
+    let span = last.map(|parameter| parameter.value.span);
     let place = place(module);
-    Place { line: line.or(place.line), key: Some(key.to_owned()), ..place }
+    Place { span: span.or(place.span), key: Some(key.to_owned()), ..place }
+}
+
+/// Where its key stands.
+fn place_of_key(module: &Module, key: &str) -> Place {
+    let last = module.parameters.iter().rfind(|parameter| parameter.key.text == key);
+    let place = place_of(module, key);
+    Place { span: last.map(|parameter| parameter.key.span).or(place.span), ..place }
+}
+
+fn has_key(module: &Module, key: &str) -> bool {
+    module.parameters.iter().any(|parameter| parameter.key.text == key)
+}
+
+/// A text as a JSON string.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 fn repeated_keys(module: &Module) -> Vec<Finding> {
@@ -60,18 +82,18 @@ fn repeated_keys(module: &Module) -> Vec<Finding> {
     let repeated = parameters.iter().enumerate().filter_map(|(index, parameter)| {
         let key = &parameter.key.text;
         let first = parameters[..index].iter().rfind(|earlier| earlier.key.text == *key)?;
-        let line = first.value.line;
-        let place =
-            Place { line: Some(parameter.key.line), key: Some(key.clone()), ..place(module) };
+        let line = first.key.line;
+        let span = Some(parameter.key.span);
+        let place = Place { span, key: Some(key.clone()), ..place(module) };
         let finding = if first.value.text == parameter.value.text {
             Finding::info(
-                "parameter-repeated",
+                codes::PARAMETER_REPEATED,
                 format!("it stands in line {line} too, with the same value"),
             )
         } else {
             let message =
                 format!("it stands in line {line} too, with another value; this one counts");
-            Finding::warning("parameter-repeated", message).advice("keep one")
+            Finding::warning(codes::PARAMETER_REPEATED, message).advice("keep one")
         };
         Some(finding.at(&place))
     });
@@ -97,12 +119,13 @@ fn other_kinds_keys(module: &Module, entry: &ModuleEntry, all: &[&Module]) -> Ve
                 "it is for a module of kind {label}; this is one of kind {own}, so nothing runs it"
             );
             let advice = format!("move it to a module of kind {label}");
-            Finding::warning("parameter-other-kind", message).advice(advice)
+            Finding::warning(codes::PARAMETER_OTHER_KIND, message).advice(advice)
         } else {
             let message = format!("it is for modules of kind {label} and has no effect here");
-            Finding::info("parameter-other-kind", message)
+            Finding::info(codes::PARAMETER_OTHER_KIND, message)
         };
-        found.push(finding.at(&Place { line: Some(parameter.key.line), ..place_of(module, key) }));
+        let span = Some(parameter.key.span);
+        found.push(finding.at(&Place { span, ..place_of(module, key) }));
     }
     found
 }
@@ -140,9 +163,9 @@ fn parse_all(
         let given = parameters.iter().any(|(known, _)| *known == key);
         let finding = if given {
             let advice = "change or remove it: the agent does not start with it";
-            Finding::error("value-refused", error).advice(advice)
+            Finding::error(codes::VALUE_REFUSED, error).advice(advice)
         } else {
-            Finding::error("parameter-missing", error)
+            Finding::error(codes::PARAMETER_MISSING, error)
                 .advice("add it: the agent does not start without it")
         };
         let place = if given { place_of(module, &key) } else { place(module) };
@@ -158,30 +181,46 @@ fn parse_all(
 
 fn of_warning(module: &Module, warning: &Warning) -> Option<Finding> {
     let text = warning.to_string();
-    let place = place_of(module, warning.key());
     let finding = match warning {
-        Warning::UnknownKey { key, nearest } if Event::from_prefix(key).is_some() => {
-            let nearest = nearest.clone().unwrap_or_default();
-            Finding::error(
-                "parameter-without-suffix",
-                format!("'{key}' is an event and no parameter; it is ignored"),
-            )
-            .advice(format!(
-                "'{nearest}' was meant? The example of the original modules has the same mistake"
-            ))
+        Warning::UnknownKey { key, nearest } => {
+            let place = place_of_key(module, key);
+            let finding = unknown_key(key, nearest.as_deref()).at(&place);
+            return Some(match (nearest, place.span) {
+                // A second one of the same key would be another mistake.
+                (Some(nearest), Some(span)) if !has_key(module, nearest) => {
+                    finding.fix(span, quoted(nearest))
+                }
+                _ => finding,
+            });
         }
-        Warning::UnknownKey { nearest, .. } => {
-            let advice = nearest.as_ref().map(|nearest| format!("did you mean '{nearest}'?"));
-            let advice = advice
-                .unwrap_or_else(|| "`mesos-command explain parameters` lists them".to_owned());
-            Finding::error("parameter-unknown", "it is not known and ignored").advice(advice)
-        }
-        Warning::Advice { .. } => Finding::info("advice", text),
+        Warning::Advice { .. } => Finding::info(codes::ADVICE, text),
         // These are looked at in more detail.
         Warning::Command { .. } | Warning::Directory { .. } => return None,
-        _ => Finding::warning("value-doubtful", text),
+        _ => Finding::warning(codes::VALUE_DOUBTFUL, text),
     };
-    Some(finding.at(&place))
+    Some(finding.at(&place_of(module, warning.key())))
+}
+
+fn unknown_key(key: &str, nearest: Option<&str>) -> Finding {
+    match nearest {
+        Some(nearest) if Event::from_prefix(key).is_some() => {
+            let message = format!("'{key}' is an event and no parameter; it is ignored");
+            let advice = format!(
+                "'{nearest}' was meant? The example of the original modules has the same mistake"
+            );
+            Finding::error(codes::PARAMETER_WITHOUT_SUFFIX, message).advice(advice)
+        }
+        Some(nearest) => {
+            let message = format!("'{key}' is not known and ignored");
+            Finding::error(codes::PARAMETER_UNKNOWN, message)
+                .advice(format!("did you mean '{nearest}'?"))
+        }
+        None => {
+            let message = format!("'{key}' is not known and ignored");
+            Finding::error(codes::PARAMETER_UNKNOWN, message)
+                .advice("`mesos-command explain parameters` lists them")
+        }
+    }
 }
 
 /// The commands, and what the engine's own look says where ours finds nothing.
@@ -196,9 +235,40 @@ fn commands(module: &Module, config: &Config, warnings: &[Warning], files: bool)
             _ => None,
         });
         if let Some(problem) = engine.filter(|_| files && !own.iter().any(Finding::is_problem)) {
-            own.push(Finding::error("command", problem.to_string()));
+            own.push(Finding::error(codes::COMMAND, problem.to_string()));
         }
-        found.extend(own.into_iter().map(|finding| finding.at(&place)));
+        if files {
+            own.extend(io_modes(config, *event, configured));
+        }
+        let value = value(module, &key);
+        found.extend(own.into_iter().map(|finding| mended(finding.at(&place), value)));
     }
     found
+}
+
+/// What the command's script does with files that are memfds.
+fn io_modes(config: &Config, event: Event, configured: &EventConfig) -> Vec<Finding> {
+    let memfds = io::Memfds::of(config, event, configured);
+    let CommandLine::Path(_) = configured.command else { return Vec::new() };
+    let Some(path) = command::resolve(configured.text()).filter(|path| path.is_file()) else {
+        return Vec::new();
+    };
+    match script::head(&path) {
+        Ok(head) if !head.starts_with(b"\x7fELF") => io::look_at(&path, &head, memfds),
+        _ => Vec::new(),
+    }
+}
+
+/// With the text that is meant, where that is clear.
+fn mended(finding: Finding, value: Option<&Text>) -> Finding {
+    let Some(value) = value else { return finding };
+    let meant = if finding.code == codes::COMMAND_BLANKS {
+        value.text.trim()
+    } else if finding.code == codes::COMMAND_QUOTED {
+        value.text.trim_matches(['"', '\''])
+    } else {
+        return finding;
+    };
+    let meant = quoted(meant);
+    finding.fix(value.span, meant)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use mesos_command::command::CommandLine;
 use mesos_command::config::{Distrust, Trust, Why};
 
+use super::codes;
 use super::finding::{Finding, Severity};
 
 /// What others can change on the way to a command, its interpreter, and what links lead to.
@@ -52,7 +53,7 @@ fn finding(found: &Distrust, strict: bool, effect: &str) -> Finding {
     };
     match found.why {
         Why::Writable(mode) => finding(
-            "writable-by-others",
+            codes::WRITABLE_BY_OTHERS,
             format!("others than its owner can write to this {what} (mode {mode:04o}), {effect}"),
             if mode & 0o1000 == 0 {
                 format!("chmod go-w {}", path.display())
@@ -61,7 +62,7 @@ fn finding(found: &Distrust, strict: bool, effect: &str) -> Finding {
             },
         ),
         Why::Owner(uid) => finding(
-            "owner",
+            codes::OWNER,
             format!(
                 "this {what} belongs to user {uid}, who is neither root nor the agent's user and \
                  can change it, {effect}"
@@ -69,7 +70,7 @@ fn finding(found: &Distrust, strict: bool, effect: &str) -> Finding {
             format!("chown root: {}", path.display()),
         ),
         Why::Relative => finding(
-            "relative",
+            codes::RELATIVE,
             "it is no absolute path, so the directory in which the agent is started decides".into(),
             "write the absolute path".into(),
         ),

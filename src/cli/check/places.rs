@@ -5,6 +5,7 @@ use std::path::Path;
 use mesos_command::config::Config;
 use mesos_command::event::ModuleKind;
 
+use super::codes;
 use super::finding::Finding;
 use super::permissions;
 
@@ -17,7 +18,7 @@ pub(super) fn look_at(config: &Config) -> Vec<(&'static str, Finding)> {
     if let Some(directory) = &config.temp_dir {
         if !directory.is_dir() {
             let message = "temp_dir is no directory; the agent does not start without it";
-            let finding = Finding::error("directory-missing", message)
+            let finding = Finding::error(codes::DIRECTORY_MISSING, message)
                 .about(directory, None)
                 .advice("make it, or leave the parameter out");
             found.push(("temp_dir", finding));
@@ -30,7 +31,7 @@ pub(super) fn look_at(config: &Config) -> Vec<(&'static str, Finding)> {
         for path in [&config.state_dir, &directory] {
             if path.exists() && !path.is_dir() {
                 let message = "it is no directory, so contexts are lost at a restart of the agent";
-                let finding = Finding::error("directory-missing", message)
+                let finding = Finding::error(codes::DIRECTORY_MISSING, message)
                     .about(path, None)
                     .advice("choose another state_dir or module_name");
                 found.push(("state_dir", finding));
@@ -44,7 +45,7 @@ pub(super) fn look_at(config: &Config) -> Vec<(&'static str, Finding)> {
         && let Some(parent) = path.as_path().parent().filter(|parent| !parent.is_dir())
     {
         let message = "the directory of metrics_textfile does not exist, so nothing is written";
-        let finding = Finding::warning("directory-missing", message)
+        let finding = Finding::warning(codes::DIRECTORY_MISSING, message)
             .about(parent, None)
             .advice("make it, or name the directory that node_exporter's textfile collector reads");
         found.push(("metrics_textfile", finding));
@@ -65,7 +66,7 @@ fn strangers(directory: &Path) -> Option<Finding> {
     (!others.is_empty()).then(|| {
         let message =
             format!("contexts are kept here, but it has other things: {}", others.join(", "));
-        Finding::warning("state-directory-shared", message)
+        Finding::warning(codes::STATE_DIRECTORY_SHARED, message)
             .about(directory, None)
             .advice("choose a state_dir and a module_name of which nothing else knows")
     })

@@ -5,6 +5,7 @@ use std::path::Path;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 
+use super::codes;
 use super::finding::Finding;
 use super::script::head;
 
@@ -84,7 +85,8 @@ pub(super) fn command(path: &Path, head: &[u8]) -> Option<Finding> {
     let about = |finding: Finding| Some(finding.about(path, None));
     let Some(kind) = Kind::of(head) else {
         return about(
-            Finding::error("program-broken", "it is no complete ELF file").advice("copy it again"),
+            Finding::error(codes::PROGRAM_BROKEN, "it is no complete ELF file")
+                .advice("copy it again"),
         );
     };
     let loader_is_there = kind.loader.as_ref().is_some_and(|loader| Path::new(loader).exists());
@@ -93,17 +95,17 @@ pub(super) fn command(path: &Path, head: &[u8]) -> Option<Finding> {
             format!("it is a program for {}; this machine is {}", kind.name(), own.name());
         if loader_is_there {
             return about(Finding::info(
-                "program-other-machine",
+                codes::PROGRAM_OTHER_MACHINE,
                 format!("{message}, which may run it"),
             ));
         }
         let advice = format!("build it for {}", own.name());
-        return about(Finding::error("program-other-machine", message).advice(advice));
+        return about(Finding::error(codes::PROGRAM_OTHER_MACHINE, message).advice(advice));
     }
     if !matches!(kind.file, elf::ET_EXEC | elf::ET_DYN) || (kind.loader.is_none() && !kind.entry) {
         let message = "it is an object file or a library and no program";
         return about(
-            Finding::error("program-no-program", message).advice("name the program itself"),
+            Finding::error(codes::PROGRAM_NO_PROGRAM, message).advice("name the program itself"),
         );
     }
     let loader = kind.loader.filter(|_| !loader_is_there)?;
@@ -111,7 +113,7 @@ pub(super) fn command(path: &Path, head: &[u8]) -> Option<Finding> {
         "its dynamic loader '{loader}' does not exist (another C library?), so it does not start"
     );
     about(
-        Finding::error("program-loader-missing", message)
+        Finding::error(codes::PROGRAM_LOADER_MISSING, message)
             .advice("build it for this system, or link it statically"),
     )
 }
@@ -129,7 +131,7 @@ pub(super) fn library(path: &Path) -> Option<Finding> {
         Err(error) => {
             let message = format!("the library cannot be loaded: {error}");
             return about(
-                Finding::error("library-missing", message)
+                Finding::error(codes::LIBRARY_MISSING, message)
                     .advice("install libmesos_command_modules.so there, or correct the path"),
             );
         }
@@ -137,14 +139,14 @@ pub(super) fn library(path: &Path) -> Option<Finding> {
     let kind = Kind::of(&head).filter(|_| head.starts_with(b"\x7fELF"));
     let Some(kind) = kind.filter(|kind| kind.file == elf::ET_DYN) else {
         return about(
-            Finding::error("library-no-library", "it is no shared library")
+            Finding::error(codes::LIBRARY_NO_LIBRARY, "it is no shared library")
                 .advice("name libmesos_command_modules.so"),
         );
     };
     let own = own().filter(|own| !kind.runs_where(own))?;
     let message = format!("the library is for {}; this machine is {}", kind.name(), own.name());
     about(
-        Finding::error("library-other-machine", message)
+        Finding::error(codes::LIBRARY_OTHER_MACHINE, message)
             .advice(format!("build it for {}", own.name())),
     )
 }

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use super::codes;
 use super::command::resolve;
 use super::finding::Finding;
 use super::{program, text};
@@ -51,7 +52,7 @@ pub(super) fn look_at(path: &Path, head: &[u8]) -> Vec<Finding> {
     if head.is_empty() {
         let message = "it is empty: the shell runs it, it does nothing and is a success";
         return vec![
-            Finding::warning("script-empty", message)
+            Finding::warning(codes::SCRIPT_EMPTY, message)
                 .about(path, None)
                 .advice("write the script, or leave the command out"),
         ];
@@ -61,7 +62,7 @@ pub(super) fn look_at(path: &Path, head: &[u8]) -> Vec<Finding> {
             "it begins with the byte order mark of {encoding}: the kernel does not see the `#!`, and \
              the shell takes the mark for a command"
         );
-        return vec![Finding::error("script-bom", message).about(path, Some(1)).advice(
+        return vec![Finding::error(codes::SCRIPT_BOM, message).about(path, Some(1)).advice(
             "save it as UTF-8 without byte order mark: sed -i '1s/^\\xef\\xbb\\xbf//' FILE",
         )];
     }
@@ -86,7 +87,7 @@ fn without_first_line(path: &Path, head: &[u8]) -> Vec<Finding> {
     if let Some((_, what)) = NO_PROGRAMS.iter().find(|(magic, _)| head.starts_with(magic)) {
         let message = format!("it is {what} and no program of this system");
         return vec![
-            Finding::error("program-foreign", message)
+            Finding::error(codes::PROGRAM_FOREIGN, message)
                 .about(path, None)
                 .advice("name the program itself"),
         ];
@@ -94,7 +95,7 @@ fn without_first_line(path: &Path, head: &[u8]) -> Vec<Finding> {
     if head.iter().take(512).any(|byte| *byte == 0) {
         let message = "it is neither a program of this system nor text";
         return vec![
-            Finding::error("program-foreign", message)
+            Finding::error(codes::PROGRAM_FOREIGN, message)
                 .about(path, None)
                 .advice("name the program itself"),
         ];
@@ -116,19 +117,19 @@ fn without_first_line(path: &Path, head: &[u8]) -> Vec<Finding> {
             let message = "the line that names the interpreter must be the very first and begin with \
                            `#!`; as it is, /bin/sh runs the file";
             let line = u32::try_from(index + 1).unwrap_or_default();
-            Finding::error("script-first-line", message)
+            Finding::error(codes::SCRIPT_FIRST_LINE, message)
                 .about(path, Some(line))
                 .advice("make it the first line, without a blank before `#!`")
         }
         (None, Some(program)) => {
             let message = format!("it has no `#!` line, so /bin/sh runs it and not {program}");
-            Finding::error("script-first-line", message)
+            Finding::error(codes::SCRIPT_FIRST_LINE, message)
                 .about(path, Some(1))
                 .advice(format!("begin it with `#!/usr/bin/env {program}`"))
         }
         (None, None) => {
             let message = "it has no `#!` line: /bin/sh runs it";
-            Finding::info("script-by-shell", message)
+            Finding::info(codes::SCRIPT_BY_SHELL, message)
                 .about(path, Some(1))
                 .advice("begin it with `#!/bin/sh`")
         }
@@ -145,7 +146,7 @@ fn with_first_line(path: &Path, head: &[u8], line: &[u8]) -> Vec<Finding> {
         let message = format!(
             "the lines end with CR LF, so the kernel looks for the interpreter '{text}\\r'"
         );
-        return vec![about(Finding::error("script-crlf", message)).advice(convert(path))];
+        return vec![about(Finding::error(codes::SCRIPT_CRLF, message)).advice(convert(path))];
     }
     let mut found = Vec::new();
     if line.len() > LONGEST_LINE {
@@ -154,7 +155,7 @@ fn with_first_line(path: &Path, head: &[u8], line: &[u8]) -> Vec<Finding> {
             line.len()
         );
         found.push(
-            about(Finding::error("interpreter-line-long", message))
+            about(Finding::error(codes::INTERPRETER_LINE_LONG, message))
                 .advice("make a shorter path or a link to the interpreter"),
         );
     }
@@ -172,7 +173,7 @@ fn with_first_line(path: &Path, head: &[u8], line: &[u8]) -> Vec<Finding> {
                 if resolve(&program).is_none() {
                     let message = format!("`env` finds no '{program}' in PATH");
                     found.push(
-                        about(Finding::error("interpreter-missing", message))
+                        about(Finding::error(codes::INTERPRETER_MISSING, message))
                             .advice(install(&program)),
                     );
                 }
@@ -198,7 +199,7 @@ fn interpreter_file(interpreter: &str) -> Option<Finding> {
              agent's working directory, not in PATH"
         );
         return Some(
-            Finding::error("interpreter-relative", message)
+            Finding::error(codes::INTERPRETER_RELATIVE, message)
                 .advice(format!("write `#!/usr/bin/env {interpreter}`")),
         );
     }
@@ -207,14 +208,14 @@ fn interpreter_file(interpreter: &str) -> Option<Finding> {
         Err(error) => {
             let message = format!("the interpreter '{interpreter}' cannot be run: {error}");
             return Some(
-                Finding::error("interpreter-missing", message).advice(install(interpreter)),
+                Finding::error(codes::INTERPRETER_MISSING, message).advice(install(interpreter)),
             );
         }
     };
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
         let message = format!("the interpreter '{interpreter}' is no executable file");
         return Some(
-            Finding::error("interpreter-unusable", message)
+            Finding::error(codes::INTERPRETER_UNUSABLE, message)
                 .advice("name the interpreter itself, with its whole path"),
         );
     }
@@ -222,7 +223,7 @@ fn interpreter_file(interpreter: &str) -> Option<Finding> {
     let foreign = head.starts_with(b"\x7fELF").then(|| program::command(path, &head)).flatten()?;
     foreign.is_problem().then(|| {
         Finding::error(
-            "interpreter-unusable",
+            codes::INTERPRETER_UNUSABLE,
             format!("the interpreter '{interpreter}' does not run: {}", foreign.message),
         )
         .advice(foreign.advice)
@@ -243,13 +244,13 @@ fn by_env(argument: &str) -> Result<String, Box<Finding>> {
                 "`env` gets '{argument}' as one argument and looks for a program of that name"
             );
             let advice = format!("write `#!/usr/bin/env -S {argument}`");
-            let finding = Finding::error("interpreter-arguments", message).advice(advice);
+            let finding = Finding::error(codes::INTERPRETER_ARGUMENTS, message).advice(advice);
             return Err(Box::new(finding));
         }
         None => Some(argument).filter(|argument| !argument.is_empty()),
     };
     program.map(str::to_owned).ok_or_else(|| {
-        let finding = Finding::error("interpreter-missing", "`env` is given no program");
+        let finding = Finding::error(codes::INTERPRETER_MISSING, "`env` is given no program");
         Box::new(finding.advice("write `#!/usr/bin/env PROGRAM`"))
     })
 }
@@ -282,7 +283,7 @@ fn wrong(path: &Path, name: &str) -> Option<Finding> {
     };
     let message = format!("the interpreter is '{name}', where the file's name lets expect {meant}");
     Some(
-        Finding::warning("interpreter-wrong", message)
+        Finding::warning(codes::INTERPRETER_WRONG, message)
             .advice("correct the first line, or the file's name"),
     )
 }
@@ -294,10 +295,13 @@ fn line_ends(path: &Path, head: &[u8], shell: bool) -> Option<Finding> {
     let line = Some(u32::try_from(line).unwrap_or(u32::MAX));
     let finding = if shell {
         let message = "the line ends with CR LF: to a shell the CR is a part of the last word";
-        Finding::error("script-crlf", message).advice(convert(path))
+        Finding::error(codes::SCRIPT_CRLF, message).advice(convert(path))
     } else {
-        Finding::info("script-crlf", "lines end with CR LF, which the interpreter may not mind")
-            .advice(convert(path))
+        Finding::info(
+            codes::SCRIPT_CRLF,
+            "lines end with CR LF, which the interpreter may not mind",
+        )
+        .advice(convert(path))
     };
     Some(finding.about(path, line))
 }

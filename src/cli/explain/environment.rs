@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use mesos_command::run::{START_METHOD_VARIABLE, StartMethod};
+use serde_json::{Value, json};
 
 /// A variable that the module reads when it is loaded.
 pub(super) struct Variable {
@@ -48,6 +49,12 @@ pub(super) fn all() {
         [it.name, it.default, it.accepted, it.meaning].map(|cell| cell.replace('`', "")).to_vec()
     });
     crate::table::print(&["variable", "default", "accepted", "meaning"], &rows);
+}
+
+/// The same for programs.
+pub(super) fn data() -> Value {
+    let one = |it: Variable| json!({"variable": it.name, "default": it.default, "accepted": it.accepted, "meaning": it.meaning});
+    VARIABLES.into_iter().map(one).collect()
 }
 
 #[cfg(test)]

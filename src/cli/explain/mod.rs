@@ -1,77 +1,166 @@
 //! `mesos-command explain`: events, rules for answers, parameters, variables of the environment and
 //! metrics, for people and for the pages that are made from them.
 
+mod effective;
 mod environment;
+mod event;
+mod json_schema;
 mod manual;
+mod moments;
 mod parameters;
 
 use mesos_command::config::keys;
+use mesos_command::event::Event;
 use mesos_command::event::rules::{self, Rule, Scope};
-use mesos_command::event::{Empty, Event, InputKind, Output, Row};
 use mesos_command::metrics::catalogue;
 use serde_json::{Value, json};
 
-use crate::table;
+use crate::{check, table};
+use json_schema::Side;
 
 #[derive(clap::Args)]
+#[command(
+    after_help = "Exit status: 0 all is well; 2 the command line or a file could not be used, or there is nothing of \
+                  that name."
+)]
 pub(crate) struct Arguments {
-    /// An event's parameter prefix (isolator_usage), a parameter (kill_grace), `events`,
-    /// `parameters`, `environment`, `metrics` or `rules`
+    /// An event's parameter prefix (isolator_usage), a parameter (kill_grace), a code of a finding
+    /// (MC012), `events`, `parameters`, `environment`, `metrics`, `rules` or `codes`
     #[arg(default_value = "events")]
     what: String,
-    /// Print a table as Markdown, as it stands in README.md, DIFFERENCES.md or dashboards/README.md
+    /// Show every parameter of every instance in this configuration, its value, and where that
+    /// comes from; MODULES is what `--modules` or `--modules_dir` of the agent or master names
+    #[arg(long, value_name = "MODULES", conflicts_with_all = ["markdown", "man", "json_schema"])]
+    effective: Option<String>,
+    /// With --effective: only the module with this symbol or module_name
+    #[arg(long, requires = "effective")]
+    module: Option<String>,
+    /// Print a table as Markdown, as it stands in the documentation
     #[arg(long)]
     markdown: bool,
-    /// Print the rules as JSON, one object per line, with the examples that they are tested with
+    /// Print JSON; of the rules one object per line, with the examples that they are tested with
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
     /// Print the parameters as a manual page
     #[arg(long, conflicts_with_all = ["markdown", "json"])]
     man: bool,
+    /// Print the JSON Schema of an event's input or output
+    #[arg(long, value_enum, value_name = "SIDE", conflicts_with_all = ["markdown", "json", "man"])]
+    json_schema: Option<Side>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    let markdown = arguments.markdown;
-    match arguments.what.as_str() {
-        "rules" if arguments.json => {
-            rules::RULES.iter().for_each(|rule| println!("{}", data(rule)))
+    if let Some(value) = &arguments.effective {
+        effective::print(value, arguments.module.as_deref(), arguments.json)?;
+    } else if let Some(side) = arguments.json_schema {
+        print_schema(&arguments.what, side)?;
+    } else if arguments.man {
+        match arguments.what.as_str() {
+            "parameters" => print!("{}", manual::page()),
+            _ => anyhow::bail!("--man is for the parameters only"),
         }
-        _ if arguments.json => anyhow::bail!("--json is for the rules only"),
-        "parameters" if arguments.man => print!("{}", manual::page()),
-        _ if arguments.man => anyhow::bail!("--man is for the parameters only"),
-        "rules" if markdown => print!("{}", rules::markdown()),
-        "rules" => all_rules(),
-        "events" if markdown => print!("{}", keys::events_markdown()),
-        "events" => events(),
-        "metrics" if markdown => print!("{}", catalogue::markdown()),
-        "metrics" => metrics(),
-        "parameters" if markdown => print!("{}", keys::markdown()),
-        "parameters" => parameters::all(),
-        "environment" if markdown => print!("{}", environment::markdown()),
-        "environment" => environment::all(),
-        name => named(name)?,
+    } else if arguments.markdown {
+        print!("{}", markdown(&arguments.what)?);
+    } else if arguments.json {
+        print_data(&arguments.what)?;
+    } else {
+        print_text(&arguments.what)?;
     }
     Ok(true)
 }
 
-/// An event or a parameter.
-fn named(name: &str) -> anyhow::Result<()> {
-    if let Some(event) = Event::from_prefix(name) {
-        one(event.row());
-    } else if let Some((row, event)) = parameters::find(name) {
-        parameters::one(row, event);
-    } else {
-        anyhow::bail!(
-            "'{name}' is neither an event nor a parameter; accepted are events, parameters, \
-             environment, metrics, rules, a parameter, and {}",
-            Event::ALL.map(Event::label).join(", ")
-        );
+/// When the command of `event` is run.
+pub(crate) fn moment(event: Event) -> &'static str {
+    moments::of(event)
+}
+
+fn print_text(what: &str) -> anyhow::Result<()> {
+    match what {
+        "rules" => all_rules(),
+        "events" => events(),
+        "metrics" => metrics(),
+        "parameters" => parameters::all(),
+        "environment" => environment::all(),
+        "codes" => print!("{}", check::codes_text()),
+        name => named(name)?,
     }
     Ok(())
 }
 
-fn timeout(row: &Row) -> String {
-    keys::timeout_default(row.event).unwrap_or_else(|| "none".to_owned())
+fn markdown(what: &str) -> anyhow::Result<String> {
+    Ok(match what {
+        "rules" => rules::markdown(),
+        "events" => keys::events_markdown(),
+        "metrics" => catalogue::markdown(),
+        "parameters" => keys::markdown(),
+        "environment" => environment::markdown(),
+        "codes" => check::codes_markdown(),
+        _ => anyhow::bail!(
+            "--markdown is for events, parameters, environment, metrics, rules and codes"
+        ),
+    })
+}
+
+fn print_data(what: &str) -> anyhow::Result<()> {
+    let data = match what {
+        "rules" => {
+            rules::RULES.iter().for_each(|rule| println!("{}", data(rule)));
+            return Ok(());
+        }
+        "events" => Event::ALL.into_iter().map(|event| event::data(event.row())).collect(),
+        "parameters" => keys::parameters().map(|row| parameters::data(row, None)).collect(),
+        "environment" => environment::data(),
+        "metrics" => catalogue::METRICS.iter().map(metric).collect(),
+        "codes" => check::codes_data(),
+        name => match (Event::from_prefix(name), parameters::find(name)) {
+            (Some(event), _) => event::data(event.row()),
+            (None, Some((row, event))) => parameters::data(row, event),
+            (None, None) => return Err(unknown(name)),
+        },
+    };
+    println!("{data}");
+    Ok(())
+}
+
+fn print_schema(name: &str, side: Side) -> anyhow::Result<()> {
+    let event = Event::from_prefix(name)
+        .ok_or_else(|| anyhow::anyhow!("--json-schema is for events, and '{name}' is none"))?;
+    let schema = json_schema::of(event.row(), side)
+        .ok_or_else(|| anyhow::anyhow!("the output of {name} is not read, so it has no schema"))?;
+    println!("{}", serde_json::to_string_pretty(&schema)?);
+    Ok(())
+}
+
+fn unknown(name: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "'{name}' is neither an event nor a parameter; accepted are events, parameters, \
+         environment, metrics, rules, codes, a code, a parameter, and {}",
+        Event::ALL.map(Event::label).join(", ")
+    )
+}
+
+/// An event, a parameter or a code.
+fn named(name: &str) -> anyhow::Result<()> {
+    if let Some(event) = Event::from_prefix(name) {
+        event::print(event.row())?;
+    } else if let Some((row, event)) = parameters::find(name) {
+        parameters::one(row, event);
+    } else if let Some(text) = check::explain_code(name) {
+        print!("{text}");
+    } else {
+        return Err(unknown(name));
+    }
+    Ok(())
+}
+
+fn metric(metric: &catalogue::Metric) -> Value {
+    let labels: Vec<_> = metric.labels.iter().map(|label| label.name()).collect();
+    json!({
+        "metric": metric.name,
+        "type": metric.kind.label(),
+        "labels": labels,
+        "meaning": metric.help,
+    })
 }
 
 fn events() {
@@ -81,7 +170,7 @@ fn events() {
             let row = event.row();
             vec![
                 row.prefix.to_owned(),
-                timeout(row),
+                event::timeout(row),
                 keys::failure_default(event).to_owned(),
                 row.called_by(),
             ]
@@ -100,55 +189,6 @@ fn metrics() {
         })
         .collect();
     table::print(&["metric", "type", "labels", "meaning"], &rows);
-}
-
-fn one(row: &Row) {
-    println!("{} ({}::{})", row.prefix, row.kind.label(), row.method);
-    println!("called by: {}", row.called_by());
-    let from = match (row.timeout, row.lane.counts_from_start()) {
-        (None, _) => "",
-        (Some(_), true) => " from the start of the command, however long that waited for its turn",
-        (Some(_), false) => " from the call, with the time in which it waits for its turn",
-    };
-    println!("timeout: {}{from}", timeout(row));
-    println!("when it fails: {}", keys::failure_default(row.event));
-    println!(
-        "in worker mode, while no worker is up: the command is run for the call ({0}_fallback=fail: \
-         the call waits for a second, then fails)",
-        row.prefix
-    );
-    println!("input keys:");
-    for key in row.inputs.iter().chain(row.added) {
-        let kind = match key.kind {
-            InputKind::Message(name) => name.to_owned(),
-            InputKind::Messages(name) => format!("list of {name}"),
-            InputKind::Integer => "number".to_owned(),
-            InputKind::Text => "text".to_owned(),
-            InputKind::TextMap => "object of texts".to_owned(),
-            InputKind::Containers => "list of {container_config, container_id}".to_owned(),
-            InputKind::ScalarMap => "object of {\"value\": number}".to_owned(),
-        };
-        println!("  {}: {kind}{}", key.name, if key.optional { " (may be absent)" } else { "" });
-    }
-    match row.output {
-        Output::Ignored => println!("output: not read"),
-        Output::ByContainer(name) => println!("output: {{\"<container>\": JSON of {name}, …}}"),
-        Output::Message(name) => println!("output: JSON of {name}"),
-        Output::List { field, .. } => println!("output: {{\"{field}\":[…]}}"),
-    }
-    match row.empty {
-        Empty::Nothing => println!("an empty output means: nothing to say"),
-        Empty::Error => println!("an empty output is an error, which changes nothing"),
-    }
-    for (index, rule) in rules::of(row.event).enumerate() {
-        if index == 0 {
-            println!("answers that must not reach Mesos:");
-        }
-        println!("  {}: {} ({})", rule.condition(), rule.remedy(), rule.harm);
-    }
-    for note in rules::notes(row.event) {
-        println!("note: {note}");
-    }
 }
 
 fn all_rules() {

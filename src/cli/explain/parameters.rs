@@ -2,6 +2,7 @@
 
 use mesos_command::config::{ORIGINAL, Parameter, keys};
 use mesos_command::event::Event;
+use serde_json::{Value, json};
 
 use crate::table;
 
@@ -44,7 +45,7 @@ pub(super) fn one(row: &Parameter, event: Option<Event>) {
 }
 
 /// What holds while it is not given.
-fn unset(row: &Parameter, event: Option<Event>) -> String {
+pub(super) fn unset(row: &Parameter, event: Option<Event>) -> String {
     match event {
         Some(event) if row.name == "<event>_timeout" => {
             keys::timeout_default(event).unwrap_or_else(|| "none".to_owned())
@@ -60,4 +61,17 @@ pub(super) fn since(row: &Parameter) -> &'static str {
         ORIGINAL => "the original modules",
         version => version,
     }
+}
+
+/// One for programs.
+pub(super) fn data(row: &Parameter, event: Option<Event>) -> Value {
+    json!({
+        "parameter": row.key(event),
+        "also": row.aliases,
+        "modules": row.modules(),
+        "default": unset(row, event),
+        "accepted": row.accepted(event),
+        "since": since(row),
+        "meaning": row.explained(),
+    })
 }

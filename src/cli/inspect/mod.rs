@@ -25,6 +25,8 @@ use known::Known;
 use probe::Finding;
 use report::{Outcome, Report, Size, list};
 
+/// Seconds that loading and asking may take.
+const DEFAULT_TIMEOUT: u64 = 60;
 /// The module library's file name.
 const MODULE: &str = "libmesos_command_modules.so";
 /// Names a release that is accepted although it has not been tested; read by the module too.
@@ -57,8 +59,13 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     /// Seconds that loading and asking may take
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = DEFAULT_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+}
+
+/// The releases of Mesos that the module library was tested with.
+pub(crate) fn releases() -> Vec<&'static str> {
+    Known::read().releases
 }
 
 /// Inspects, prints, and returns the exit code.
@@ -74,6 +81,23 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     report.print(arguments.json)?;
     Ok(report.outcome.exit_code())
+}
+
+/// Whether a module library works in a libmesos, and what speaks against it; `None`: it is not
+/// known.
+///
+/// # Errors
+/// When a path cannot be made absolute, or the examining process not be started.
+pub(crate) fn fits(library: &Path, module: &Path) -> anyhow::Result<(Option<bool>, Vec<String>)> {
+    let library = std::path::absolute(library).context("the library's path")?;
+    let module = std::path::absolute(module).context("the module's path")?;
+    let report = inspect(library, module, Duration::from_secs(DEFAULT_TIMEOUT))?;
+    let fits = match report.outcome {
+        Outcome::Fits => Some(true),
+        Outcome::DoesNotFit | Outcome::Unusable => Some(false),
+        Outcome::Unknown => None,
+    };
+    Ok((fits, report.problems))
 }
 
 fn inspect(library: PathBuf, module: PathBuf, timeout: Duration) -> anyhow::Result<Report> {

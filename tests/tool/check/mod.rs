@@ -3,6 +3,9 @@
 
 mod commands;
 mod files;
+mod flags;
+mod forms;
+mod table;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -19,13 +22,52 @@ pub(super) const SCRIPT: &str = "#!/bin/sh\nexit 0\n";
 /// What is given, how the finding begins, and words that are in it.
 pub(super) type Case<T> = (T, &'static str, &'static [&'static str]);
 
-/// What `check` prints for the file `modules.json` of a place, and its exit status.
-pub(super) fn check(place: &Place, more: &[&str]) -> (String, Option<i32>) {
+/// What `check` finds in the file `modules.json` of a place, and its exit status.
+pub(super) fn check_json(place: &Place, more: &[&str]) -> (Value, Option<i32>) {
     let mut command = Command::new(TOOL);
-    command.arg("check").arg(place.path("modules.json")).args(more);
-    let done = command.env("PATH", "/usr/bin:/bin").output().expect("it runs");
+    command.arg("check").arg(place.path("modules.json")).args(["--json", "--deny", "warnings"]);
+    let done = command.args(more).env("PATH", "/usr/bin:/bin").output().expect("it runs");
     assert!(done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
-    (String::from_utf8_lossy(&done.stdout).into_owned(), done.status.code())
+    (serde_json::from_slice(&done.stdout).expect("JSON"), done.status.code())
+}
+
+/// The same as text, in which tests look for words.
+pub(super) fn check(place: &Place, more: &[&str]) -> (String, Option<i32>) {
+    let (found, status) = check_json(place, more);
+    let mut text: String =
+        found["findings"].as_array().expect("a list").iter().map(as_text).collect();
+    text += &match (found["errors"].as_u64(), found["warnings"].as_u64()) {
+        (Some(0), Some(0)) => "no problems\n".to_owned(),
+        (errors, warnings) => {
+            let count = |it: Option<u64>, what: &str| {
+                let it = it.expect("a number");
+                format!("{it} {what}{}", if it == 1 { "" } else { "s" })
+            };
+            format!("{}, {}\n", count(errors, "error"), count(warnings, "warning"))
+        }
+    };
+    (text, status)
+}
+
+/// `SEVERITY[NAME]: PLACE: MESSAGE`, by what it is named, and what to do.
+fn as_text(finding: &Value) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let names = [&finding["module"], &finding["parameter"]].map(word).join(" ");
+    let place = |place: &Value, names: &str| {
+        let line = place["line"].as_u64().map_or_else(String::new, |line| format!(":{line}"));
+        format!("{}{line} {names}", word(&place["file"])).trim_end().to_owned()
+    };
+    let is_named = !finding["named_by"].is_null();
+    let head = format!("{}[{}]", word(&finding["severity"]), word(&finding["name"]));
+    let at = place(&finding["place"], if is_named { "" } else { &names });
+    let mut text = format!("{head}: {at}: {}\n", word(&finding["message"]));
+    if is_named {
+        text += &format!("  named by: {}\n", place(&finding["named_by"], &names));
+    }
+    if !word(&finding["advice"]).is_empty() {
+        text += &format!("  what to do: {}\n", word(&finding["advice"]));
+    }
+    text
 }
 
 pub(super) fn module(symbol: &str, parameters: &[(&str, &str)]) -> Value {

@@ -1,0 +1,137 @@
+//! `mesos-command worker-test`: workers that break the protocol, each in its own way.
+
+use std::process::Command;
+
+use serde_json::Value;
+use test_support::repository;
+
+use crate::support::Place;
+
+/// Seconds for a worker that answers.
+const PATIENCE: &str = "60";
+
+/// What was checked, and how it came out; what was told.
+fn checked(command: &str, seconds: &str) -> (Vec<(String, bool, String)>, Option<i32>) {
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_mesos-command"));
+    let done = tool
+        .args(["worker-test", "--json", "--timeout", seconds, command])
+        .output()
+        .expect("it runs");
+    let all: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let one = |it: &Value| (text(&it["check"]), it["passed"] == true, text(&it["told"]));
+    let checks = all["checks"].as_array().expect("a list").iter().map(one).collect();
+    (checks, done.status.code())
+}
+
+/// A worker in Python: `answer(request)` says what is printed for a request.
+fn worker(place: &Place, body: &str) -> String {
+    let text = format!(
+        r#"#!/usr/bin/env python3
+import json, os, sys, time
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+if "MESOS_COMMAND_WORKER" not in os.environ:
+    sys.exit(0)
+{body}
+"#
+    );
+    place.program("worker", text.as_bytes())
+}
+
+const GOOD: &str = r#"for line in sys.stdin:
+    request = json.loads(line)
+    if "mesos_command_worker" in request:
+        say('{"ready":1}\n')
+    else:
+        say(json.dumps({"id": request["id"], "output": {}}) + "\n")"#;
+
+#[test]
+fn the_example_keeps_the_protocol() {
+    let (checks, status) =
+        checked(&repository("examples/workers/usage.py").display().to_string(), PATIENCE);
+    assert!(checks.iter().all(|check| check.1) && status == Some(0), "{checks:#?}");
+    let place = Place::new();
+    let (checks, status) = checked(&worker(&place, GOOD), PATIENCE);
+    assert!(checks.iter().all(|check| check.1) && status == Some(0), "{checks:#?}");
+    assert_eq!(checks.len(), 9);
+}
+
+/// What is wrong, the worker's text, the check that it fails, and what is told of it.
+type Case = (&'static str, String, &'static str, &'static str);
+
+fn change(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    GOOD.replace(from, to)
+}
+
+fn faulty() -> Vec<Case> {
+    vec![
+        ("no greeting", change("{\"ready\":1}", "{\"ready\":2}"), "handshake", "{\"ready\":1}"),
+        ("silence", "time.sleep(600)".to_owned(), "handshake", "said nothing"),
+        ("an end", "sys.exit(3)".to_owned(), "handshake", "exit status: 3"),
+        ("prose", change("'{\"ready\":1}\\n'", "'hello\\n'"), "handshake", "no JSON"),
+        (
+            "another id",
+            change("request[\"id\"]", "request[\"id\"] + 1"),
+            "echo",
+            "answered request 7",
+        ),
+        (
+            "chatter",
+            change("{}}) + \"\\n\"", "{}}) + \"\\ndone\\n\""),
+            "echo",
+            "'done' without being asked",
+        ),
+        ("both", change("\"output\": {}", "\"output\": {}, \"error\": 1"), "echo", "both"),
+        ("no end of line", change("{}}) + \"\\n\")", "{}}))"), "echo", "said nothing"),
+        ("one only", format!("{GOOD}\n        break"), "many", "closed its output"),
+        (
+            "short lines",
+            change(
+                "for line in sys.stdin:\n",
+                "for line in iter(lambda: sys.stdin.readline(65536), ''):\n",
+            ),
+            "huge",
+            "",
+        ),
+        (
+            "strict keys",
+            change(
+                "    else:\n",
+                "    elif set(request) > {'id', 'event', 'deadline', 'input'}: sys.exit(4)\n    else:\n",
+            ),
+            "unknown",
+            "exit status: 4",
+        ),
+        (
+            "no care",
+            change(
+                "    else:\n",
+                "    else:\n        request['input']['container_config']['directory']\n",
+            ),
+            "garbage",
+            "closed its output",
+        ),
+        ("no end", format!("{GOOD}\ntime.sleep(600)"), "eof", "did not end"),
+    ]
+}
+
+#[test]
+fn what_breaks_it_is_told() {
+    for (what, body, check, told) in faulty() {
+        let place = Place::new();
+        let (checks, status) = checked(&worker(&place, &body), "3");
+        let found = checks.iter().find(|it| it.0 == check).expect("it is made");
+        assert!(!found.1 && found.2.contains(told), "{what}: {checks:#?}");
+        assert_eq!(status, Some(1), "{what}");
+    }
+}
+
+#[test]
+fn what_cannot_be_started_is_no_failure() {
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_mesos-command"));
+    let done = tool.args(["worker-test", "/no/such/worker"]).output().expect("it runs");
+    assert_eq!(done.status.code(), Some(2));
+}
