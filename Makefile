@@ -65,7 +65,7 @@ whole: python $(HOST)
 	.ci/setup test
 	$(PYTHON) tests/mesos/suite.py --whole
 
-# Tables of README.md, DIFFERENCES.md and dashboards/README.md, and the manual page of the parameters,
+# Tables of docs/, DIFFERENCES.md and dashboards/README.md, and the manual page of the parameters,
 # as `mesos-command explain` prints them. A test holds them against it.
 pages:
 	WRITE_PAGES=1 $(CARGO) test --test tool -- pages:: texts::

@@ -1,4 +1,4 @@
-//! The keys of the parameters: which there are, which is meant, and their tables for the README.
+//! The keys of the parameters: which there are, which is meant, and their tables for the documents.
 
 use super::event_params::EVENT_PARAMETERS;
 use super::params::PARAMETERS;
@@ -80,7 +80,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// The parameters as a Markdown table, which stands in the README.
+/// The parameters as a Markdown table, which stands in docs/parameters.md.
 pub fn markdown() -> String {
     let mut text = String::from("| parameter | default | meaning |\n|---|---|---|\n");
     for row in parameters() {
@@ -94,7 +94,7 @@ pub fn markdown() -> String {
     text
 }
 
-/// The events as a Markdown table, which stands in the README.
+/// The events as a Markdown table, which stands in docs/events.md.
 pub fn events_markdown() -> String {
     let mut text =
         String::from("| `<event>` | timeout | when it fails | called by |\n|---|---|---|---|\n");

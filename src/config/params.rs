@@ -3,7 +3,7 @@
 //!
 //! Everything that is known of a parameter stands in its row: key, who has it, since when, what
 //! holds without it, what it accepts, how it is read, what it means. [`Config`] is read by walking
-//! the rows, and README, manual page, `mesos-command explain` and `check` are made from them, so a
+//! the rows, and pages, manual page, `mesos-command explain` and `check` are made from them, so a
 //! key without a row does not exist. `CONTRIBUTING.md` shows how one is added.
 //!
 //! Most kinds of values have a function in `reader` (`boolean`, `count`, `duration`, …); what only

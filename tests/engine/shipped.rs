@@ -116,13 +116,20 @@ fn parameters_in_the_pages_are_clean() {
     assert!(checked >= 10, "{checked}");
 }
 
+/// The rows of the table between the markers `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
+fn rows<'a>(page: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let (_, rest) = page.split_once(&format!("<!-- {name}:begin -->")).unwrap();
+    let (table, _) = rest.split_once(&format!("<!-- {name}:end -->")).unwrap();
+    table.lines().filter(|line| line.starts_with("| `"))
+}
+
 /// Timeouts and other defaults that the tables show are spellings that are accepted.
 #[test]
-fn defaults_in_the_readme_are_accepted() {
-    let readme = include_str!("../../README.md");
-    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+fn defaults_in_the_tables_are_accepted() {
+    let events = rows(include_str!("../../docs/events.md"), "events");
+    let parameters = rows(include_str!("../../docs/parameters.md"), "parameters");
     let mut checked = 0;
-    for row in rows {
+    for row in events.chain(parameters) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let key = cells[1].split('`').nth(1).unwrap();
         let (key, value) = match keys::find(key) {

@@ -9,9 +9,9 @@ use test_support::repository;
 /// File, name of the markers around the table (`<!-- NAME:begin -->`; empty: the whole file), and
 /// the arguments of `mesos-command explain`.
 const PAGES: [(&str, &str, &[&str]); 7] = [
-    ("README.md", "events", &["events", "--markdown"]),
-    ("README.md", "parameters", &["parameters", "--markdown"]),
-    ("README.md", "environment", &["environment", "--markdown"]),
+    ("docs/events.md", "events", &["events", "--markdown"]),
+    ("docs/parameters.md", "parameters", &["parameters", "--markdown"]),
+    ("docs/parameters.md", "environment", &["environment", "--markdown"]),
     ("DIFFERENCES.md", "rules", &["rules", "--markdown"]),
     ("docs/check-codes.md", "codes", &["codes", "--markdown"]),
     ("dashboards/README.md", "metrics", &["metrics", "--markdown"]),

@@ -21,7 +21,7 @@ pub(super) const VARIABLES: [Variable; 2] = [
         accepted: "`clone`, `posix_spawn`",
         meaning: "how commands are started: by a clone that shares the memory of the agent until it \
                   executes the command, or by `posix_spawn` of the C library (glibc 2.24 or newer), \
-                  slower and with the restrictions that README.md lists",
+                  slower and with the restrictions that docs/operating.md lists",
     },
     Variable {
         name: "MESOS_COMMAND_MODULES_ACCEPT",

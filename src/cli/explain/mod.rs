@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// With --effective: only the module with this symbol or module_name
     #[arg(long, requires = "effective")]
     module: Option<String>,
-    /// Print a table as Markdown, as it stands in the documentation
+    /// Print a table as Markdown, as it stands in the documents
     #[arg(long)]
     markdown: bool,
     /// Print JSON; of the rules one object per line, with the examples that they are tested with
