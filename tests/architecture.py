@@ -10,7 +10,6 @@ What fails:
 * a crate of a command line program among those that the shared library links;
 * a program of tests that no package has: Cargo does not look for them in tests/ by itself;
 * a thread that the code names and ARCHITECTURE.md does not, or the other way round;
-* a path or a test that a page names and that does not exist;
 * a function, type or parameter that a page names and that the code does not have;
 * a file over 400 lines, a Rust function over 60, a line of a Rust comment over 100 columns.
 
@@ -29,13 +28,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import regressions
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = "ARCHITECTURE.md"
 PAGES = [PAGE, "CONTRIBUTING.md", "SECURITY.md"]
-# Of these only links and paths are looked at.
-OTHERS = ["README.md", "CHANGELOG.md", "DIFFERENCES.md"]
 # The packages that use the engine from outside, only through `mesos_command::`.
 OUTSIDE = ["src/load", "src/cli", "cpp/src", "cpp/host/src"]
 # Those of them that others use, by the names of their crates.
@@ -59,7 +54,7 @@ MOST_LINES, MOST_FUNCTION_LINES = 400, 60
 # rustfmt wraps code, and leaves comments as they are. Rows of tables cannot be wrapped.
 MOST_COLUMNS = 100
 SOURCES = [".rs", ".cpp", ".hpp", ".h", ".py", ".sh", ".c"]
-# Directories whose contents a backquoted path of a page may name.
+# Directories with code and documents.
 PLACES = ("src", "cpp", "tests", "benches", "docs", "examples", "dashboards", ".ci")
 
 # The rows of the page's table: what a folder may use, and what it uses still.
@@ -248,24 +243,6 @@ def thread_problems(root: pathlib.Path, page: str) -> list[str]:
     ]
 
 
-def page_problems(root: pathlib.Path, name: str, text: str) -> list[str]:
-    """Links, paths and tests of a page that are not there."""
-    wrong = []
-    links = re.findall(r"\]\(([^)#\s]+)", text)
-    quoted = [
-        word
-        for word in re.findall(r"`([^`\s]+)`", text)
-        if word.split("/")[0] in PLACES and "/" in word
-    ]
-    for word in [link for link in links if ":" not in link] + quoted:
-        if "::" in word or "#" in word:
-            found = regressions.problem(word)
-            wrong += [f"{name}: {found}"] if found else []
-        elif not any(root.glob(word.rstrip("/"))):
-            wrong.append(f"{name}: there is no {word}")
-    return wrong
-
-
 def name_problems(root: pathlib.Path, pages: Mapping[str, str]) -> list[str]:
     """Functions, types and parameters of the pages that no code has."""
     words = {
@@ -330,8 +307,6 @@ def main() -> None:
         wrong = import_problems(rows, found)
     wrong += link_problems(linked()) + forgotten_tests(ROOT)
     wrong += thread_problems(ROOT, pages[PAGE]) + name_problems(ROOT, pages)
-    pages |= {name: (ROOT / name).read_text() for name in OTHERS}
-    wrong += [line for name, text in pages.items() for line in page_problems(ROOT, name, text)]
     wrong += long_things(ROOT)
     for line in wrong:
         print(f"FAILED: {line}")

@@ -70,6 +70,7 @@ PARTS = {
             RUSTDOCFLAGS="-D warnings",
         ),
         Step("architecture", python("tests/architecture.py")),
+        Step("documents", python("tests/documents.py")),
         Step("circles", python("tests/circles.py")),
         Step("regressions", python("tests/regressions.py", "--quiet")),
         Step("catalogue", python("tests/catalogue.py")),
