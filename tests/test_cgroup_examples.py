@@ -1,50 +1,30 @@
-"""Tests of the examples for cgroup v2, on a directory that looks like one."""
+"""Tests of the examples for cgroups, on directories that look like them."""
 
 import json
 import os
-import pathlib
-import subprocess
-import tempfile
 import unittest
 from typing import Any
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples/cgroup-v2"
+from played_example import PlayedExample
+
 STAT = "usage_usec 1500000\nuser_usec 1000000\nsystem_usec 500000\nnr_periods 3\nnr_throttled 0\n"
 MEMORY = "anon 4096\nfile 8192\nkernel 1\nfile_mapped 512\n"
 
 
-class CgroupExamples(unittest.TestCase):
+class CgroupV2(PlayedExample):
+    place = "cgroup-v2"
+
     def setUp(self) -> None:
-        place = tempfile.TemporaryDirectory()
-        self.addCleanup(place.cleanup)
-        self.root = pathlib.Path(place.name)
+        super().setUp()
         self.cgroup = self.root / "cgroup/mesos/c"
         self.cgroup.mkdir(parents=True)
-        process = self.root / "proc/42"
-        process.mkdir(parents=True)
-        (process / "cgroup").write_text("5:pids:/x\n0::/mesos/c\n")
-
-    def play(self, script: str, given: Any, container: str = "c") -> tuple[int, str, str]:
-        """Exit status, output and error of a script."""
-        files = [self.root / name for name in ["input", "output", "error"]]
-        for path, text in zip(files, [json.dumps(given), "", ""], strict=True):
-            path.write_text(text)
-        environment = {
-            "EXAMPLE_STATE": str(self.root / "state"),
-            "EXAMPLE_CGROUPS": str(self.root / "cgroup"),
-            "EXAMPLE_PROC": str(self.root / "proc"),
-            "MESOS_CONTAINER_ID": container,
-        }
-        done = subprocess.run(
-            [EXAMPLES / script, *files], env={**os.environ, **environment}, check=False
-        )
-        return done.returncode, files[1].read_text(), files[2].read_text()
+        self.write("proc/42/cgroup", "5:pids:/x\n0::/mesos/c\n")
 
     def isolated(self) -> None:
         self.assertEqual(self.play("isolate.sh", {"pid": 42}), (0, "", ""))
 
     def test_a_process_outside_of_cgroup_v2_is_an_error(self) -> None:
-        (self.root / "proc/42/cgroup").write_text("5:pids:/x\n")
+        self.write("proc/42/cgroup", "5:pids:/x\n")
         status, _, error = self.play("isolate.sh", {"pid": 42})
         self.assertEqual(status, 1)
         self.assertIn("process 42 is in no cgroup of version 2", error)
@@ -107,6 +87,51 @@ class CgroupExamples(unittest.TestCase):
         status, _, error = self.play("update.py", {"resource_requests": resources})
         self.assertEqual(status, 1)
         self.assertIn("a limit was not set", error)
+
+
+class CgroupV1(PlayedExample):
+    place = "cgroup-v1"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("proc/42/cgroup", "4:memory:/mesos/c\n3:cpu,cpuacct:/mesos/c\n0::/mesos/c\n")
+
+    def isolated(self) -> None:
+        self.assertEqual(self.play("isolate.sh", {"pid": 42}), (0, "", ""))
+
+    def test_a_process_outside_of_cgroup_v1_is_an_error(self) -> None:
+        self.write("proc/42/cgroup", "0::/mesos/c\n")
+        status, _, error = self.play("isolate.sh", {"pid": 42})
+        self.assertEqual((status, error), (1, "process 42 is in no cgroup of version 1\n"))
+
+    def test_a_container_without_a_note_or_a_cgroup_is_left_alone(self) -> None:
+        self.assertEqual(self.play("usage.sh", {}), (0, "", ""))
+        self.isolated()
+        self.assertEqual(self.play("usage.sh", {}), (0, "", ""))
+
+    def test_usage_has_what_the_kernel_tells(self) -> None:
+        self.isolated()
+        cpu, memory = "cgroup/cpu,cpuacct/mesos/c", "cgroup/memory/mesos/c"
+        self.write(f"{cpu}/cpuacct.stat", "user 100\nsystem 50\n")
+        self.write(f"{cpu}/cpu.stat", "nr_periods 3\nnr_throttled 1\nthrottled_time 2500000\n")
+        self.write(f"{memory}/memory.stat", "rss 1\ntotal_rss 4096\ntotal_cache 8192\n")
+        self.write(f"{memory}/memory.usage_in_bytes", "12288\n")
+        status, output, error = self.play("usage.sh", {})
+        self.assertEqual((status, error), (0, ""))
+        ticks = os.sysconf("SC_CLK_TCK")
+        self.assertEqual(
+            json.loads(output),
+            {
+                "cpus_user_time_secs": 100 / ticks,
+                "cpus_system_time_secs": 50 / ticks,
+                "cpus_nr_periods": 3,
+                "cpus_nr_throttled": 1,
+                "cpus_throttled_time_secs": 0.0025,
+                "mem_rss_bytes": 4096,
+                "mem_cache_bytes": 8192,
+                "mem_total_bytes": 12288,
+            },
+        )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 
 import answers
 import contract
+import cookbook
 import faults
 import foreign
 import hosts
@@ -194,6 +195,7 @@ class Suite:
             self.written(scenario, modules)
         self.contract()
         if self.whole:
+            cookbook.play(self)
             self.tables()
         refusals.run(self, self.mesos / "libmesos.so")
         # The CLI beside the host program, on this release, and once on what is none.
