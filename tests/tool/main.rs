@@ -5,6 +5,7 @@ mod author;
 mod call;
 mod check;
 mod compare;
+mod documents;
 mod explain;
 mod generate;
 mod identity;
