@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the catalogue of faults in tests/README.md against the tests that it names.
+"""Holds the catalogue of faults, tests/faults.md, against the tests that it names.
 
 Its table has a row for each of the 80 cases: the fault, its tests or `none: REASON`, and the
 guarantee that it is about. Every test that is named must exist (see regressions.py for the
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import regressions
 
-PAGE = pathlib.Path(__file__).resolve().parent / "README.md"
+PAGE = pathlib.Path(__file__).resolve().parent / "faults.md"
 BEGIN, END = "<!-- catalogue:begin -->", "<!-- catalogue:end -->"
 CASES = 80
 # It only ever rises.

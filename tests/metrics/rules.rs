@@ -77,20 +77,20 @@ fn expressions_use_metrics_labels_and_values_of_the_catalogue() {
 }
 
 #[test]
-fn every_alert_has_severity_texts_and_a_section_in_the_readme() {
-    let readme = std::fs::read_to_string(repository("dashboards/README.md")).expect("there");
-    let squeezed = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+fn every_alert_has_severity_texts_and_a_section_in_the_page() {
+    let page = std::fs::read_to_string(repository("dashboards/alerts.md")).expect("there");
+    let squeezed = page.split_whitespace().collect::<Vec<_>>().join(" ");
     for (name, rule) in alerts() {
         let text = |key: &str| rule.texts.get(key).unwrap_or_else(|| panic!("{name} has no {key}"));
         assert!(["critical", "warning", "info"].contains(&text("severity").as_str()), "{name}");
         assert!(text("summary").len() > 20, "{name}");
-        assert!(readme.contains(&format!("\n### {name}\n\n**{}**", text("severity"))), "{name}");
+        assert!(page.contains(&format!("\n### {name}\n\n**{}**", text("severity"))), "{name}");
         for key in ["description", "runbook"] {
-            assert!(squeezed.contains(text(key).trim()), "{name}: the {key} is not in the README");
+            assert!(squeezed.contains(text(key).trim()), "{name}: the {key} is not in the page");
         }
     }
     for name in recorded() {
-        assert!(readme.contains(&format!("`{name}`")), "{name}");
+        assert!(page.contains(&format!("`{name}`")), "{name}");
     }
 }
 
