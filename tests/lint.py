@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Holds Python to its style and types, and C and C++ to their layout.
+"""Holds Python to its style and types, C and C++ to their layout, and all texts to their spelling.
 
     lint.py                  every check
     lint.py ruff mypy        some of them
     lint.py --fix            writes the layout that is wanted, and mends what ruff can mend
 
-pyproject.toml says what is wanted of Python, .clang-format of C and C++. The tools come from PyPI,
+pyproject.toml says what is wanted of Python and which words are meant so, .clang-format what of C
+and C++. The tools come from PyPI,
 in the versions of lint.txt, into a virtual environment of their own (target/lint), which is made
 anew when that file changes.
 
@@ -131,10 +132,17 @@ def clang_format(programs: pathlib.Path, fix: bool) -> bool:
     return good
 
 
+def codespell(programs: pathlib.Path, _fix: bool) -> bool:
+    """Spelling of the documents, and of what is written in the code."""
+    texts = sources(".md", ".7", ".rs", ".py", ".sh", ".c", ".cpp", ".hpp", ".yml", ".toml")
+    return run(programs / "codespell", *texts)
+
+
 CHECKS: dict[str, Callable[[pathlib.Path, bool], bool]] = {
     "ruff": ruff,
     "mypy": mypy,
     "clang-format": clang_format,
+    "codespell": codespell,
 }
 
 
@@ -150,7 +158,7 @@ def main() -> int:
         programs = tools(PLACE)
     except MissingTools as reason:
         if skips.allowed_offline():
-            print(f"SKIPPED the style of Python and C++: {reason}")
+            print(f"SKIPPED the style of Python and C++, and spelling: {reason}")
             return 0
         print(f"FAILED: {reason} (ALLOW_OFFLINE=1 skips this)")
         return 3

@@ -78,6 +78,7 @@ PARTS = {
         Step("ruff", python("tests/lint.py", "ruff")),
         Step("mypy", python("tests/lint.py", "mypy")),
         Step("clang-format", python("tests/lint.py", "clang-format")),
+        Step("codespell", python("tests/lint.py", "codespell")),
     ],
     "unit": [
         Step("cargo test", [CARGO, "test", "--workspace", "--no-fail-fast"]),
