@@ -4,8 +4,8 @@
 What fails, in every Markdown file of the repository:
 
 * a relative link to a file that does not exist, or to a heading that the file does not have;
-* a path of the repository in backquotes that does not exist (`src/lib.rs`, `tests/*.py`, and
-  `tests/x.rs::name` for a test; from the root, or from where the document is);
+* a path of the repository in backquotes that does not exist (`src/lib.rs`, `tests/*.py`, any
+  `x.md`, and `tests/x.rs::name` for a test; from the root, or from where the document is);
 * a page that cannot be reached by links from README.md;
 * a page of docs/ that does not begin with a sentence that says for whom it is ("For …");
 * a page that is longer than it may be.
@@ -128,7 +128,8 @@ def path_problems(root: pathlib.Path, page: Document) -> Iterator[str]:
     for number, text in page.prose:
         for word in QUOTED.findall(text):
             place, slash, _ = word.partition("/")
-            if place not in PLACES or not slash or re.search(r"[<>{}$…]", word):
+            is_path = (place in PLACES and slash) or word.endswith(".md")
+            if not is_path or re.search(r"[<>{}$…]", word):
                 continue
             if "::" in word or "#" in word:
                 problem = regressions.problem(word)

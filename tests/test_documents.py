@@ -14,6 +14,7 @@ ONE = """# One
 
 For readers.
 
+`two.md`
 [door](../README.md#door) [here](#twice-1) [folder](../src/) [far](https://e/f#g) `[x](nowhere.md)`
 
 ```sh
@@ -66,6 +67,7 @@ class Repository(unittest.TestCase):
             ("[x](../src/a.rs#12)", "src/a.rs has no heading #12"),
             ("`src/b.rs`", "there is no src/b.rs"),
             ("`src/*.py`", "there is no src/*.py"),
+            ("`three.md`", "there is no three.md"),
             ("`tests/nowhere.rs::x`", "tests/nowhere.rs"),
         ]:
             self.write("docs/two.md", f"{TWO}\n{text}\n")
