@@ -1,7 +1,12 @@
 //! Tables for people.
 
-/// Prints `rows` below `heads`, in columns as wide as their widest cell; the last column is not
-/// padded.
+use crate::terminal;
+
+/// The last column is never made narrower than this.
+const NARROWEST: usize = 24;
+
+/// Prints `rows` below `heads`, in columns as wide as their widest cell; on a terminal the last one
+/// is as wide as there is room, and goes on in the next line.
 pub(crate) fn print(heads: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
@@ -20,9 +25,34 @@ pub(crate) fn print(heads: &[&str], rows: &[Vec<String>]) {
     };
     line(heads.to_vec());
     line(widths.iter().map(|_| "").collect());
+    let before: usize = widths.iter().take(heads.len().saturating_sub(1)).map(|it| it + 2).sum();
+    let room = terminal::columns().map(|columns| columns.saturating_sub(before).max(NARROWEST));
     for row in rows {
-        line(row.iter().map(String::as_str).collect());
+        let mut cells: Vec<&str> = row.iter().map(String::as_str).collect();
+        let last = cells.pop().unwrap_or_default();
+        for (index, piece) in wrapped(last, room).into_iter().enumerate() {
+            let others = cells.iter().map(|cell| if index == 0 { *cell } else { "" });
+            line(others.chain([piece]).collect());
+        }
     }
+}
+
+/// A text in lines of at most so many characters; words that are longer stay whole.
+fn wrapped(text: &str, room: Option<usize>) -> Vec<&str> {
+    let Some(room) = room else { return vec![text] };
+    let (mut lines, mut rest) = (Vec::new(), text);
+    while rest.chars().count() > room {
+        let limit = rest.char_indices().nth(room).map_or(rest.len(), |(at, _)| at);
+        let at = match rest[limit..].starts_with(' ') {
+            true => Some(limit),
+            false => rest[..limit].rfind(' ').or_else(|| rest.find(' ')),
+        };
+        let Some(at) = at.filter(|at| *at > 0) else { break };
+        lines.push(&rest[..at]);
+        rest = rest[at..].trim_start();
+    }
+    lines.push(rest);
+    lines
 }
 
 /// Text of a script or a file for a terminal: on one line, nothing that moves its cursor or colours
@@ -33,7 +63,17 @@ pub(crate) fn plain(text: &str) -> std::borrow::Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::{plain, wrapped};
+
+    #[test]
+    fn a_long_cell_goes_on_in_the_next_line() {
+        let text = "one two three fourteen";
+        assert_eq!(wrapped(text, Some(9)), ["one two", "three", "fourteen"]);
+        assert_eq!(wrapped(text, Some(3)), ["one", "two", "three", "fourteen"]);
+        assert_eq!(wrapped("üüü üüü", Some(4)), ["üüü", "üüü"]);
+        assert_eq!(wrapped(text, None), [text]);
+        assert_eq!(wrapped("", Some(4)), [""]);
+    }
 
     #[test]
     fn nothing_reaches_the_terminal_that_it_would_obey() {

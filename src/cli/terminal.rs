@@ -30,10 +30,13 @@ pub(crate) fn has_colours() -> bool {
     }
 }
 
-/// Columns of the terminal on standard output.
+/// Columns of the terminal on standard output; `None` where it is none.
+pub(crate) fn columns() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+    Some(width.0.into()).filter(|columns| *columns >= 40)
+}
+
+/// The same, and a width for what goes to a file.
 pub(crate) fn width() -> usize {
-    match terminal_size::terminal_size_of(std::io::stdout()) {
-        Some((width, _)) if width.0 >= 40 => width.0.into(),
-        _ => WIDTH,
-    }
+    columns().unwrap_or(WIDTH)
 }
