@@ -234,3 +234,24 @@ fn the_environment_chooses_how_commands_are_started_and_unknown_ways_are_refused
         assert!(stderr(&done).contains(word), "{}", stderr(&done));
     }
 }
+
+#[test]
+fn what_goes_in_and_comes_out_is_shown_when_it_is_asked_for() {
+    let place = Place::new();
+    let command = place.script("usage", "printf '{ \"mem_rss_bytes\": 1 }' >\"$2\"");
+    place.modules(&[("isolator_usage_command", &command)]);
+    let shown = place.shown(&["--verbose", "isolator_usage"]);
+    for line in [
+        "  input     {\"container_config\":{\"command_info\":",
+        &format!("  argv      {command} INPUT OUTPUT ERROR\n"),
+        "  env       MESOS_COMMAND_EVENT=isolator_usage MESOS_COMMAND_MODULE=test MESOS_CONTAINER_ID=c1 ",
+        "  output    {\"mem_rss_bytes\":1}",
+        "  times     waited ",
+    ] {
+        assert!(shown.contains(line), "no '{line}' in:\n{shown}");
+    }
+    let (calls, _) = place.call(&["--verbose", "isolator_usage"]);
+    assert_eq!(calls[0]["detail"]["env"][0], "MESOS_COMMAND_EVENT=isolator_usage");
+    let (calls, _) = place.call(&["isolator_usage"]);
+    assert!(calls[0].get("detail").is_none());
+}

@@ -43,7 +43,7 @@ pub(super) fn print(event: Event, one: &Made, other: &Made, differences: &[Strin
     println!(
         "{}  {}  {verdict}  {:.1} ms, {:.1} ms",
         event.label(),
-        plain(one.container()),
+        plain(&one.container),
         ms(one),
         ms(other)
     );

@@ -25,8 +25,8 @@ pub(super) struct Run {
     pub(super) event: Event,
     /// The container's or the task's name.
     pub(super) subject: String,
-    command: String,
-    report: Option<RunReport>,
+    pub(super) command: String,
+    pub(super) report: Option<RunReport>,
     outcome: OutcomeKind,
     pub(super) failure: Option<String>,
 }
@@ -47,16 +47,18 @@ impl From<&Observed<'_>> for Run {
 
 /// A call that was made.
 pub(crate) struct Made {
-    event: Event,
-    container: String,
+    pub(super) event: Event,
+    pub(super) container: String,
     answer: Answer,
     took: Duration,
-    run: Option<Run>,
+    pub(super) run: Option<Run>,
+    /// What the command found in its input, as far as it is known.
+    pub(super) input: Option<String>,
     outcome: OutcomeKind,
     kept: bool,
     consequence: String,
     notes: Vec<String>,
-    config: Config,
+    pub(super) config: Config,
 }
 
 impl Made {
@@ -77,6 +79,7 @@ impl Made {
             answer,
             took,
             run: None,
+            input: None,
             outcome: OutcomeKind::Ok,
             kept,
             consequence: String::new(),
@@ -112,6 +115,11 @@ impl Made {
         self
     }
 
+    pub(super) fn with_input(mut self, input: Option<String>) -> Made {
+        self.input = input;
+        self
+    }
+
     pub(crate) fn is_ok(&self) -> bool {
         self.outcome == OutcomeKind::Ok
     }
@@ -122,10 +130,6 @@ impl Made {
 
     pub(crate) fn took(&self) -> Duration {
         self.took
-    }
-
-    pub(super) fn container(&self) -> &str {
-        &self.container
     }
 
     /// The command that answered; empty when none ran.

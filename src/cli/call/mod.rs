@@ -2,12 +2,13 @@
 //!
 //! * `session`: the instances, and each event's calls in whatever order they stand on the command
 //!   line. `containers`: whom the input names. `made`: one call as it ended, for people and
-//!   programs. `consequence`: what Mesos would make of the answer. `repeat`: many calls of one
-//!   event. `compare`: two commands with the same inputs.
+//!   programs. `consequence`: what Mesos would make of the answer. `detail`: what went into
+//!   it. `repeat`: many calls of one event. `compare`: two commands with the same inputs.
 
 mod compare;
 pub(crate) mod consequence;
 mod containers;
+mod detail;
 pub(crate) mod made;
 mod repeat;
 pub(crate) mod session;
@@ -66,6 +67,9 @@ pub(crate) struct Arguments {
     /// Call this command as well, with the same inputs, and show where it answers otherwise
     #[arg(long, value_name = "COMMAND")]
     diff: Option<String>,
+    /// Show input, arguments, environment, output and times of each call as well
+    #[arg(long, short, conflicts_with = "diff")]
+    verbose: bool,
     /// Show secrets in answers, which the parameter `redact` hides
     #[arg(long)]
     show_secrets: bool,
@@ -134,9 +138,16 @@ fn call(arguments: &Arguments, session: &mut Session<'_>) -> anyhow::Result<bool
                 well &= made.is_ok();
                 let is_first = summary.add(&made);
                 if arguments.json {
-                    println!("{}", made.to_json());
+                    let mut data = made.to_json();
+                    if arguments.verbose {
+                        data["detail"] = detail::data(&made);
+                    }
+                    println!("{data}");
                 } else if is_first {
                     made.print();
+                    if arguments.verbose {
+                        detail::print(&made);
+                    }
                 }
             }
             interrupt::leave_if_requested();

@@ -14,6 +14,7 @@ use mesos_command::isolator::Isolator;
 use serde_json::{Map, Value};
 
 use super::containers::{self, Container};
+use super::detail;
 use super::made::{Made, Run};
 use crate::input::Values;
 use crate::interrupt;
@@ -64,6 +65,22 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When no module has a command for it, or the input lacks what it needs.
     pub(crate) fn call(&mut self, event: Event) -> anyhow::Result<Vec<Made>> {
+        let made = self.call_module(event)?;
+        let count = self.containers.len();
+        let object = |index: usize| {
+            // One call for each container, or one about none.
+            let container = self.containers.get(index).filter(|_| made.len() == count);
+            container.map_or(self.object, |container| &container.object)
+        };
+        let inputs: Vec<Option<String>> = made
+            .iter()
+            .enumerate()
+            .map(|(index, made)| detail::input(made, object(index), count))
+            .collect();
+        Ok(made.into_iter().zip(inputs).map(|(made, input)| made.with_input(input)).collect())
+    }
+
+    fn call_module(&mut self, event: Event) -> anyhow::Result<Vec<Made>> {
         let entry = self.entry(event)?;
         let module = self.module(&entry)?;
         let about_container = event.row().inputs.iter().any(|key| {

@@ -277,6 +277,43 @@ fn the_example_is_right() {
     assert_eq!(check(&place, &["--without-files"]), ("no problems\n".to_owned(), Some(0)));
 }
 
+/// Installed, each with all that it names.
+#[test]
+fn the_shipped_examples_are_right() {
+    let place = Place::new();
+    let examples = test_support::repository("examples");
+    let mut names = vec!["json-value".to_owned()];
+    for directory in ["", "cgroup-v2", "workers"] {
+        for entry in std::fs::read_dir(examples.join(directory)).expect("a directory").flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|it| it == "sh" || it == "py") {
+                let name = path.strip_prefix(&examples).expect("below").display().to_string();
+                names.push(name);
+            }
+        }
+    }
+    for name in &names {
+        let text = std::fs::read(examples.join(name)).expect("an example");
+        write(&place, &name.replace('/', "-"), &text, 0o755);
+    }
+    assert!(names.len() > 10, "{names:?}");
+    let file = std::fs::read_to_string(examples.join("modules.json")).expect("the example");
+    let file = file
+        .replace("/etc/mesos-command", place.text("").trim_end_matches('/'))
+        .replace("/usr/lib/mesos/libmesos_command_modules.so", &library())
+        .replace("{\"key\": \"isolator_usage_cache_ttl\"", &format!("{{\"key\": \"state_dir\", \"value\": \"{}\"}},\n{{\"key\": \"isolator_usage_cache_ttl\"", place.text("state")));
+    raw(&place, file.as_bytes());
+    assert_eq!(check(&place, &[]), ("no problems\n".to_owned(), Some(0)));
+    // The others, each as the command of an event that gets a memfd too.
+    for name in &names {
+        let command = format!("$D/{}", name.replace('/', "-"));
+        for event in ["isolator_usage", "isolator_update"] {
+            isolator(&place, &[(&format!("{event}_command"), &command)]);
+            assert_eq!(check(&place, &[]), ("no problems\n".to_owned(), Some(0)), "{name} {event}");
+        }
+    }
+}
+
 #[test]
 fn a_doubtful_value_is_a_problem_for_check() {
     let checked = |parameter| {
