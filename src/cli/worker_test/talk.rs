@@ -1,4 +1,4 @@
-//! A worker that was started, and the lines that go to and fro.
+//! A worker that was started, and the lines that it is sent and says.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;

@@ -12,7 +12,7 @@ codes! {
     MODULES_ENCODING = "MC002" "modules-encoding" {
         title: "the modules file is no UTF-8",
         why: "Mesos passes the bytes on as they are, so a path with them may be another than it looks like.",
-        example: "\"value\": \"/opt/caf\\xe9.sh\"",
+        example: "\"value\": \"/opt/\\xe9t\\xe9.sh\"",
         advice: "save the file as UTF-8",
     }
     MODULES_CRLF = "MC003" "modules-crlf" {
