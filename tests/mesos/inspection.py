@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import fitting
 import refusals
 from files import Json
 
@@ -137,7 +138,7 @@ class Inspection:
             "has a layout in it",
             environment={**simulated, "SIMULATED_LAYOUT": "resources"},
         )
-        self.configuration(simulated)
+        fitting.configuration(self, simulated)
         self.alone()
         every = ",".join(f"{it['type']}=1" for it in report.get("sizes", []))
         report = self.json(
@@ -155,32 +156,6 @@ class Inspection:
                 ),
                 f"{it['type']} is compared",
             )
-
-    def configuration(self, simulated: Mapping[str, str]) -> None:
-        """`check --library`: the library that a modules file names, in a real libmesos."""
-        pairs = {"module_name": "m", "isolator_usage_command": "/bin/true"}
-        parameters = [{"key": key, "value": value} for key, value in pairs.items()]
-        module = {"name": "com_criteo_mesos_CommandIsolator", "parameters": parameters}
-        file = self.scratch / "modules.json"
-        file.write_text(
-            json.dumps({"libraries": [{"file": str(self.module), "modules": [module]}]})
-        )
-        more: list[str | pathlib.Path] = ["--library", self.library]
-        name = "mesos.Labels"
-        text = self.check(
-            "a configuration", file, 0, more=more, environment=self.stubs, verb="check"
-        )
-        self.expect("MC027" not in text and "MC028" not in text, "that its library fits")
-        self.check(
-            "a configuration of another Mesos",
-            file,
-            1,
-            "MC027 library-does-not-fit",
-            f"{name} takes 56 bytes in it",
-            more=more,
-            environment={**simulated, SIZES: f"{name}=56", "SIMULATED_SIZES": f"{name}=56"},
-            verb="check",
-        )
 
     def alone(self) -> None:
         """A libmesos of several libraries, on a machine that has only one of them."""
