@@ -6,12 +6,11 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=MESOS_COMMAND_REVISION");
+    println!("cargo::rerun-if-changed=build.rs");
     // Git writes it with each commit and each change of the branch.
-    let log = "../../.git/logs/HEAD";
-    if std::path::Path::new(log).exists() {
+    let log = output("git", &["rev-parse", "--git-path", "logs/HEAD"]);
+    if let Some(log) = log.filter(|log| std::path::Path::new(log).exists()) {
         println!("cargo::rerun-if-changed={log}");
-    } else {
-        println!("cargo::rerun-if-changed=build.rs");
     }
     let given = std::env::var("MESOS_COMMAND_REVISION").ok().filter(|it| !it.is_empty());
     let revision = given.or_else(|| output("git", &["rev-parse", "--short=12", "HEAD"]));
