@@ -66,7 +66,7 @@ whole: python $(HOST)
 	$(PYTHON) tests/mesos/suite.py --whole
 
 # Tables of docs/, DIFFERENCES.md and dashboards/README.md, and the manual page of the parameters,
-# as `mesos-command explain` prints them. A test holds them against it.
+# as `mesos-command explain` prints them, and the texts of tests/tool/texts/. Tests hold them against it.
 pages:
 	WRITE_PAGES=1 $(CARGO) test --test tool -- pages:: texts::
 

@@ -185,4 +185,53 @@ mod tests {
         let python = "#!/usr/bin/python3\nwith open(sys.argv[2], 'w') as f:\n  json.dump(x, f)\n";
         assert_eq!(found(python, true, true), []);
     }
+
+    /// Whatever stands in a script, the look at it ends.
+    #[test]
+    fn no_script_makes_it_panic() {
+        let words = [
+            "$1",
+            "${1}",
+            "$",
+            "{",
+            "}",
+            "\"",
+            "'",
+            "mv",
+            "sed -i",
+            " ",
+            "\n",
+            "=",
+            "ü",
+            "x",
+            "#",
+            ">",
+            "sys.argv[1]",
+            "sys.argv",
+            "open(",
+            ", ",
+            "()",
+            "(",
+            ")",
+            "\t",
+            "\u{0}",
+            "|",
+            "$2.tmp",
+            "%/*",
+        ];
+        // A generator of numbers is enough (Numerical Recipes' constants).
+        let mut state = 1u32;
+        let mut next = |limit: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % limit
+        };
+        let mut some = 0;
+        for _ in 0..20_000 {
+            let body: String = (0..next(12)).map(|_| words[next(words.len())]).collect();
+            for first in ["#!/bin/sh\n", "#!/usr/bin/python3\n", ""] {
+                some += found(&format!("{first}{body}"), true, true).len();
+            }
+        }
+        assert!(some > 1000, "{some}");
+    }
 }

@@ -29,12 +29,14 @@ mod render;
 mod script;
 mod text;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use mesos_command::config::modules_file::ModulesFile;
 
 use crate::inspect;
+use crate::table::plain;
 use finding::{Finding, Place, Severity};
 use given::Given;
 use modules::Files;
@@ -96,7 +98,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     fix: bool,
     /// Say all that is known of a code (MC012), and do nothing else
-    #[arg(long, value_name = "CODE", exclusive = true)]
+    #[arg(long, value_name = "CODE")]
     explain: Option<String>,
 }
 
@@ -202,6 +204,10 @@ fn fits(given: &Given, arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
             else {
                 continue;
             };
+            if std::io::stderr().is_terminal() {
+                // It takes seconds.
+                eprintln!("loading {} into {}", plain(&file.text), library.display());
+            }
             let (fits, problems) = inspect::fits(library, Path::new(&file.text))?;
             let shown = library.display();
             let finding = match fits {

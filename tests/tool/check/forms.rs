@@ -121,6 +121,8 @@ fn every_code_that_is_printed_is_explained() {
         let text = stdout(&run(&place, &["--explain", code]));
         assert!(text.starts_with(code) && text.contains("What to do: "), "{text}");
     }
+    let done = run(&place, &["--explain", "mc062", "--color", "never"]);
+    assert!(stdout(&done).starts_with("MC062 parameter-without-suffix: "), "{}", stdout(&done));
     let done = run(&place, &["--explain", "MC999"]);
     assert_eq!(done.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&done.stderr).contains("explain codes"));
