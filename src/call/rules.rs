@@ -1,6 +1,8 @@
 //! Applies the rules of `event::rules` to a well-formed answer: refuses it by the field's
 //! name, or mends it and says how.
 
+use std::collections::BTreeMap;
+
 use crate::event::rules::{self, Action, Condition, Rule, Scope};
 use crate::event::{Event, Output};
 use crate::schema::{DecodeError, FieldValue, MessageType};
@@ -110,6 +112,15 @@ fn holds(rule: &Rule, kind: &MessageType, message: &[u8]) -> Result<bool, Decode
             Ok(asked && !kind.has_field(message, rule.field)?)
         }
         Condition::Is(values) => any(&|value| is(value, values)),
+        Condition::IsFor(values, other, texts) => {
+            let text = |value: &FieldValue<'_>| {
+                texts.iter().any(|text| *value == FieldValue::Bytes(text.as_bytes()))
+            };
+            Ok(find(other)?.last().is_some_and(text) && any(&|value| is(value, values))?)
+        }
+        Condition::DiffersFor(field, same) => {
+            Ok(differ(&pairs(rule, kind, message, [same, field])?))
+        }
         Condition::Bits(bits) => any(&|value| value.bits().is_some_and(|it| it & mask(bits) != 0)),
         Condition::OtherBits(bits) => {
             any(&|value| value.bits().is_some_and(|it| it & !mask(bits) != 0))
@@ -136,6 +147,30 @@ fn holds(rule: &Rule, kind: &MessageType, message: &[u8]) -> Result<bool, Decode
         }
         Condition::HostRefuses => Ok(false),
     }
+}
+
+/// Two fields of each element of the rule's list.
+fn pairs<'a>(
+    rule: &Rule,
+    kind: &MessageType,
+    message: &'a [u8],
+    fields: [&str; 2],
+) -> Result<Vec<[Option<FieldValue<'a>>; 2]>, DecodeError> {
+    let Some(element) = kind.message_at(rule.field) else { return Ok(Vec::new()) };
+    let mut pairs = Vec::new();
+    for value in kind.find_field(message, rule.field)? {
+        if let FieldValue::Bytes(bytes) = value {
+            let [first, second] = fields.map(|field| element.find_field(bytes, field));
+            pairs.push([first?.pop(), second?.pop()]);
+        }
+    }
+    Ok(pairs)
+}
+
+/// Whether one key has several values.
+fn differ(pairs: &[[Option<FieldValue<'_>>; 2]]) -> bool {
+    let mut first = BTreeMap::new();
+    pairs.iter().any(|[key, value]| *first.entry(key).or_insert(value) != value)
 }
 
 #[cfg(test)]
@@ -170,7 +205,7 @@ mod tests {
 
     #[test]
     fn every_example_is_refused_by_its_fields_name_or_mended() {
-        for rule in rules::RULES {
+        for rule in rules::all() {
             let kind = output(rule.event);
             let mut answer = read(rule.event, &rule.example());
             let applied = apply(rule.event, &kind, &mut answer, ANY);
@@ -230,6 +265,14 @@ mod tests {
                     "reservations":[{"type":"STATIC","role":"a"}],
                     "disk":{"source":{"type":"PATH","path":{"root":"/x"}}}},
                     {"name":"ports","type":"RANGES","ranges":{"range":[{"begin":1,"end":65535}]}}]}"#,
+            ),
+            (
+                Event::SlaveResourcesDecorator,
+                ANY,
+                r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1}},
+                    {"name":"cpus","type":"SCALAR","scalar":{"value":1},
+                    "reservations":[{"type":"STATIC","role":"a"}]},
+                    {"name":"x","type":"SET","set":{"item":["cpus"]}}]}"#,
             ),
             (
                 Event::MasterLaunchTaskResourceDecorator,

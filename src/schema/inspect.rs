@@ -22,7 +22,7 @@ pub(super) enum Own {
 }
 
 /// A value of a field.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FieldValue<'a> {
     /// Any integer, enum or bool as its varint (negative ones sign-extended, zigzag undone), or
     /// the bits of a fixed-width number or double.

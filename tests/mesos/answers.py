@@ -83,7 +83,7 @@ TASK = {"name": "t", "task_id": {"value": "t"}, "slave_id": {"value": "s"}}
 INVALID: list[Json] = [
     {"name": "cpus", "type": "SCALAR", "scalar": {"value": -1}},
     {"name": "cpus", "type": "SCALAR"},
-    {"name": "cpus", "type": "RANGES", "scalar": {"value": 1}},
+    {**CPUS, "set": {"item": ["a"]}},
     {**CPUS, "role": "a", "reservations": [{"type": "STATIC", "role": "b"}]},
 ]
 

@@ -104,7 +104,7 @@ fn markdown(what: &str) -> anyhow::Result<String> {
 fn print_data(what: &str) -> anyhow::Result<()> {
     let data = match what {
         "rules" => {
-            rules::RULES.iter().for_each(|rule| println!("{}", data(rule)));
+            rules::all().for_each(|rule| println!("{}", data(rule)));
             return Ok(());
         }
         "events" => Event::ALL.into_iter().map(|event| event::data(event.row())).collect(),
@@ -192,8 +192,7 @@ fn metrics() {
 }
 
 fn all_rules() {
-    let rows: Vec<Vec<String>> = rules::RULES
-        .iter()
+    let rows: Vec<Vec<String>> = rules::all()
         .map(|rule| vec![rule.event.label().to_owned(), rule.condition(), rule.remedy()])
         .collect();
     table::print(&["answer of", "when", "then"], &rows);

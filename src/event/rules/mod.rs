@@ -2,13 +2,20 @@
 //!
 //! Mesos trusts what a module answers. A well-formed answer with an unlucky field can abort the
 //! agent or the master (a `CHECK` far from the module), keep the agent from coming back, or fail
-//! launches without a word of why. A row of [`RULES`] names such a field, when it does harm, what
+//! launches without a word of why. A row of [`all`] names such a field, when it does harm, what
 //! is done about it, and where in Mesos the harm is. `call::rules` applies the rows to every
 //! answer; the command line tool, DIFFERENCES.md and the tests inside real Mesos libraries read
 //! them too. To add a rule, add a row with an example.
 //!
-//! The sources of Mesos 1.8.1, 1.9.0, 1.10.0 and 1.11.0 were read for every answer. These need no
-//! row:
+//! The sources of Mesos 1.7.3, 1.8.0, 1.8.1, 1.9.0, 1.10.0 and 1.11.0 were read for every answer.
+//! Files and functions are those of 1.11.0, or of the last release that has the harm; where an
+//! older one differs, the row says so. Agents and masters of all six were seen to end over answers
+//! like the rows' examples; what is said of `clone_namespaces`, of lengths and depths, and of a
+//! master of 1.8.0 that an agent leaves, or of any to which one comes back, was read.
+//!
+//! A rule is applied in all releases, also in those that do not have the harm: one modules file
+//! serves them all, and what an agent says reaches masters of other releases. These answers need
+//! no row:
 //!
 //! * `mesos.Labels`: copied and compared, never checked.
 //! * `mesos.ResourceStatistics`: merged and rendered. A double may be infinite (it is rendered as
@@ -22,12 +29,12 @@
 //! * An answer nested deeper than protobuf reads: refused when it is read.
 
 mod notes;
+mod resources;
 mod rows;
 
 use super::Event;
 
 pub use notes::NOTES;
-pub use rows::RULES;
 
 /// A number with its name in Mesos or in a system header.
 pub type Named = (&'static str, u64);
@@ -51,8 +58,10 @@ pub struct Rule {
     pub harm: &'static str,
     /// File and function of Mesos.
     pub source: &'static str,
-    /// The first release that has it, of those from 1.8.1 on.
+    /// The first release that has it, of those that the library loads into.
     pub since: &'static str,
+    /// The last one.
+    pub until: &'static str,
     /// A short answer that does the harm; see [`Rule::example`].
     pub example: &'static str,
     /// What is made of the example; empty for a refusal.
@@ -70,6 +79,10 @@ pub enum Condition {
     AbsentWhere(&'static str, Named),
     /// When it holds one of these values.
     Is(&'static [Named]),
+    /// When it holds one of these values while another field holds one of these texts.
+    IsFor(&'static [Named], &'static str, &'static [&'static str]),
+    /// When two of its elements differ in the first field while they agree in the second.
+    DiffersFor(&'static str, &'static str),
     /// When it has one of these bits.
     Bits(&'static [Named]),
     /// When it has a bit that is none of these.
@@ -141,6 +154,13 @@ impl Rule {
                 format!("{path} is absent while {} is {}", other(field), value.0)
             }
             Condition::Is(values) => format!("{path} is {}", names(values)),
+            Condition::IsFor(values, field, texts) => {
+                let (values, texts) = (names(values), list(texts));
+                format!("{path} is {values} while {} is {texts}", other(field))
+            }
+            Condition::DiffersFor(field, same) => {
+                format!("{path} has elements with the same '{same}' and different '{field}'")
+            }
             Condition::Bits(bits) => format!("{path} has {}", names(bits)),
             Condition::OtherBits(bits) => format!("{path} has a bit other than {}", names(bits)),
             Condition::Above(limit) => format!("{path} is above {limit}"),
@@ -185,12 +205,16 @@ impl Rule {
 
     /// Releases of Mesos that have it, for people.
     pub fn releases(&self) -> String {
-        format!("{} to 1.11.0", self.since)
+        format!("{} to {}", self.since, self.until)
     }
 }
 
 fn names(values: &[Named]) -> String {
     let names: Vec<&str> = values.iter().map(|value| value.0).collect();
+    list(&names)
+}
+
+fn list(names: &[&str]) -> String {
     match names.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
@@ -198,9 +222,14 @@ fn names(values: &[Named]) -> String {
     }
 }
 
-/// The rules for the answers of `event`, in the order in which they are applied.
+/// All rules; those of one event in the order in which they are applied.
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    rows::RULES.iter().chain(resources::RULES)
+}
+
+/// The rules for the answers of `event`.
 pub fn of(event: Event) -> impl Iterator<Item = &'static Rule> {
-    RULES.iter().filter(move |rule| rule.event == event)
+    all().filter(move |rule| rule.event == event)
 }
 
 /// What surprises people about the answers of `event` although it is what Mesos, and the original,
@@ -214,7 +243,7 @@ pub fn markdown() -> String {
     let mut text = String::from(
         "| answer of | when | then | because otherwise | Mesos |\n|---|---|---|---|---|\n",
     );
-    for rule in RULES {
+    for rule in all() {
         text += &format!(
             "| `{}` | {} | {} | {} | {}; {} |\n",
             rule.event.label(),
@@ -234,10 +263,27 @@ mod tests {
 
     #[test]
     fn a_mending_rule_says_what_it_makes_of_its_example_and_a_refusal_does_not() {
-        for rule in RULES {
+        for rule in all() {
             let mends = rule.action != Action::Refuse;
             assert_eq!(mends, !rule.mended.is_empty(), "{}: {}", rule.event.label(), rule.path());
             assert!(rule.example.starts_with('{'), "{}: {}", rule.event.label(), rule.path());
+        }
+    }
+
+    #[test]
+    fn a_rule_names_releases_that_the_library_loads_into_and_that_call_the_event() {
+        let known = include_str!("../../../cpp/abi/known.def");
+        let releases: Vec<&str> = known
+            .lines()
+            .filter_map(|line| line.strip_prefix("MESOS_COMMAND_RELEASE(\"")?.strip_suffix("\")"))
+            .collect();
+        let place = |release: &str| releases.iter().position(|it| *it == release);
+        for rule in all() {
+            let (label, path) = (rule.event.label(), rule.path());
+            let (since, until) = (place(rule.since), place(rule.until));
+            assert!(since.is_some() && since <= until, "{label}: {path}: {}", rule.releases());
+            let called = place(rule.event.row().since.unwrap_or(releases[0]));
+            assert!(since >= called, "{label} is not called in {}", rule.since);
         }
     }
 

@@ -34,8 +34,8 @@ pub const NOTES: &[(Event, &str)] = &[
     ),
     (
         Event::Prepare,
-        "masked_paths and file_operations take place in the container's mount namespace; without \
-         one of its own (isolation filesystem/linux) that is the host's",
+        "masked_paths and file_operations (since Mesos 1.9.0) take place in the container's mount \
+         namespace; without one of its own (isolation filesystem/linux) that is the host's",
     ),
     (
         Event::SlaveResourcesDecorator,

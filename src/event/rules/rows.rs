@@ -1,8 +1,4 @@
-//! The rows. Files and functions are those of Mesos 1.11.0.
-//!
-//! For what watch and the decorators of resources answer, the agent or the master of each release
-//! since the one named was seen to end over an answer like the row's example; what is said of
-//! `command`, `enter_namespaces`, `clone_namespaces` and attributes was read.
+//! The rows for all that is no resource of an agent or a task.
 
 use super::{Action, Condition, Named, Rule, Scope};
 use crate::event::Event;
@@ -26,19 +22,6 @@ const LIMITATIONS: &[Named] = &[
     ("REASON_CONTAINER_LIMITATION_DISK", 20),
     ("REASON_CONTAINER_LIMITATION_MEMORY", 8),
 ];
-/// `Value.Type`.
-const SET: &[Named] = &[("SET", 2)];
-/// `Resource.ReservationInfo.Type`.
-const DYNAMIC: &[Named] = &[("DYNAMIC", 2)];
-/// `Resource.DiskInfo.Source.Type`.
-const PATH: Named = ("PATH", 1);
-const MOUNT: Named = ("MOUNT", 2);
-const UNMOUNTABLE: &[Named] = &[("BLOCK", 3), ("RAW", 4)];
-
-/// Quantities are counted in thousandths in 63 bits, by the master over all agents: this leaves
-/// room for nine thousand agents. No processor, MiB or port comes near it.
-const LARGEST: f64 = 1e12;
-const LARGEST_WHOLE: u64 = 1_000_000_000_000;
 /// Linux takes 32 pages for one string of an environment (`MAX_ARG_STRLEN`), its final zero
 /// included.
 pub(super) const LONGEST_VARIABLE: usize = 131_071;
@@ -51,19 +34,10 @@ const CHECKED: &str = "src/slave/containerizer/mesos/containerizer.cpp, _launch"
 const EXECUTED: &str = "3rdparty/libprocess/src/posix/subprocess.hpp, childMain";
 const TOO_LONG: &str = "every launch fails unexplained: the kernel takes no longer string for a \
                         process";
-const COUNTED: &str = "src/common/resource_quantities.cpp, add";
-const RECONCILED: &str = "src/slave/slave.cpp, checkpointResourceState and \
-                          syncCheckpointedResources; src/master/registry_operations.cpp, \
-                          AdmitSlave";
-const UNMATCHED: &str = "the agent takes it for a reservation that a framework made and does not \
-                         find what it was made of: a CHECK ends the agent at the next \
-                         reservation, or the master when the agent registers";
-const VOLUMES: &str = "src/slave/paths.cpp, getPersistentVolumePath";
-const NO_PLACE: &str = "a CHECK ends the agent when a framework makes a volume of it";
-const VALIDATED: &str = "src/common/resources.cpp, validate and isEmpty";
+pub(super) const VALIDATED: &str = "src/common/resources.cpp, validate and isEmpty";
 
 /// A refusal for all containers: the others are variations of it.
-const REFUSED: Rule = Rule {
+pub(super) const REFUSED: Rule = Rule {
     event: Event::Prepare,
     within: "",
     field: "",
@@ -72,7 +46,8 @@ const REFUSED: Rule = Rule {
     action: Action::Refuse,
     harm: "",
     source: CHECKED,
-    since: "1.8.1",
+    since: "1.7.3",
+    until: "1.11.0",
     example: "",
     mended: "",
 };
@@ -97,42 +72,6 @@ const fn command(field: &'static str, example: &'static str) -> Rule {
         ..REFUSED
     }
 }
-
-/// A resource of an agent. Most of the rows are what `--resources` refuses too.
-const fn resource(field: &'static str, when: Condition, example: &'static str) -> Rule {
-    Rule {
-        event: Event::SlaveResourcesDecorator,
-        within: "resources",
-        field,
-        when,
-        example,
-        harm: UNMATCHED,
-        source: RECONCILED,
-        ..REFUSED
-    }
-}
-
-const LARGE_RANGE: Rule = Rule {
-    harm: "its size overflows and a CHECK ends the master, when its roles are asked for",
-    source: COUNTED,
-    since: "1.9.0",
-    ..resource(
-        "ranges.range.end",
-        Condition::AboveWhole(LARGEST_WHOLE),
-        r#"{"resources":[{"name":"ports","type":"RANGES",
-            "ranges":{"range":[{"begin":1,"end":10000000000000000000}]},
-            "reservations":[{"type":"STATIC","role":"a"}]}]}"#,
-    )
-};
-const INVALID_RESOURCE: Rule = Rule {
-    harm: "Mesos leaves it out without a word, or a CHECK ends the process",
-    source: VALIDATED,
-    ..resource(
-        "",
-        Condition::HostRefuses,
-        r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":-1}}]}"#,
-    )
-};
 
 const fn long_variable(event: Event, field: &'static str, example: &'static str) -> Rule {
     Rule {
@@ -163,8 +102,8 @@ const fn limitation(field: &'static str, example: &'static str, mended: &'static
     }
 }
 
-/// All rules.
-pub const RULES: &[Rule] = &[
+/// All of them.
+pub(super) const RULES: &[Rule] = &[
     Rule {
         event: Event::Watch,
         field: "resources",
@@ -270,106 +209,4 @@ pub const RULES: &[Rule] = &[
         "taskEnvironment.variables.value",
         r#"{"taskEnvironment":{"variables":[{"name":"A","value":"@TEXT@"}]}}"#,
     ),
-    Rule {
-        harm: "the sum of a role's reservations overflows, and a CHECK ends the master when the \
-               agent leaves",
-        source: "src/master/allocator/mesos/hierarchical.cpp, untrackReservations",
-        ..resource(
-            "scalar.value",
-            Condition::Above(LARGEST),
-            r#"{"resources":[{"name":"x","type":"SCALAR","scalar":{"value":8e15},
-                "reservations":[{"type":"STATIC","role":"a"}]},{"name":"x","type":"SCALAR",
-                "scalar":{"value":8e15},"reservations":[{"type":"STATIC","role":"a/b"}]}]}"#,
-        )
-    },
-    LARGE_RANGE,
-    Rule {
-        harm: "a CHECK ends the master when a framework makes a reservation of it",
-        source: "src/master/master.cpp, Slave::apply",
-        ..resource(
-            "allocation_info",
-            Condition::Set,
-            r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1},
-                "allocation_info":{"role":"*"}}]}"#,
-        )
-    },
-    Rule {
-        harm: "a CHECK ends the master when a framework makes a reservation of it: it knows no \
-               such provider",
-        source: "src/master/master.cpp, _apply",
-        ..resource(
-            "provider_id",
-            Condition::Set,
-            r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1},
-                "provider_id":{"value":"p"}}]}"#,
-        )
-    },
-    resource(
-        "reservation",
-        Condition::Set,
-        r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1},"role":"a",
-            "reservation":{}}]}"#,
-    ),
-    resource(
-        "reservations.type",
-        Condition::Is(DYNAMIC),
-        r#"{"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1},
-            "reservations":[{"type":"STATIC","role":"a"},{"type":"DYNAMIC","role":"a/b"}]}]}"#,
-    ),
-    resource(
-        "disk.persistence",
-        Condition::Set,
-        r#"{"resources":[{"name":"disk","type":"SCALAR","scalar":{"value":1},
-            "disk":{"persistence":{"id":"v"}}}]}"#,
-    ),
-    Rule {
-        harm: NO_PLACE,
-        source: VOLUMES,
-        ..resource(
-            "disk.source.type",
-            Condition::Is(UNMOUNTABLE),
-            r#"{"resources":[{"name":"disk","type":"SCALAR","scalar":{"value":1},
-                "disk":{"source":{"type":"RAW"}}}]}"#,
-        )
-    },
-    Rule {
-        harm: NO_PLACE,
-        source: VOLUMES,
-        ..resource(
-            "disk.source.path.root",
-            Condition::AbsentWhere("disk.source.type", PATH),
-            r#"{"resources":[{"name":"disk","type":"SCALAR","scalar":{"value":1},
-                "disk":{"source":{"type":"PATH","path":{}}}}]}"#,
-        )
-    },
-    Rule {
-        harm: NO_PLACE,
-        source: VOLUMES,
-        ..resource(
-            "disk.source.mount.root",
-            Condition::AbsentWhere("disk.source.type", MOUNT),
-            r#"{"resources":[{"name":"disk","type":"SCALAR","scalar":{"value":1},
-                "disk":{"source":{"type":"MOUNT"}}}]}"#,
-        )
-    },
-    INVALID_RESOURCE,
-    Rule {
-        event: Event::MasterLaunchTaskResourceDecorator,
-        harm: "its size overflows and a CHECK ends the master when it validates the task",
-        since: "1.8.1",
-        example: r#"{"resources":[{"name":"ports","type":"RANGES","allocation_info":{"role":"*"},
-            "ranges":{"range":[{"begin":1,"end":10000000000000000000}]}}]}"#,
-        ..LARGE_RANGE
-    },
-    Rule { event: Event::MasterLaunchTaskResourceDecorator, ..INVALID_RESOURCE },
-    Rule {
-        event: Event::SlaveAttributesDecorator,
-        within: "attributes",
-        field: "type",
-        when: Condition::Is(SET),
-        harm: "the agent ends when it compares its attributes at its next start",
-        source: "src/common/attributes.cpp, contains",
-        example: r#"{"attributes":[{"name":"disks","type":"SET","set":{"item":["a"]}}]}"#,
-        ..REFUSED
-    },
 ];
