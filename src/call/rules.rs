@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::event::rules::{self, Action, Condition, Rule, Scope};
 use crate::event::{Event, Output};
-use crate::schema::{DecodeError, FieldValue, MessageType};
+use crate::schema::{DecodeError, FieldValue, MessageType, write_json_string};
 
 use super::CallFailure;
 
@@ -141,6 +141,11 @@ fn holds(rule: &Rule, kind: &MessageType, message: &[u8]) -> Result<bool, Decode
             kind.write_json(message, &mut json)?;
             Ok(json.len() > limit)
         }
+        Condition::MapLongerThan(key, value, limit) => {
+            // Neither does a byte become more than six here.
+            let is_long = message.len() > limit / 16;
+            Ok(is_long && map_length(&pairs(rule, kind, message, [key, value])?) > limit)
+        }
         Condition::DeeperThan(parent, levels) => {
             let path = format!("{}{}", rule.field, format!(".{parent}").repeat(levels + 1));
             kind.has_field(message, &path)
@@ -171,6 +176,19 @@ fn pairs<'a>(
 fn differ(pairs: &[[Option<FieldValue<'_>>; 2]]) -> bool {
     let mut first = BTreeMap::new();
     pairs.iter().any(|[key, value]| *first.entry(key).or_insert(value) != value)
+}
+
+/// The length of the JSON object that Mesos makes of keys and values, of which the last one counts.
+fn map_length(pairs: &[[Option<FieldValue<'_>>; 2]]) -> usize {
+    let map: BTreeMap<_, _> = pairs.iter().map(|[key, value]| (key, value)).collect();
+    let mut strings = Vec::new();
+    for text in map.iter().flat_map(|(key, value)| [key, value]) {
+        if let Some(FieldValue::Bytes(text)) = text {
+            write_json_string(text, &mut strings);
+        }
+    }
+    // A colon and a comma or brace for each, and the brace before them.
+    strings.len() + 2 * map.len() + 1
 }
 
 #[cfg(test)]
@@ -292,6 +310,25 @@ mod tests {
             assert_eq!(apply(event, &kind, &mut answer, container), Ok(vec![]), "{json}");
             assert_eq!(answer, before, "{json}");
         }
+    }
+
+    /// The longest that Mesos can pass on, of keys that occur once.
+    #[test]
+    fn an_environment_of_a_docker_task_may_fill_one_argument() {
+        let event = Event::SlavePreLaunchDockerTaskExecutorDecorator;
+        let apply_to = |container, length| {
+            let long = "x".repeat(length);
+            let json = format!(
+                r#"{{"taskEnvironment":{{"variables":[{{"name":"A","value":"lost"}},
+                    {{"name":"B\"","value":"{long}"}},{{"name":"A","value":"{long}"}}]}}}}"#
+            );
+            apply(event, &output(event), &mut read(event, &json), container)
+        };
+        // {"A":"","B\"":""}
+        let longest = (131_072 - "--task_environment=\0".len() - 17) / 2;
+        assert_eq!(apply_to(ANY, longest), Ok(vec![]));
+        assert!(apply_to(ANY, longest + 1).is_err());
+        assert_eq!(apply_to(Container::default(), longest + 1), Ok(vec![]));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::call::{
     Observer,
 };
 use crate::config::Config;
-use crate::event::{Event, Lane, ModuleKind};
+use crate::event::{Event, Lane, ModuleKind, Row};
 use crate::outcome::FailureReason;
 use crate::outcome::OutcomeKind;
 use crate::run::{Request, RunReport};
@@ -35,6 +35,7 @@ pub struct Hook {
 /// A call that the breaker has let through.
 struct Admitted {
     call: Call,
+    container: Container,
     breaker: Arc<Breaker>,
 }
 
@@ -128,7 +129,8 @@ impl Hook {
         match command.render(values, None) {
             Ok(input) => {
                 let request = command.request(Input::Text(input.into()), None, call.subject());
-                Ok((Admitted { call, breaker }, request))
+                let container = container(command.row, values);
+                Ok((Admitted { call, container, breaker }, request))
             }
             Err(failure) => {
                 breaker.ended(false, Instant::now());
@@ -136,6 +138,17 @@ impl Hook {
             }
         }
     }
+}
+
+/// What the rules ask. Mesos tells the Docker hook of a task if the container runs a command task.
+fn container(row: &Row, values: &[InputValue<'_>]) -> Container {
+    let has_task = row
+        .inputs
+        .iter()
+        .zip(values)
+        .any(|(key, value)| key.name == "task_info" && matches!(value, InputValue::Message(_)));
+    let command_task = has_task && row.event == Event::SlavePreLaunchDockerTaskExecutorDecorator;
+    Container { command_task, ..Container::default() }
 }
 
 /// The failure of a call whose command is suspended for another `pause`.
@@ -160,7 +173,7 @@ impl Admitted {
         // A refusal comes at once, so it is no sign of how the command behaves.
         let timed_out = matches!(report.outcome, OutcomeKind::Timeout | OutcomeKind::Unkillable)
             && report.reason != Some(FailureReason::QuarantineFull);
-        let ended = self.call.end(report, Container::default());
+        let ended = self.call.end(report, self.container);
         self.breaker.ended(timed_out, Instant::now());
         ended.answer
     }

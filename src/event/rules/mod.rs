@@ -95,6 +95,9 @@ pub enum Condition {
     LongerThan(usize),
     /// When Mesos's JSON of it (the whole answer) has more bytes than this.
     JsonLongerThan(usize),
+    /// When a JSON object with these two texts of its elements, as keys and as values, has more
+    /// bytes than this.
+    MapLongerThan(&'static str, &'static str, usize),
     /// When it is nested in itself through the field of this name, more than so many levels.
     DeeperThan(&'static str, usize),
     /// When this host's own `Resources::validate` refuses it. Only the host knows that, so the
@@ -169,6 +172,9 @@ impl Rule {
             Condition::JsonLongerThan(limit) => {
                 format!("{path}, as the JSON that Mesos makes of it, has more than {limit} bytes")
             }
+            Condition::MapLongerThan(key, value, limit) => format!(
+                "{path}, as a JSON object of '{key}' and '{value}', has more than {limit} bytes"
+            ),
             Condition::DeeperThan(_, levels) => format!("{path} has more than {levels} parents"),
             Condition::HostRefuses => {
                 format!("{path} has an element that Resources::validate of this Mesos refuses")
@@ -190,8 +196,8 @@ impl Rule {
         }
     }
 
-    /// The example as JSON: `@TEXT@` stands for a text that is too long for the kernel, `@ID@` for
-    /// a container ID that is too deep.
+    /// The example as JSON: `@TEXT@` stands for a text that is too long for the kernel, `@HALF@`
+    /// for half of it, `@ID@` for a container ID that is too deep.
     pub fn example(&self) -> String {
         let text = "x".repeat(rows::LONGEST_VARIABLE + 1);
         let depth = rows::DEEPEST_CONTAINER + 1;
@@ -200,7 +206,8 @@ impl Rule {
             "{\"value\":\"c\",\"parent\":".repeat(depth),
             "}".repeat(depth)
         );
-        self.example.replace("@TEXT@", &text).replace("@ID@", &id)
+        let half = &text[..text.len() / 2];
+        self.example.replace("@TEXT@", &text).replace("@HALF@", half).replace("@ID@", &id)
     }
 
     /// Releases of Mesos that have it, for people.

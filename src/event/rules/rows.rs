@@ -27,6 +27,8 @@ const LIMITATIONS: &[Named] = &[
 pub(super) const LONGEST_VARIABLE: usize = 131_071;
 /// The same less `MESOS_CONTAINERIZER_LAUNCH_INFO=`.
 const LONGEST_LAUNCH_INFO: usize = LONGEST_VARIABLE - 32;
+/// The same, for one argument, less `--task_environment=`.
+const LONGEST_TASK_ENVIRONMENT: usize = LONGEST_VARIABLE - 19;
 /// Containers are nested a few levels deep; protobuf reads a hundred.
 pub(super) const DEEPEST_CONTAINER: usize = 32;
 
@@ -209,4 +211,16 @@ pub(super) const RULES: &[Rule] = &[
         "taskEnvironment.variables.value",
         r#"{"taskEnvironment":{"variables":[{"name":"A","value":"@TEXT@"}]}}"#,
     ),
+    Rule {
+        event: Event::SlavePreLaunchDockerTaskExecutorDecorator,
+        field: "taskEnvironment.variables",
+        when: Condition::MapLongerThan("name", "value", LONGEST_TASK_ENVIRONMENT),
+        scope: Scope::CommandTask,
+        harm: "the launch fails unexplained: Mesos passes it on in one argument, and the kernel \
+               takes no longer one",
+        source: "src/slave/containerizer/docker.cpp, launchExecutorProcess",
+        example: r#"{"taskEnvironment":{"variables":[{"name":"A","value":"@HALF@"},
+            {"name":"B","value":"@HALF@"}]}}"#,
+        ..REFUSED
+    },
 ];
