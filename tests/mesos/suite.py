@@ -216,8 +216,8 @@ class Suite:
             self.burst()
             self.soak()
             self.docker()
-            neighbours: Command = [sys.executable, HERE / "neighbours.py", "--host", self.host]
-            self.play("neighbours", neighbours)
+            for name in ("neighbours", "beginner"):
+                self.play(name, [sys.executable, HERE / f"{name}.py", "--host", self.host])
         self.cluster("limited", "limited", "--limited", "--tasks", "3")
 
     def written(self, name: str, modules: str) -> None:
