@@ -93,7 +93,18 @@ fn main() -> ExitCode {
         .without_time()
         .with_env_filter(filter(&std::env::var("RUST_LOG").unwrap_or_default()))
         .init();
-    let result = match arguments.command {
+    match terminal::until_reader_is_gone(|| execute(arguments.command)) {
+        None => ExitCode::from(terminal::READER_GONE),
+        Some(Ok(code)) => ExitCode::from(code),
+        Some(Err(error)) => {
+            eprintln!("mesos-command: {error:#}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn execute(command: Subcommands) -> anyhow::Result<u8> {
+    match command {
         Subcommands::Check(arguments) => check::run(&arguments).map(code),
         Subcommands::Call(arguments) => call::run(&arguments).map(code),
         Subcommands::Load(arguments) => load::run(&arguments).map(code),
@@ -110,13 +121,6 @@ fn main() -> ExitCode {
         Subcommands::InspectProbe(arguments) => {
             inspect::probe::run(&arguments);
             Ok(SUCCESS)
-        }
-    };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("mesos-command: {error:#}");
-            ExitCode::from(UNUSABLE)
         }
     }
 }

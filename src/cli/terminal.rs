@@ -1,6 +1,8 @@
-//! What the terminal is like: colours and width.
+//! What the terminal is like: colours and width; and what is done when nobody reads any more.
 
+use std::any::Any;
 use std::io::IsTerminal;
+use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
 
 use clap::ColorChoice;
@@ -39,4 +41,33 @@ pub(crate) fn columns() -> Option<usize> {
 /// The same, and a width for what goes to a file.
 pub(crate) fn width() -> usize {
     columns().unwrap_or(WIDTH)
+}
+
+/// The exit status when nobody reads any more what is printed: as a shell tells of SIGPIPE.
+pub(crate) const READER_GONE: u8 = 128 + 13;
+
+/// Runs the program; `None` when the reader of its output has gone (`mesos-command check | head`).
+///
+/// SIGPIPE cannot end it, because it would also come from a worker that ends. So printing panics,
+/// and the stack is unwound, with which the directories of calls are removed; nothing is said of it.
+pub(crate) fn until_reader_is_gone<T>(run: impl FnOnce() -> T) -> Option<T> {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !is_reader_gone(panic.payload()) {
+            usual(panic);
+        }
+    }));
+    match std::panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(done) => Some(done),
+        Err(payload) if is_reader_gone(&*payload) => None,
+        Err(payload) => std::panic::resume_unwind(payload),
+    }
+}
+
+/// Whether a panic is that of `print!` when a pipe has no reader.
+fn is_reader_gone(payload: &(dyn Any + Send)) -> bool {
+    let text = payload.downcast_ref::<String>();
+    text.is_some_and(|text| {
+        text.starts_with("failed printing to stdout") && text.contains("Broken pipe")
+    })
 }

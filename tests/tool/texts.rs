@@ -2,7 +2,7 @@
 //!
 //! `make pages` writes them anew; what changed is then seen in the difference.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use test_support::repository;
 
@@ -41,5 +41,18 @@ fn texts_are_as_they_were() {
         }
         let known = std::fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(text, known, "{arguments:?}; `make pages` writes what is printed now");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_fault() {
+    for arguments in [&["explain", "parameters"][..], &["check", "--explain", "MC062"]] {
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_mesos-command"));
+        tool.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut tool = tool.spawn().expect("it runs");
+        drop(tool.stdout.take());
+        let done = tool.wait_with_output().expect("it ends");
+        assert_eq!(done.status.code(), Some(128 + 13), "{arguments:?}");
+        assert_eq!(String::from_utf8_lossy(&done.stderr), "", "{arguments:?}");
     }
 }
