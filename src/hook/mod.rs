@@ -178,3 +178,24 @@ impl Admitted {
         ended.answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_of_docker_with_a_task_runs_a_command_task() {
+        let docker = Event::SlavePreLaunchDockerTaskExecutorDecorator;
+        let command_task = |event: Event, task: InputValue<'_>| {
+            let given = |key: &crate::event::InputKey| match key.name {
+                "task_info" => task.clone(),
+                _ => InputValue::Absent,
+            };
+            let values: Vec<_> = event.row().inputs.iter().map(given).collect();
+            container(event.row(), &values).command_task
+        };
+        assert!(command_task(docker, InputValue::Message(b"")));
+        assert!(!command_task(docker, InputValue::Absent));
+        assert!(!command_task(Event::SlaveRunTaskLabelDecorator, InputValue::Message(b"")));
+    }
+}
