@@ -49,7 +49,7 @@ pub(crate) const READER_GONE: u8 = 128 + 13;
 /// Runs the program; `None` when the reader of its output has gone (`mesos-command check | head`).
 ///
 /// SIGPIPE cannot end it, because it would also come from a worker that ends. So printing panics,
-/// and the stack is unwound, with which the directories of calls are removed; nothing is said of it.
+/// and the stack is unwound, with which directories of calls are removed; nothing is said of it.
 pub(crate) fn until_reader_is_gone<T>(run: impl FnOnce() -> T) -> Option<T> {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
