@@ -7,16 +7,16 @@ use test_support::repository;
 
 use crate::support::Place;
 
-/// Seconds for a worker that answers.
-const PATIENCE: &str = "60";
+/// For a worker that answers, however late.
+const PATIENT: [&str; 2] = ["--timeout", "60"];
+/// Seconds for one that does not: enough to start an interpreter.
+const SHORT: &str = "15";
 
 /// What was checked, and how it came out; what was told.
-fn checked(command: &str, seconds: &str) -> (Vec<(String, bool, String)>, Option<i32>) {
+fn checked(command: &str, more: &[&str]) -> (Vec<(String, bool, String)>, Option<i32>) {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_mesos-command"));
-    let done = tool
-        .args(["worker-test", "--json", "--timeout", seconds, command])
-        .output()
-        .expect("it runs");
+    let done =
+        tool.args([&["worker-test", "--json", command], more].concat()).output().expect("it runs");
     let all: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let one = |it: &Value| (text(&it["check"]), it["passed"] == true, text(&it["told"]));
@@ -50,10 +50,10 @@ const GOOD: &str = r#"for line in sys.stdin:
 #[test]
 fn the_example_keeps_the_protocol() {
     let (checks, status) =
-        checked(&repository("examples/workers/usage.py").display().to_string(), PATIENCE);
+        checked(&repository("examples/workers/usage.py").display().to_string(), &PATIENT);
     assert!(checks.iter().all(|check| check.1) && status == Some(0), "{checks:#?}");
     let place = Place::new();
-    let (checks, status) = checked(&worker(&place, GOOD), PATIENCE);
+    let (checks, status) = checked(&worker(&place, GOOD), &PATIENT);
     assert!(checks.iter().all(|check| check.1) && status == Some(0), "{checks:#?}");
     assert_eq!(checks.len(), 9);
 }
@@ -122,11 +122,24 @@ fn faulty() -> Vec<Case> {
 fn what_breaks_it_is_told() {
     for (what, body, check, told) in faulty() {
         let place = Place::new();
-        let (checks, status) = checked(&worker(&place, &body), "3");
+        let waits = told.contains("said nothing") || told.contains("did not end");
+        let seconds = if waits { SHORT } else { "60" };
+        let command = worker(&place, &body);
+        let (checks, status) = checked(&command, &["--check", check, "--timeout", seconds]);
         let found = checks.iter().find(|it| it.0 == check).expect("it is made");
+        assert_eq!(checks.len(), 1, "{what}");
         assert!(!found.1 && found.2.contains(told), "{what}: {checks:#?}");
         assert_eq!(status, Some(1), "{what}");
     }
+}
+
+/// All that follows begins with the greeting.
+#[test]
+fn without_a_greeting_nothing_else_is_tried() {
+    let place = Place::new();
+    let (checks, status) = checked(&worker(&place, "sys.exit(3)"), &PATIENT);
+    let names: Vec<&str> = checks.iter().map(|it| it.0.as_str()).collect();
+    assert_eq!((names, status), (vec!["handshake"], Some(1)));
 }
 
 #[test]
