@@ -29,7 +29,7 @@ use mesos_command::outcome::OutcomeKind;
 use mesos_command::run::{CommandSpec, Request, RunReport, Runner};
 use mesos_command::staging::{Input, IoMode};
 use mesos_command::sys::Identity;
-use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
+use mesos_command::worker::{Recycling, WorkerLog, WorkerPool, WorkerSettings};
 
 use figure::{Figure, figure};
 use median::median;
@@ -244,6 +244,7 @@ fn pool(spec: &Arc<CommandSpec>) -> WorkerPool {
         lane: None,
         stand_in: true,
         queue_limit: None,
+        recycling: Recycling::default(),
         quarantine: None,
         metrics: ModuleMetrics::new("bench", ModuleKind::Isolator),
         log: Arc::new(Loud),

@@ -208,6 +208,8 @@ label_set! {
         OutputTooLarge => "output_too_large",
         /// The command's file changed.
         CommandChanged => "command_changed",
+        /// It was well, and due to be replaced: by its requests, its age or its size.
+        Recycled => "recycled",
     }
 }
 

@@ -75,6 +75,22 @@ const FIRST_SHORTENING: f64 = 0.5;
 /// The bytes that a caller is served; `None`: an empty value.
 pub type Served = Option<Arc<[u8]>>;
 
+/// What a run has brought.
+#[derive(Debug)]
+pub struct Arrived {
+    /// The value.
+    pub value: Served,
+    /// For how long it is good, if the run has said so. It is then fresh for that instead of the
+    /// TTL, but not for less than that, nor for longer than it may be served at all.
+    pub fresh_for: Option<Duration>,
+}
+
+impl From<Served> for Arrived {
+    fn from(value: Served) -> Arrived {
+        Arrived { value, fresh_for: None }
+    }
+}
+
 /// The cached value of one container. `W` is what waits for it.
 #[derive(Debug)]
 pub struct Slot<W> {
@@ -329,7 +345,7 @@ impl<W> Slot<W> {
     fn settle(
         &self,
         facts: Facts,
-        result: Result<Served, OutcomeKind>,
+        result: Result<Arrived, OutcomeKind>,
         now: Instant,
     ) -> Delivery<W> {
         let Facts { policy, number, ahead } = facts;
@@ -340,13 +356,14 @@ impl<W> Slot<W> {
             return delivery;
         }
         match result {
-            Ok(value) => {
+            Ok(Arrived { value, fresh_for }) => {
                 // An empty answer is an answer: it is kept like any other.
                 let bytes = value.clone().unwrap_or_else(|| Arc::from([]));
                 delivery.entered = state.good.is_none();
                 delivery.used = ahead && state.asked;
                 let shortening = if delivery.entered { FIRST_SHORTENING } else { SHORTENING };
-                let fresh_until = now + state.life(policy, policy.ttl, shortening);
+                let life = fresh_for.map_or(policy.ttl, |wish| policy.bounded(wish));
+                let fresh_until = now + state.life(policy, life, shortening);
                 state.good = Some(Good { bytes, since: now, fresh_until, ahead });
                 state.failed = None;
                 (delivery.value, delivery.outcome) = (value, OutcomeKind::Ok);

@@ -17,7 +17,7 @@ use crate::run::{Lifetime, OnStart, Quarantine, Request, RunReport, Runner, lost
 use crate::run::{StartMethod, start_method};
 
 use crate::schema;
-use crate::worker::{WorkerPool, WorkerSettings};
+use crate::worker::{Recycling, WorkerPool, WorkerSettings};
 
 use super::in_flight::InFlight;
 use super::lanes::{Lanes, queue_limit};
@@ -205,6 +205,11 @@ impl Commands {
                 lane: self.lanes.of(*event).cloned(),
                 stand_in: settings.fallback == Fallback::Spawn,
                 queue_limit: queue_limit(event.row().lane),
+                recycling: Recycling {
+                    requests: settings.worker_requests_max,
+                    age: settings.worker_age_max,
+                    memory: settings.worker_memory_max,
+                },
                 quarantine: Some(self.quarantine.clone()),
                 metrics: self.metrics.clone(),
                 log: command.clone(),

@@ -11,13 +11,23 @@ use crate::run::RunReport;
 use crate::schema::{MessageType, Parsed, split_json_object};
 use crate::worker::WorkerLog;
 
+use super::fresh_for::{fresh_for, is_it};
 use super::{CallFailure, Command, Container, Observed, log, outcome_of, rules};
 
 /// What is logged of captured stdout and stderr, in bytes.
 const LOGGED_TAIL: usize = 1024;
 
 /// An answer by container.
-pub type Parts = BTreeMap<String, Result<Vec<u8>, CallFailure>>;
+pub type Parts = BTreeMap<String, Result<Part, CallFailure>>;
+
+/// One of the answers in an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The serialised message.
+    pub bytes: Vec<u8>,
+    /// For how long it is good, if it says so.
+    pub fresh_for: Option<Duration>,
+}
 
 /// The serialised answer, `None` for an empty output; or why there is none.
 type CallResult = Result<Option<Vec<u8>>, CallFailure>;
@@ -81,6 +91,18 @@ impl Command {
         self.read_part(kind, output, subject).map(Some)
     }
 
+    /// For how long an answer of usage or status is good, if it says so.
+    pub(crate) fn fresh_for(&self, answer: &[u8], subject: &str) -> Option<Duration> {
+        match fresh_for(answer)? {
+            Ok(time) => Some(time),
+            Err(text) => {
+                self.metrics().lossy_output();
+                self.note(subject, || format!("output of command \"{}\": {text}", self.text));
+                None
+            }
+        }
+    }
+
     /// Refuses or mends what must not reach Mesos.
     fn apply_rules(
         &self,
@@ -111,12 +133,15 @@ impl Command {
             _ if self.row.dropped.is_some() => kind.read_json_partial(text),
             _ => kind.read_json(text),
         };
-        let Parsed { mut bytes, losses } = parsed.map_err(|error| {
+        let Parsed { mut bytes, mut losses } = parsed.map_err(|error| {
             CallFailure::invalid_output(format!(
                 "Unable to deserialize {}: {error}",
                 kind.full_name().rsplit('.').next().unwrap_or_default()
             ))
         })?;
+        if self.row.lane.samples() {
+            losses.retain(|loss| !is_it(loss));
+        }
         if !losses.is_empty() {
             self.metrics().lossy_output();
             self.note(subject, || {
@@ -163,6 +188,7 @@ impl Command {
                 ))
             } else {
                 self.read_part(kind, text, subject)
+                    .map(|bytes| Part { bytes, fresh_for: self.fresh_for(text, subject) })
             };
             (String::from_utf8_lossy(&container).into_owned(), part)
         };

@@ -17,6 +17,9 @@ const MOST_MEMORY: u64 = 1 << 50;
 /// The kernel's own limit of process numbers on machines with 64 bits.
 const MOST_PIDS: u64 = 1 << 22;
 
+/// As many as there can be.
+const MOST_REQUESTS: u64 = 1 << 50;
+
 const EVENTS: Scope = Scope::Events(|_| true);
 
 parameters! {
@@ -67,6 +70,43 @@ parameters! {
             unset: Unset::Text("1"),
             value: count(1, 64),
             meaning: "processes in worker mode",
+        }
+        /// `None`: never.
+        worker_requests_max: Option<u64> = {
+            name: "<event>_worker_requests_max",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Word("none"),
+            value: special(Accepts::Count { least: 1, most: MOST_REQUESTS }, |reader, row| {
+                let (least, most) = row.accepts.range();
+                let read = |text: &str| value::count(text, least as usize, most as usize);
+                Ok(reader.optional(row, read)?.map(|count| count as u64))
+            }),
+            meaning: "requests after which a worker is replaced, by one that is ready already; looked at each second",
+        }
+        /// `None`: never.
+        worker_age_max: Option<Duration> = {
+            name: "<event>_worker_age_max",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Word("none"),
+            value: special(Accepts::Duration { zero: false }, of::optional_duration),
+            meaning: "age at which a worker is replaced, by one that is ready already",
+        }
+        /// In bytes; `None`: never.
+        worker_memory_max: Option<u64> = {
+            name: "<event>_worker_memory_max",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Word("none"),
+            value: special(
+                Accepts::Bytes { least: LEAST_MEMORY, most: MOST_MEMORY },
+                |reader, row| {
+                    let (least, most) = row.accepts.range();
+                    reader.optional(row, |text| value::bytes(text, least, most))
+                },
+            ),
+            meaning: "resident memory of a worker's process at which it is replaced, by one that is ready already; looked at each second, so it is no limit (that is `<event>_memory_max`)",
         }
         fallback: Fallback = {
             name: "<event>_fallback",

@@ -150,6 +150,14 @@ pub(super) fn timeout(
     reader.unless_unused(event, read, unset)
 }
 
+/// A duration that need not be given.
+pub(super) fn optional_duration(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<Option<Duration>, ConfigError> {
+    reader.given(row).is_some().then(|| reader.duration(row)).transpose()
+}
+
 /// What Mesos is told of a failure of the event whose parameters are being read, by default.
 pub(super) fn failure(reader: &Reader<'_>) -> FailureAnswer {
     reader.event().map_or(FailureAnswer::Ignore, |event| event.row().failure)

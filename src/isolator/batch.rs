@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crate::cache::{Served, Slot};
-use crate::call::{Command, Container, Parts, outcome_of};
+use crate::cache::{Arrived, Slot};
+use crate::call::{Command, Container, Part, Parts, outcome_of};
 use crate::event::Event;
 use crate::outcome::FailureReason;
 use crate::outcome::OutcomeKind;
@@ -90,7 +90,7 @@ impl Inner {
         answer.tell_unknown(command);
         for (flight, result) in results {
             let context = flight.holder().context.clone();
-            let delivery = flight.finish(result, now);
+            let delivery = flight.arrive(result, now);
             tell_delivery(command, &context.id.text, &delivery);
             deliver(&self.commands.metrics, Event::Usage, delivery);
         }
@@ -109,7 +109,7 @@ struct BatchAnswer {
 impl BatchAnswer {
     /// The container's part. A missing part is no failure of its calls, and is logged when it
     /// begins.
-    fn take(&mut self, command: &Command, context: &Context) -> Result<Served, OutcomeKind> {
+    fn take(&mut self, command: &Command, context: &Context) -> Result<Arrived, OutcomeKind> {
         let id = &context.id.text;
         let part = self.parts.remove(&**id);
         let left_out = self.outcome == OutcomeKind::Ok && part.is_none() && !self.silent;
@@ -122,7 +122,9 @@ impl BatchAnswer {
             command.log_failure(text, id);
         }
         match part {
-            Some(Ok(bytes)) => Ok(Some(bytes.into())),
+            Some(Ok(Part { bytes, fresh_for })) => {
+                Ok(Arrived { value: Some(bytes.into()), fresh_for })
+            }
             Some(Err(failure)) => {
                 command.metrics().failure(failure.reason);
                 command.log_failure(&failure.message, id);

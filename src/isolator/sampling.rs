@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cache::{Closed, Delivery, Fresh, Lookup, Policy, Released, Served, Slot};
+use crate::cache::{Arrived, Closed, Delivery, Fresh, Lookup, Policy, Released, Served, Slot};
 use crate::call::completion::complete;
 use crate::call::{Answer, Command, Completion, Container};
 use crate::event::Event;
@@ -199,11 +199,14 @@ impl Inner {
         let (command, metrics) = (command.clone(), self.commands.metrics.clone());
         let (foresight, began) = (self.foresight.clone(), request.submitted);
         self.commands.submit(request, Some(context.cancel.clone()), move |report| {
+            let fresh_for = command.fresh_for(&report.output, &about);
             let result = command.conclude(report, &about, Container::default(), |_| Ok(()));
-            let result =
-                result.map(|value| value.map(Into::into)).map_err(|failure| failure.outcome);
+            let result = match result {
+                Ok(value) => Ok(Arrived { value: value.map(Into::into), fresh_for }),
+                Err(failure) => Err(failure.outcome),
+            };
             let now = Instant::now();
-            let delivery = flight.finish(result, now);
+            let delivery = flight.arrive(result, now);
             drop(pass);
             if event == Event::Usage {
                 foresight.took(now.saturating_duration_since(began));

@@ -54,6 +54,21 @@ pub(crate) fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     })
 }
 
+/// The memory that a process has resident, in bytes; `None` when that cannot be read.
+pub(crate) fn resident_bytes(pid: Pid) -> Option<u64> {
+    if !is_own_namespace() {
+        return None;
+    }
+    parse_resident(&read_small(&format!("/proc/{pid}/status"), 8192))
+}
+
+fn parse_resident(status: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
 /// Who is whose child: by the lists that the kernel keeps, or, where it keeps none, by a scan of
 /// all processes.
 #[derive(Debug)]
@@ -185,6 +200,15 @@ pub(crate) mod tests {
         let stat = parse_stat(text).expect("well formed");
         let (parent, group) = (Pid::from_raw(7), ProcessGroup::from_raw(42));
         assert_eq!(stat, ProcessStat { state: b'S', parent, group, start: 987_654 });
+    }
+
+    #[test]
+    fn the_resident_memory_is_read() {
+        let own = Pid::parse(&std::process::id().to_string()).expect("a number");
+        assert!(resident_bytes(own).is_some_and(|bytes| bytes > 100_000));
+        let status = b"Name:\ta\nVmHWM:\t  9000 kB\nVmRSS:\t    1234 kB\n";
+        assert_eq!(parse_resident(status), Some(1234 * 1024));
+        assert_eq!(parse_resident(b"Name:\tkthreadd\n"), None);
     }
 
     #[test]

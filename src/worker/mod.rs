@@ -21,6 +21,7 @@
 //! * a request that was not written yet is never lost with a worker: it goes to another one or
 //!   becomes a plain run (or fails, without `stand_in`). One that was written is not repeated,
 //!   because nobody knows what it did;
+//! * one that is replaced although it is well serves until its successor is ready;
 //! * a worker ends with this process, by the end of its input or, if it is busy, by the TERM that
 //!   the kernel sends it when the runtime's thread, which starts it, is gone;
 //! * a worker's end is seen by its pidfd, so children that hold its pipes do not hide it.
@@ -38,6 +39,7 @@ mod pending;
 mod pipes;
 mod pool;
 mod protocol;
+mod recycle;
 mod shared;
 mod supervisor;
 mod teardown;
@@ -48,4 +50,5 @@ mod worker;
 pub(crate) use {exchange::Exchange, pending::answered, protocol::ENVELOPE, protocol::Reply};
 
 pub use pool::WorkerPool;
+pub use recycle::Recycling;
 pub use shared::{WorkerLog, WorkerSettings};

@@ -12,7 +12,7 @@ use super::fingerprint::fingerprint;
 use super::lease::Lease;
 use super::pending::Pending;
 use super::shared::{Shared, WorkerSettings};
-use super::supervisor::supervise;
+use super::supervisor::keep_up;
 use super::worker::Pool;
 
 /// Pause between two looks at the command's file.
@@ -50,11 +50,7 @@ impl WorkerPool {
         shared.metrics();
         let handle = shared.runner.handle();
         for _ in 0..workers {
-            let (kept, unended) = (shared.clone(), lifetime.unended());
-            handle.spawn(async move {
-                supervise(kept).await;
-                drop(unended);
-            });
+            handle.spawn(keep_up(shared.clone(), Arc::new(lifetime.unended()), None));
         }
         handle.spawn(watch_file(shared.clone()));
         WorkerPool { shared }

@@ -13,6 +13,7 @@ use crate::reactor::{CancelToken, Queue};
 use crate::run::{CommandSpec, LaneQueue, Quarantine, Runner};
 
 use super::pending::Pending;
+use super::recycle::Recycling;
 
 /// How long a call waits for a worker to come up when no run may stand in. It bridges a start and
 /// the first pauses between restarts, and is short enough for a hook, which holds the agent.
@@ -39,6 +40,8 @@ pub struct WorkerSettings {
     pub stand_in: bool,
     /// Requests that may wait; more are answered `overload`. `None`: any number.
     pub queue_limit: Option<usize>,
+    /// When workers are replaced that are well.
+    pub recycling: Recycling,
     /// Where workers are counted that outlive SIGKILL, and what keeps more from being started.
     pub quarantine: Option<Arc<Quarantine>>,
     /// The instance's metrics.

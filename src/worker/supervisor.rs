@@ -5,17 +5,19 @@
 //! for a change of the command's file and for what is printed to stderr, and ends it when it cannot
 //! be used any more. It moves no byte of a request.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::escape::one_line_bytes;
 use crate::outcome::WorkerRestart;
 use crate::reactor::{Backoff, sleep_until};
-use crate::run::PipedChild;
+use crate::run::{PipedChild, Unended};
 
 use super::fault::Fault;
+use super::recycle::Replacement;
 use super::teardown::{Ending, Restart, Teardown, end};
 use super::worker::{Lost, Pool, Worker};
 
@@ -28,11 +30,29 @@ const START: Duration = Duration::from_secs(30);
 /// How long what a worker prints is kept for a failure that it may explain, before it is logged.
 const PRINTED: Duration = Duration::from_millis(20);
 
-/// Keeps a worker up until the pool is dropped.
-pub(super) async fn supervise(pool: Arc<Pool>) {
+/// Keeps a worker up until the pool is dropped, or another supervisor has the place. `ready` is
+/// told when the first one is up.
+pub(super) fn keep_up(
+    pool: Arc<Pool>,
+    unended: Arc<Unended>,
+    ready: Option<oneshot::Sender<()>>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    // In a box, because a supervisor may start another, which is one like it.
+    Box::pin(supervise(pool, unended, ready))
+}
+
+async fn supervise(
+    pool: Arc<Pool>,
+    unended: Arc<Unended>,
+    mut ready: Option<oneshot::Sender<()>>,
+) {
     let mut backoff = Backoff::new(PAUSES[0], PAUSES[1]);
     while !pool.stop.is_cancelled() {
-        let Some(restart) = run_one(&pool).await else { return };
+        let Some(restart) = run_one(&pool, &unended, &mut ready).await else { return };
+        if restart.handed_over {
+            tell(&pool, &restart, "another takes its place");
+            return pool.metrics().restart(restart.reason);
+        }
         let pause = match restart.reason {
             WorkerRestart::CommandChanged => Duration::ZERO,
             _ => {
@@ -42,14 +62,7 @@ pub(super) async fn supervise(pool: Arc<Pool>) {
                 backoff.pause()
             }
         };
-        if let Some(text) = restart.text {
-            let command = pool.settings.spec.command.text().to_string_lossy();
-            let text = format!("worker of command \"{command}\" {text}; restarted in {pause:?}");
-            match restart.reason {
-                WorkerRestart::CommandChanged => pool.settings.log.note(&text),
-                _ => pool.settings.log.failure(&text),
-            }
-        }
+        tell(&pool, &restart, &format!("restarted in {pause:?}"));
         tokio::select! {
             () = pool.stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
@@ -58,8 +71,23 @@ pub(super) async fn supervise(pool: Arc<Pool>) {
     }
 }
 
+/// Logs why a worker was lost, unless a failing call says it, and what follows.
+fn tell(pool: &Pool, restart: &Restart, then: &str) {
+    let Some(text) = &restart.text else { return };
+    let command = pool.settings.spec.command.text().to_string_lossy();
+    let text = format!("worker of command \"{command}\" {text}; {then}");
+    match restart.reason {
+        WorkerRestart::CommandChanged | WorkerRestart::Recycled => pool.settings.log.note(&text),
+        _ => pool.settings.log.failure(&text),
+    }
+}
+
 /// One worker from its start to its end; `None` when the pool's end was its end.
-async fn run_one(pool: &Arc<Pool>) -> Option<Restart> {
+async fn run_one(
+    pool: &Arc<Pool>,
+    unended: &Arc<Unended>,
+    ready: &mut Option<oneshot::Sender<()>>,
+) -> Option<Restart> {
     let spec = &pool.settings.spec;
     // Before the start: a change after it is a change for this worker.
     let mut changes = pool.generation.subscribe();
@@ -67,8 +95,7 @@ async fn run_one(pool: &Arc<Pool>) -> Option<Restart> {
     let timeout = spec.timeout.unwrap_or(START);
     let quarantine = pool.settings.quarantine.as_ref();
     let not_started = |text| {
-        let (reason, lived) = (WorkerRestart::SpawnError, Duration::ZERO);
-        Some(Restart { reason, lived, text: Some(text) })
+        Some(Restart::early(WorkerRestart::SpawnError, text))
     };
     if let Some(refusal) = quarantine.and_then(|it| it.refusal_of_worker(spec.event)) {
         return not_started(format!("cannot be started: {refusal}"));
@@ -100,14 +127,21 @@ async fn run_one(pool: &Arc<Pool>) -> Option<Restart> {
         };
         let teardown = Teardown::run(pool, &worker, child, Duration::ZERO).await;
         teardown.count_kill(pool);
-        let text = Some(format!("is not ready: it {said}{}", teardown.details()));
-        let (reason, lived) = (WorkerRestart::Handshake, Duration::ZERO);
-        return (fault != Fault::Stopped).then_some(Restart { reason, lived, text });
+        let text = format!("is not ready: it {said}{}", teardown.details());
+        let restart = Restart::early(WorkerRestart::Handshake, text);
+        return (fault != Fault::Stopped).then_some(restart);
     }
     let up = Instant::now();
     pool.join();
-    let ending = until_ending(pool, &worker, &child, &mut changes).await;
-    end(pool, &worker, child, ending, up).await
+    if let Some(ready) = ready.take() {
+        // Nobody waits any more when the worker before it was lost meanwhile.
+        let _ = ready.send(());
+    }
+    let mut replacement = Replacement::new(pool, &worker, unended);
+    let ending = until_ending(pool, &worker, &child, &mut changes, &mut replacement).await;
+    let handed_over = replacement.has_begun();
+    let restart = end(pool, &worker, child, ending, up).await?;
+    Some(Restart { handed_over, ..restart })
 }
 
 /// Greets a worker and waits until it is ready.
@@ -148,6 +182,7 @@ async fn until_ending(
     worker: &Arc<Worker>,
     child: &PipedChild,
     changes: &mut watch::Receiver<u64>,
+    replacement: &mut Replacement<'_>,
 ) -> Ending {
     worker.serve();
     let (mut printed, mut ended) = (None, false);
@@ -179,6 +214,10 @@ async fn until_ending(
             () = worker.stderr.readable() => {
                 worker.stderr.read();
                 printed.get_or_insert_with(|| Instant::now() + PRINTED);
+            }
+            why = replacement.successor(), if retires.is_none() => {
+                retires = Some(Ending::Recycled(why));
+                worker.retire();
             }
             changed = changes.changed(), if retires.is_none() => {
                 if changed.is_ok() {

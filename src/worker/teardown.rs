@@ -19,6 +19,8 @@ pub(super) enum Ending {
     Stopped,
     /// The command's file changed.
     Changed,
+    /// Another has taken its place, because it was due for this reason.
+    Recycled(String),
     /// It cannot be used any more.
     Lost(Box<Lost>),
 }
@@ -30,6 +32,15 @@ pub(super) struct Restart {
     pub(super) lived: Duration,
     /// For the log, unless a failing call says it.
     pub(super) text: Option<String>,
+    /// Whether another supervisor has the place.
+    pub(super) handed_over: bool,
+}
+
+impl Restart {
+    /// After one that was never up.
+    pub(super) fn early(reason: WorkerRestart, text: String) -> Restart {
+        Restart { reason, lived: Duration::ZERO, text: Some(text), handed_over: false }
+    }
 }
 
 /// Ends a worker that has served, and answers the request that it was lost with.
@@ -43,15 +54,20 @@ pub(super) async fn end(
     let lived = up.elapsed();
     let Lost { fault, pending, unseen } = match ending {
         Ending::Lost(lost) => *lost,
-        Ending::Stopped | Ending::Changed => {
+        healthy => {
             pool.leave(worker, None);
             worker.close();
             let grace = pool.settings.spec.kill_grace;
             Teardown::run(pool, worker, child, grace).await.count_kill(pool);
-            let text = Some("ends because the command's file has changed".to_owned());
-            let reason = WorkerRestart::CommandChanged;
-            let changed = matches!(ending, Ending::Changed);
-            return changed.then_some(Restart { reason, lived, text });
+            let (reason, text) = match healthy {
+                Ending::Changed => {
+                    let text = "ends because the command's file has changed".to_owned();
+                    (WorkerRestart::CommandChanged, text)
+                }
+                Ending::Recycled(why) => (WorkerRestart::Recycled, format!("{why} and ends")),
+                Ending::Stopped | Ending::Lost(_) => return None,
+            };
+            return Some(Restart { reason, lived, text: Some(text), handed_over: false });
         }
     };
     let reason = fault.restart();
@@ -74,7 +90,7 @@ pub(super) async fn end(
             Some(format!("{}{}", fault.describe(), teardown.details()))
         }
     };
-    (fault != Fault::Stopped).then_some(Restart { reason, lived, text })
+    (fault != Fault::Stopped).then_some(Restart { reason, lived, text, handed_over: false })
 }
 
 /// A worker that has been ended.

@@ -207,6 +207,11 @@ impl Worker {
         self.state.lock().ended
     }
 
+    /// How many requests it has had.
+    pub(super) fn requests(&self) -> u64 {
+        self.state.lock().last_id
+    }
+
     /// Whether it has no request and is not lost.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.state.lock().phase, Phase::Idle)

@@ -16,6 +16,7 @@ mod descriptors;
 mod end;
 mod files;
 mod foreign;
+mod fresh_for;
 mod gauges;
 mod hooks;
 mod lanes;

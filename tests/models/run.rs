@@ -20,5 +20,5 @@ pub(crate) use reply::ReplyOnce;
 pub(crate) use request::waited_since;
 pub use request::{CommandSpec, DeadlineFrom, Kills, Request, RunReport, Timings};
 pub(crate) use runner::{
-    Lifetime, Quarantine, Runner, answer_blocking, answer_later, unix_seconds,
+    Lifetime, Quarantine, Runner, Unended, answer_blocking, answer_later, unix_seconds,
 };

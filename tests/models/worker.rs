@@ -18,6 +18,8 @@ mod pipes;
 mod pool;
 #[path = "../../src/worker/protocol.rs"]
 mod protocol;
+#[path = "../../src/worker/recycle.rs"]
+mod recycle;
 #[path = "../../src/worker/shared.rs"]
 mod shared;
 #[path = "../../src/worker/supervisor.rs"]
@@ -31,6 +33,7 @@ mod worker;
 pub mod workers_model;
 
 pub use pool::WorkerPool;
+pub use recycle::Recycling;
 pub use shared::{WorkerLog, WorkerSettings};
 
 mod fingerprint {

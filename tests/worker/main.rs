@@ -7,5 +7,6 @@ mod faults;
 mod identity;
 mod leftovers;
 mod queue;
+mod recycle;
 mod support;
 mod through;

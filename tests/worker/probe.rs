@@ -15,7 +15,7 @@ use mesos_command::metrics::ModuleMetrics;
 use mesos_command::run::{CommandSpec, Request, Runner};
 use mesos_command::staging::{Input, IoMode};
 use mesos_command::sys::{Identity, User};
-use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
+use mesos_command::worker::{Recycling, WorkerLog, WorkerPool, WorkerSettings};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -31,7 +31,7 @@ fn main() {
     if fault == "mute" {
         stall();
     }
-    let mut requests = 0;
+    let (mut requests, mut grown) = (0, Vec::new());
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("a line");
         if line.starts_with("{\"mesos_command_worker\"") {
@@ -48,6 +48,9 @@ fn main() {
         if !fault.is_empty() {
             let mark = beside(&arguments[0], &format!("held.{}.{requests}", std::process::id()));
             std::fs::write(mark, "").expect("the command's directory");
+        }
+        if fault == "grow" {
+            grown.push(vec![1_u8; 48 << 20]);
         }
         if fault == "hold" {
             while !beside(&arguments[0], "go").exists() {
@@ -94,6 +97,7 @@ fn host(command: &str, user: Option<User>) {
         quarantine: None,
         stand_in: true,
         queue_limit: None,
+        recycling: Recycling::default(),
         metrics: ModuleMetrics::new("host", ModuleKind::Isolator),
         log: Arc::new(Silent),
     };

@@ -13,7 +13,7 @@ use mesos_command::outcome::OutcomeKind;
 use mesos_command::run::{CommandSpec, LaneQueue, Request, RunReport, Runner};
 use mesos_command::staging::{Input, IoMode};
 use mesos_command::sys::Identity;
-use mesos_command::worker::{WorkerLog, WorkerPool, WorkerSettings};
+use mesos_command::worker::{Recycling, WorkerLog, WorkerPool, WorkerSettings};
 use tempfile::TempDir;
 pub(crate) use test_support::{PATIENCE, wait_for};
 
@@ -62,6 +62,7 @@ pub(crate) struct Choice {
     pub(crate) max_output_bytes: u64,
     pub(crate) stand_in: bool,
     pub(crate) queue_limit: Option<usize>,
+    pub(crate) recycling: Recycling,
     pub(crate) event: Event,
     pub(crate) environment: Vec<OsString>,
     /// For the test that looks at the whole process.
@@ -77,6 +78,7 @@ impl Default for Choice {
             max_output_bytes: 100_000,
             stand_in: true,
             queue_limit: None,
+            recycling: Recycling::default(),
             event: Event::Usage,
             environment: std::env::vars_os()
                 .map(|(mut entry, value)| {
@@ -133,6 +135,7 @@ impl Rig {
             lane: Some(LaneQueue::new(4, None)),
             stand_in: choice.stand_in,
             queue_limit: choice.queue_limit,
+            recycling: choice.recycling,
             quarantine: None,
             metrics: ModuleMetrics::new(&module, ModuleKind::Isolator),
             log: log.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Delivery, Policy, Served, Slot};
+use super::{Arrived, Delivery, Policy, Served, Slot};
 use crate::outcome::OutcomeKind;
 
 /// The duty to end a flight. Dropping it ends it as `status_lost`, through the hook given to
@@ -60,7 +60,12 @@ impl<W, H: AsRef<Slot<W>>> Flight<W, H> {
     }
 
     /// Ends the flight with the run's value (`None`: an empty one) or the kind of its failure.
-    pub fn finish(mut self, result: Result<Served, OutcomeKind>, now: Instant) -> Delivery<W> {
+    pub fn finish(self, result: Result<Served, OutcomeKind>, now: Instant) -> Delivery<W> {
+        self.arrive(result.map(Arrived::from), now)
+    }
+
+    /// The same, where the run may have said for how long its value is good.
+    pub fn arrive(mut self, result: Result<Arrived, OutcomeKind>, now: Instant) -> Delivery<W> {
         self.finished = true;
         self.holder.as_ref().settle(self.facts, result, now)
     }

@@ -20,6 +20,11 @@ impl Policy {
         Policy { jitter: false, ..self }
     }
 
+    /// How long a value is fresh that is said to be good for `wish`.
+    pub(super) fn bounded(&self, wish: Duration) -> Duration {
+        wish.min(self.stale_ttl).max(self.ttl)
+    }
+
     /// How long a value is fresh.
     pub fn ttl(&self) -> Duration {
         self.ttl

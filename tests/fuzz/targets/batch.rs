@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
         assert_eq!(name, key);
         let alone = conclude(usage, text.get().as_bytes(), About::default());
         match (part, alone) {
-            (Ok(part), Ok(Some(alone))) => assert_eq!(*part, alone, "{name}"),
+            (Ok(part), Ok(Some(alone))) => assert_eq!(part.bytes, alone, "{name}"),
             (Err(part), Err(alone)) => assert_eq!(*part, alone, "{name}"),
             (part, alone) => panic!("{name}: {part:?} beside {alone:?}"),
         }

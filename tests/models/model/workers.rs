@@ -16,7 +16,7 @@ use crate::reactor::CancelToken;
 use crate::run::{CommandSpec, Fate, Lifetime, Request, RunReport, Runner};
 use crate::staging::{Input, IoMode};
 
-use super::{WorkerLog, WorkerPool, WorkerSettings};
+use super::{Recycling, WorkerLog, WorkerPool, WorkerSettings};
 
 const THREADS: usize = 2;
 const CALLS: usize = 2;
@@ -70,6 +70,7 @@ impl Play {
             lane: None,
             stand_in,
             queue_limit: None,
+            recycling: Recycling::default(),
             quarantine: None,
             metrics: ModuleMetrics::new("models", ModuleKind::Isolator),
             log: Arc::new(NoLog),
