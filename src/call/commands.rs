@@ -17,10 +17,10 @@ use crate::run::{Lifetime, OnStart, Quarantine, Request, RunReport, Runner, lost
 use crate::run::{StartMethod, start_method};
 
 use crate::schema;
-use crate::worker::{Recycling, WorkerPool, WorkerSettings};
+use crate::worker::{WorkerPool, WorkerSettings};
 
 use super::in_flight::InFlight;
-use super::lanes::{Lanes, queue_limit};
+use super::lanes::{Lanes, queue_limit, recycling};
 use super::{Command, Completion, CreateError, Observer, completion};
 
 /// Variables that `environment=clean` passes on; those of sudo's `env_reset` that a daemon has,
@@ -205,11 +205,7 @@ impl Commands {
                 lane: self.lanes.of(*event).cloned(),
                 stand_in: settings.fallback == Fallback::Spawn,
                 queue_limit: queue_limit(event.row().lane),
-                recycling: Recycling {
-                    requests: settings.worker_requests_max,
-                    age: settings.worker_age_max,
-                    memory: settings.worker_memory_max,
-                },
+                recycling: recycling(settings),
                 quarantine: Some(self.quarantine.clone()),
                 metrics: self.metrics.clone(),
                 log: command.clone(),

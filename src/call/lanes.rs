@@ -1,11 +1,13 @@
-//! The lanes of an instance: which commands share a queue, and how many of them run at a time.
+//! The lanes of an instance: which commands share a queue, and how many of them run at a time; and
+//! how long workers live.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, EventConfig};
 use crate::event::{Event, Lane};
 use crate::run::LaneQueue;
+use crate::worker::Recycling;
 
 /// Commands of one kind that may wait for their turn where more can be refused; those are answered
 /// `overload` at once. Mesos asks for all containers in one burst, and a master loses all agents of
@@ -54,6 +56,15 @@ impl Lanes {
             Lane::Status => Some(&self.status),
             Lane::Watch => Some(&self.watch),
         }
+    }
+}
+
+/// When workers of an event are replaced that are well.
+pub(super) fn recycling(event: &EventConfig) -> Recycling {
+    Recycling {
+        requests: event.worker_requests_max,
+        age: event.worker_age_max,
+        memory: event.worker_memory_max,
     }
 }
 

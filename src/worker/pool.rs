@@ -50,7 +50,7 @@ impl WorkerPool {
         shared.metrics();
         let handle = shared.runner.handle();
         for _ in 0..workers {
-            handle.spawn(keep_up(shared.clone(), Arc::new(lifetime.unended()), None));
+            handle.spawn(keep_up(Arc::new(lifetime.unended()), shared.clone(), None));
         }
         handle.spawn(watch_file(shared.clone()));
         WorkerPool { shared }

@@ -100,7 +100,7 @@ impl<'a> Replacement<'a> {
             let memory = || resident_bytes(self.worker.pid);
             if let Some(why) = recycling.due(self.worker.requests(), self.up.elapsed(), memory) {
                 let (sender, ready) = oneshot::channel();
-                let kept = keep_up(self.pool.clone(), self.unended.clone(), Some(sender));
+                let kept = keep_up(self.unended.clone(), self.pool.clone(), Some(sender));
                 self.pool.runner.handle().spawn(kept);
                 self.begun = Some((why, ready));
             }

@@ -33,19 +33,16 @@ const PRINTED: Duration = Duration::from_millis(20);
 /// Keeps a worker up until the pool is dropped, or another supervisor has the place. `ready` is
 /// told when the first one is up.
 pub(super) fn keep_up(
-    pool: Arc<Pool>,
     unended: Arc<Unended>,
+    pool: Arc<Pool>,
     ready: Option<oneshot::Sender<()>>,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     // In a box, because a supervisor may start another, which is one like it.
-    Box::pin(supervise(pool, unended, ready))
+    Box::pin(supervise(unended, pool, ready))
 }
 
-async fn supervise(
-    pool: Arc<Pool>,
-    unended: Arc<Unended>,
-    mut ready: Option<oneshot::Sender<()>>,
-) {
+// What the end waits for is dropped last.
+async fn supervise(unended: Arc<Unended>, pool: Arc<Pool>, mut ready: Option<oneshot::Sender<()>>) {
     let mut backoff = Backoff::new(PAUSES[0], PAUSES[1]);
     while !pool.stop.is_cancelled() {
         let Some(restart) = run_one(&pool, &unended, &mut ready).await else { return };
@@ -94,9 +91,7 @@ async fn run_one(
     let began = Instant::now();
     let timeout = spec.timeout.unwrap_or(START);
     let quarantine = pool.settings.quarantine.as_ref();
-    let not_started = |text| {
-        Some(Restart::early(WorkerRestart::SpawnError, text))
-    };
+    let not_started = |text| Some(Restart::early(WorkerRestart::SpawnError, text));
     if let Some(refusal) = quarantine.and_then(|it| it.refusal_of_worker(spec.event)) {
         return not_started(format!("cannot be started: {refusal}"));
     }

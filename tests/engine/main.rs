@@ -23,6 +23,7 @@ mod lanes;
 mod logs;
 mod meaning;
 mod quarantine;
+mod recycled;
 mod shipped;
 mod stale;
 mod state_dir;

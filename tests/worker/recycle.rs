@@ -52,10 +52,11 @@ fn no_call_fails_while_workers_are_replaced() {
             .map(|_| {
                 scope.spawn(move || {
                     while recycled(rig) < 3.0 {
-                        let report = rig.call();
-                        if report.outcome != OutcomeKind::Ok || !report.by_worker {
-                            failed.lock().unwrap().push(report);
-                        }
+                        // To look takes far longer than a call.
+                        let reports = (0..64).map(|_| rig.call());
+                        let bad =
+                            reports.filter(|it| it.outcome != OutcomeKind::Ok || !it.by_worker);
+                        failed.lock().unwrap().extend(bad);
                     }
                 })
             })
@@ -112,11 +113,12 @@ fn by_resident_memory() {
 fn with_late_successor(choice: Choice) -> Rig {
     let directory = tempfile::tempdir().unwrap();
     let command = directory.path().join("worker");
-    let script = format!(
-        "#!/bin/sh\n[ -n \"$MESOS_COMMAND_WORKER\" ] || exec '{PROBE}' \"$@\"\n\
-         mkdir \"$0.first\" 2>/dev/null || {{\n\
-         while [ ! -e \"$0.then\" ]; do sleep 0.02; done\n. \"$0.then\"\n}}\nexec '{PROBE}'\n"
-    );
+    // In the same directory, so that its process is found by that.
+    std::os::unix::fs::symlink(PROBE, directory.path().join("real")).unwrap();
+    let script = "#!/bin/sh\nreal=${0%/*}/real\n\
+                  [ -n \"$MESOS_COMMAND_WORKER\" ] || exec \"$real\" \"$@\"\n\
+                  mkdir \"$0.first\" 2>/dev/null || {\n\
+                  while [ ! -e \"$0.then\" ]; do sleep 0.02; done\n. \"$0.then\"\n}\nexec \"$real\"\n";
     std::fs::write(&command, script).unwrap();
     std::fs::set_permissions(&command, PermissionsExt::from_mode(0o755)).unwrap();
     let rig = Rig::of(directory, &command, choice);
