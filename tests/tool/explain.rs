@@ -43,7 +43,8 @@ fn a_sample_is_what_a_command_finds() {
             &[]
         };
         let command = format!("--command={command}");
-        let called = tool(&[&["call", "--json", &command, &event], more].concat());
+        let timeout = format!("--set={event}_timeout=600");
+        let called = tool(&[&["call", "--json", &command, &timeout, &event], more].concat());
         let sample = printed(&["sample", &event]);
         assert_eq!(
             place.read("seen").trim_end(),
@@ -67,7 +68,10 @@ fn sample_answers_are_taken() {
         }
         std::fs::write(place.path("answer"), &done.stdout).expect("a file");
         let command = place.script("command", "cat \"$D/answer\" >\"$2\"");
-        let called = tool(&["call", "--json", &format!("--command={command}"), &event]);
+        let called = {
+            let timeout = format!("--set={event}_timeout=600");
+            tool(&["call", "--json", &format!("--command={command}"), &timeout, &event])
+        };
         let call: Value = serde_json::from_slice(&called.stdout).expect("one call");
         assert_eq!(call["outcome"], "ok", "{event}: {call:#}");
         assert_eq!(call["notes"], json!([]), "{event}: {call:#}");
