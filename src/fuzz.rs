@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::call::{CallFailure, Command, Container, Parts, apply_rules};
+use crate::control;
 use crate::event::Event;
 use crate::exporter;
 use crate::isolator::store::WorkDirectories;
@@ -165,4 +166,14 @@ where
     let connections = std::sync::Arc::<exporter::Connections>::default();
     let place = connections.place(exporter::Client::User(0)).await;
     exporter::serve(stream, registry(), &place).await;
+}
+
+/// As [`serve`], for the control socket.
+pub async fn serve_control<S>(stream: S)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let connections = std::sync::Arc::<exporter::Connections>::default();
+    let place = connections.place(exporter::Client::User(0)).await;
+    exporter::serve(stream, control::site(), &place).await;
 }

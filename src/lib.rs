@@ -8,7 +8,7 @@
 //!
 //! `ARCHITECTURE.md` has the table of imports, and `tests/architecture.py` holds the code to it.
 //! From below: sys, wire, escape, event, container, outcome, command, redact, schema, metrics;
-//! reactor, exporter, staging; run; config; worker; cache; call; hook and isolator.
+//! reactor, exporter, control, staging; run; config; worker; cache; call; hook and isolator.
 //!
 //! State belongs to a module instance. Process-wide are only the runner with its threads
 //! ([`run::Runner`]), the schema of the host and the metrics registry.
@@ -19,6 +19,7 @@ pub mod command;
 pub mod config;
 pub mod container;
 pub mod containment;
+pub mod control;
 pub mod escape;
 pub mod event;
 pub mod exporter;

@@ -120,6 +120,8 @@ label_set! {
         StatusLost => "status_lost",
         /// The command outlived SIGKILL.
         Unkillable => "unkillable",
+        /// An operator has killed the call, through the control socket.
+        Killed => "killed",
         /// Too many commands hang in the kernel, or this one does for this container: it was not
         /// started.
         QuarantineFull => "quarantine_full",
@@ -210,6 +212,8 @@ label_set! {
         CommandChanged => "command_changed",
         /// It was well, and due to be replaced: by its requests, its age or its size.
         Recycled => "recycled",
+        /// An operator has killed the call that it worked on.
+        Killed => "killed",
     }
 }
 

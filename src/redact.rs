@@ -21,6 +21,8 @@ pub const DEFAULT_NAMES: &str =
     "*password*, *passwd*, *secret*, *token*, *credential*, *private_key*, *access_key*";
 /// What stands in the place of a value.
 const HIDDEN: &str = "\"[redacted]\"";
+/// The same outside of JSON.
+const SHOWN: &str = "[redacted]";
 /// Deeper than any message of Mesos that is of use (100 levels).
 const MAX_DEPTH: usize = 128;
 
@@ -77,6 +79,37 @@ impl Redaction {
             Some(shown) => one_line(&shown).into_owned(),
             None => format!("({} bytes that are no JSON; redact=none shows them)", json.len()),
         }
+    }
+
+    /// The value of the parameter `key`, which is free text: nothing of it where the key is one of
+    /// the names, else without the values of `NAME=VALUE` and `--name=value` in it.
+    pub fn parameter(&self, key: &str, value: &str) -> String {
+        let Some(names) = &self.names else { return value.to_owned() };
+        let is_named = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            names.iter().any(|hidden| hidden.fits(&name))
+        };
+        if is_named(key) {
+            return SHOWN.to_owned();
+        }
+        let mut shown = String::with_capacity(value.len());
+        let mut rest = value;
+        while let Some((before, after)) = rest.split_once('=') {
+            let name = before.rsplit(|c: char| c.is_whitespace() || "'\"`(;&|".contains(c)).next();
+            shown.push_str(before);
+            shown.push('=');
+            rest = after;
+            if name.is_some_and(|name| is_named(name.trim_start_matches('-'))) {
+                shown.push_str(SHOWN);
+                let quote = after.chars().next().filter(|first| "'\"".contains(*first));
+                let end = match quote {
+                    Some(quote) => after[1..].find(quote).map(|end| end + 2),
+                    None => after.find(|c: char| c.is_whitespace() || ";&|)".contains(c)),
+                };
+                rest = &after[end.unwrap_or(after.len())..];
+            }
+        }
+        shown + rest
     }
 
     /// A JSON text without its secrets and the blanks between its values; `None` when it is no
@@ -323,7 +356,28 @@ mod tests {
         assert_eq!(Redaction::default().text(b"{\"a\":\"\xff\"}"), "{\"a\":\"\u{fffd}\"}");
     }
 
+    #[test]
+    fn parameters_are_shown_without_what_their_names_say_is_secret() {
+        let redaction = Redaction::default();
+        for (key, value, shown) in [
+            ("api_token", "s3cr3t", "[redacted]"),
+            ("x", "/usr/bin/a b=c", "/usr/bin/a b=c"),
+            ("x", "DB_PASSWORD=s3cr3t exec /x y=1", "DB_PASSWORD=[redacted] exec /x y=1"),
+            ("x", "a --token='s3 cr3t' z", "a --token=[redacted] z"),
+            ("x", "(SECRET=s3cr3t)", "(SECRET=[redacted])"),
+            ("x", "SECRET=\"s3cr3t", "SECRET=[redacted]"),
+        ] {
+            assert_eq!(redaction.parameter(key, value), shown);
+            assert_eq!(Redaction::none().parameter(key, value), value);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_parameter_makes_it_panic(key: String, value: String) {
+            let _ = Redaction::default().parameter(&key, &format!("secret={value}"));
+        }
+
         #[test]
         fn no_text_makes_it_panic(bytes: Vec<u8>) {
             let _ = Redaction::default().text(&bytes);

@@ -47,6 +47,7 @@ extern "C" fn at_exit() {
             if let Ok(runner) = mesos_command::run::Runner::global() {
                 runner.remove_directories();
             }
+            mesos_command::control::end();
             // From here on the host takes down its log.
             log::silence();
         }

@@ -14,6 +14,7 @@ use crate::schema::{self, MessageType, Schema};
 use crate::staging::{Input, IoMode};
 
 use super::lanes::patience;
+use super::live::Live;
 use super::log::Limiter;
 use super::observer::Observing;
 use super::{Answer, CallFailure, CreateError, InputValue};
@@ -38,7 +39,9 @@ pub struct Command {
     pub(super) output: Option<MessageType>,
     /// In worker mode a process that was started for a call stands in for a worker.
     pub(super) has_workers: bool,
-    pub(super) debug: bool,
+    debug: bool,
+    /// What an operator sees and changes of its instance; `None` outside of one.
+    pub(super) live: Option<Arc<Live>>,
     pub(super) redact: Redaction,
     pub(super) metrics: Arc<ModuleMetrics>,
     pub(super) failures: Limiter,
@@ -121,12 +124,23 @@ impl Command {
             output,
             has_workers: command.is_worker,
             debug: config.debug,
+            live: None,
             redact: config.redact.clone(),
             metrics,
             failures: Limiter::new(),
             notes: Limiter::new(),
             observing: Observing::default(),
         })
+    }
+
+    /// The same, as a part of an instance that operators can look at.
+    pub(super) fn shown_by(self, live: &Arc<Live>) -> Command {
+        Command { live: Some(live.clone()), ..self }
+    }
+
+    /// Whether inputs and outputs are logged now.
+    pub(super) fn is_debug(&self) -> bool {
+        self.live.as_ref().map_or(self.debug, |live| live.is_debug())
     }
 
     /// The configured text, as messages quote it.
@@ -212,7 +226,7 @@ impl Command {
 
     /// A run of the command with `input`, submitted now.
     pub fn request(&self, input: Input, container: Option<Arc<str>>, subject: &str) -> Request {
-        if self.debug {
+        if self.is_debug() {
             let shown = match &input {
                 Input::Text(text) => self.redact.text(text),
                 Input::Sealed(sealed) => match sealed.to_bytes() {

@@ -1,33 +1,29 @@
 //! Everything that a module instance has configured.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use crate::command::{Background, Containment, Limits};
-use crate::config::{Config, EnvironmentChoice, Fallback, Warning};
+use crate::config::{Config, Fallback, Warning};
 use crate::containment::{self, Chosen, Contained, Level, NoLimit};
+use crate::control::{self, Instance};
 use crate::event::{Event, ModuleKind, Output};
-use crate::exporter;
+use crate::exporter::{self, LineFile};
 use crate::metrics::{self, ModuleMetrics};
 use crate::reactor::CancelToken;
-use crate::run::{Lifetime, OnStart, Quarantine, Request, RunReport, Runner, lost_report};
+use crate::run::{Lifetime, Quarantine, Request, RunReport, Runner, lost_report};
 use crate::run::{StartMethod, start_method};
 
 use crate::schema;
 use crate::worker::{WorkerPool, WorkerSettings};
 
+use super::environment::environment;
 use super::in_flight::InFlight;
 use super::lanes::{Lanes, queue_limit, recycling};
+use super::live::Live;
 use super::{Command, Completion, CreateError, Observer, completion};
-
-/// Variables that `environment=clean` passes on; those of sudo's `env_reset` that a daemon has,
-/// the locale and the time zone.
-const CLEAN: [&str; 9] = ["HOME", "LANG", "LOGNAME", "MAIL", "PATH", "SHELL", "TERM", "TZ", "USER"];
-/// `PATH` of a clean environment when the agent has none.
-const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Unkillable commands with which an instance starts no more.
 const QUARANTINE: usize = 64;
@@ -46,6 +42,7 @@ pub struct Commands {
     quarantine: Arc<Quarantine>,
     /// At containment level `cgroup`.
     contained: Option<Contained>,
+    live: Arc<Live>,
     events: [Option<Arc<Command>>; Event::ALL.len()],
     /// Of the events in worker mode.
     pools: [Option<WorkerPool>; Event::ALL.len()],
@@ -121,6 +118,34 @@ fn start_exporters(config: &Config) {
     }
 }
 
+/// The commands of an instance, and their series.
+fn make_commands(
+    config: &Config,
+    chosen: &Chosen,
+    metrics: &Arc<ModuleMetrics>,
+    live: &Arc<Live>,
+) -> Result<[Option<Arc<Command>>; Event::ALL.len()], CreateError> {
+    let environment: Arc<[OsString]> = environment(config.environment).into();
+    let schema = schema::current();
+    let mut events = [const { None }; Event::ALL.len()];
+    for (event, command) in &config.events {
+        let cgroups = chosen
+            .pool(&config.module_name, event.label(), command.limits())
+            .map_err(|why| no_limit(*event, command.limits(), why))?;
+        let (event, environment) = (*event, environment.clone());
+        let command =
+            Command::new(config, event, command, environment, cgroups, &schema, metrics.clone())?;
+        // Makes the event's series, so that they are there as zeros.
+        metrics.event(event);
+        if event == Event::UsageBatch {
+            // Its runs answer calls of usage.
+            metrics.event(Event::Usage);
+        }
+        events[event as usize] = Some(Arc::new(command.shown_by(live)));
+    }
+    Ok(events)
+}
+
 impl Commands {
     /// Checks the parameters, starts what the process needs once (runner, completion threads,
     /// metrics), and logs the warnings.
@@ -138,39 +163,22 @@ impl Commands {
         let runner = start_process(&config)?;
         let metrics = ModuleMetrics::new(&config.module_name, kind);
         start_exporters(&config);
-        let environment: Arc<[OsString]> = environment(config.environment).into();
-        let schema = schema::current();
         let lanes = Lanes::new(&config);
         let lifetime = Lifetime::begin(config.kill_grace);
         let counted = metrics.clone();
         let quarantine = Quarantine::new(QUARANTINE, move |event, enters| {
             counted.quarantined(event, enters);
         });
+        let live = Live::new(&config, parameters, &runner);
+        if let Some(path) = &config.call_log {
+            let file = LineFile::at(path).map_err(CreateError::Threads)?;
+            live.set_log(file, &metrics);
+        }
         let chosen = containment(&config)?;
+        live.set_level(chosen.level().label());
         metrics.contained(chosen.level() == Level::Cgroup);
         let contained = chosen.contained(&config.module_name);
-        let mut events = [const { None }; Event::ALL.len()];
-        for (event, command) in &config.events {
-            let cgroups = chosen
-                .pool(&config.module_name, event.label(), command.limits())
-                .map_err(|why| no_limit(*event, command.limits(), why))?;
-            let command = Command::new(
-                &config,
-                *event,
-                command,
-                environment.clone(),
-                cgroups,
-                &schema,
-                metrics.clone(),
-            )?;
-            // Makes the event's series, so that they are there as zeros.
-            metrics.event(*event);
-            if *event == Event::UsageBatch {
-                // Its runs answer calls of usage.
-                metrics.event(Event::Usage);
-            }
-            events[*event as usize] = Some(Arc::new(command));
-        }
+        let events = make_commands(&config, &chosen, &metrics, &live)?;
         let pools = [const { None }; Event::ALL.len()];
         let mut commands = Commands {
             config,
@@ -180,12 +188,29 @@ impl Commands {
             lifetime,
             quarantine,
             contained,
+            live,
             events,
             pools,
         };
         // After all that can fail: a refused instance starts no process.
         commands.start_workers();
+        commands.show();
         Ok(commands)
+    }
+
+    /// Lets operators ask for it, from now on.
+    fn show(&self) {
+        let pools = Event::ALL.into_iter().zip(&self.pools);
+        let workers = pools.filter_map(|(event, pool)| Some((event, pool.as_ref()?.workers())));
+        self.live.set_workers(workers.collect());
+        let live: Arc<dyn Instance> = self.live.clone();
+        control::register(&live);
+        control::open(&self.config.control_socket);
+    }
+
+    /// What operators see of it.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
     }
 
     fn start_workers(&mut self) {
@@ -223,12 +248,9 @@ impl Commands {
         cancel: Option<CancelToken>,
         done: impl FnOnce(RunReport) + Send + 'static,
     ) {
-        let (request, flight) = self.track(request);
-        let cancel = Some(self.or_stop(cancel));
-        let done = move |report| {
-            drop(flight);
-            done(report);
-        };
+        let (request, flight) = self.track(request, cancel);
+        let cancel = Some(flight.cancel());
+        let done = move |report| done(flight.end(report));
         match self.workers(request.spec.event) {
             Some(pool) => pool.submit(request, cancel, done),
             None => {
@@ -257,34 +279,30 @@ impl Commands {
     /// Runs a command and waits for its end, at most until the deadline and the grace period have
     /// passed.
     pub fn run_blocking(&self, request: Request) -> RunReport {
-        let (request, _flight) = self.track(request);
-        match self.workers(request.spec.event) {
+        let (request, flight) = self.track(request, None);
+        let report = match self.workers(request.spec.event) {
             Some(pool) => pool.run_blocking(request),
             None => {
                 let lane = self.lanes.of(request.spec.event);
-                self.runner.run_blocking(request, lane, Some(self.or_stop(None)))
+                self.runner.run_blocking(request, lane, Some(flight.cancel()))
             }
-        }
+        };
+        flight.end(report)
     }
 
-    /// Counts a request in the gauges `queued` and `running` until the second value is dropped.
-    fn track(&self, request: Request) -> (Request, InFlight) {
-        let unended = self.lifetime.unended();
-        let in_flight = InFlight::new(self.metrics.clone(), request.spec.event, unended);
-        let started = in_flight.0.clone();
-        let on_start = Some(OnStart::new(move || started.start()));
+    /// Counts a request in the gauges `queued` and `running`, and lists it, until the second value
+    /// is dropped. Every request is withdrawn with the instance.
+    fn track(&self, mut request: Request, cancel: Option<CancelToken>) -> (Request, InFlight) {
+        let cancel = cancel.unwrap_or_else(|| self.lifetime.stop().clone());
+        let (table, unended) = (&self.live.table, self.lifetime.unended());
+        let flight = InFlight::new(&mut request, &cancel, table, &self.metrics, unended);
         let quarantine = Some(self.quarantine.clone());
-        (Request { on_start, quarantine, ..request }, in_flight)
+        (Request { quarantine, ..request }, flight)
     }
 
     /// How many commands of the lane of `event` wait for their turn.
     pub fn waiting(&self, event: Event) -> usize {
         self.lanes.of(event).map_or(0, |lane| lane.queued())
-    }
-
-    /// The token of a request: every one is withdrawn with the instance.
-    fn or_stop(&self, cancel: Option<CancelToken>) -> CancelToken {
-        cancel.unwrap_or_else(|| self.lifetime.stop().clone())
     }
 
     /// A token that is cancelled with the instance, or before.
@@ -343,58 +361,4 @@ impl Commands {
 
 fn log_warning(config: &Config, warning: &Warning) {
     tracing::warn!("{} module '{}': {warning}", config.kind.label(), config.module_name);
-}
-
-/// `KEY=value` entries for commands, as the process has them now.
-fn environment(choice: EnvironmentChoice) -> Vec<OsString> {
-    let entry = |(key, value): (OsString, OsString)| {
-        let mut entry = key;
-        entry.push("=");
-        entry.push(value);
-        entry
-    };
-    let all = std::env::vars_os();
-    match choice {
-        EnvironmentChoice::Agent => all.map(entry).collect(),
-        EnvironmentChoice::Clean => {
-            let mut entries: Vec<OsString> = all
-                .filter(|(key, value)| is_clean(key.as_bytes(), value.as_bytes()))
-                .map(entry)
-                .collect();
-            if !entries.iter().any(|entry| entry.as_bytes().starts_with(b"PATH=")) {
-                entries.push(DEFAULT_PATH.into());
-            }
-            entries
-        }
-    }
-}
-
-/// sudo drops values that shells of old took for functions, and locales that name files.
-fn is_clean(key: &[u8], value: &[u8]) -> bool {
-    let listed = CLEAN.iter().any(|name| name.as_bytes() == key);
-    let locale = key.starts_with(b"LC_") && !value.iter().any(|byte| b"/%".contains(byte));
-    (listed || locale) && !value.starts_with(b"()")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clean_environment_keeps_only_the_listed_variables() {
-        assert!(is_clean(b"PATH", b"/bin"));
-        assert!(is_clean(b"LC_ALL", b"C.UTF-8"));
-        for (key, value) in [
-            (&b"LD_PRELOAD"[..], &b"/x.so"[..]),
-            (b"MESOS_MODULES", b"{}"),
-            (b"LIBPROCESS_IP", b"::1"),
-            (b"LC_ALL", b"../../x"),
-            (b"TERM", b"() { :; }"),
-            (b"BASH_ENV", b"/x"),
-        ] {
-            assert!(!is_clean(key, value), "{}", String::from_utf8_lossy(key));
-        }
-        let clean = environment(EnvironmentChoice::Clean);
-        assert!(clean.iter().any(|entry| entry.as_bytes().starts_with(b"PATH=")));
-    }
 }

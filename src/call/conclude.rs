@@ -11,6 +11,7 @@ use crate::run::RunReport;
 use crate::schema::{MessageType, Parsed, split_json_object};
 use crate::worker::WorkerLog;
 
+use super::finished::Finished;
 use super::fresh_for::{fresh_for, is_it};
 use super::{CallFailure, Command, Container, Observed, log, outcome_of, rules};
 
@@ -55,6 +56,7 @@ impl Command {
                 None => Ok(None),
             }),
         };
+        let result = if_queued(&report, result);
         self.count(&report, &result);
         self.log(&report, &result, subject);
         self.doubt_stand_in(&report, subject);
@@ -72,6 +74,13 @@ impl Command {
     }
 
     fn observed(&self, report: Option<&RunReport>, result: &CallResult, subject: &str) {
+        if let Some(live) = &self.live {
+            let is_failure = result.as_ref().is_err_and(CallFailure::is_told);
+            if is_failure || live.is_followed() {
+                let finished = Finished::new(self, report, result, subject);
+                live.finished(self, report, finished, is_failure);
+            }
+        }
         let (event, command) = (self.row.event, self.text.as_str());
         self.observing.notify(&Observed { event, command, subject, report, result });
     }
@@ -217,10 +226,9 @@ impl Command {
             metrics.timeout();
         }
         if let Err(failure) = result
-            && outcome != OutcomeKind::Cancelled
+            && failure.is_told()
         {
-            let queued = outcome == OutcomeKind::Timeout && report.pid.is_none();
-            metrics.failure(if queued { FailureReason::TimeoutQueued } else { failure.reason });
+            metrics.failure(failure.reason);
         }
     }
 
@@ -254,7 +262,7 @@ impl Command {
     fn log(&self, report: &RunReport, result: &CallResult, subject: &str) {
         let tail = log::tail(&report.stdio_tail, LOGGED_TAIL);
         match result {
-            Err(failure) if failure.outcome == OutcomeKind::Cancelled => {}
+            Err(failure) if !failure.is_told() => {}
             Err(failure) => {
                 let mut text = format!(
                     "{} (module {}, event {}, outcome {}, after {:.3?})",
@@ -274,7 +282,7 @@ impl Command {
             }
             Ok(_) => {}
         }
-        if self.debug {
+        if self.is_debug() {
             let text = format!(
                 "Command \"{}\" ended: {} after {:.3?}, output {}",
                 self.text,
@@ -289,7 +297,7 @@ impl Command {
     /// With `debug`: how old the value is that so many callers are answered with, and `how` that
     /// comes.
     pub fn tell_served(&self, subject: &str, callers: usize, age: Duration, how: &str) {
-        if self.debug {
+        if self.is_debug() {
             let callers = if callers == 1 { String::new() } else { format!("{callers} callers ") };
             let text =
                 format!("Answering {callers}with a value {:.3} s old ({how})", age.as_secs_f64());
@@ -317,6 +325,16 @@ impl Command {
     pub(super) fn line(&self, subject: &str, text: &str) -> String {
         one_line(&format!("{}{text}", log::prefix(subject, self.row.method))).into_owned()
     }
+}
+
+/// A result whose reason says so when its command had not been started at the deadline.
+fn if_queued(report: &RunReport, result: CallResult) -> CallResult {
+    result.map_err(|failure| match (failure.outcome, report.pid) {
+        (OutcomeKind::Timeout, None) => {
+            CallFailure { reason: FailureReason::TimeoutQueued, ..failure }
+        }
+        _ => failure,
+    })
 }
 
 impl WorkerLog for Command {

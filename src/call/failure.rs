@@ -24,6 +24,12 @@ impl CallFailure {
         CallFailure { outcome, reason, message }
     }
 
+    /// Whether it is counted, logged and kept as a failure: not so when it was only withdrawn.
+    pub(super) fn is_told(&self) -> bool {
+        self.outcome != OutcomeKind::Cancelled
+            || matches!(self.reason, FailureReason::Killed | FailureReason::Suspended)
+    }
+
     /// An output that cannot be used.
     pub fn invalid_output(message: String) -> CallFailure {
         CallFailure::new(OutcomeKind::InvalidOutput, message)
@@ -66,16 +72,32 @@ impl CallFailure {
             OutcomeKind::Oom => {
                 with_cause(format!("Command \"{command}\" ran out of memory."), report)
             }
+            OutcomeKind::Cancelled if report.is_killed => killed(command, report),
             OutcomeKind::Cancelled => format!("Command \"{command}\" was cancelled."),
             _ => format!("Command \"{command}\" failed: {}", report.message),
         };
         let reason = match (report.outcome, report.exit_code, report.signal) {
             (OutcomeKind::Exit, None, _) if report.by_worker => FailureReason::WorkerError,
             (OutcomeKind::Exit, Some(126 | 127), _) => FailureReason::ExitNotRunnable,
+            (OutcomeKind::Cancelled, ..) if report.is_killed => FailureReason::Killed,
             (OutcomeKind::Signal, _, Some(libc::SIGKILL)) => FailureReason::SignalKill,
             _ => report.reason.or(reason).unwrap_or(FailureReason::SpawnError),
         };
         Some(CallFailure { outcome: report.outcome, reason, message })
+    }
+}
+
+/// The words for a call that an operator has killed.
+fn killed(command: &str, report: &RunReport) -> String {
+    let waited = report.timings.total;
+    match report.pid {
+        Some(pid) => format!(
+            "Command \"{command}\" was killed by an operator after {waited:.1?} (process {pid})."
+        ),
+        None => format!(
+            "Command \"{command}\" was killed by an operator after {waited:.1?}, before it was \
+             started."
+        ),
     }
 }
 

@@ -3,17 +3,24 @@
 //! [`Commands`] is what a module instance has configured; a [`Command`] renders the input of its
 //! event, and turns a run's report into a result, counting and logging the run exactly once. A
 //! `Call` is one call of Mesos on its way, and counts itself exactly once.
+//! `Live` is what the control socket sees of an instance: its requests on their way (`in_flight`),
+//! its failures (`finished`).
 //! [`completion`] holds the threads on which answers are handed to the host.
 
+mod about;
 mod command;
 mod commands;
 pub mod completion;
 mod conclude;
 mod create_error;
+mod environment;
 mod failure;
+mod finished;
 mod fresh_for;
 mod in_flight;
+mod keep;
 mod lanes;
+mod live;
 mod log;
 mod observer;
 mod open;
@@ -26,6 +33,7 @@ pub use conclude::{Part, Parts};
 pub use create_error::CreateError;
 pub use failure::CallFailure;
 pub use fresh_for::FRESH_FOR;
+pub(crate) use live::{Containers, Suspension};
 pub use observer::{Observed, Observer};
 pub(crate) use open::outcome_of;
 pub(crate) use open::{Call, Ended};

@@ -102,6 +102,9 @@ impl Private {
         let mut parameters: Vec<_> =
             entry.parameters.iter().filter(|(key, _)| kept(key)).cloned().collect();
         parameters.push(("cgroup_root".to_owned(), CGROUP_ROOT.to_owned()));
+        // One that asks for an agent must not find the tool.
+        parameters.push(("control_socket".to_owned(), "none".to_owned()));
+        parameters.push(("keep_failures".to_owned(), "0".to_owned()));
         for key in directories() {
             let given = told.state_dir.as_ref().filter(|_| key == "state_dir");
             let given = given.map(|path| std::path::absolute(path).unwrap_or(path.clone()));

@@ -87,8 +87,8 @@ pub fn markdown() -> String {
         let also = row.aliases.iter().map(|alias| format!(" (also `{alias}`)"));
         let name = format!("`{}`{}", row.name, also.collect::<String>());
         let unset = row.unset.label();
-        // Elsewhere a star would make what follows italic.
-        let quote = if unset.contains('*') { "`" } else { "" };
+        // Elsewhere a star would make what follows italic, and `<pid>` be taken for HTML.
+        let quote = if unset.contains(['*', '<']) { "`" } else { "" };
         text += &format!("| {name} | {quote}{unset}{quote} | {} |\n", row.explained());
     }
     text

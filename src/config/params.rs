@@ -21,6 +21,7 @@ use super::reader::{
 use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
 use super::{ConfigError, EnvironmentChoice, EventConfig, IoChoice, special as of};
 use crate::command::{Background, Containment, Stdio};
+use crate::control::{ControlSocket, DEFAULT_SOCKET};
 use crate::event::{Event, ModuleKind};
 use crate::exporter::{MetricsAddress, TextfilePath};
 use crate::redact::{self, Redaction};
@@ -263,6 +264,30 @@ parameters! {
             unset: Unset::Word("none"),
             value: of::metrics_textfile(),
             meaning: "file for node_exporter's textfile collector",
+        }
+        keep_failures: usize = {
+            name: "keep_failures",
+            scope: Scope::Both,
+            since: "Unreleased",
+            unset: Unset::Text("16"),
+            value: of::keep_failures(),
+            meaning: "failed calls whose input, output and words are kept in `/run/mesos-command/failures`, without their secrets, for `mesos-command failures show` and `call --replay`; 0: none",
+        }
+        call_log: Option<PathBuf> = {
+            name: "call_log",
+            scope: Scope::Both,
+            since: "Unreleased",
+            unset: Unset::Word("none"),
+            value: of::call_log(),
+            meaning: "file to which a line of JSON is added for each command that has ended and each call that failed without one; a new file is begun when it was moved away",
+        }
+        control_socket: ControlSocket = {
+            name: "control_socket",
+            scope: Scope::Both,
+            since: "Unreleased",
+            unset: Unset::Text(DEFAULT_SOCKET),
+            value: of::control_socket(),
+            meaning: "Unix socket, for root and the agent's user, at which `mesos-command status`, `calls`, `kill` and others ask; one for all instances of a process; `<pid>` is its number; `none`: no socket",
         }
         strict_permissions: bool = {
             name: "strict_permissions",

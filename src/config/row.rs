@@ -92,6 +92,10 @@ pub enum Place {
     Cgroups,
     /// Where metrics are served or written.
     Metrics,
+    /// The control socket, which an instance makes unless it is told not to.
+    Control,
+    /// Failed calls, which an instance keeps unless it is told not to.
+    Kept,
     /// Any other file, directory, socket or address.
     Other,
 }

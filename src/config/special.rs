@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::params::rows;
-use super::reader::{Reader, Value, refused, special};
+use super::reader::{Reader, Value, count, refused, special};
 use super::row::{Accepts, Parameter, Place};
 use super::{ConfigError, command_line, value};
 use crate::command::CommandLine;
+use crate::control::ControlSocket;
 use crate::event::{Event, FailureAnswer};
 use crate::exporter::{MetricsAddress, TextfileError, TextfilePath};
 
@@ -118,6 +119,31 @@ pub(super) const fn metrics_textfile() -> Value<Option<TextfilePath>> {
         reader.optional(row, |text| text.parse().map_err(|error: TextfileError| error.to_string()))
     });
     Value { place: Some(Place::Metrics), ..read }
+}
+
+pub(super) const fn keep_failures() -> Value<usize> {
+    Value { place: Some(Place::Kept), ..count(0, 1024) }
+}
+
+/// A file: made when something is to be written to it.
+pub(super) const fn call_log() -> Value<Option<PathBuf>> {
+    let read = special(Accepts::Path, |reader, row| {
+        reader.doubt_blanks(row);
+        reader.optional(row, |text| {
+            let names_file = !text.ends_with('/') && Path::new(text).file_name().is_some();
+            match value::path(text) {
+                Ok(path) if names_file && !text.contains('\0') => Ok(path),
+                _ => Err("accepted are absolute paths of files".to_owned()),
+            }
+        })
+    });
+    Value { place: Some(Place::Other), ..read }
+}
+
+pub(super) const fn control_socket() -> Value<ControlSocket> {
+    let accepts = Accepts::Text("an absolute path, none");
+    let read = special(accepts, |reader, row| reader.value(row, ControlSocket::parse));
+    Value { place: Some(Place::Control), ..read }
 }
 
 /// The command of the event whose parameters are being read; empty where none is given.

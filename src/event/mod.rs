@@ -30,6 +30,14 @@ impl ModuleKind {
             ModuleKind::Isolator => "Isolator",
         }
     }
+
+    /// A plain word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            ModuleKind::Hook => "hook",
+            ModuleKind::Isolator => "isolator",
+        }
+    }
 }
 
 /// How the value of an input key arrives from the host and how it is written.
@@ -123,6 +131,18 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Its name, as people read it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Lane::Hook => "hook",
+            Lane::Behind => "behind",
+            Lane::Launch => "launch",
+            Lane::Sampling => "sampling",
+            Lane::Status => "status",
+            Lane::Watch => "watch",
+        }
+    }
+
     /// The parameter that limits how many of its commands run at a time; `None` where none does.
     pub const fn parameter(self) -> Option<&'static str> {
         match self {

@@ -73,10 +73,15 @@ impl MetricsAddress {
 }
 
 fn parse_unix(path: &str) -> Result<MetricsAddress, &'static str> {
+    socket_path(path).map(MetricsAddress::Unix)
+}
+
+/// The path of a Unix socket.
+pub(crate) fn socket_path(path: &str) -> Result<PathBuf, &'static str> {
     if path.len() > UNIX_PATH_MAX {
         return Err("the path of a Unix socket can have 107 bytes at most");
     }
-    checked_path(path).map(MetricsAddress::Unix)
+    checked_path(path)
 }
 
 /// The port of `PORT` or `:PORT`; otherwise what is wrong with `text`.

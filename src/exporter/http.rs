@@ -4,40 +4,47 @@
 //! keeping them, and an idle or slow client cannot hold a place for longer than the deadlines.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::connections::Place;
 use super::guarded;
-use crate::metrics::Registry;
+use super::site::{Body, PLAIN, Progress, Site, whole};
+use crate::metrics::registry;
 
 /// Time for the head of a request: a scraper sends it with the connection.
 const HEAD: Duration = Duration::from_secs(1);
-/// Time for the answer after that: clients on slow networks read hundreds of kilobytes.
+/// Time for the answer after that: clients on slow networks read hundreds of kilobytes. An endless
+/// answer goes on for as long as its client reads.
 const ANSWER: Duration = Duration::from_secs(10);
+/// A client of an endless answer that has read nothing for this long is gone.
+const STUCK: Duration = Duration::from_secs(30);
 /// Largest request head; a scraper's has a few hundred bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// Content type of the exposition format 0.0.4.
-const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
-const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Answers the one request of a connection.
-pub(crate) async fn serve<S>(stream: S, registry: &'static Registry, place: &Place)
+pub(crate) async fn serve<S>(stream: S, site: &dyn Site, place: &Place)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(|request: Request<Incoming>| async move {
-        place.answers();
-        Ok::<_, Infallible>(respond(&request, registry))
+    let endless: Mutex<Option<Arc<Progress>>> = Mutex::default();
+    let service = service_fn(|request: Request<Incoming>| {
+        let endless = &endless;
+        async move {
+            place.answers();
+            let response = respond(request, site);
+            *endless.lock() = response.body().progress();
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -48,36 +55,22 @@ where
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     // How a client leaves, or that it was too slow, is nothing that anybody has to act upon.
-    if timeout(HEAD, &mut connection).await.is_err() && place.is_answering() {
-        let _ = timeout(ANSWER, connection).await;
+    if timeout(HEAD, &mut connection).await.is_ok() || !place.is_answering() {
+        return;
+    }
+    while timeout(ANSWER, &mut connection).await.is_err() {
+        let progress = endless.lock().clone();
+        if !progress.is_some_and(|progress| progress.is_moving(STUCK)) {
+            return;
+        }
     }
 }
 
-fn respond<B>(request: &Request<B>, registry: &Registry) -> Response<Full<Bytes>> {
-    let path = request.uri().path();
-    if !matches!(path, "/metrics" | "/healthz") {
-        return response(StatusCode::NOT_FOUND, PLAIN, "not found: try /metrics\n".into());
-    }
-    // The body of an answer to HEAD is left out by the server.
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refusal = response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET or HEAD\n".into());
-        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return refusal;
-    }
-    if path == "/healthz" {
-        return response(StatusCode::OK, PLAIN, "ok\n".into());
-    }
-    match guarded(registry, || registry.render()) {
-        Some(text) => response(StatusCode::OK, EXPOSITION, text.into()),
-        None => response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "rendering failed\n".into()),
-    }
-}
-
-fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
+fn respond(request: Request<Incoming>, site: &dyn Site) -> Response<Body> {
+    let (head, _unread) = request.into_parts();
+    guarded(registry(), || site.answer(&head)).unwrap_or_else(|| {
+        whole(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "rendering failed\n".into())
+    })
 }
 
 #[cfg(test)]
@@ -89,7 +82,6 @@ mod tests {
 
     use super::super::connections::{Client, Connections};
     use super::*;
-    use crate::metrics::registry;
 
     #[test]
     fn a_client_that_stops_sending_is_answered() {

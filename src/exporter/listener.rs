@@ -18,9 +18,9 @@ use tokio::time::sleep;
 use super::address::MetricsAddress;
 use super::connections::{Client, Connections, Place};
 use super::http;
+use super::site::Site;
 use super::trouble::Trouble;
-use super::unix::UnixSocket;
-use crate::metrics::Registry;
+use super::unix::{BoundSocket, UnixSocket};
 use crate::reactor::Backoff;
 
 /// First and longest pause before binding again.
@@ -32,26 +32,36 @@ const BACKLOG: u32 = 1024;
 /// Pause between two looks at the socket file.
 const FILE_CHECK: Duration = Duration::from_secs(10);
 
-/// Serves `address` for ever.
-pub(super) async fn run(address: MetricsAddress, registry: &'static Registry) {
-    let connections = Arc::default();
+/// Serves `site` at `address` for ever; a Unix socket gets the mode `mode`, if there is one.
+/// `bound` is the socket, if it was bound before.
+pub(super) async fn run(
+    address: MetricsAddress,
+    site: &'static dyn Site,
+    mode: Option<u32>,
+    mut bound: Option<BoundSocket>,
+) {
+    let (connections, name) = (Arc::default(), site.name());
     let mut backoff = BIND_BACKOFF;
     let mut trouble = Trouble::default();
     loop {
-        match Socket::bind(&address).await {
+        let socket = match bound.take() {
+            Some(bound) => bound.listen().map(Socket::Unix),
+            None => Socket::bind(&address, mode),
+        };
+        match socket {
             Ok(socket) => {
                 backoff.reset();
                 trouble.is_over();
-                tracing::info!(%address, "metrics are served");
+                tracing::info!(%address, "{name} are served");
                 if !address.is_local() {
-                    tracing::warn!(%address, "metrics can be read from the network by anybody");
+                    tracing::warn!(%address, "{name} can be read from the network by anybody");
                 }
-                socket.serve(&address, registry, &connections).await;
-                tracing::warn!(%address, "the metrics socket was removed: making it again");
+                socket.serve(&address, site, &connections).await;
+                tracing::warn!(%address, "the socket for {name} was removed: making it again");
             }
             Err(error) => {
                 if trouble.is_news(&error) {
-                    tracing::warn!(%address, %error, "cannot serve metrics yet: trying again");
+                    tracing::warn!(%address, %error, "cannot serve {name} yet: trying again");
                 }
                 sleep(backoff.pause()).await;
             }
@@ -65,10 +75,10 @@ enum Socket {
 }
 
 impl Socket {
-    async fn bind(address: &MetricsAddress) -> io::Result<Socket> {
+    fn bind(address: &MetricsAddress, mode: Option<u32>) -> io::Result<Socket> {
         Ok(match address {
             MetricsAddress::Tcp(address) => Socket::Tcp(bind(*address)?),
-            MetricsAddress::Unix(path) => Socket::Unix(UnixSocket::bind(path).await?),
+            MetricsAddress::Unix(path) => Socket::Unix(BoundSocket::bind(path, mode)?.listen()?),
         })
     }
 
@@ -76,14 +86,14 @@ impl Socket {
     async fn serve(
         &self,
         address: &MetricsAddress,
-        registry: &'static Registry,
+        site: &'static dyn Site,
         connections: &Arc<Connections>,
     ) {
         let mut backoff = ACCEPT_BACKOFF;
         let mut trouble = Trouble::default();
         loop {
             let accepted = tokio::select! {
-                accepted = self.accept(registry, connections) => accepted,
+                accepted = self.accept(site, connections) => accepted,
                 () = self.lost() => return,
             };
             // Those that were accepted before this one get to read what they were sent.
@@ -96,7 +106,8 @@ impl Socket {
                 Err(error) if is_of_the_peer(&error) => {}
                 Err(error) => {
                     if trouble.is_news(&error) {
-                        tracing::warn!(%address, %error, "cannot accept connections for metrics");
+                        let name = site.name();
+                        tracing::warn!(%address, %error, "cannot accept connections for {name}");
                     }
                     sleep(backoff.pause()).await;
                 }
@@ -106,19 +117,22 @@ impl Socket {
 
     async fn accept(
         &self,
-        registry: &'static Registry,
+        site: &'static dyn Site,
         connections: &Arc<Connections>,
     ) -> io::Result<()> {
         match self {
             Socket::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 let place = connections.place(Client::of_address(peer.ip())).await;
-                spawn(stream, registry, place, connections);
+                spawn(stream, site, place, connections);
             }
             Socket::Unix(socket) => {
                 let stream = socket.accept().await?;
-                let place = connections.place(Client::User(stream.peer_cred()?.uid())).await;
-                spawn(stream, registry, place, connections);
+                let client = Client::User(stream.peer_cred()?.uid());
+                if site.admits(client) {
+                    let place = connections.place(client).await;
+                    spawn(stream, site, place, connections);
+                }
             }
         }
         Ok(())
@@ -151,12 +165,12 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn spawn<S>(stream: S, registry: &'static Registry, place: Place, connections: &Connections)
+fn spawn<S>(stream: S, site: &'static dyn Site, place: Place, connections: &Connections)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let number = place.number();
-    let task = tokio::spawn(async move { http::serve(stream, registry, &place).await });
+    let task = tokio::spawn(async move { http::serve(stream, site, &place).await });
     connections.can_be_ended_by(number, task.abort_handle());
 }
 

@@ -1,4 +1,5 @@
-//! Upkeep, listeners and the text file: everything that needs a thread.
+//! Upkeep, listeners and the text file: everything of the metrics that needs a thread; what else is
+//! served over HTTP (the control socket), and the call log.
 //!
 //! One thread, `mcmd-metrics`, with a runtime of its own: rendering many series or a slow scraper
 //! never delays a call, and metrics stay readable when everything else is stuck. It starts with
@@ -12,14 +13,19 @@
 mod address;
 mod connections;
 mod http;
+mod line_file;
 mod listener;
+mod pages;
+mod site;
 mod textfile;
 mod trouble;
 mod unix;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -30,10 +36,16 @@ use tokio::time::MissedTickBehavior;
 use crate::metrics::{Registry, registry};
 use crate::sys;
 
+pub(crate) use connections::Client;
+pub(crate) use line_file::{Line, LineFile, flush as flush_line_files};
+pub(crate) use site::{Body, Site, Source, whole, with_body};
 #[cfg(feature = "fuzz")]
-pub(crate) use {connections::Client, connections::Connections, http::serve};
+pub(crate) use {connections::Connections, http::serve};
 
+pub(crate) use address::socket_path;
 pub use address::{AddressError, MetricsAddress, TextfileError, TextfilePath};
+
+use unix::BoundSocket;
 
 /// Pause between two foldings of recorded durations.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -58,6 +70,35 @@ pub fn listen(addresses: &[MetricsAddress]) {
 /// of earlier calls. Does not block: writes that fail are logged and tried again.
 pub fn textfile(path: &TextfilePath) {
     with_service(|service| service.textfile(path));
+}
+
+/// Serves `site` on a Unix socket at `path` that only our user and root can connect to, unless this
+/// process serves something there already. The socket is there when this returns. Does not wait for
+/// anybody but the file system.
+///
+/// # Errors
+/// When it cannot be bound; then nothing is served.
+pub(crate) fn open_socket(path: &Path, site: &'static dyn Site) -> io::Result<()> {
+    let mut result = Ok(());
+    with_service(|service| result = service.open_socket(path, site));
+    result
+}
+
+/// As [`open_socket`], trying again and again, and logging why.
+pub(crate) fn open_socket_some_time(path: &Path, site: &'static dyn Site) {
+    with_service(|service| service.socket(path, site, None));
+}
+
+/// Removes the sockets of [`open_socket`] from their directories: the process is about to end.
+pub(crate) fn remove_sockets() {
+    if let Some(service) = SERVICE.lock().as_mut() {
+        service.remove_sockets();
+    }
+}
+
+/// Removes sockets that nobody listens on from a directory of ours, at most `most`.
+pub(crate) fn remove_dead_sockets(directory: &Path, most: usize) {
+    unix::remove_dead_in(directory, most);
 }
 
 fn with_service(action: impl FnOnce(&mut Service)) {
@@ -85,7 +126,12 @@ struct Service {
     /// What is served, with what ends its task; nothing where another address includes it.
     addresses: BTreeMap<MetricsAddress, Option<AbortHandle>>,
     textfiles: BTreeSet<TextfilePath>,
+    /// Sockets of [`open_socket`], with device and number of the file where it is known.
+    sockets: BTreeMap<PathBuf, Option<(u64, u64)>>,
 }
+
+/// Mode of the sockets of [`open_socket`].
+const PRIVATE: u32 = 0o600;
 
 impl Service {
     fn start(registry: &'static Registry) -> io::Result<Service> {
@@ -104,6 +150,7 @@ impl Service {
             runtime: handle,
             addresses: BTreeMap::new(),
             textfiles: BTreeSet::new(),
+            sockets: BTreeMap::new(),
         })
     }
 
@@ -125,8 +172,36 @@ impl Service {
                     listener.abort();
                 }
             }
-            let listener = self.runtime.spawn(listener::run(address.clone(), self.registry));
+            let run = listener::run(address.clone(), self.registry, None, None);
+            let listener = self.runtime.spawn(run);
             self.addresses.insert(address.clone(), Some(listener.abort_handle()));
+        }
+    }
+
+    fn open_socket(&mut self, path: &Path, site: &'static dyn Site) -> io::Result<()> {
+        if !self.sockets.contains_key(path) {
+            let bound = BoundSocket::bind(path, Some(PRIVATE))?;
+            self.socket(path, site, Some(bound));
+        }
+        Ok(())
+    }
+
+    fn socket(&mut self, path: &Path, site: &'static dyn Site, bound: Option<BoundSocket>) {
+        if self.sockets.contains_key(path) {
+            return;
+        }
+        let file = bound.as_ref().and_then(|_| file_at(path));
+        self.sockets.insert(path.to_owned(), file);
+        let address = MetricsAddress::Unix(path.to_owned());
+        self.runtime.spawn(listener::run(address, site, Some(PRIVATE), bound));
+    }
+
+    fn remove_sockets(&mut self) {
+        for (path, file) in std::mem::take(&mut self.sockets) {
+            if file.is_some() && file_at(&path) == file {
+                // It is one that nobody listens on in a moment; the next process removes it.
+                let _ = std::fs::remove_file(&path);
+            }
         }
     }
 
@@ -135,6 +210,12 @@ impl Service {
             self.runtime.spawn(textfile::run(path.clone(), self.registry));
         }
     }
+}
+
+/// Device and number of the file at `path`.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 async fn upkeep(registry: &'static Registry) {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::call::Suspension;
+
 /// Timeouts in a row that suspend.
 const TIMEOUTS: u32 = 3;
 /// The first pause, in timeouts.
@@ -72,6 +74,19 @@ impl Breaker {
     }
 }
 
+impl Suspension for Breaker {
+    fn lasts(&self) -> Option<Duration> {
+        let (until, _) = self.state.lock().suspended?;
+        Some(until.saturating_duration_since(Instant::now()))
+    }
+
+    fn end(&self) -> bool {
+        let mut state = self.state.lock();
+        state.timeouts = 0;
+        state.suspended.take().is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +130,20 @@ mod tests {
             assert_eq!(breaker.admit(now), Err(pause));
         }
         assert_eq!(pause, MAX_PAUSE);
+    }
+
+    #[test]
+    fn an_operator_ends_a_suspension_and_the_count_begins_anew() {
+        let start = Instant::now();
+        let breaker = suspended(start);
+        assert!(breaker.lasts().is_some());
+        assert!(breaker.end());
+        assert!(!breaker.end() && breaker.lasts().is_none());
+        for _ in 1..TIMEOUTS {
+            assert_eq!(breaker.admit(start), Ok(()));
+            breaker.ended(true, start);
+        }
+        assert_eq!(breaker.admit(start), Ok(()));
     }
 
     #[test]

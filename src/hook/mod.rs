@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::call::completion::complete;
 use crate::call::{
     Answer, Call, CallFailure, Command, Commands, Completion, Container, CreateError, InputValue,
-    Observer,
+    Observer, Suspension,
 };
 use crate::config::Config;
 use crate::event::{Event, Lane, ModuleKind, Row};
@@ -50,6 +50,11 @@ impl Hook {
             let timeout = commands.get(event).and_then(|command| command.spec.timeout);
             Arc::new(Breaker::new(timeout.unwrap_or_default()))
         });
+        let with_command = Event::ALL.into_iter().zip(&breakers);
+        let suspensions = with_command
+            .filter(|(event, _)| commands.get(*event).is_some())
+            .map(|(event, breaker)| (event, breaker.clone() as Arc<dyn Suspension>));
+        commands.live().set_suspensions(suspensions.collect());
         Ok(Hook { commands, breakers })
     }
 
@@ -172,7 +177,9 @@ impl Admitted {
     fn end(self, report: RunReport) -> Answer {
         // A refusal comes at once, so it is no sign of how the command behaves.
         let timed_out = matches!(report.outcome, OutcomeKind::Timeout | OutcomeKind::Unkillable)
-            && report.reason != Some(FailureReason::QuarantineFull);
+            && report.reason != Some(FailureReason::QuarantineFull)
+            // It hung until an operator lost patience.
+            || report.is_killed;
         let ended = self.call.end(report, self.container);
         self.breaker.ended(timed_out, Instant::now());
         ended.answer

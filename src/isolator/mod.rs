@@ -5,6 +5,7 @@
 //! * `lifecycle`: prepare, isolate, update and cleanup; `recovery`: recover. Their commands run one
 //!   after the other per instance.
 //! * `by_hand`: what the command line tool asks for and Mesos never does.
+//! * `look`: what operators see of the containers.
 //! * `sampling`: usage and status, from the cache; `batch`: one run for many containers; `ahead`:
 //!   refreshes before the next request. `watch`: the watch loops.
 //!
@@ -18,6 +19,7 @@ mod context;
 mod drain;
 mod files;
 mod lifecycle;
+mod look;
 mod recovery;
 mod sampling;
 pub mod store;
@@ -105,6 +107,8 @@ impl Isolator {
             }),
         };
         isolator.inner.foresee();
+        let known = look::Known(Arc::downgrade(&isolator.inner));
+        isolator.inner.commands.live().set_containers(Box::new(known));
         Ok(isolator)
     }
 

@@ -239,6 +239,11 @@ catalogue! {
             help: "1 when each command runs in a cgroup of its own (containment level `cgroup`), 0 when it \
                    is a process group (`group`).",
         }
+        call_log_lost: Counter = {
+            name: "mesos_command_call_log_lost_total",
+            unit: Count,
+            help: "Lines that are missing in the call log, because it could not be written or was too slow.",
+        }
         quarantined: Gauge = {
             name: "mesos_command_quarantined",
             unit: Count,

@@ -111,6 +111,11 @@ impl ModuleMetrics {
         self.series.contained.set(if is_contained { 1.0 } else { 0.0 });
     }
 
+    /// A line of the call log was lost.
+    pub fn call_log_lost(&self) {
+        self.series.call_log_lost.increment(1);
+    }
+
     /// A signal was sent to a command's process group.
     pub fn kill(&self, signal: KillSignal) {
         self.series.kills.of(signal).increment(1);

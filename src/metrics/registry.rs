@@ -241,7 +241,7 @@ mod tests {
         let by_event = "module=\"m\",event=\"isolator_cleanup\"";
         let second = Duration::from_secs(1);
         type Step<'a> = (&'a dyn Fn(), Vec<String>);
-        let steps: [Step<'_>; 19] = [
+        let steps: [Step<'_>; 20] = [
             (
                 &|| event.call(OutcomeKind::Ok, None),
                 vec![format!("calls_total{{{by_event},outcome=\"ok\"}} 1")],
@@ -251,6 +251,7 @@ mod tests {
             (&|| event.stray(), vec![format!("strays_total{{{by_event}}} 1")]),
             (&|| event.uncontained(), vec![format!("uncontained_total{{{by_event}}} 1")]),
             (&|| module.contained(true), vec!["contained{module=\"m\"} 1".into()]),
+            (&|| module.call_log_lost(), vec!["call_log_lost_total{module=\"m\"} 1".into()]),
             (&|| event.timeout(), vec![format!("timeouts_total{{{by_event}}} 1")]),
             (&|| event.output_bytes(77), vec![format!("output_bytes_total{{{by_event}}} 77")]),
             (&|| event.lossy_output(), vec![format!("lossy_outputs_total{{{by_event}}} 1")]),

@@ -13,7 +13,7 @@ use crate::outcome::{FailureReason, OutcomeKind};
 use crate::staging::{Input, IoMode};
 use crate::sys::{Identity, Pid};
 
-use super::Quarantine;
+use super::{Followed, Quarantine};
 
 /// What is constant about the runs of one event of one module instance.
 #[derive(Clone, Debug)]
@@ -73,23 +73,6 @@ pub enum DeadlineFrom {
     Start,
 }
 
-/// Called once when a run leaves its queue and starts, on any thread; must not block.
-#[derive(Clone)]
-pub struct OnStart(Arc<dyn Fn() + Send + Sync>);
-
-impl OnStart {
-    /// Wraps a function.
-    pub fn new(started: impl Fn() + Send + Sync + 'static) -> OnStart {
-        OnStart(Arc::new(started))
-    }
-}
-
-impl std::fmt::Debug for OnStart {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OnStart")
-    }
-}
-
 /// What the files of a call may take together beside its input and an output of the largest size:
 /// for a copy of either, and scratch files. In bytes.
 pub(super) const MARGIN: u64 = 16 << 20;
@@ -110,8 +93,8 @@ pub struct Request {
     /// The instant after which it is not started any more if it still waits for its turn, for one
     /// whose deadline counts from its start; `None`: it waits for as long as it takes.
     pub last_start: Option<Instant>,
-    /// Called when it starts.
-    pub on_start: Option<OnStart>,
+    /// Who looks at it on its way.
+    pub followed: Option<Arc<Followed>>,
     /// Where it is counted if it outlives SIGKILL, and what keeps it from being started when too
     /// many have.
     pub quarantine: Option<Arc<Quarantine>>,
@@ -127,16 +110,28 @@ impl Request {
             submitted: Instant::now(),
             deadline_from: DeadlineFrom::Submission,
             last_start: None,
-            on_start: None,
+            followed: None,
             quarantine: None,
         }
     }
 
-    /// Calls `on_start`: the run has left its queue.
+    /// The run has left its queue.
     pub(crate) fn started(&self) {
-        if let Some(OnStart(started)) = &self.on_start {
-            started();
+        if let Some(followed) = &self.followed {
+            followed.start();
         }
+    }
+
+    /// The process `pid` works on it.
+    pub(crate) fn has_process(&self, pid: Pid) {
+        if let Some(followed) = &self.followed {
+            followed.has_process(pid);
+        }
+    }
+
+    /// Whether an operator has killed it.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.followed.as_ref().is_some_and(|followed| followed.is_killed())
     }
 
     /// Why the command cannot be started now, if too many hang in the kernel.
@@ -229,6 +224,10 @@ pub struct RunReport {
     pub uncontained: bool,
     /// A persistent worker answered (or failed to): no process was started for this run.
     pub by_worker: bool,
+    /// An operator has killed it, and that is why it was cancelled.
+    pub is_killed: bool,
+    /// The request, if it was followed.
+    pub followed: Option<Arc<Followed>>,
 }
 
 impl RunReport {
@@ -261,6 +260,8 @@ impl RunReport {
             timings,
             uncontained: false,
             by_worker: false,
+            is_killed: false,
+            followed: None,
         }
     }
 }

@@ -88,6 +88,18 @@ impl Runner {
         }
     }
 
+    /// As [`run_long`](Runner::run_long), but without a thread nothing is done; whether there is
+    /// one.
+    pub(crate) fn run_long_or_not(&self, job: Box<dyn FnOnce() + Send>) -> bool {
+        match self.services.cleaner.removals.place() {
+            Ok(place) => {
+                place.run(job);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
     /// The threads on which answers are handed to the host.
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {
         &self.services.reactor

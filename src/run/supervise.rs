@@ -148,6 +148,7 @@ impl Supervision {
         match sys::spawn(plan) {
             Ok((spawned, start)) => {
                 let child = Child::new(spawned);
+                self.run.request.has_process(child.pid());
                 if self.files.io.has_memfd_outputs() {
                     self.run.services.cleaner.reserved_fds.started(child.pid().led_group());
                 }

@@ -156,7 +156,7 @@ impl Worker {
             return Err(Box::new(move || pending.give_up(expired)));
         }
         let (id, buffer) = (state.last_id + 1, self.take_buffer());
-        match take_up(&pending.request, now, id, buffer, self.max_output) {
+        match take_up(&pending.request, now, self.pid, id, buffer, self.max_output) {
             Ok((exchange, taken_up)) => {
                 (state.last_id, pending.taken_up) = (id, taken_up);
                 Ok((exchange, pending))
@@ -293,7 +293,11 @@ impl Worker {
             }
             if let Some(deadline) = pending.taken_up.deadline {
                 if deadline <= now {
-                    let fault = if stops { Fault::Stopped } else { Fault::Timeout };
+                    let fault = match (stops, pending.request.is_killed()) {
+                        (true, _) => Fault::Stopped,
+                        (false, true) => Fault::Killed,
+                        (false, false) => Fault::Timeout,
+                    };
                     return self.lose(state, fault);
                 }
                 next = next.min(deadline);
@@ -307,7 +311,12 @@ impl Worker {
     fn withdraw(&self, pending: &mut Pending, now: Instant) -> Answer {
         pending.cancel = None;
         let deadline = &mut pending.taken_up.deadline;
-        *deadline = deadline.or_else(|| now.checked_add(self.pool.settings.spec.kill_grace));
+        let soon = now.checked_add(self.pool.settings.spec.kill_grace);
+        // What an operator kills hangs: the worker is not waited for until its deadline.
+        *deadline = match (pending.request.is_killed(), *deadline) {
+            (true, Some(deadline)) => soon.map(|soon| soon.min(deadline)),
+            (_, deadline) => deadline.or(soon),
+        };
         let (pid, mut reply) = (Some(self.pid), pending.reply.take());
         let report = pending.report(OutcomeKind::Cancelled);
         let message = "the call was withdrawn".to_owned();

@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     TooLarge(u64),
     /// The pool is being dropped, and it did not answer within the grace period.
     Stopped,
+    /// An operator has killed the call that it worked on.
+    Killed,
 }
 
 impl Fault {
@@ -35,6 +37,7 @@ impl Fault {
             Fault::Timeout => "did not answer in time".to_owned(),
             Fault::TooLarge(size) => format!("sent {size} bytes of a line"),
             Fault::Stopped => "was stopped".to_owned(),
+            Fault::Killed => "was ended with a call that an operator has killed".to_owned(),
         }
     }
 
@@ -42,6 +45,7 @@ impl Fault {
     pub(super) fn restart(&self) -> WorkerRestart {
         match self {
             Fault::Ended | Fault::Stopped => WorkerRestart::Exit,
+            Fault::Killed => WorkerRestart::Killed,
             Fault::Closed(_) | Fault::Protocol(_) => WorkerRestart::Protocol,
             Fault::Timeout => WorkerRestart::Timeout,
             Fault::TooLarge(_) => WorkerRestart::OutputTooLarge,

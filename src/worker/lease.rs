@@ -56,7 +56,8 @@ impl Lease {
             return Err(Box::new(Unfinished { lease: self, fault, unseen, request, taken_up }));
         }
         let (now, buffer) = (Instant::now(), self.worker.take_buffer());
-        let begun = take_up(&request, now, self.id, buffer, self.worker.max_output);
+        let begun =
+            take_up(&request, now, self.worker.pid, self.id, buffer, self.worker.max_output);
         let (mut exchange, taken_up) = match begun {
             Ok(begun) => begun,
             Err(message) => {
@@ -66,7 +67,7 @@ impl Lease {
                 return Ok(RunReport { message, ..report });
             }
         };
-        match self.converse(&mut exchange, now, taken_up.deadline) {
+        match self.converse(&mut exchange, now, &request, taken_up.deadline) {
             Ok(reply) => {
                 let report = report(OutcomeKind::Ok, &request, taken_up);
                 Ok(answered(self.worker.pid, report, reply))
@@ -83,6 +84,7 @@ impl Lease {
         &mut self,
         exchange: &mut Exchange,
         now: Instant,
+        request: &Request,
         deadline: Option<Instant>,
     ) -> Result<Reply, Fault> {
         let mut now = Some(now);
@@ -96,7 +98,7 @@ impl Lease {
                 }
                 written?;
             }
-            let ended = self.wait(exchange.writes(), now.take(), deadline)?;
+            let ended = self.wait(exchange.writes(), now.take(), request, deadline)?;
             let reply = pipes::receive(&self.worker.stdout, &mut self.chunk, exchange)?;
             if let Some(reply) = reply {
                 return Ok(reply);
@@ -117,6 +119,7 @@ impl Lease {
         &self,
         writes: bool,
         mut now: Option<Instant>,
+        request: &Request,
         deadline: Option<Instant>,
     ) -> Result<bool, Fault> {
         loop {
@@ -139,6 +142,7 @@ impl Lease {
             match poll(&mut fds[..count], timeout) {
                 Ok(1..) => return Ok(false),
                 Ok(_) if self.worker.has_ended() => return Ok(true),
+                Ok(_) if request.is_killed() => return Err(Fault::Killed),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => {
                     return Err(Fault::Protocol(format!("cannot be waited for: {errno}")));

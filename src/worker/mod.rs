@@ -35,6 +35,7 @@ mod exchange;
 mod fault;
 mod fingerprint;
 mod lease;
+mod look;
 mod pending;
 mod pipes;
 mod pool;
@@ -49,6 +50,7 @@ mod worker;
 #[cfg(feature = "fuzz")]
 pub(crate) use {exchange::Exchange, pending::answered, protocol::ENVELOPE, protocol::Reply};
 
+pub use look::{SeenPool, SeenWorker, Workers};
 pub use pool::WorkerPool;
 pub use recycle::Recycling;
 pub use shared::{WorkerLog, WorkerSettings};

@@ -33,13 +33,15 @@ pub(super) struct TakenUp {
     pub(super) deadline: Option<Instant>,
 }
 
-/// Makes the exchange `id` of a request that a worker takes up `now`. `buffer` is written over.
+/// Makes the exchange `id` of a request that a worker takes up `now`, as the process `pid`.
+/// `buffer` is written over.
 ///
 /// # Errors
 /// When its input cannot be read, in words for people.
 pub(super) fn take_up(
     request: &Request,
     now: Instant,
+    pid: Pid,
     id: u64,
     buffer: Vec<u8>,
     max_output: usize,
@@ -51,6 +53,7 @@ pub(super) fn take_up(
     let event = request.spec.event.label();
     let exchange = Exchange::request(id, event, until.as_deref(), &input, buffer, max_output);
     request.started();
+    request.has_process(pid);
     Ok((exchange, TakenUp { queued, deadline }))
 }
 

@@ -10,6 +10,7 @@ use crate::run::{Lifetime, ReplyOnce, Request, RunReport, Runner, answer_blockin
 
 use super::fingerprint::fingerprint;
 use super::lease::Lease;
+use super::look::Workers;
 use super::pending::Pending;
 use super::shared::{Shared, WorkerSettings};
 use super::supervisor::keep_up;
@@ -66,6 +67,11 @@ impl WorkerPool {
         self.shared.lock().waiting.len()
     }
 
+    /// Looks at the workers, for as long as there are some.
+    pub fn workers(&self) -> Workers {
+        Workers(Arc::downgrade(&self.shared))
+    }
+
     /// Gives a request to a worker, or runs the command while none is up, and calls `done` once
     /// with the report: on a thread of the runner, which may be the runtime's, so that it must not
     /// block, or, when the answer is known at once, on the calling thread before this returns. Does
@@ -91,7 +97,9 @@ impl WorkerPool {
     pub fn run_blocking(&self, request: Request) -> RunReport {
         let Some(lease) = lease(&self.shared) else {
             return answer_blocking(request, |request, done| {
-                self.submit(request, Some(self.shared.stop.clone()), done)
+                let followed = request.followed.as_ref().map(|followed| followed.cancel.clone());
+                let cancel = followed.unwrap_or_else(|| self.shared.stop.clone());
+                self.submit(request, Some(cancel), done)
             });
         };
         match lease.call(request) {

@@ -1,7 +1,7 @@
 //! What a pool, its workers and their supervisors share: the settings, the queue, and the workers
 //! that are idle.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -68,6 +68,8 @@ pub(super) struct State<W> {
     pub(super) idle: Vec<Arc<W>>,
     /// Workers that are ready or busy.
     pub(super) up: usize,
+    /// They, and some that have ended.
+    pub(super) all: Vec<Weak<W>>,
     pub(super) stopped: bool,
 }
 
@@ -77,7 +79,8 @@ impl<W> Shared<W> {
         settings: WorkerSettings,
         stop: CancelToken,
     ) -> Arc<Shared<W>> {
-        let state = State { waiting: Queue::default(), idle: Vec::new(), up: 0, stopped: false };
+        let (waiting, idle, all) = (Queue::default(), Vec::new(), Vec::new());
+        let state = State { waiting, idle, up: 0, all, stopped: false };
         let (generation, state) = (watch::Sender::new(0), Mutex::new(state));
         Arc::new(Shared { runner, settings, stop, generation, state })
     }
@@ -98,9 +101,11 @@ impl<W> Shared<W> {
 
     /// A worker has become ready: it is counted, and what waits has as long as its deadline lets
     /// it.
-    pub(super) fn join(&self) {
+    pub(super) fn join(&self, worker: &Arc<W>) {
         let mut state = self.lock();
         state.up += 1;
+        state.all.retain(|other| other.strong_count() > 0);
+        state.all.push(Arc::downgrade(worker));
         for pending in state.waiting.iter_mut() {
             pending.patience = None;
         }

@@ -127,7 +127,7 @@ async fn run_one(
         return (fault != Fault::Stopped).then_some(restart);
     }
     let up = Instant::now();
-    pool.join();
+    pool.join(&worker);
     if let Some(ready) = ready.take() {
         // Nobody waits any more when the worker before it was lost meanwhile.
         let _ = ready.send(());

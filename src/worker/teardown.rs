@@ -179,6 +179,7 @@ impl Teardown {
                 );
                 (OutcomeKind::OutputTooLarge, text)
             }
+            (Fault::Killed, _) => (OutcomeKind::Cancelled, "its worker was ended".to_owned()),
             (Fault::Stopped, _) => {
                 (OutcomeKind::Cancelled, "the module is being taken down".to_owned())
             }

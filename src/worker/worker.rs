@@ -35,6 +35,8 @@ pub(super) type Pool = Shared<Worker>;
 /// One worker, from its start to its end.
 pub(super) struct Worker {
     pub(super) pid: Pid,
+    /// When it was started.
+    pub(super) began: Instant,
     pub(super) stderr: Stderr,
     /// Calls the supervisor: the greeting was answered, the worker is lost, or one that retires has
     /// no request any more.
@@ -118,6 +120,7 @@ impl Worker {
         };
         Arc::new(Worker {
             pid,
+            began: Instant::now(),
             stderr: Stderr::new(pipes.stderr),
             changed: Notify::new(),
             pool: pool.clone(),

@@ -33,6 +33,7 @@ impl Rig {
             parameters.push((format!("{}{key}", event.label()), (*value).to_owned()));
         }
         parameters.push(("kill_grace".to_owned(), "0".to_owned()));
+        parameters.push(("keep_failures".to_owned(), "0".to_owned()));
         Rig { directory, hook: Hook::create(&parameters).unwrap(), module: module.to_owned() }
     }
 

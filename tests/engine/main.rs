@@ -11,6 +11,7 @@ mod batch;
 mod cache;
 mod cleanup;
 mod contained;
+mod control;
 mod dead_storage;
 mod descriptors;
 mod end;

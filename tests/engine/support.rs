@@ -25,6 +25,9 @@ impl Instance {
         let mut parameters = vec![
             ("module_name".to_owned(), module.to_owned()),
             ("state_dir".to_owned(), directory.path().join("state").display().to_string()),
+            // Nothing is left in /run.
+            ("control_socket".to_owned(), "none".to_owned()),
+            ("keep_failures".to_owned(), "0".to_owned()),
         ];
         for (event, body) in scripts {
             let path = directory.path().join(event);

@@ -2,6 +2,8 @@
 
 #[path = "model/child.rs"]
 mod child;
+#[path = "../../src/run/followed.rs"]
+mod followed;
 #[path = "../../src/run/lane.rs"]
 mod lane;
 #[path = "model/lanes.rs"]
@@ -15,6 +17,7 @@ mod request;
 mod runner;
 
 pub(crate) use child::{End, Fate, PipeEnds, PipedChild};
+pub use followed::{Followed, next_number};
 pub use lane::LaneQueue;
 pub(crate) use reply::ReplyOnce;
 pub(crate) use request::waited_since;

@@ -10,6 +10,8 @@ mod exchange;
 mod fault;
 #[path = "../../src/worker/lease.rs"]
 mod lease;
+#[path = "../../src/worker/look.rs"]
+mod look;
 #[path = "../../src/worker/pending.rs"]
 mod pending;
 #[path = "../../src/worker/pipes.rs"]

@@ -1,4 +1,4 @@
-//! Requests to the listeners of the metrics.
+//! Requests to the listeners of the metrics, and the same to the control socket.
 //!
 //! Input: a character whose number is the size of the pieces in which the rest comes; the rest is
 //! what a client sends before it stops sending.
@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use mesos_command::fuzz::serve;
+use mesos_command::fuzz::{serve, serve_control};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::{Builder, Runtime};
 
@@ -18,14 +18,15 @@ use super::head;
 /// Above this the head of a request may be too long, and that depends on the pieces.
 const SHORT: usize = 8192;
 /// What the server may say of a request.
-const STATUSES: [u16; 9] = [200, 400, 404, 405, 408, 411, 414, 431, 505];
+const STATUSES: [u16; 10] = [200, 400, 404, 405, 408, 411, 413, 414, 431, 505];
 
 /// Sends the request in one piece and in many.
 pub fn run(data: &[u8]) {
     let Some(([size], request)) = head(data) else { return };
-    let whole = status(request, &answer(&[request]));
+    let whole = status(request, &answer(&[request], Site::Metrics));
     let pieces: Vec<&[u8]> = request.chunks(usize::from(size).max(1)).collect();
-    let split = status(request, &answer(&pieces));
+    let split = status(request, &answer(&pieces, Site::Metrics));
+    status(request, &answer(&[request], Site::Control));
     // How one that is not understood is refused depends on how much of it was there.
     let understood = |status| matches!(status, Some(200 | 404 | 405));
     if request.len() <= SHORT && (understood(whole) || understood(split)) {
@@ -65,14 +66,23 @@ fn status(request: &[u8], answer: &[u8]) -> Option<u16> {
     Some(status)
 }
 
-fn answer(pieces: &[&[u8]]) -> Vec<u8> {
+/// Who is asked.
+enum Site {
+    Metrics,
+    Control,
+}
+
+fn answer(pieces: &[&[u8]], site: Site) -> Vec<u8> {
     thread_local! {
         static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().unwrap();
     }
     let answer = Arc::<Mutex<Vec<u8>>>::default();
     let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
     let client = Client { pieces, answer: answer.clone() };
-    RUNTIME.with(|runtime| runtime.block_on(serve(client)));
+    RUNTIME.with(|runtime| match site {
+        Site::Metrics => runtime.block_on(serve(client)),
+        Site::Control => runtime.block_on(serve_control(client)),
+    });
     let answer = answer.lock().unwrap();
     answer.clone()
 }

@@ -1,0 +1,303 @@
+//! What an instance shows of itself through the control socket, and what it lets be changed.
+//!
+//! It costs a call one entry in a table, and nothing else is made ready before somebody asks.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::config::{self, Config, Effective};
+use crate::control::{self, Entries, Instance, Told, Wanted};
+use crate::event::{Event, ModuleKind};
+use crate::exporter::LineFile;
+use crate::metrics::ModuleMetrics;
+use crate::run::{Followed, RunReport, Runner};
+use crate::worker::Workers;
+
+use super::Command;
+use super::about::About;
+use super::finished::{Finished, LogLine, seconds};
+use super::in_flight::Table;
+use super::keep::Kept;
+
+/// Failures that are kept.
+const FAILURES: usize = 64;
+
+/// The suspension of a hook whose command hangs.
+pub(crate) trait Suspension: Send + Sync {
+    /// For how much longer its calls are answered at once.
+    fn lasts(&self) -> Option<Duration>;
+    /// Ends it; whether there was one.
+    fn end(&self) -> bool;
+}
+
+/// The containers of an isolator.
+pub(crate) trait Containers: Send + Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// Those that are asked for, and how many more there are.
+    fn list(&self, wanted: &Wanted) -> (Vec<Value>, usize);
+}
+
+/// One instance as the control socket sees it. Its commands, which have it, keep it.
+pub(crate) struct Live {
+    kind: ModuleKind,
+    module: Arc<str>,
+    /// Without secrets.
+    parameters: Value,
+    commands: Value,
+    created: Instant,
+    level: OnceLock<&'static str>,
+    debug: AtomicBool,
+    pub(super) table: Arc<Table>,
+    failures: Mutex<VecDeque<Arc<Finished>>>,
+    kept: Option<Arc<Kept>>,
+    log: OnceLock<(Arc<LineFile>, Arc<ModuleMetrics>)>,
+    workers: OnceLock<Vec<(Event, Workers)>>,
+    suspensions: OnceLock<Vec<(Event, Arc<dyn Suspension>)>>,
+    containers: OnceLock<Box<dyn Containers>>,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("module", &self.module).finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    /// An instance with these parameters.
+    pub(super) fn new(
+        config: &Config,
+        given: &[(String, String)],
+        runner: &Arc<Runner>,
+    ) -> Arc<Live> {
+        let without_secrets = |one: Effective| {
+            let value = config.redact.parameter(&one.key, &one.value);
+            Effective { value, ..one }
+        };
+        let effective: Vec<Effective> =
+            config::effective(config.kind, given).into_iter().map(without_secrets).collect();
+        let kept = (config.keep_failures > 0).then(|| {
+            let (module, most) = (&config.module_name, config.keep_failures);
+            let (runner, redact) = (runner.clone(), config.redact.clone());
+            Arc::new(Kept::new(config.kind, module, most, runner, redact, &effective))
+        });
+        let shown = |one: &Effective| {
+            json!({"key": one.key, "value": one.value,
+                   "origin": if one.is_given { "given" } else { "default" }})
+        };
+        let parameters = effective.iter().map(shown).collect();
+        let commands = config.events.iter().map(|(event, command)| {
+            let timeout = command.timeout.map(|timeout| timeout.as_secs_f64());
+            let text = config.redact.parameter("", command.text());
+            json!({"event": event.label(), "command": text, "timeout_seconds": timeout,
+                   "lane": event.row().lane.label()})
+        });
+        Arc::new(Live {
+            kind: config.kind,
+            module: config.module_name.clone(),
+            commands: commands.collect(),
+            parameters,
+            created: Instant::now(),
+            level: OnceLock::new(),
+            debug: AtomicBool::new(config.debug),
+            table: Arc::default(),
+            failures: Mutex::default(),
+            kept,
+            log: OnceLock::new(),
+            workers: OnceLock::new(),
+            suspensions: OnceLock::new(),
+            containers: OnceLock::new(),
+        })
+    }
+
+    /// Its level of containment.
+    pub(super) fn set_level(&self, level: &'static str) {
+        let _ = self.level.set(level);
+    }
+
+    /// Where finished calls are logged, and where lost lines are counted.
+    pub(super) fn set_log(&self, file: Arc<LineFile>, metrics: &Arc<ModuleMetrics>) {
+        let _ = self.log.set((file, metrics.clone()));
+    }
+
+    pub(super) fn set_workers(&self, workers: Vec<(Event, Workers)>) {
+        let _ = self.workers.set(workers);
+    }
+
+    pub(crate) fn set_suspensions(&self, suspensions: Vec<(Event, Arc<dyn Suspension>)>) {
+        let _ = self.suspensions.set(suspensions);
+    }
+
+    pub(crate) fn set_containers(&self, containers: Box<dyn Containers>) {
+        let _ = self.containers.set(containers);
+    }
+
+    /// Whether inputs and outputs are logged now.
+    pub(super) fn is_debug(&self) -> bool {
+        self.debug.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody wants to know of calls that have finished well.
+    pub(super) fn is_followed(&self) -> bool {
+        control::are_followed() || self.log.get().is_some()
+    }
+
+    /// A call has finished: it is told to those who follow, and kept if it `is_failure`.
+    pub(super) fn finished(
+        &self,
+        command: &Command,
+        report: Option<&RunReport>,
+        finished: Finished,
+        is_failure: bool,
+    ) {
+        let finished = Arc::new(finished);
+        if is_failure {
+            self.failed(finished.clone());
+            if let (Some(kept), Some(report)) = (&self.kept, report) {
+                kept.keep(command, report, &finished);
+            }
+        }
+        if let Some((file, metrics)) = self.log.get() {
+            let (finished, metrics) = (finished.clone(), metrics.clone());
+            file.add(Arc::new(LogLine { finished, metrics }));
+        }
+        if control::are_followed() {
+            let told: Arc<dyn Told> = finished;
+            control::tell(&told);
+        }
+    }
+
+    /// Keeps a failure for those who ask later.
+    fn failed(&self, finished: Arc<Finished>) {
+        let mut failures = self.failures.lock();
+        if failures.len() == FAILURES {
+            failures.pop_front();
+        }
+        failures.push_back(finished);
+    }
+
+    fn workers(&self) -> Value {
+        let all = self.workers.get().map(Vec::as_slice).unwrap_or_default();
+        let pools = all.iter().map(|(event, workers)| {
+            let seen = workers.look();
+            let processes = seen.processes.into_iter().map(|worker| {
+                json!({"pid": worker.pid, "busy": worker.is_busy, "requests": worker.requests,
+                       "up_seconds": worker.up.as_secs_f64(), "rss_bytes": worker.rss_bytes})
+            });
+            json!({"event": event.label(), "up": seen.up, "queued": seen.queued,
+                   "processes": processes.collect::<Vec<_>>()})
+        });
+        pools.collect()
+    }
+
+    fn suspended(&self) -> Value {
+        let all = self.suspensions.get().map(Vec::as_slice).unwrap_or_default();
+        let suspended = all.iter().filter_map(|(event, suspension)| {
+            let seconds = suspension.lasts()?.as_secs_f64();
+            Some(json!({"event": event.label(), "for_seconds": seconds}))
+        });
+        suspended.collect()
+    }
+
+    /// A request on its way as JSON.
+    fn call(&self, followed: &Followed) -> Value {
+        let (now, time) = (Instant::now(), SystemTime::now());
+        let at = |instant: Instant| match instant.checked_duration_since(now) {
+            Some(ahead) => time.checked_add(ahead).map(seconds),
+            None => time.checked_sub(now.saturating_duration_since(instant)).map(seconds),
+        };
+        let age = |instant: Instant| now.saturating_duration_since(instant).as_secs_f64();
+        let event = followed.spec.event;
+        let about = About::input(&followed.input);
+        let started = followed.started();
+        json!({
+            "id": followed.id,
+            "kind": self.kind.word(),
+            "module": &*self.module,
+            "event": event.label(),
+            "command": followed.spec.command.text().to_string_lossy(),
+            "state": if started.is_some() { "running" } else { "queued" },
+            "lane": event.row().lane.label(),
+            "container": followed.container_id.as_deref(),
+            "task": about.task,
+            "executor": about.executor,
+            "framework": about.framework,
+            "pid": followed.pid(),
+            "since": at(followed.submitted),
+            "age_seconds": age(followed.submitted),
+            "started": started.and_then(at),
+            "run_seconds": started.map(age),
+            "deadline": followed.deadline().and_then(at),
+            "killed": followed.is_killed(),
+        })
+    }
+}
+
+impl Instance for Live {
+    fn module(&self) -> &str {
+        &self.module
+    }
+
+    fn kind(&self) -> ModuleKind {
+        self.kind
+    }
+
+    fn status(&self) -> Value {
+        let (queued, running) = self.table.counts();
+        json!({
+            "kind": self.kind.word(),
+            "module": &*self.module,
+            "up_seconds": self.created.elapsed().as_secs_f64(),
+            "debug": self.is_debug(),
+            "containment": self.level.get(),
+            "queued": queued,
+            "running": running,
+            "containers": self.containers.get().map(|containers| containers.count()),
+            "commands": self.commands,
+            "workers": self.workers(),
+            "suspended": self.suspended(),
+            "parameters": self.parameters,
+        })
+    }
+
+    fn calls(&self, most: usize) -> (Entries, usize) {
+        let (oldest, left_out) = self.table.oldest(most);
+        (oldest.iter().map(|followed| (followed.id, self.call(followed))).collect(), left_out)
+    }
+
+    fn failures(&self) -> Entries {
+        let failures: Vec<_> = self.failures.lock().iter().cloned().collect();
+        failures.iter().map(|finished| (finished.order, finished.to_json())).collect()
+    }
+
+    fn containers(&self, wanted: &Wanted) -> Option<(Vec<Value>, usize)> {
+        self.containers.get().map(|containers| containers.list(wanted))
+    }
+
+    fn kill(&self, id: u64) -> Option<Value> {
+        let followed = self.table.get(id)?;
+        followed.kill();
+        let call = self.call(&followed);
+        tracing::warn!(
+            "{} module '{}': call {id} of {} is killed by an operator",
+            self.kind.word(),
+            self.module,
+            followed.spec.event.label()
+        );
+        Some(call)
+    }
+
+    fn set_debug(&self, on: bool) {
+        self.debug.store(on, Ordering::Relaxed);
+    }
+
+    fn reset_breaker(&self, event: Event) -> Option<bool> {
+        let all = self.suspensions.get()?;
+        all.iter().find(|(of, _)| *of == event).map(|(_, suspension)| suspension.end())
+    }
+}

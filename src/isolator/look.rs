@@ -1,0 +1,99 @@
+//! The containers of an isolator, as an operator sees them who asks.
+
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::cache::Look;
+use crate::call::Containers;
+use crate::control::Wanted;
+use crate::event::{Event, Output};
+use crate::schema;
+
+use super::Inner;
+use super::context::Context;
+
+/// Contexts and values that are longer are told by their length, in bytes.
+const MOST_BYTES: usize = 256 << 10;
+
+/// The containers of an isolator, while that lives.
+pub(super) struct Known(pub(super) Weak<Inner>);
+
+impl Containers for Known {
+    fn count(&self) -> usize {
+        self.0.upgrade().map_or(0, |inner| inner.contexts.len())
+    }
+
+    fn list(&self, wanted: &Wanted) -> (Vec<Value>, usize) {
+        let Some(inner) = self.0.upgrade() else { return (Vec::new(), 0) };
+        let is_wanted = |context: &Context| {
+            wanted.container.as_deref().is_none_or(|container| *context.id.text == *container)
+        };
+        // No guard of the map is held while anything is rendered.
+        let mut found: Vec<Arc<Context>> = Vec::new();
+        let mut left_out = 0;
+        for known in inner.contexts.iter().filter(|known| is_wanted(&known.0)) {
+            if found.len() < wanted.most {
+                found.push(known.0.clone());
+            } else {
+                left_out += 1;
+            }
+        }
+        found.sort_by(|a, b| a.id.text.cmp(&b.id.text));
+        (found.iter().map(|context| inner.show(context, wanted.whole)).collect(), left_out)
+    }
+}
+
+impl Inner {
+    fn show(&self, context: &Context, whole: bool) -> Value {
+        let mut shown = json!({
+            "container": &*context.id.text,
+            "module": &*self.commands.config.module_name,
+            "left_out": context.skipped,
+        });
+        for event in [Event::Usage, Event::Status] {
+            let is_sampled = self.commands.get(event).is_some()
+                || event == Event::Usage && self.commands.get(Event::UsageBatch).is_some();
+            if is_sampled {
+                let seen = context.slot(event).look(self.policy, Instant::now());
+                shown[event.row().method] = show_value(event, seen, whole);
+            }
+        }
+        if whole {
+            let config = String::from_utf8_lossy(context.config());
+            shown["context"] = as_value(self.commands.config.redact.json(&config), config.len());
+        }
+        shown
+    }
+}
+
+/// What the cache has for usage or status.
+fn show_value(event: Event, seen: Look, whole: bool) -> Value {
+    let bytes = seen.value.as_ref().map(|value| value.len());
+    let mut shown = json!({
+        "value_bytes": bytes,
+        "age_seconds": seen.age.map(|age| age.as_secs_f64()),
+        "fresh_for_seconds": seen.fresh_for.map(|left| left.as_secs_f64()),
+        "may_be_served": seen.is_served,
+        "failed": seen.failed.map(|outcome| outcome.label()),
+        "runs": seen.flights,
+        "waiting": seen.waiting,
+    });
+    if let (true, Some(value), Output::Message(name)) = (whole, seen.value, event.row().output) {
+        let mut text = Vec::new();
+        let kind = schema::current().message(name);
+        let written = kind.is_some_and(|kind| kind.write_json(&value, &mut text).is_ok());
+        let text = written.then(|| String::from_utf8_lossy(&text).into_owned());
+        shown["value"] = as_value(text, value.len());
+    }
+    shown
+}
+
+/// A JSON text as a value; what it is instead where that cannot be shown.
+fn as_value(text: Option<String>, bytes: usize) -> Value {
+    let value = text
+        .filter(|text| text.len() <= MOST_BYTES)
+        .and_then(|text| serde_json::from_str(&text).ok());
+    value.unwrap_or_else(|| json!({"not_shown_bytes": bytes}))
+}
