@@ -1,5 +1,5 @@
 //! `mesos-command`: checks, explains and runs a configuration of the command modules without an
-//! agent, and inspects the library that an agent runs on.
+//! agent, inspects the library that an agent runs on, and asks a running agent.
 
 mod call;
 mod check;
@@ -9,6 +9,7 @@ mod generate;
 mod input;
 mod inspect;
 mod interrupt;
+mod live;
 mod load;
 mod new;
 mod private;
@@ -32,7 +33,7 @@ const SUCCESS: u8 = 0;
 const PROBLEMS: u8 = 1;
 /// The command line or a file could not be used.
 const UNUSABLE: u8 = 2;
-/// What was asked for could not be told.
+/// What was asked for could not be told: nobody was there to be asked.
 const UNKNOWN: u8 = 3;
 
 #[derive(Parser)]
@@ -40,10 +41,10 @@ const UNKNOWN: u8 = 3;
     name = "mesos-command",
     version,
     long_version = version::long(),
-    about = "Checks, explains and runs a configuration of the Mesos command modules, without an agent",
+    about = "Checks, explains and runs a configuration of the Mesos command modules without an agent, and asks a running one",
     after_help = "Exit status: 0 all is well; 1 the configuration has problems, or a call, a case or a check \
                   failed; 2 the command line or a file could not be used; 3 what was asked for could not be \
-                  told (inspect). After Ctrl-C or TERM the signal itself.\n\
+                  told (inspect), or no agent could be asked (status, calls, kill and the like). After Ctrl-C or TERM the signal itself.\n\
                   Log lines go to stderr; RUST_LOG=debug shows more of them. Colours are for terminals, \
                   and not when NO_COLOR is set."
 )]
@@ -79,6 +80,22 @@ enum Subcommands {
     Generate(generate::Arguments),
     /// Print version, revision, and the hosts that the module library knows
     Version(version::Arguments),
+    /// Show the instances of a running agent: parameters, commands, workers
+    Status(live::Status),
+    /// Show the calls of a running agent that are not answered yet
+    Calls(live::Calls),
+    /// Show the last failures of a running agent
+    Failures(live::Failures),
+    /// Show the containers of a running agent and what the cache has of them
+    Containers(live::Containers),
+    /// Follow the calls of a running agent as they finish
+    Tail(live::Tail),
+    /// End calls of a running agent
+    Kill(live::Kill),
+    /// Let a running agent log inputs and outputs, or no longer
+    LogLevel(live::LogLevel),
+    /// End the suspension of a hook of a running agent
+    ResetBreaker(live::ResetBreaker),
     /// What `inspect` runs in a process of its own
     #[command(hide = true)]
     InspectProbe(inspect::probe::Arguments),
@@ -118,6 +135,14 @@ fn execute(command: Subcommands) -> anyhow::Result<u8> {
             generate::run(&arguments, Arguments::command()).map(code)
         }
         Subcommands::Version(arguments) => version::run(&arguments).map(code),
+        Subcommands::Status(arguments) => live::status(&arguments),
+        Subcommands::Calls(arguments) => live::calls(&arguments),
+        Subcommands::Failures(arguments) => live::failures(&arguments),
+        Subcommands::Containers(arguments) => live::containers(&arguments),
+        Subcommands::Tail(arguments) => live::tail(&arguments),
+        Subcommands::Kill(arguments) => live::kill(&arguments),
+        Subcommands::LogLevel(arguments) => live::log_level(&arguments),
+        Subcommands::ResetBreaker(arguments) => live::reset_breaker(&arguments),
         Subcommands::InspectProbe(arguments) => {
             inspect::probe::run(&arguments);
             Ok(SUCCESS)

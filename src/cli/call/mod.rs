@@ -4,6 +4,7 @@
 //!   line. `containers`: whom the input names. `made`: one call as it ended, for people and
 //!   programs. `consequence`: what Mesos would make of the answer. `detail`: what went into
 //!   it. `repeat`: many calls of one event. `compare`: two commands with the same inputs.
+//!   `replay`: a call that an agent has kept.
 
 mod compare;
 pub(crate) mod consequence;
@@ -11,6 +12,7 @@ mod containers;
 mod detail;
 pub(crate) mod made;
 mod repeat;
+mod replay;
 pub(crate) mod session;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +29,7 @@ use crate::{interrupt, samples, source};
 use repeat::Summary;
 use session::Session;
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(
     after_help = "Nothing of an agent's is used: contexts and the directories of calls are private to the tool and \
                   go with it, metrics are neither served nor written.\n\
@@ -42,7 +44,7 @@ use session::Session;
 pub(crate) struct Arguments {
     /// What `--modules` or `--modules_dir` of the agent or master names: file:///path, a path, a
     /// directory, or JSON
-    #[arg(long, required_unless_present = "command", conflicts_with = "command")]
+    #[arg(long, required_unless_present_any = ["command", "replay"], conflicts_with = "command")]
     modules: Option<String>,
     /// This command for each of the events, instead of a configuration
     #[arg(long, value_name = "COMMAND")]
@@ -53,6 +55,10 @@ pub(crate) struct Arguments {
     /// JSON object with the input keys of the events (`mesos-command explain EVENT` lists them)
     #[arg(long)]
     input: Option<PathBuf>,
+    /// Make the failed call again that an agent has kept in this directory (`mesos-command failures
+    /// show` names it), with its input and its parameters, where none are named
+    #[arg(long, value_name = "DIRECTORY")]
+    replay: Option<PathBuf>,
     /// Only the module with this symbol (com_criteo_mesos_CommandIsolator2) or module_name
     #[arg(long)]
     module: Option<String>,
@@ -77,7 +83,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     /// Events by their parameter prefix (isolator_usage), in the order in which they are called
-    #[arg(required = true, value_parser = parse_event)]
+    #[arg(required_unless_present = "replay", value_parser = parse_event)]
     events: Vec<Event>,
 }
 
@@ -95,6 +101,13 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    match &arguments.replay {
+        Some(directory) => run_as_told(&replay::replayed(arguments, directory)?),
+        None => run_as_told(arguments),
+    }
+}
+
+fn run_as_told(arguments: &Arguments) -> anyhow::Result<bool> {
     let object = match &arguments.input {
         Some(path) => read_object(path)?,
         None => samples::all(),
