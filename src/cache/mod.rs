@@ -12,4 +12,6 @@ mod sync;
 
 pub use ahead::{Ahead, Containers, LEAST_LIFE};
 pub use pacer::Pacer;
-pub use slot::{Arrived, Closed, Delivery, Flight, Fresh, Look, Lookup, Policy, Released, Served, Slot};
+pub use slot::{
+    Arrived, Closed, Delivery, Flight, Fresh, Look, Lookup, Policy, Released, Served, Slot,
+};

@@ -44,6 +44,8 @@
 mod ahead;
 #[path = "slot/flight.rs"]
 mod flight;
+#[path = "slot/look.rs"]
+mod look;
 #[path = "slot/policy.rs"]
 mod policy;
 #[path = "slot/state.rs"]
@@ -57,6 +59,7 @@ use crate::outcome::OutcomeKind;
 
 use flight::Facts;
 pub use flight::Flight;
+pub use look::Look;
 pub use policy::Policy;
 use state::{Failed, Good, State, UnderWay};
 
@@ -197,25 +200,6 @@ pub struct Closed<W> {
     pub waiters: Vec<W>,
 }
 
-/// What a look at a slot has seen.
-#[derive(Clone, Debug)]
-pub struct Look {
-    /// The last good value.
-    pub value: Option<Arc<[u8]>>,
-    /// Its age.
-    pub age: Option<Duration>,
-    /// How long it stays fresh; `None`: it is not.
-    pub fresh_for: Option<Duration>,
-    /// Whether it may be served although it is not fresh.
-    pub is_served: bool,
-    /// The last failure, while it is not retried.
-    pub failed: Option<OutcomeKind>,
-    /// Runs that refresh it now.
-    pub flights: usize,
-    /// Callers that wait for them.
-    pub waiting: usize,
-}
-
 impl<W> Slot<W> {
     /// An empty slot. `seed` spreads the jitter of different slots.
     pub fn new(seed: u32) -> Slot<W> {
@@ -340,21 +324,6 @@ impl<W> Slot<W> {
         }
         let number = state.take_off(Instant::now(), None);
         Some(Flight::new(holder.clone(), policy, number))
-    }
-
-    /// What the slot knows at `now`, for an operator who looks.
-    pub fn look(&self, policy: Policy, now: Instant) -> Look {
-        let state = self.state.lock();
-        let good = state.good.as_ref();
-        Look {
-            value: good.map(|good| good.bytes.clone()),
-            age: good.map(|good| now.saturating_duration_since(good.since)),
-            fresh_for: good.and_then(|good| good.fresh_until.checked_duration_since(now)),
-            is_served: good.is_some_and(|good| good.is_young(policy, now)),
-            failed: state.failed(now),
-            flights: state.flights.len(),
-            waiting: state.flights.iter().map(|flight| flight.waiters.len()).sum(),
-        }
     }
 
     /// Whether a good value is kept.

@@ -165,17 +165,6 @@ pub(crate) fn parse_children(list: &str) -> impl Iterator<Item = Pid> {
     list.split_ascii_whitespace().filter_map(Pid::parse)
 }
 
-/// Memory that a process has in use, shared or not; `None` when there is no such process.
-pub(crate) fn resident_bytes(pid: Pid) -> Option<u64> {
-    if !is_own_namespace() {
-        return None;
-    }
-    let text = read_small(&format!("/proc/{pid}/statm"), 256);
-    let pages: u64 = std::str::from_utf8(&text).ok()?.split(' ').nth(1)?.parse().ok()?;
-    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
-    Some(pages * u64::try_from(page).ok()?)
-}
-
 /// All processes that we can see.
 pub(crate) fn processes() -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {

@@ -208,6 +208,8 @@ class Suite:
         if newest:
             shared = HERE / "shared_state.py"
             self.play("shared-state", [sys.executable, shared, self.host, self.release])
+            operating = HERE / "operating.py"
+            self.play("operator", [sys.executable, operating, self.host, self.release])
             self.old_kernel()
             descriptors = HERE / "descriptors.sh"
             self.play("descriptors", ["sh", descriptors, self.host, self.release, "1.8.1"])

@@ -45,11 +45,6 @@ pub(crate) fn next_event(epoll: &Epoll) -> nix::Result<u64> {
     Ok(events[0].data())
 }
 
-/// Nobody looks at workers here.
-pub(crate) fn resident_bytes(_pid: Pid) -> Option<u64> {
-    None
-}
-
 /// The test process ignores SIGPIPE.
 pub(crate) fn write_without_sigpipe(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
     nix::unistd::write(fd, bytes)

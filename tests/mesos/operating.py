@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""A prepare command that hangs, in a real libmesos, and an operator with the tool.
+
+`mesos-command calls` names script, container, task, framework, process and age; `kill` ends the
+command, and its launch fails with that reason. The one that waited for its turn is killed before it
+starts. Nothing is left.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+from files import Json, call, modules_file
+
+PATIENCE = 60  # seconds
+HANGS = """#!/bin/sh
+echo "waits for a lock" >&2
+exec sleep 600
+"""
+FAILS = "was killed by an operator"
+CONTAINERS = ["one", "two"]
+
+
+def scenario() -> Json:
+    steps = []
+    for name in CONTAINERS:
+        framework = {"value": "framework-7"}
+        executor = {
+            "executor_id": {"value": "e"},
+            "framework_id": framework,
+            "command": {"value": "x"},
+        }
+        task = {
+            "name": "t",
+            "task_id": {"value": f"{name}.task"},
+            "slave_id": {"value": "s"},
+        }
+        config = {
+            "command_info": {"value": "x"},
+            "directory": "/sandbox",
+            "executor_info": executor,
+            "task_info": task,
+        }
+        inputs = {"container_config": config}
+        steps.append({**call("isolator_prepare", name, None, inputs=inputs), "name": name})
+    for name in CONTAINERS:
+        # The text is told by the real library: the launch's future has failed with it.
+        expect = {"answer": "failure", "text": FAILS, "at_most_ms": PATIENCE * 1000}
+        wait = {"do": "await", "name": name, "timeout_ms": PATIENCE * 1000, "expect": expect}
+        steps.append(wait)
+    steps.append({"do": "leftovers", "threads": 64, "fds": 64, "directories": 4})
+    return {"about": "an operator ends what hangs", "steps": steps}
+
+
+class Operator:
+    """One who has a shell on the machine."""
+
+    def __init__(self, tool: pathlib.Path, socket: pathlib.Path) -> None:
+        self.tool, self.socket = tool, socket
+
+    def run(self, *arguments: str) -> str:
+        command: list[str | pathlib.Path] = [self.tool, *arguments, "--socket", self.socket]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+        if done.returncode:
+            raise SystemExit(f"{arguments}: exit status {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def calls(self) -> list[Json]:
+        answer: Json = json.loads(self.run("calls", "--json"))
+        found: list[Json] = answer["calls"]
+        return found
+
+    def wait_for_call(self, host: subprocess.Popen[str]) -> list[Json]:
+        """All calls, once a command runs and the other one waits."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and host.poll() is None:
+            if self.socket.exists():
+                found = self.calls()
+                if len(found) == len(CONTAINERS) and found[0]["pid"]:
+                    return found
+            time.sleep(0.02)
+        host.kill()
+        raise SystemExit(f"the calls did not come about:\n{host.communicate()[0]}")
+
+
+def wrong_with(found: list[Json], script: pathlib.Path, table: str) -> list[str]:
+    """What `calls` gets wrong."""
+    # Which of them comes first depends on when its context was written.
+    names = [one["container"] for one in found]
+    wrong = [] if sorted(names) == CONTAINERS else [f"the containers are {names}"]
+    for one, name, state in zip(found, names, ["running", "queued"], strict=True):
+        expected = {
+            "command": str(script),
+            "task": f"{name}.task",
+            "framework": "framework-7",
+            "event": "isolator_prepare",
+            "state": state,
+        }
+        wrong += [f"{key} is {one[key]}" for key, value in expected.items() if one[key] != value]
+        if not 0 <= one["age_seconds"] < PATIENCE:
+            wrong.append(f"age {one['age_seconds']}")
+    pid = found[0]["pid"]
+    program = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    if b"sleep" not in program and bytes(script) not in program:
+        wrong.append(f"process {pid} is {program!r}")
+    words = [str(pid), str(script), f"{names[0]}.task"]
+    wrong += [f"the table does not show {word}" for word in words if word not in table]
+    return wrong
+
+
+def play(host: pathlib.Path, release: str, root: pathlib.Path) -> list[str]:
+    """Plays it; what is wrong."""
+    script, socket = root / "prepare.sh", root / "control.sock"
+    script.write_text(HANGS)
+    script.chmod(0o755)
+    pairs = {
+        "module_name": "operator",
+        "state_dir": "${SCRATCH}/contexts",
+        "temp_dir": "${SCRATCH}/tmp",
+        "control_socket": str(socket),
+        "keep_failures": "0",
+        "kill_grace": "0",
+        "isolator_prepare_command": str(script),
+    }
+    modules = root / "modules.json"
+    modules.write_text(json.dumps(modules_file([("com_criteo_mesos_CommandIsolator", pairs)])))
+    played = root / "scenario.json"
+    played.write_text(json.dumps(scenario()))
+    command: list[str | pathlib.Path] = [host, "run", "--mesos", release, "--modules", modules]
+    command += ["--scenario", played, "--log", root / "log"]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    operator = Operator(host.with_name("mesos-command"), socket)
+    found = operator.wait_for_call(process)
+    wrong = wrong_with(found, script, operator.run("calls"))
+    pid = found[0]["pid"]
+    # The younger one first: else its turn would come.
+    for one in reversed(found):
+        operator.run("kill", str(one["id"]))
+    failures: Json = json.loads(operator.run("failures", "--json"))
+    output, _ = process.communicate(timeout=PATIENCE)
+    if process.returncode:
+        return [*wrong, f"exit status {process.returncode}", output]
+    reasons = [failure["reason"] for failure in failures["failures"]]
+    if not set(reasons) <= {"killed"}:
+        wrong.append(f"the failures' reasons are {reasons}")
+    if pathlib.Path(f"/proc/{pid}").exists():
+        wrong.append(f"process {pid} lives on")
+    if socket.exists():
+        wrong.append("the socket is left")
+    log = (root / "log").read_text(errors="replace")
+    if FAILS not in log or "waits for a lock" not in log:
+        wrong.append("the log does not say who ended it, or what it printed")
+    return wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("host", type=pathlib.Path)
+    parser.add_argument("release")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mesos-operator-") as root:
+        wrong = play(arguments.host, arguments.release, pathlib.Path(root))
+    print(*wrong or ["a hung prepare and one that waits were found and killed"], sep="\n")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
