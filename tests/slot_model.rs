@@ -5,7 +5,12 @@
 //! anew. A failure prints the schedule, which `shuttle::replay` plays again.
 
 #[path = "../src/cache/slot.rs"]
-#[expect(dead_code, unreachable_pub, reason = "a part of the library's slot is enough here")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "a part of the library's slot is enough here"
+)]
 mod slot;
 
 mod config {
