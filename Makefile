@@ -7,7 +7,7 @@ HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
 .PHONY: all build demo demo-cluster demo-docker burst soak test lint unit in-mesos observe whole pages \
-	ahead regressions \
+	ahead ahead-inside regressions \
 	python fuzz deps sanitize bench bench-check bench-compare clean
 
 all: build
@@ -73,6 +73,12 @@ pages:
 # Table and drawing of docs/refresh-ahead.md, as the simulation gives them. A test holds them against it.
 ahead:
 	WRITE_PAGES=1 $(CARGO) test --test ahead page
+
+# How long reads of an agent's statistics take at a pace, with the module and without.
+ahead-inside: $(HOST)
+	.ci/setup demo
+	$(FETCH) 1.11.0
+	$(PYTHON) tests/mesos/ahead.py --host $(HOST)
 
 # The table of faults that were mended, and the tests that hold the mends.
 regressions: python

@@ -6,7 +6,7 @@
 //! others, asks the endpoints that make the agent call usage and status ([`statistics`]), and at
 //! the end compares what the commands recorded with what must have happened ([`records`]). Or the
 //! tasks are ended by their containers' watch command ([`limited`]), or run in containers of Docker
-//! ([`docker`]).
+//! ([`docker`]), or their statistics are read at a pace ([`readers`]).
 
 mod docker;
 mod framework;
@@ -14,6 +14,7 @@ mod limited;
 mod options;
 mod play;
 mod process;
+mod readers;
 mod records;
 mod statistics;
 

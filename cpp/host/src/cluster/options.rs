@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::readers::Readers;
 use crate::options::MesosArgs;
 
 /// How a cluster process is ended.
@@ -51,6 +52,10 @@ pub(crate) struct Cluster {
     /// An image that this daemon has, with a shell, for `--docker`.
     #[arg(long)]
     pub(super) image: Option<String>,
+    /// Reads the statistics at a pace instead, as SECONDSxREADS: `2x15`, or several readers at a
+    /// time, `2x30,10x6`. Given several times, one after the other.
+    #[arg(long, conflicts_with_all = ["restart", "records", "limited", "docker"])]
+    pub(super) readers: Vec<Readers>,
     /// Work directory to use and to keep; otherwise a temporary one.
     #[arg(long)]
     pub(super) work_dir: Option<PathBuf>,

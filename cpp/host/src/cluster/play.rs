@@ -56,6 +56,7 @@ pub(crate) fn run(options: &Cluster) -> anyhow::Result<bool> {
     let outcome = match (&options.docker, &options.image) {
         (Some(_), Some(image)) => course.run_docker(image),
         _ if options.limited => course.run_limited(),
+        _ if !options.readers.is_empty() => course.run_readers(),
         _ => course.run(),
     };
     if outcome.is_err() {
@@ -145,7 +146,11 @@ impl Course<'_> {
         Ok(())
     }
 
-    fn launch(&mut self, framework: &mut Framework, tasks: &[Task]) -> anyhow::Result<()> {
+    pub(super) fn launch(
+        &mut self,
+        framework: &mut Framework,
+        tasks: &[Task],
+    ) -> anyhow::Result<()> {
         let patience = self.options.patience;
         self.timed("tasks launched until they run", tasks.len(), || {
             framework.launch(tasks, TIMEOUT)?;
@@ -368,7 +373,7 @@ fn tasks(count: usize) -> Vec<Task> {
         .collect()
 }
 
-fn running(framework: &Framework) -> Vec<String> {
+pub(super) fn running(framework: &Framework) -> Vec<String> {
     let running = framework.states.iter().filter(|(_, state)| *state == "TASK_RUNNING");
     running.map(|(name, _)| name.clone()).collect()
 }
