@@ -35,6 +35,7 @@ mod exchange;
 mod fault;
 mod fingerprint;
 mod lease;
+mod limits;
 mod look;
 mod pending;
 mod pipes;
@@ -50,7 +51,7 @@ mod worker;
 #[cfg(feature = "fuzz")]
 pub(crate) use {exchange::Exchange, pending::answered, protocol::ENVELOPE, protocol::Reply};
 
+pub use limits::Recycling;
 pub use look::{SeenPool, SeenWorker, Workers};
 pub use pool::WorkerPool;
-pub use recycle::Recycling;
 pub use shared::{WorkerLog, WorkerSettings};

@@ -12,8 +12,8 @@ use crate::outcome::KillSignal;
 use crate::reactor::{CancelToken, Queue};
 use crate::run::{CommandSpec, LaneQueue, Quarantine, Runner};
 
+use super::limits::Recycling;
 use super::pending::Pending;
-use super::recycle::Recycling;
 
 /// How long a call waits for a worker to come up when no run may stand in. It bridges a start and
 /// the first pauses between restarts, and is short enough for a hook, which holds the agent.
