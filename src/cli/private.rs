@@ -185,6 +185,8 @@ mod tests {
             ("cgroup_root", "mesos-command"),
             ("metrics_address", "0.0.0.0:9464"),
             ("metrics_textfile", "/var/lib/x.prom"),
+            ("control_socket", "/run/agent.sock"),
+            ("call_log", "/var/log/calls"),
         ];
         let given = given.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         let entry =
@@ -193,9 +195,11 @@ mod tests {
             parameters.iter().map(|(key, _)| key.clone()).collect()
         };
         let own = private.parameters(&entry, &Told::default());
-        assert_eq!(keys(&own), ["module_name", "cgroup_root", "state_dir", "temp_dir"]);
-        assert_eq!(own[1].1, CGROUP_ROOT);
-        assert!(own[2..].iter().all(|(_, path)| Path::new(path).starts_with(private.path())));
+        let replaced = ["cgroup_root", "control_socket", "keep_failures", "state_dir", "temp_dir"];
+        assert_eq!(keys(&own), [&["module_name"][..], &replaced].concat());
+        let values: Vec<_> = own[1..4].iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, [CGROUP_ROOT, "none", "0"]);
+        assert!(own[4..].iter().all(|(_, path)| Path::new(path).starts_with(private.path())));
         let told = Told { with_metrics: true, state_dir: Some("/x".into()) };
         let own = private.parameters(&entry, &told);
         assert!(keys(&own).contains(&"metrics_address".to_owned()));
