@@ -131,8 +131,11 @@ fn a_failure_is_shown_and_fails_in_the_same_way_again_and_its_secrets_are_nowher
     assert!(made.to_string().contains("return code 3"), "{made}");
     assert!(stderr(&again).contains("secrets were not kept"), "{}", stderr(&again));
 
-    agent.call(Event::Usage);
-    wait_for("both are kept", || (kept(&agent.module).len() == 2).then_some(()));
+    // One that fails while others of the process are being kept may be left out.
+    wait_for("another that is kept", || {
+        agent.call(Event::Usage);
+        (kept(&agent.module).len() > 1).then_some(())
+    });
     let seen = agent.seen();
     assert!(seen.len() > 9 && seen.iter().all(|bytes| !bytes.is_empty()), "{}", seen.len());
     for bytes in &seen {
