@@ -7,8 +7,8 @@ HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
 .PHONY: all build demo demo-cluster demo-docker burst soak test lint unit in-mesos observe whole pages \
-	ahead ahead-inside regressions \
-	python fuzz deps sanitize bench bench-check bench-compare clean
+	ahead ahead-inside regressions python fuzz deps sanitize install uninstall packages packages-check bench \
+	bench-check bench-compare clean
 
 all: build
 
@@ -19,6 +19,29 @@ build:
 $(HOST): FORCE
 	$(CARGO) build --release --workspace
 FORCE:
+
+# Into /usr/local, or make install DESTDIR=/somewhere PREFIX=/usr MODULEDIR=/usr/lib/mesos/modules. Files
+# are renamed into place: a library that an agent has loaded stays as it is until the agent restarts.
+DESTDIR =
+PREFIX = /usr/local
+MODULEDIR =
+INSTALL = --destdir "$(DESTDIR)" --prefix "$(PREFIX)" $(if $(MODULEDIR),--modules "$(MODULEDIR)")
+install: build
+	$(PYTHON) packaging/package.py install $(INSTALL)
+
+uninstall:
+	$(PYTHON) packaging/package.py uninstall $(INSTALL)
+
+# Tarball, Debian's packages, RPM, bill of materials and sums, in target/packages.
+packages:
+	.ci/setup packages
+	$(PYTHON) packaging/package.py all
+
+# The packages are built twice, looked at by lintian, installed, upgraded under a host and removed.
+packages-check: $(HOST)
+	.ci/setup packages
+	$(FETCH) 1.11.0
+	$(PYTHON) packaging/proof.py
 
 demo: $(HOST)
 	.ci/setup demo

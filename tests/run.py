@@ -99,6 +99,7 @@ PARTS = {
         ),
         Step("real-mesos", python("-m", "unittest", "discover", "-q", "cpp/host/real-mesos")),
         Step("runner of the parts", python("-m", "unittest", "discover", "-q", "tests")),
+        Step("packaging", python("-m", "unittest", "discover", "-q", "packaging")),
     ],
     # The module inside real Mesos libraries; ends with the table of releases.
     "in-mesos": [
