@@ -20,7 +20,7 @@ import staging
 # Who is asked about a package; whoever makes one for others sets both.
 MAINTAINER = (
     f"{os.environ.get('DEBFULLNAME', 'The mesos-command-modules authors')} "
-    f"<{os.environ.get('DEBEMAIL', 'mesos-command-modules@users.noreply.github.com')}>"
+    f"<{os.environ.get('DEBEMAIL', 'packages@mesos-command-modules.example')}>"
 )
 ARCHITECTURES = {"x86_64": "amd64"}
 # The module runs on older systems than dpkg-shlibdeps believes, which knows this one: what it
