@@ -107,8 +107,6 @@ pub struct Fresh {
     pub bytes: Arc<[u8]>,
     /// Whether it was refreshed ahead of the request.
     pub ahead: bool,
-    /// Since when there is this value.
-    pub since: Instant,
     /// Whether it is served for the first time.
     pub first: bool,
 }
@@ -124,8 +122,6 @@ pub enum Lookup<W, H: AsRef<Slot<W>>> {
         outcome: OutcomeKind,
         /// Whether the value is past its TTL.
         stale: bool,
-        /// How old the value is.
-        age: Duration,
         /// Who asked.
         waiter: W,
         /// Set for one caller when the value is to be refreshed behind: it leads that flight.
@@ -223,7 +219,7 @@ impl<W> Slot<W> {
         let state = &mut *state;
         let good = state.good.as_ref().filter(|good| now < good.fresh_until)?;
         let first = !std::mem::replace(&mut state.asked, true);
-        Some(Fresh { bytes: good.bytes.clone(), ahead: good.ahead, since: good.since, first })
+        Some(Fresh { bytes: good.bytes.clone(), ahead: good.ahead, first })
     }
 
     /// Decides what a caller that comes at `now` is to do with the holder's value.
@@ -238,7 +234,6 @@ impl<W> Slot<W> {
                 value: None,
                 outcome: OutcomeKind::Cancelled,
                 stale: false,
-                age: Duration::ZERO,
                 waiter,
                 refresh: None,
             };
@@ -252,19 +247,19 @@ impl<W> Slot<W> {
                 && now < good.fresh_until + policy.stale_while_revalidate
                 && good.is_young(policy, now);
             if fresh || revalidate {
-                let (value, age) = (Some(good.bytes.clone()), good.age(now));
+                let value = Some(good.bytes.clone());
                 let idle = state.flights.is_empty() && state.failed(now).is_none();
                 let refresh = (revalidate && idle).then(|| flight(state.take_off(now, None)));
                 let outcome = OutcomeKind::Ok;
-                return Lookup::Answer { value, outcome, stale: !fresh, age, waiter, refresh };
+                return Lookup::Answer { value, outcome, stale: !fresh, waiter, refresh };
             }
         }
         if let Some(under_way) = state.flights.first() {
             // Nobody waits anew for what others wait for no longer.
             let overdue = now >= under_way.since + REFRESH_PATIENCE;
             if let Some(good) = state.last_good(policy, now).filter(|_| overdue) {
-                let (value, age, outcome) = (good.served(), good.age(now), OutcomeKind::Ok);
-                return Lookup::Answer { value, outcome, stale: true, age, waiter, refresh: None };
+                let (value, outcome) = (good.served(), OutcomeKind::Ok);
+                return Lookup::Answer { value, outcome, stale: true, waiter, refresh: None };
             }
             if let Some(under_way) = state.flights.first_mut() {
                 under_way.waiters.push(waiter);
@@ -272,9 +267,9 @@ impl<W> Slot<W> {
             return Lookup::Joined;
         }
         if let Some(outcome) = state.failed(now) {
-            let (value, age) = state.serve_last_good(policy, now);
+            let (value, _) = state.serve_last_good(policy, now);
             let stale = value.is_some();
-            return Lookup::Answer { value, outcome, stale, age, waiter, refresh: None };
+            return Lookup::Answer { value, outcome, stale, waiter, refresh: None };
         }
         Lookup::Lead(flight(state.take_off(now, Some(waiter))))
     }
@@ -296,7 +291,8 @@ impl<W> Slot<W> {
     /// refresh goes on, and its value is kept.
     pub fn release(&self, policy: Policy, now: Instant) -> Released<W> {
         let mut state = self.state.lock();
-        let (value, age) = state.serve_last_good(policy, now);
+        let (value, since) = state.serve_last_good(policy, now);
+        let age = now.saturating_duration_since(since);
         let mut waiters = Vec::new();
         if value.is_some() {
             let overdue = |flight: &&mut UnderWay<W>| now >= flight.since + REFRESH_PATIENCE;
@@ -375,7 +371,8 @@ impl<W> Slot<W> {
                 let life = policy.ttl.min(MAX_FAILURE_LIFE);
                 let until = now + state.life(policy, life, SHORTENING);
                 state.failed = Some(Failed { outcome, until });
-                (delivery.value, delivery.age) = state.serve_last_good(policy, now);
+                let (value, since) = state.serve_last_good(policy, now);
+                (delivery.value, delivery.age) = (value, now.saturating_duration_since(since));
                 delivery.stale = delivery.value.is_some();
                 delivery.outcome = outcome;
             }

@@ -21,26 +21,33 @@ impl Inner {
     /// A fresh value, counted as an answered call.
     pub(super) fn cached(&self, event: Event, wire: &[u8]) -> Option<Arc<[u8]>> {
         let now = Instant::now();
-        let (fresh, told) = {
+        let fresh = {
             let known = self.contexts.get(wire)?;
-            let fresh = known.0.slot(event).fresh(now)?;
-            (fresh, self.commands.config.debug.then(|| known.0.id.text.clone()))
+            known.0.slot(event).fresh(now)?
         };
-        let Fresh { bytes, ahead, since, first } = fresh;
         let metrics = &self.commands.metrics;
         if event == Event::Usage {
             self.foresight.heard(now);
-            metrics.cache_request(if ahead { CacheResult::Ahead } else { CacheResult::Hit });
-            if first {
-                self.served_first(now.saturating_duration_since(since), ahead);
+            metrics.cache_request(if fresh.ahead { CacheResult::Ahead } else { CacheResult::Hit });
+            if fresh.first {
+                self.served_first(wire, now, fresh.ahead);
             }
         }
         metrics.event(event).call(OutcomeKind::Ok, None);
-        if let (Some(subject), Some(command)) = (told, self.sampler(event)) {
-            let how = if ahead { "fresh, refreshed ahead" } else { "fresh" };
-            command.tell_served(&subject, 1, now.saturating_duration_since(since), how);
+        if self.commands.config.debug {
+            self.tell_hit(event, wire, now, &fresh);
         }
-        Some(bytes)
+        Some(fresh.bytes)
+    }
+
+    /// With `debug`: how old the value of a hit is.
+    #[cold]
+    fn tell_hit(&self, event: Event, wire: &[u8], now: Instant, fresh: &Fresh) {
+        if let (Some(context), Some(command)) = (self.context(wire), self.sampler(event)) {
+            let how = if fresh.ahead { "fresh, refreshed ahead" } else { "fresh" };
+            let age = context.slot(event).age(now).unwrap_or_default();
+            command.tell_served(&context.id.text, 1, age, how);
+        }
     }
 
     pub(super) fn sample(self: &Arc<Self>, event: Event, wire: &[u8], done: Completion) {
@@ -77,7 +84,8 @@ impl Inner {
             }
         }
         match Slot::lookup(&sampled, policy, now, Waiter { done, since: now }) {
-            Lookup::Answer { value, outcome, stale, age, waiter, refresh } => {
+            Lookup::Answer { value, outcome, stale, waiter, refresh } => {
+                let age = sampled.as_ref().age(now).unwrap_or_default();
                 let result = if stale { CacheResult::Stale } else { CacheResult::Hit };
                 cached(result);
                 metrics.event(event).call(outcome, None);
@@ -109,8 +117,10 @@ impl Inner {
 
     /// A value of usage is served for the first time.
     #[cold]
-    fn served_first(&self, age: Duration, ahead: bool) {
-        self.commands.metrics.value_age(age);
+    fn served_first(&self, wire: &[u8], now: Instant, ahead: bool) {
+        if let Some(age) = self.context(wire).and_then(|it| it.slot(Event::Usage).age(now)) {
+            self.commands.metrics.value_age(age);
+        }
         if ahead {
             self.commands.metrics.refresh_ahead(AheadResult::Used);
         }

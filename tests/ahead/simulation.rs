@@ -130,8 +130,8 @@ impl World {
         for index in 0..self.slots.len() {
             self.seen.asked += 1;
             let slot = self.slots[index].clone();
-            if let Some(Fresh { ahead, since, first, .. }) = slot.fresh(self.now) {
-                let age = (self.now - since).as_secs_f64();
+            if let Some(Fresh { ahead, first, .. }) = slot.fresh(self.now) {
+                let age = slot.age(self.now).unwrap_or_default().as_secs_f64();
                 self.seen.fresh += 1;
                 self.seen.ages += age;
                 self.seen.oldest = self.seen.oldest.max(age);

@@ -1,6 +1,6 @@
 //! What refreshes ahead need of a slot.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Flight, Policy, Slot};
 use crate::outcome::AheadResult;
@@ -16,6 +16,13 @@ impl<W> Slot<W> {
         let good = state.good.as_ref().filter(|good| good.ahead)?;
         // Fresh when another thread was quicker.
         Some(if now < good.fresh_until { AheadResult::Used } else { AheadResult::Wasted })
+    }
+
+    /// How old the value is, if there is one. Apart from [`Slot::fresh`], because few of those who
+    /// are served a fresh value ask for it.
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        let state = self.state.lock();
+        state.good.as_ref().map(|good| now.saturating_duration_since(good.since))
     }
 
     /// When the value ends (or has ended), if it is to be refreshed ahead so as to be fresh at

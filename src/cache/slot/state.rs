@@ -57,10 +57,6 @@ impl Good {
         now < self.since + policy.stale_ttl
     }
 
-    pub(super) fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.since)
-    }
-
     pub(super) fn served(&self) -> Served {
         Some(self.bytes.clone())
     }
@@ -75,10 +71,10 @@ impl<W> State<W> {
         self.good.as_ref().filter(|good| good.is_young(policy, now))
     }
 
-    /// The last good value and its age, while it may be served.
-    pub(super) fn serve_last_good(&self, policy: Policy, now: Instant) -> (Served, Duration) {
+    /// The last good value and since when there is it, while it may be served.
+    pub(super) fn serve_last_good(&self, policy: Policy, now: Instant) -> (Served, Instant) {
         let good = self.last_good(policy, now);
-        good.map_or((None, Duration::ZERO), |good| (good.served(), good.age(now)))
+        good.map_or((None, now), |good| (good.served(), good.since))
     }
 
     /// A flight begins, led by `leader` if somebody waits for it; returns its number.
