@@ -10,6 +10,8 @@ mod exchange;
 mod fault;
 #[path = "../../src/worker/lease.rs"]
 mod lease;
+#[path = "../../src/worker/limits.rs"]
+mod limits;
 #[path = "../../src/worker/look.rs"]
 mod look;
 #[path = "../../src/worker/pending.rs"]
@@ -34,8 +36,8 @@ mod worker;
 #[path = "model/workers.rs"]
 pub mod workers_model;
 
+pub use limits::Recycling;
 pub use pool::WorkerPool;
-pub use recycle::Recycling;
 pub use shared::{WorkerLog, WorkerSettings};
 
 mod fingerprint {
