@@ -63,13 +63,16 @@ impl Finished {
         let followed = report.and_then(|report| report.followed.as_ref());
         let failure = result.as_ref().err();
         let timings = report.map(|report| report.timings).unwrap_or_default();
+        // Words of a failure name the command, too.
+        let shown = command.redact.parameter("", &command.text);
+        let told = |text: &str| bounded(&text.trim_end().replace(&command.text, &shown));
         Finished {
             order: ENDED.fetch_add(1, Ordering::Relaxed),
             id: followed.map_or_else(next_number, |followed| followed.id),
             at: SystemTime::now(),
             module: command.spec.module.clone(),
             event: command.row.event,
-            command: command.text.clone(),
+            command: shown.clone(),
             subject: subject.to_owned(),
             container: followed.and_then(|followed| followed.container_id.clone()),
             about: followed.map(|followed| About::input(&followed.input)).unwrap_or_default(),
@@ -83,7 +86,7 @@ impl Finished {
             ran: timings.total.saturating_sub(timings.queued),
             input_bytes: followed.map_or(0, |followed| followed.input.len()),
             output_bytes: report.map_or(0, |report| report.output_bytes),
-            text: failure.map(|failure| bounded(failure.message.trim_end())).unwrap_or_default(),
+            text: failure.map(|failure| told(&failure.message)).unwrap_or_default(),
             tail: report.map(|it| log::tail(&it.stdio_tail, MOST_TAIL)).unwrap_or_default(),
         }
     }

@@ -15,6 +15,7 @@ use crate::control::{self, Entries, Instance, Told, Wanted};
 use crate::event::{Event, ModuleKind};
 use crate::exporter::LineFile;
 use crate::metrics::ModuleMetrics;
+use crate::redact::Redaction;
 use crate::run::{Followed, RunReport, Runner};
 use crate::worker::Workers;
 
@@ -47,6 +48,7 @@ pub(crate) trait Containers: Send + Sync {
 pub(crate) struct Live {
     kind: ModuleKind,
     module: Arc<str>,
+    redact: Redaction,
     /// Without secrets.
     parameters: Value,
     commands: Value,
@@ -100,6 +102,7 @@ impl Live {
         Arc::new(Live {
             kind: config.kind,
             module: config.module_name.clone(),
+            redact: config.redact.clone(),
             commands: commands.collect(),
             parameters,
             created: Instant::now(),
@@ -215,12 +218,13 @@ impl Live {
         let event = followed.spec.event;
         let about = About::input(&followed.input);
         let started = followed.started();
+        let command = followed.spec.command.text().to_string_lossy();
         json!({
             "id": followed.id,
             "kind": self.kind.word(),
             "module": &*self.module,
             "event": event.label(),
-            "command": followed.spec.command.text().to_string_lossy(),
+            "command": self.redact.parameter("", &command),
             "state": if started.is_some() { "running" } else { "queued" },
             "lane": event.row().lane.label(),
             "container": followed.container_id.as_deref(),

@@ -59,6 +59,7 @@ impl Agent {
     fn new() -> Agent {
         let module = format!("tool-replay-{}", std::process::id());
         let place = Place::new();
+        let fails = "grep -q c2 \"$1\" && exit 0; echo no >\"$3\"; exit 3";
         let unusable = format!("printf '{{\"token\":\"{SECRET}\",' >\"$2\"");
         let parameters = [
             ("module_name", module.clone()),
@@ -67,23 +68,29 @@ impl Agent {
             ("control_socket", place.text("c.sock")),
             ("call_log", place.text("calls.log")),
             ("api_token", SECRET.to_owned()),
-            ("isolator_prepare_command", place.script("p", "echo no >\"$3\"; exit 3")),
+            ("isolator_prepare_command", place.script("p", fails)),
             ("isolator_usage_command", place.script("i", &unusable)),
+            ("isolator_watch_command", format!("DB_PASSWORD={SECRET} sh -c 'exec sleep 600'")),
         ];
         let parameters = parameters.map(|(key, value)| (key.to_owned(), value));
         let isolator = Isolator::create(&parameters).expect("accepted");
         Agent { module, place, isolator }
     }
 
-    fn call(&self, event: Event) -> Answer {
-        let (config, id) = (config(), field(1, b"c1"));
+    fn begin(&self, event: Event, container: &str) -> mpsc::Receiver<Answer> {
+        let (config, id) = (config(), field(1, container.as_bytes()));
         let values = match event {
             Event::Prepare => vec![InputValue::Message(&config), InputValue::Message(&id)],
             _ => vec![InputValue::Absent, InputValue::Message(&id)],
         };
         let (sender, receiver) = mpsc::channel();
         self.isolator.call(event, &values, Box::new(move |answer| drop(sender.send(answer))));
-        receiver.recv_timeout(SOON).expect("an answer")
+        receiver
+    }
+
+    /// A call for the container whose prepare fails.
+    fn call(&self, event: Event) -> Answer {
+        self.begin(event, "c1").recv_timeout(SOON).expect("an answer")
     }
 
     /// All that an operator can see of it.
@@ -93,6 +100,10 @@ impl Agent {
             tool(&[arguments, &["--json", "--socket", &socket]].concat()).stdout
         };
         let mut seen = vec![ask(&["failures"]), ask(&["status"]), ask(&["containers", "c1"])];
+        seen.push(wait_for("the watch among the calls", || {
+            let calls = ask(&["calls"]);
+            String::from_utf8_lossy(&calls).contains("isolator_watch").then_some(calls)
+        }));
         seen.push(wait_for("both lines of the log", || {
             let log = std::fs::read(self.place.path("calls.log")).ok()?;
             (log.iter().filter(|byte| **byte == b'\n').count() >= 2).then_some(log)
@@ -112,6 +123,8 @@ fn a_failure_is_shown_and_fails_in_the_same_way_again_and_its_secrets_are_nowher
     }
     let agent = Agent::new();
     let Answer::Failure(text) = agent.call(Event::Prepare) else { panic!("it fails") };
+    agent.begin(Event::Prepare, "c2").recv_timeout(SOON).expect("an answer");
+    let _watch = agent.begin(Event::Watch, "c2");
     let directory = wait_for("a kept failure", || kept(&agent.module).pop());
     let shown = tool(&["failures", "show", &directory.display().to_string()]);
     let shown = String::from_utf8(shown.stdout).expect("UTF-8");
