@@ -1,7 +1,7 @@
-//! The control socket: what an operator asks a running agent or master, and what he tells it.
+//! The control socket: what an operator asks a running agent or master, and what they tell it.
 //!
 //! One Unix socket per process, with all instances behind it, served as the metrics are (same
-//! thread, same bounds on connections, heads and time; `src/exporter`). Instances [`register`]
+//! thread, same bounds on connections, heads and time; `src/exporter`). Instances register
 //! themselves; what they tell is gathered when somebody asks, and not before. Whoever may connect
 //! may end commands, so that is root and the process's own user.
 //!
