@@ -10,10 +10,8 @@ use crate::command::CommandLine;
 use crate::event::FailureAnswer;
 use crate::sys::User;
 
-/// Less than that, no program starts.
-const LEAST_MEMORY: u64 = 1 << 20;
-/// More than any machine has.
-const MOST_MEMORY: u64 = 1 << 50;
+/// Less than a MiB, and no program starts; the most is more than any machine has.
+const MEMORY: Accepts = Accepts::Bytes { least: 1 << 20, most: 1 << 50 };
 /// The kernel's own limit of process numbers on machines with 64 bits.
 const MOST_PIDS: u64 = 1 << 22;
 
@@ -99,13 +97,7 @@ parameters! {
             scope: EVENTS,
             since: "Unreleased",
             unset: Unset::Word("none"),
-            value: special(
-                Accepts::Bytes { least: LEAST_MEMORY, most: MOST_MEMORY },
-                |reader, row| {
-                    let (least, most) = row.accepts.range();
-                    reader.optional(row, |text| value::bytes(text, least, most))
-                },
-            ),
+            value: special(MEMORY, of::optional_bytes),
             meaning: "resident memory of a worker's process at which it is replaced, by one that is ready already; looked at each second, so it is no limit (that is `<event>_memory_max`)",
         }
         fallback: Fallback = {
@@ -131,13 +123,7 @@ parameters! {
             scope: EVENTS,
             since: "Unreleased",
             unset: Unset::Word("none"),
-            value: special(
-                Accepts::Bytes { least: LEAST_MEMORY, most: MOST_MEMORY },
-                |reader, row| {
-                    let (least, most) = row.accepts.range();
-                    reader.optional(row, |text| value::bytes(text, least, most))
-                },
-            ),
+            value: special(MEMORY, of::optional_bytes),
             meaning: "memory that all processes of one command may take together, or each worker with its; the kernel ends those that take more, and a command that fails then has the outcome `oom`; needs containment level `cgroup`",
         }
         pids_max: Option<usize> = {

@@ -184,6 +184,15 @@ pub(super) fn optional_duration(
     reader.given(row).is_some().then(|| reader.duration(row)).transpose()
 }
 
+/// Bytes within the row's range that need not be given.
+pub(super) fn optional_bytes(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<Option<u64>, ConfigError> {
+    let (least, most) = row.accepts.range();
+    reader.optional(row, |text| value::bytes(text, least, most))
+}
+
 /// What Mesos is told of a failure of the event whose parameters are being read, by default.
 pub(super) fn failure(reader: &Reader<'_>) -> FailureAnswer {
     reader.event().map_or(FailureAnswer::Ignore, |event| event.row().failure)
