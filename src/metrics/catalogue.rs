@@ -13,7 +13,7 @@ use super::handle::{
     ByAheadResult, ByCacheResult, ByOutcome, ByReason, ByRestart, BySignal, Handle,
 };
 use super::histogram::Histogram;
-use super::registry::Registrar;
+use super::registrar::Registrar;
 pub use super::terms::{Kind, Label, Metric, Unit};
 
 /// Upper bounds of all histogram buckets, in seconds: 10 µs to 60 s in steps of 1, 2, 5, and 30 s,

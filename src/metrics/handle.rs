@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use metrics::{Counter, Gauge};
 
 use super::histogram::Histogram;
-use super::registry::Registrar;
+use super::registrar::Registrar;
 use super::terms::{Kind, Label, Metric};
 use crate::outcome::{
     AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart,

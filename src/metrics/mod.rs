@@ -19,6 +19,7 @@ pub mod catalogue;
 mod handle;
 mod histogram;
 mod module;
+mod registrar;
 mod registry;
 mod terms;
 

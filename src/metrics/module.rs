@@ -12,7 +12,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::catalogue::{EventSeries, IsolatorSeries, ModuleSeries, WorkerSeries};
-use super::registry::{Registrar, registry};
+use super::registrar::Registrar;
+use super::registry::registry;
 use crate::event::{Event, ModuleKind};
 use crate::outcome::{
     AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart,

@@ -3,19 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use metrics::{Counter, Gauge, Key, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+use metrics::Recorder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use parking_lot::Mutex;
 
-use super::catalogue::{BUCKETS, Kind, METRICS, Metric, Process, Starts, Versions};
-use super::histogram::{Drain, Histogram};
+use super::catalogue::{BUCKETS, Kind, METRICS, Process, Starts, Versions};
 use super::module::ModuleMetrics;
+use super::registrar::Registrar;
 use crate::event::ModuleKind;
 use crate::sys::StartMethod;
-
-/// The recorder requires some for each registration; it does not use it.
-static METADATA: Metadata<'static> =
-    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
 /// All series of one copy of the library.
 ///
@@ -27,13 +23,6 @@ pub struct Registry {
     process: Process,
     starts: OnceLock<Starts>,
     versions: OnceLock<Versions>,
-}
-
-/// Makes handles of the catalogue's metrics.
-#[derive(Debug)]
-pub(super) struct Registrar {
-    recorder: PrometheusRecorder,
-    drain: Arc<Drain>,
 }
 
 /// The registry of this copy of the library, made at the first call. Starts nothing.
@@ -67,8 +56,7 @@ impl Registry {
                 Kind::Histogram => recorder.describe_histogram(name, None, help),
             }
         }
-        let drain = Drain::new(recorder.handle());
-        let registrar = Arc::new(Registrar { recorder, drain });
+        let registrar = Arc::new(Registrar::new(recorder));
         let process = Process::register(&registrar, &[]);
         Registry {
             registrar,
@@ -102,17 +90,17 @@ impl Registry {
 
     /// See [`super::render`].
     pub fn render(&self) -> String {
-        self.registrar.drain.render()
+        self.registrar.drain().render()
     }
 
     /// Folds recorded durations into their buckets. The exporter does this regularly.
     pub fn upkeep(&self) {
-        self.registrar.drain.upkeep();
+        self.registrar.drain().upkeep();
     }
 
     #[cfg(test)]
     pub(crate) fn staged(&self) -> usize {
-        self.registrar.drain.staged()
+        self.registrar.drain().staged()
     }
 
     /// See [`super::panic_caught`].
@@ -141,44 +129,6 @@ impl Registry {
         });
         is_first
     }
-}
-
-impl Registrar {
-    /// The counter of `metric` with these label values, in the catalogue's order.
-    pub(super) fn counter(&self, metric: &'static Metric, values: &[&str]) -> Counter {
-        debug_assert_eq!(metric.kind, Kind::Counter);
-        self.recorder.register_counter(&key(metric, values), &METADATA)
-    }
-
-    /// The gauge of `metric` with these label values, in the catalogue's order.
-    pub(super) fn gauge(&self, metric: &'static Metric, values: &[&str]) -> Gauge {
-        debug_assert_eq!(metric.kind, Kind::Gauge);
-        self.recorder.register_gauge(&key(metric, values), &METADATA)
-    }
-
-    /// The histogram of `metric` with these label values, in the catalogue's order.
-    pub(super) fn histogram(&self, metric: &'static Metric, values: &[&str]) -> Histogram {
-        debug_assert_eq!(metric.kind, Kind::Histogram);
-        let sink = self.recorder.register_histogram(&key(metric, values), &METADATA);
-        self.drain.histogram(sink)
-    }
-}
-
-fn key(metric: &'static Metric, values: &[&str]) -> Key {
-    debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
-    let labels: Vec<metrics::Label> = metric
-        .labels
-        .iter()
-        .zip(values)
-        .map(|(label, value)| metrics::Label::new(label.name(), escaped(value)))
-        .collect();
-    Key::from_parts(metric.name, labels)
-}
-
-/// Doubles backslashes: the exporter takes two in a row for one that is escaped already, and may
-/// swallow a single one, so that different names would meet in one series. Pairs come out right.
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\")
 }
 
 #[cfg(test)]

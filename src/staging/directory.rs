@@ -12,7 +12,8 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use super::measure::Measurer;
-use super::root::{Root, Staging, c_path, give_in, remove_call, remove_tree, set_mode};
+use super::place::Staging;
+use super::root::{Root, c_path, give_in, remove_call, remove_tree, set_mode};
 use crate::sys::{self, User};
 
 /// The mode of a file of ours.

@@ -17,8 +17,9 @@ use super::directory::{CallDirectory, Leftover};
 use super::measure::{Measurer, cut, kind, taken};
 use super::on_disk::DistantCall;
 use super::output::{OutputProblem, head_in, of_another, read_file, read_head, read_in};
+use super::place::Staging;
 use super::reserved::{ReservedFds, RunMark};
-use super::root::{Staging, stat_in};
+use super::root::stat_in;
 use super::sealed::{SealedInput, descriptor_path, plain};
 
 /// What an error file may take before it is cut.

@@ -4,8 +4,9 @@
 
 use std::ffi::{c_char, c_int, c_uint};
 
-use super::child::{ChildPlan, RawSource, Step};
+use super::child_plan::{ChildPlan, RawSource};
 use super::raw::call;
+use super::step::Step;
 
 const CLOSE_RANGE_UNSHARE: c_uint = 2;
 const DEV_NULL: *const c_char = c"/dev/null".as_ptr();

@@ -13,9 +13,9 @@
 
 use std::ffi::c_int;
 
-use super::child::Step;
 use super::identity::Identity;
 use super::raw::call;
+use super::step::Step;
 
 /// A user, with pointers that outlive the child's use of them.
 #[derive(Clone, Copy, Debug)]

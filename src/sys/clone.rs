@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use nix::errno::Errno;
 use parking_lot::Mutex;
 
-use super::child::{ChildPlan, child_main};
+use super::child::child_main;
+use super::child_plan::ChildPlan;
 use super::process_id::Pid;
 use super::raw::LEAVES_ERRNO;
 

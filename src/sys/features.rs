@@ -12,9 +12,11 @@ use nix::fcntl::OFlag;
 
 use super::fs_helper::FsHelper;
 use super::pidfd::{ExitStatus, WaitTarget, exit_info, wait};
+use super::plan::{Plan, Source, Spawned};
 use super::procfs::is_own_namespace;
-use super::spawn::{HasNul, Plan, Source, Spawned, StringTable, spawn};
+use super::spawn::spawn;
 use super::start_method::children_are_programs;
+use super::strings::{HasNul, StringTable};
 
 /// Findings, made once.
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,7 @@ mod cgroup;
 mod child;
 mod child_files;
 mod child_identity;
+mod child_plan;
 mod clone;
 mod dispositions;
 mod events;
@@ -24,6 +25,7 @@ mod identity;
 mod mask;
 mod own_directory;
 mod pidfd;
+mod plan;
 mod posix_spawn;
 mod process_id;
 mod procfs;
@@ -32,6 +34,7 @@ mod rights;
 mod spawn;
 mod start_method;
 mod starter;
+mod step;
 mod strings;
 
 pub(crate) use cgroup::{Cgroups, Unified};
@@ -47,6 +50,7 @@ pub(crate) use own_directory::{OwnDirectory, lock_directory};
 pub(crate) use pidfd::{
     ExitStatus, PidFd, WaitTarget, exit_info, kill, kill_group, poll_by_runtime, wait,
 };
+pub(crate) use plan::{NoProcess, Plan, Source, SpawnFailure, Spawned};
 pub use process_id::Pid;
 pub(crate) use process_id::ProcessGroup;
 #[cfg(test)]
@@ -55,8 +59,8 @@ pub(crate) use procfs::{Family, ProcessStat, process_stat, processes, read_small
 #[cfg(feature = "fuzz")]
 pub(crate) use procfs::{parse_children, parse_stat};
 pub(crate) use rights::{Capability, FOR_USERS, SYS_NICE, SYS_RESOURCE, missing, niceness};
-pub(crate) use spawn::{
-    HasNul, NoProcess, Plan, Source, SpawnFailure, Spawned, Start, Step, StringTable, spawn,
-};
+pub(crate) use spawn::{Start, spawn};
 pub(crate) use start_method::children_are_programs;
 pub use start_method::{START_METHOD_VARIABLE, StartMethod, StartMethodError, start_method};
+pub(crate) use step::Step;
+pub(crate) use strings::{HasNul, StringTable};

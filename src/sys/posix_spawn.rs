@@ -31,12 +31,13 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 
-use super::child::{Step, looks_on};
+use super::child::looks_on;
 use super::files::above_stdio;
 use super::identity::Identity;
 use super::pidfd::PidFd;
+use super::plan::{NoProcess, Plan, Source, SpawnFailure, Spawned};
 use super::process_id::Pid;
-use super::spawn::{NoProcess, Plan, Source, SpawnFailure, Spawned};
+use super::step::Step;
 
 /// The version of a C library whose `posix_spawn` would fork, if this is one: glibc before 2.24.
 #[cfg(target_env = "gnu")]

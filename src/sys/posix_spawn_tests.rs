@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::super::fs_helper::FsHelper;
 use super::super::pidfd::{ExitStatus, WaitTarget, wait};
-use super::super::spawn::StringTable;
+use super::super::strings::StringTable;
 use super::*;
 
 fn table(entries: &[&[u8]]) -> StringTable {

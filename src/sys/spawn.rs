@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "takes ownership of the pidfd and shares a plan with the child")]
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{c_char, c_int};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -15,105 +15,20 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::announced::Announced;
-use super::cgroup::Cgroups;
-pub(crate) use super::child::Step;
-use super::child::{ChildPlan, RawSource};
 use super::child_identity::RawIdentity;
+use super::child_plan::ChildPlan;
 use super::clone::{Marks, Stack, clone_child, creates_in_cgroups};
 use super::dispositions::ignored_by_host;
 use super::features::features;
 use super::files::above_stdio;
-use super::fs_helper::FsHelper;
-use super::identity::Identity;
 use super::mask::with_all_blocked;
 use super::pidfd::PidFd;
+use super::plan::{NoProcess, Plan, Source, SpawnFailure, Spawned};
 use super::posix_spawn;
 use super::process_id::Pid;
 use super::start_method::children_are_programs;
 use super::starter;
-pub(crate) use super::strings::{HasNul, StringTable};
-
-/// Where a standard descriptor of the child comes from.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Source {
-    /// The child opens this path with these flags: an open file description of its own.
-    Open(CString, c_int),
-    /// A descriptor of ours, which must be 3 or more.
-    Descriptor(Arc<OwnedFd>),
-    /// The host's own.
-    #[default]
-    Inherited,
-    /// stderr: the same as stdout.
-    Stdout,
-}
-
-impl Source {
-    fn raw(&self) -> RawSource {
-        match self {
-            Source::Open(path, flags) => RawSource::Open { path: path.as_ptr(), flags: *flags },
-            Source::Descriptor(fd) => RawSource::Descriptor(fd.as_raw_fd()),
-            Source::Inherited => RawSource::Inherited,
-            Source::Stdout => RawSource::Stdout,
-        }
-    }
-}
-
-/// A program to start.
-#[derive(Debug, Default)]
-pub(crate) struct Plan {
-    /// Paths to try in order, as `execvp` tries the directories of PATH.
-    pub(crate) candidates: StringTable,
-    /// Arguments, the first is the program's name.
-    pub(crate) arguments: StringTable,
-    /// `KEY=value` entries.
-    pub(crate) environment: StringTable,
-    /// stdin, stdout, stderr.
-    pub(crate) stdio: [Source; 3],
-    /// The cgroups that it begins in.
-    pub(crate) cgroups: Cgroups,
-    /// Whose rights it has, and what it may take.
-    pub(crate) identity: Identity,
-    /// What the child does instead of all that, unless it is empty.
-    pub(crate) helper: FsHelper,
-    /// Whether the kernel sends the child TERM when the *thread* that starts it has ended, which
-    /// must therefore be one that lives as long as the process. Its children get nothing.
-    pub(crate) ends_with_starter: bool,
-}
-
-/// A started child.
-#[derive(Debug)]
-pub(crate) struct Spawned {
-    /// Its pid, which is its process group too.
-    pub(crate) pid: Pid,
-    /// Its pidfd; `None` on kernels without.
-    pub(crate) pidfd: Option<PidFd>,
-}
-
-/// Why there is no child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SpawnFailure {
-    /// The process could not be created.
-    Clone(Errno),
-    /// It could not get as far as its program.
-    Child(Step, Errno),
-}
-
-impl SpawnFailure {
-    /// What the kernel said.
-    pub(crate) fn errno(self) -> Errno {
-        let (SpawnFailure::Clone(errno) | SpawnFailure::Child(_, errno)) = self;
-        errno
-    }
-}
-
-/// There is no child.
-#[derive(Debug)]
-pub(crate) struct NoProcess {
-    /// Why.
-    pub(crate) failure: SpawnFailure,
-    /// For another attempt.
-    pub(crate) plan: Plan,
-}
+use super::step::Step;
 
 /// A program that is being started: what the child needs until it has left our memory, and what
 /// became of the start. Kept for ever if dropped earlier.

@@ -1,5 +1,6 @@
 //! What a child does on its way to the program, seen from outside.
 
+use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -9,6 +10,7 @@ use test_support::wait_for;
 
 use super::super::clone::tests::LEAVES_NO_MARK;
 use super::super::pidfd::{ExitStatus, WaitTarget, kill, wait};
+use super::super::strings::StringTable;
 use super::*;
 
 fn table(entries: &[&[u8]]) -> StringTable {

@@ -22,7 +22,7 @@ use nix::errno::Errno;
 use parking_lot::Mutex;
 
 use super::announced::Announced;
-use super::child::ChildPlan;
+use super::child_plan::ChildPlan;
 use super::clone::{Marks, Stack, clone_child};
 use super::mask::{start_thread, with_all_blocked};
 use super::process_id::Pid;

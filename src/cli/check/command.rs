@@ -3,14 +3,15 @@
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use mesos_command::command::{CommandLine, lookup};
+use mesos_command::command::CommandLine;
 use mesos_command::config::EventConfig;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::codes;
 use super::finding::Finding;
+use super::found::resolve;
 use super::{permissions, program, script};
 
 /// Looks at a command; with `files` at the file that it names too.
@@ -124,16 +125,6 @@ fn in_path(text: &str) -> Vec<Finding> {
             Finding::error(codes::COMMAND_MISSING, message).advice("write the absolute path")
         })],
     }
-}
-
-/// As the module looks a name up.
-pub(super) fn resolve(name: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|path| path.exists());
-    }
-    let path = std::env::var("PATH").ok();
-    let files = lookup(name.as_ref(), path.as_deref().map(OsStr::new));
-    files.into_iter().map(PathBuf::from).find(|path| path.is_file())
 }
 
 /// The file that is executed.

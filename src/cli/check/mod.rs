@@ -16,6 +16,7 @@ mod command;
 mod finding;
 mod fix;
 mod flags;
+mod found;
 mod given;
 mod io;
 mod io_words;

@@ -9,7 +9,7 @@ use mesos_command::event::Event;
 use super::codes;
 use super::finding::{Finding, Place};
 use super::modules::{place, value};
-use super::{Look, command, io, places, script};
+use super::{Look, command, found, io, places, script};
 use crate::private::is_user;
 
 /// Looks at a module's parameters, and as far as `look` says at the files that they name. `all` are
@@ -250,7 +250,7 @@ fn commands(module: &Module, config: &Config, warnings: &[Warning], files: bool)
 fn io_modes(config: &Config, event: Event, configured: &EventConfig) -> Vec<Finding> {
     let memfds = io::Memfds::of(config, event, configured);
     let CommandLine::Path(_) = configured.command else { return Vec::new() };
-    let Some(path) = command::resolve(configured.text()).filter(|path| path.is_file()) else {
+    let Some(path) = found::resolve(configured.text()).filter(|path| path.is_file()) else {
         return Vec::new();
     };
     match script::head(&path) {

@@ -9,8 +9,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::codes;
-use super::command::resolve;
 use super::finding::Finding;
+use super::found::resolve;
 use super::{program, text};
 
 /// As much of a file as is looked at.
