@@ -14,8 +14,10 @@ use super::sizes::Sizes;
 use super::tree::Tree;
 use super::{Kills, Timings};
 
-/// How long a killed leader that hangs in the kernel is waited for before the answer is given.
-const KILL_PATIENCE: Duration = Duration::from_millis(80);
+/// How long after its KILL, and how often after that, a leader is looked at. One that hangs in the
+/// kernel at two looks in succession is answered for. At one look it may only wait for a lock, as
+/// any process that ends does while another is moved between cgroups.
+const NEXT_KILLED_LOOK: Duration = Duration::from_millis(40);
 /// How long one is waited for that could run but was not given a processor yet.
 const BUSY_PATIENCE: Duration = Duration::from_secs(1);
 /// Pause between two searches for descendants when one was not enough.
@@ -29,11 +31,12 @@ enum Phase {
     Running,
     /// TERM was sent. KILL follows at this time; `None`: it is too far away to be represented.
     Terminating(Option<Instant>),
-    /// KILL was sent. At `next` a leader that hangs in the kernel is called unkillable, at `last`
-    /// any leader.
+    /// KILL was sent. At `next` a leader that hangs in the kernel is called unkillable if it `hung`
+    /// at the look before, at `last` any leader.
     Killed {
         next: Instant,
         last: Instant,
+        hung: bool,
     },
     /// It was called unkillable, and the run is answered. Its end is waited for all the same.
     Unkillable,
@@ -158,9 +161,10 @@ impl Leader {
                 self.end(Cause::Timeout, run, deadline);
             }
             Phase::Terminating(Some(kill)) if kill <= now => self.kill(deadline),
-            Phase::Killed { next, last } if next <= now => {
-                if now < last && !self.hangs_in_kernel() {
-                    self.phase = Phase::Killed { next: now + KILL_PATIENCE, last };
+            Phase::Killed { next, last, hung } if next <= now => {
+                let hangs = self.hangs_in_kernel();
+                if now < last && !(hangs && hung) {
+                    self.phase = Phase::Killed { next: now + NEXT_KILLED_LOOK, last, hung: hangs };
                 } else {
                     self.phase = Phase::Unkillable;
                     self.answer_unkillable(run);
@@ -188,7 +192,7 @@ impl Leader {
         }
         self.kills.kill += 1;
         let now = Instant::now();
-        let (soon, last) = (now + KILL_PATIENCE, now + BUSY_PATIENCE);
+        let (soon, last) = (now + NEXT_KILLED_LOOK, now + BUSY_PATIENCE);
         // The kernel lets a writer of much sleep for a tenth of a second and more, and nobody
         // expects an answer before the deadline: a command that was killed for its sizes gets that
         // time.
@@ -198,7 +202,7 @@ impl Leader {
             }
             _ => soon,
         };
-        self.phase = Phase::Killed { next, last };
+        self.phase = Phase::Killed { next, last, hung: false };
     }
 
     /// For a leader that has ended and is not reaped: ends what it left in its cgroup, if that
