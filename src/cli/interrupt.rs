@@ -1,6 +1,7 @@
 //! Ctrl-C and TERM: the commands end with their trees, the private directory goes, then the tool
 //! ends by the signal, so that a shell sees what happened.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -97,7 +98,13 @@ fn remove(path: &Path) {
             _ => return,
         }
     }
-    eprintln!("mesos-command: '{}' could not be removed", path.display());
+    say(&format!("'{}' could not be removed", path.display()));
+}
+
+/// A line on standard error, whose reader may have ended by the same signal: `eprintln!` would end
+/// this thread then, and the main thread would wait for it for ever.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "mesos-command: {text}");
 }
 
 fn end(signal: Signal, signals: SigSet) {
@@ -105,7 +112,7 @@ fn end(signal: Signal, signals: SigSet) {
     if let Ok(runner) = Runner::global() {
         runner.close();
     }
-    eprintln!("mesos-command: {signal}: ending what runs (once more kills it)");
+    say(&format!("{signal}: ending what runs (once more kills it)"));
     // Whoever asks twice does not want to wait.
     let again = move || {
         if signals.wait().is_ok() {
@@ -116,7 +123,7 @@ fn end(signal: Signal, signals: SigSet) {
     let _ = std::thread::Builder::new().spawn(again);
     let left = end_descendants(grace());
     if left > 0 {
-        eprintln!("mesos-command: {left} processes do not end: they hang in the kernel");
+        say(&format!("{left} processes do not end: they hang in the kernel"));
     }
     let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
     drop(SHOWN_CHANGED.wait_timeout_while(shown, LAST_WORDS, |shown| !*shown));

@@ -3,6 +3,7 @@
 
 mod call;
 mod check;
+mod deploy;
 mod difference;
 mod explain;
 mod generate;
@@ -44,7 +45,7 @@ const UNKNOWN: u8 = 3;
     about = "Checks, explains and runs a configuration of the Mesos command modules without an agent, and asks a running one",
     after_help = "Exit status: 0 all is well; 1 the configuration has problems, or a call, a case or a check \
                   failed; 2 the command line or a file could not be used; 3 what was asked for could not be \
-                  told (inspect), or no agent could be asked (status, calls, kill and the like). After Ctrl-C or TERM the signal itself.\n\
+                  told (inspect), or no agent or host could be asked (status, calls, kill, deploy and the like). After Ctrl-C or TERM the signal itself.\n\
                   Log lines go to stderr; RUST_LOG=debug shows more of them. Colours are for terminals, \
                   and not when NO_COLOR is set."
 )]
@@ -68,6 +69,8 @@ enum Subcommands {
     Explain(explain::Arguments),
     /// Tell whether the module library works in a libmesos
     Inspect(inspect::Arguments),
+    /// Bring the module library to hosts over ssh, look at it there, and back
+    Deploy(deploy::Arguments),
     /// Write a command for an event, and its test
     New(new::Arguments),
     /// Print an input of an event, or an answer
@@ -127,6 +130,7 @@ fn execute(command: Subcommands) -> anyhow::Result<u8> {
         Subcommands::Load(arguments) => load::run(&arguments).map(code),
         Subcommands::Explain(arguments) => explain::run(&arguments).map(code),
         Subcommands::Inspect(arguments) => inspect::run(&arguments),
+        Subcommands::Deploy(arguments) => deploy::run(&arguments),
         Subcommands::New(arguments) => new::run(&arguments).map(code),
         Subcommands::Sample(arguments) => sample::run(&arguments).map(code),
         Subcommands::Test(arguments) => test::run(&arguments).map(code),

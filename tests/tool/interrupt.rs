@@ -137,3 +137,19 @@ fn workers_end_with_the_tool() {
         assert!(!lives(pid), "worker {pid} outlives the tool");
     }
 }
+
+#[test]
+fn it_ends_although_nobody_reads_what_it_says() {
+    let place = Place::new();
+    let command = place.script("command", STUBBORN);
+    place.modules(&[("isolator_prepare_command", &command), ("kill_grace", "0")]);
+    let mut tool = place.command("call", &["isolator_prepare"]);
+    let mut tool = tool.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    until("the command runs", || place.path("started").exists());
+    // As where whoever started both was ended first.
+    drop(tool.stderr.take());
+    send(&tool, Signal::SIGTERM);
+    let status = wait_for("the end", || tool.try_wait().expect("it is ours"));
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
+    assert_all_gone(&place);
+}

@@ -12,6 +12,7 @@ const TEXTS: &[(&str, &[&str])] = &[
     ("help-check", &["check", "--help"]),
     ("help-call", &["call", "--help"]),
     ("help-explain", &["explain", "--help"]),
+    ("help-deploy", &["deploy", "--help"]),
     ("help-new", &["new", "--help"]),
     ("help-sample", &["sample", "--help"]),
     ("help-test", &["test", "--help"]),

@@ -82,6 +82,10 @@ pub(crate) struct Arguments {
     /// Do not look at the files and directories that it names: for a check on another machine
     #[arg(long)]
     without_files: bool,
+    /// Look at FILE where the configuration names the library PATH: for a library that is still to
+    /// be put there
+    #[arg(long, value_name = "PATH=FILE", value_parser = Replaced::parse, conflicts_with = "without_files")]
+    replace: Option<Replaced>,
     /// Nor print what is only good to know
     #[arg(long)]
     quiet: bool,
@@ -103,11 +107,44 @@ pub(crate) struct Arguments {
     explain: Option<String>,
 }
 
+/// A library that is looked at in place of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Replaced {
+    path: PathBuf,
+    file: PathBuf,
+}
+
+impl Replaced {
+    fn parse(text: &str) -> Result<Replaced, String> {
+        let (path, file) = text.split_once('=').unwrap_or_default();
+        if !path.starts_with('/') || file.is_empty() {
+            return Err(
+                "give an absolute path as the configuration has it, '=', and a file".to_owned()
+            );
+        }
+        Ok(Replaced { path: path.into(), file: file.into() })
+    }
+}
+
 /// How far is looked.
 struct Look<'a> {
     /// At the files and directories that are named.
     files: bool,
+    replaced: Option<&'a Replaced>,
     ports: &'a Ports,
+}
+
+impl<'a> Look<'a> {
+    /// The file that is looked at for a library.
+    fn library(&self, named: &'a Path) -> &'a Path {
+        self.replaced.filter(|it| it.path == named).map_or(named, |it| &it.file)
+    }
+}
+
+impl Arguments {
+    fn look<'a>(&'a self, given: &'a Given) -> Look<'a> {
+        Look { files: !self.without_files, replaced: self.replace.as_ref(), ports: &given.ports }
+    }
 }
 
 /// All codes as the table of the documentation.
@@ -163,7 +200,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
 
 /// All that is found without loading a library.
 fn look_at(given: &Given, arguments: &Arguments) -> Vec<Finding> {
-    let look = Look { files: !arguments.without_files, ports: &given.ports };
+    let look = arguments.look(given);
     let mut found = given.early.clone();
     let sources = &given.sources[..given.modules];
     let mut files = Files {
@@ -197,19 +234,21 @@ fn look_at(given: &Given, arguments: &Arguments) -> Vec<Finding> {
 /// Whether the module libraries work in the libmesos that the command line names.
 fn fits(given: &Given, arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
     let Some(library) = &arguments.library else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
+    let (look, mut found) = (arguments.look(given), Vec::new());
     for (index, source) in given.sources[..given.modules].iter().enumerate() {
         for listed in ModulesFile::parse(&source.text).libraries {
             let is_ours = listed.modules.iter().any(|module| module.entry().is_some());
-            let Some(file) = listed.file.filter(|file| is_ours && Path::new(&file.text).exists())
-            else {
+            let Some(file) = listed.file.filter(|_| is_ours) else { continue };
+            let path = look.library(Path::new(&file.text));
+            if !path.exists() {
                 continue;
-            };
+            }
             if std::io::stderr().is_terminal() {
                 // It takes seconds.
-                eprintln!("loading {} into {}", plain(&file.text), library.display());
+                let shown = path.display().to_string();
+                eprintln!("loading {} into {}", plain(&shown), library.display());
             }
-            let (fits, problems) = inspect::fits(library, Path::new(&file.text))?;
+            let (fits, problems) = inspect::fits(library, path)?;
             let shown = library.display();
             let finding = match fits {
                 Some(true) => continue,

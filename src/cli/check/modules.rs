@@ -93,7 +93,7 @@ pub(super) fn look_at(files: &Files<'_>, look: &Look<'_>) -> Vec<Finding> {
     let (seen, mut found) = files.modules();
     for (source, file) in files.parsed.iter().enumerate() {
         for library in &file.libraries {
-            found.extend(library_file(library, look.files).into_iter().map(|it| it.of(source)));
+            found.extend(library_file(library, look).into_iter().map(|it| it.of(source)));
             let symbols = library.modules.iter().filter_map(symbol);
             found.extend(symbols.map(|finding| finding.of(source)));
         }
@@ -105,6 +105,7 @@ pub(super) fn look_at(files: &Files<'_>, look: &Look<'_>) -> Vec<Finding> {
         found
             .push(Finding::error(codes::MODULES_NONE, "it names no module of ours").advice(advice));
     }
+    found.extend(replaced(files, look));
     found.extend(shared_names(files, &ours));
     let all: Vec<&Module> = ours.iter().map(|seen| seen.module).collect();
     for one in &ours {
@@ -112,6 +113,30 @@ pub(super) fn look_at(files: &Files<'_>, look: &Look<'_>) -> Vec<Finding> {
         found.extend(parameters.into_iter().map(|finding| finding.of(one.source)));
     }
     found
+}
+
+/// Whether a library that is to be put somewhere is what the agent will load from there.
+fn replaced(files: &Files<'_>, look: &Look<'_>) -> Option<Finding> {
+    let wanted = look.replaced?;
+    let ours = |library: &&Library| library.modules.iter().any(|module| module.entry().is_some());
+    let ours = || files.parsed.iter().flat_map(|file| &file.libraries).filter(ours);
+    let mut named = ours().filter_map(|library| library.file.as_ref());
+    if !files.is_whole || named.any(|file| Path::new(&file.text) == wanted.path) {
+        return None;
+    }
+    let others: Vec<&str> =
+        ours().filter_map(|library| Some(library.file.as_ref()?.text.as_str())).collect();
+    let message = match others.as_slice() {
+        [] => format!("no modules file names '{}'", wanted.path.display()),
+        all => format!(
+            "no modules file names '{}', so the agent goes on loading '{}'",
+            wanted.path.display(),
+            all.join("' and '")
+        ),
+    };
+    let advice = codes::LIBRARY_NOT_NAMED.advice;
+    // In no text at all.
+    Some(Finding::warning(codes::LIBRARY_NOT_NAMED, message).advice(advice).of(usize::MAX))
 }
 
 /// The parameter that counts: the last of its key, if it is not empty.
@@ -126,7 +151,7 @@ pub(super) fn place(module: &Module) -> Place {
     Place { symbol: name.map(|name| name.text.clone()), ..Place::span(span) }
 }
 
-fn library_file(library: &Library, files: bool) -> Vec<Finding> {
+fn library_file<'a>(library: &'a Library, look: &Look<'a>) -> Vec<Finding> {
     let Some(file) = &library.file else {
         return match &library.name {
             Some(_) => Vec::new(),
@@ -155,7 +180,8 @@ fn library_file(library: &Library, files: bool) -> Vec<Finding> {
         found.push(
             Finding::warning(codes::LIBRARY_RELATIVE, message).advice("write the absolute path"),
         );
-    } else if files {
+    } else if look.files {
+        let path = look.library(path);
         found.extend(program::library(path));
         found.extend(permissions::file(path));
     }

@@ -28,7 +28,7 @@ use report::{Outcome, Report, Size, list};
 /// Seconds that loading and asking may take.
 const DEFAULT_TIMEOUT: u64 = 60;
 /// The module library's file name.
-const MODULE: &str = "libmesos_command_modules.so";
+pub(crate) const MODULE: &str = "libmesos_command_modules.so";
 /// Names a release that is accepted although it has not been tested; read by the module too.
 const ACCEPT_VARIABLE: &str = "MESOS_COMMAND_MODULES_ACCEPT";
 /// Replaces sizes that the library reports, for tests; read by the module too.
@@ -100,6 +100,21 @@ pub(crate) fn fits(library: &Path, module: &Path) -> anyhow::Result<(Option<bool
     Ok((fits, report.problems))
 }
 
+/// Why a file is not the module library; `None` when it is.
+pub(crate) fn module_problem(path: &Path) -> Option<String> {
+    match Image::read(path) {
+        Err(problem) => Some(format!("'{}' {problem}", path.display())),
+        Ok(image) if !is_module(&image) => {
+            Some(format!("'{}' is not the module library", path.display()))
+        }
+        Ok(_) => None,
+    }
+}
+
+fn is_module(image: &Image) -> bool {
+    image.strong.contains(MODULE_MARK) && !image.required.is_empty()
+}
+
 fn inspect(library: PathBuf, module: PathBuf, timeout: Duration) -> anyhow::Result<Report> {
     let mut report = Report { library, module, ..Report::default() };
     let (host, own) = match images(&report.library, &report.module) {
@@ -142,7 +157,7 @@ fn images(library: &Path, module: &Path) -> Result<(Image, Image), String> {
         ));
     }
     let own = read(module)?;
-    if !own.strong.contains(MODULE_MARK) || own.required.is_empty() {
+    if !is_module(&own) {
         return Err(format!("{} is not the module library", module.display()));
     }
     Ok((host, own))

@@ -148,3 +148,24 @@ fn a_library_is_tried_in_the_libmesos() {
     assert_eq!(codes, [("MC027".to_owned(), format!("\"{}\"", super::library()))]);
     assert_eq!(status, Some(1));
 }
+
+#[test]
+fn a_library_is_looked_at_before_it_is_put_in_place() {
+    let place = Place::new();
+    let file = hook_and_isolator(&place);
+    let text = place.read("modules.json").replace(&super::library(), "/no/such/new.so");
+    raw(&place, text.as_bytes());
+    let codes = |given: &str| {
+        let (all, status) = found(&[&file, "--replace", given]);
+        (all.into_iter().map(|(code, _)| code).collect::<Vec<_>>(), status)
+    };
+    let library = super::library();
+    assert_eq!(found(&[&file]).1, Some(1), "it is not there");
+    assert_eq!(codes(&format!("/no/such/new.so={library}")), (Vec::new(), Some(0)));
+    // Neither this library nor what is missing is what the agent would load.
+    let (other, _) = codes(&format!("/no/such/other.so={library}"));
+    assert_eq!(other, ["MC024", "MC029"]);
+    for bad in ["new.so=x", "/new.so", "/new.so="] {
+        assert_eq!(run(&[&file, "--replace", bad]).status.code(), Some(2), "{bad}");
+    }
+}

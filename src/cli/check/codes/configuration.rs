@@ -123,6 +123,12 @@ codes! {
         example: "mesos-command check --library /tmp/libmesos.so /etc/mesos/modules.json",
         advice: "run `mesos-command inspect` on a machine that runs this Mesos",
     }
+    LIBRARY_NOT_NAMED = "MC029" "library-not-named" {
+        title: "a library that is to be put somewhere is named by no modules file",
+        why: "The agent loads what its modules file names, wherever the new library lies.",
+        example: "mesos-command check --replace /usr/lib/mesos/modules/libmesos_command_modules.so=./new.so /etc/mesos/modules.json",
+        advice: "write the new path as `file` into the modules file, or put the library where that names it",
+    }
     SYMBOL_MISSING = "MC030" "symbol-missing" {
         title: "a module has no name",
         why: "Mesos looks each module up by its name, a symbol of the library.",
