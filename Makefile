@@ -121,9 +121,12 @@ python:
 deps: python
 	$(PYTHON) tests/deps.py
 
-# The engine's unit tests with the sanitizers of addresses and of leaks.
+# The engine's tests with the sanitizers of addresses, leaks and threads, and in valgrind:
+# make sanitize STEP=thread-units
+STEP =
 sanitize: python
-	$(PYTHON) tests/sanitize.py
+	.ci/setup bench
+	$(PYTHON) tests/sanitize.py $(STEP)
 
 # Ratios against bare loops, and against the committed bounds.
 bench: $(HOST)
