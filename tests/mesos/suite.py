@@ -2,17 +2,17 @@
 """The module inside real Mesos libraries, release by release, with a table at the end.
 
 hosts.py says which release gets every scenario, and which those of the core alone; --whole plays
-everything everywhere.
+everything everywhere, --only NAME one scenario, in the newest release unless others are named.
 
-Exit status: 0 all ran and passed; 1 something failed; 3 a library could not be had (with
-ALLOW_OFFLINE=1 such releases are skipped, with the reason, and do not count as a failure).
+Exit status: 0 all ran and passed; 1 something failed; 2 there is no such scenario; 3 a library
+could not be had (with ALLOW_OFFLINE=1 such releases are skipped, with the reason, and do not count
+as a failure).
 """
 
 import argparse
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,6 +25,7 @@ import cookbook
 import faults
 import foreign
 import hosts
+import kernels
 import methods
 import refusals
 import stand_ins
@@ -37,7 +38,6 @@ import skips
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FETCH = ROOT / "cpp/host/real-mesos/fetch.py"
-OLD_KERNEL = ROOT / "tests/old_kernel.py"
 REAL = pathlib.Path(os.environ.get("REAL_MESOS_DIR", ROOT / "target/real-mesos"))
 # How often a scenario is played whose answers came late.
 ATTEMPTS = 3
@@ -82,6 +82,13 @@ class Suite:
         self.skipped: list[str] = []
         # What runs the host program.
         self.under: Command = []
+        # The only scenario that is played, and the names of those that were not, for that.
+        self.only = ""
+        self.others: list[str] = []
+
+    @property
+    def played(self) -> list[str]:
+        return [*self.passed, *self.failed, *self.skipped]
 
     def plays(self, name: str) -> bool:
         """Whether a scenario is played in this release."""
@@ -95,6 +102,9 @@ class Suite:
         environment: Mapping[str, str] | None = None,
     ) -> str:
         """Plays a command; its output."""
+        if self.only not in {"", name}:
+            self.others.append(name)
+            return ""
         log = self.scratch / f"{name}.log"
         started = time.monotonic()
         done = subprocess.run(
@@ -154,7 +164,7 @@ class Suite:
         for attempt in range(1, ATTEMPTS + 1):
             places = {"TMPDIR": MEMORY, **(environment or {})}
             times = verdicts.late(self.play(name, command, complaints, places))
-            if self.failed[-1:] != [name] or not times:
+            if self.failed[-1:] != [name] or not times or self.only not in {"", name}:
                 return
             seen += times
             if attempt < ATTEMPTS:
@@ -210,7 +220,7 @@ class Suite:
             self.play("shared-state", [sys.executable, shared, self.host, self.release])
             operating = HERE / "operating.py"
             self.play("operator", [sys.executable, operating, self.host, self.release])
-            self.old_kernel()
+            kernels.play(self, OLD_KERNEL_PLAYS)
             descriptors = HERE / "descriptors.sh"
             self.play("descriptors", ["sh", descriptors, self.host, self.release, "1.8.1"])
         self.cluster("cluster", "record", "--records", "--tasks", "50", "--restart", "kill")
@@ -218,8 +228,10 @@ class Suite:
             self.burst()
             self.soak()
             self.docker()
-            for name in ("neighbours", "beginner"):
+            for name in ("neighbours", "beginner", "swap"):
                 self.play(name, [sys.executable, HERE / f"{name}.py", "--host", self.host])
+            deploy: Command = [sys.executable, HERE / "deploy.py", "--programs", self.host.parent]
+            self.play("deploy", [*deploy, "--mesos", self.mesos])
         self.cluster("limited", "limited", "--limited", "--tasks", "3")
 
     def written(self, name: str, modules: str) -> None:
@@ -284,31 +296,6 @@ class Suite:
             complaints=lambda: foreign.complaints(self.scratch / "foreign.log"),
         )
 
-    def old_kernel(self) -> None:
-        """Every method, failures and faults once more, on the kernel of CentOS 7."""
-        if platform.machine() != "x86_64":
-            print("SKIPPED linux-3.10: the filter knows the numbers of x86_64 alone")
-            return
-
-        def named(name: str) -> Complaints:
-            log = self.scratch / f"{name}.log"
-            said = "this kernel has no memfds for us: commands get files instead"
-            return lambda: [] if said in log.read_text() else [f"the log does not say: {said}"]
-
-        self.under = [sys.executable, OLD_KERNEL]
-        for written, modules in OLD_KERNEL_PLAYS:
-            name = f"linux-3.10-{written}"
-            files = HERE / f"{modules}.modules.json", HERE / f"{written}.scenario.json"
-            self.run(name, *files, complaints=named(name))
-        name, scenario = "linux-3.10-faults", faults.scenario()
-        # What commands print is in files there, which cannot be sealed: those of what still runs
-        # are kept open. And /dev/urandom is.
-        for step in scenario["steps"]:
-            if step["do"] == "leftovers":
-                step["fds"] = step.get("fds", 0) + 12
-        self.generated(name, faults.modules(), scenario, complaints=named(name))
-        self.under = []
-
     def cluster(self, name: str, modules: str, *more: str, **environment: str) -> None:
         """A master and an agent that run tasks."""
         command: Command = [self.host, "cluster", "--mesos", self.release]
@@ -356,7 +343,10 @@ def main() -> None:
         help=f"default: {' '.join(every)}",
     )
     parser.add_argument("--whole", action="store_true", help="play everything in each of them")
+    parser.add_argument("--only", default="", metavar="NAME", help="play this scenario alone")
     arguments = parser.parse_args()
+    if arguments.only and arguments.releases == every:
+        arguments.releases = [hosts.NEWEST]
     table: list[tuple[str, str, str]] = []
     passed = failed = missing = 0
     for release in arguments.releases:
@@ -374,7 +364,11 @@ def main() -> None:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="mesos-suite-") as scratch:
             suite = Suite(arguments.host, release, arguments.whole, pathlib.Path(scratch))
+            suite.only = arguments.only
             suite.all()
+            if arguments.only and not suite.played:
+                known = ", ".join(sorted(set(suite.others)))
+                parser.error(f"{release} plays no '{arguments.only}'; there are {known}")
         passed, failed = passed + len(suite.passed), failed + len(suite.failed)
         if suite.failed:
             table.append((release, "FAILED", ", ".join(suite.failed)))
