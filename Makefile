@@ -7,7 +7,7 @@ HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
 .PHONY: all build demo demo-cluster demo-docker burst soak test lint unit in-mesos observe whole pages \
-	ahead ahead-inside regressions python fuzz deps sanitize install uninstall packages packages-check bench \
+	ahead ahead-inside fleet regressions python fuzz deps sanitize install uninstall packages packages-check bench \
 	bench-check bench-compare clean
 
 all: build
@@ -102,6 +102,13 @@ ahead-inside: $(HOST)
 	.ci/setup demo
 	$(FETCH) 1.11.0
 	$(PYTHON) tests/mesos/ahead.py --host $(HOST)
+
+# The dashboard of many agents before a real Prometheus, with so many simulated agents. The aim is that
+# each of its queries answers within a second.
+AGENTS = 1000
+fleet: build
+	.ci/setup test
+	$(PYTHON) tests/fleet/fleet.py --agents $(AGENTS)
 
 # The table of faults that were mended, and the tests that hold the mends.
 regressions: python

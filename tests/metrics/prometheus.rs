@@ -97,6 +97,9 @@ fn get(address: &SocketAddr, path: &str) -> Option<String> {
     Some(answer.split_once("\r\n\r\n")?.1.to_owned())
 }
 
+/// Panels in which there is something only when something is wrong.
+const QUIET: [&str; 2] = ["Agents with hanging commands", "Longest queues"];
+
 /// The expression as Grafana sends it when everything is chosen.
 fn as_sent(expression: &str) -> String {
     ["instance", "module", "event"]
@@ -131,7 +134,9 @@ fn every_query_and_rule_is_answered() {
             let expression = as_sent(&query.expression);
             assert!(!expression.contains('$'), "{query:?}");
             let what = format!("the panel {}: {expression}", query.panel);
-            wait_for(&what, || (server.series(&expression) > 0).then_some(()));
+            let quiet = QUIET.contains(&query.panel.as_str());
+            // One that nothing answers is asked all the same: Prometheus understands it.
+            wait_for(&what, || (server.series(&expression) > 0 || quiet).then_some(()));
         }
         for rule in rules() {
             if let Some(name) = rule.recorded {

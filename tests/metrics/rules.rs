@@ -6,7 +6,8 @@ use std::process::Command;
 use crate::promql::check;
 use crate::support::{both, have, repository, run};
 
-const FILES: [&str; 2] = ["dashboards/rules/recording.yml", "dashboards/rules/alerts.yml"];
+const FILES: [&str; 3] =
+    ["dashboards/rules/recording.yml", "dashboards/rules/alerts.yml", "dashboards/rules/fleet.yml"];
 
 /// One rule, as read from a file.
 #[derive(Debug, Default)]
@@ -89,8 +90,12 @@ fn every_alert_has_severity_texts_and_a_section_in_the_page() {
             assert!(squeezed.contains(text(key).trim()), "{name}: the {key} is not in the page");
         }
     }
+    let fleet = std::fs::read_to_string(repository("dashboards/fleet.md")).expect("there");
     for name in recorded() {
-        assert!(page.contains(&format!("`{name}`")), "{name}");
+        assert!(
+            page.contains(&format!("`{name}`")) || fleet.contains(&format!("`{name}`")),
+            "{name}"
+        );
     }
 }
 
@@ -129,7 +134,7 @@ fn promtool_accepts_the_rules_and_their_tests_pass() {
     let checked =
         run(Command::new("promtool").args(["check", "rules"]).args(FILES.map(repository)), None);
     assert!(checked.status.success(), "{}", both(&checked));
-    for file in ["recording.yml", "alerts.yml"] {
+    for file in ["recording.yml", "alerts.yml", "fleet.yml"] {
         let file = repository("dashboards/rules/tests").join(file);
         let tested = run(Command::new("promtool").args(["test", "rules"]).arg(&file), None);
         assert!(tested.status.success(), "{}", both(&tested));

@@ -51,8 +51,8 @@ def get(url: str) -> str:
         return str(answer.read().decode())
 
 
-def wait_for(what: str, look: Callable[[], T | None]) -> T:
-    end = time.monotonic() + PATIENCE
+def wait_for(what: str, look: Callable[[], T | None], patience: float = PATIENCE) -> T:
+    end = time.monotonic() + patience
     while True:
         try:
             found = look()
@@ -61,19 +61,27 @@ def wait_for(what: str, look: Callable[[], T | None]) -> T:
         if found:
             return found
         if time.monotonic() > end:
-            raise TimeoutError(f"waited {PATIENCE} s in vain for {what}")
+            raise TimeoutError(f"waited {patience} s in vain for {what}")
         time.sleep(0.1)
 
 
 class Server:
-    """Scrapes `target` once a second into `directory`; a context manager."""
+    """Scrapes `target` into `directory`, or as `scrapes` says; a context manager."""
 
-    def __init__(self, directory: pathlib.Path, target: str) -> None:
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        target: str,
+        scrapes: str | None = None,
+        interval: str = "1s",
+    ) -> None:
         config = directory / "prometheus.yml"
-        config.write_text(
-            "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
-            f"rule_files: ['{ROOT}/dashboards/rules/*.yml']\n"
+        usual = (
             f"scrape_configs: [{{job_name: mesos, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        )
+        config.write_text(
+            f"global: {{scrape_interval: {interval}, evaluation_interval: {interval}}}\n"
+            f"rule_files: ['{ROOT}/dashboards/rules/*.yml']\n{scrapes or usual}"
         )
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -100,6 +108,11 @@ class Server:
         if self._process:
             self._process.terminate()
             self._process.wait()
+
+    @property
+    def process(self) -> int:
+        """Its number."""
+        return self._process.pid if self._process else 0
 
     def api(self, path: str, **parameters: str | float) -> Any:
         query = urllib.parse.urlencode(parameters)
@@ -138,9 +151,9 @@ class Server:
         return [rule for group in self.api("rules")["groups"] for rule in group["rules"]]
 
 
-def panels() -> Iterator[Panel]:
-    """The dashboard's panels."""
-    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+def panels(dashboard: pathlib.Path = DASHBOARD) -> Iterator[Panel]:
+    """A dashboard's panels."""
+    for panel in json.loads(dashboard.read_text())["panels"]:
         if panel["type"] != "row":
             targets = [(it["expr"], it.get("legendFormat") or "") for it in panel["targets"]]
             defaults = panel.get("fieldConfig", {}).get("defaults", {})
