@@ -1,13 +1,17 @@
 """What is installed where, how, and what the packages say; without building anything."""
 
+import contextlib
+import io
 import os
 import pathlib
 import tarfile
 import tempfile
 import unittest
+from unittest import mock
 
 import archives
 import layout
+import proof
 import sbom
 
 import staging
@@ -101,6 +105,49 @@ class Packages(Scratch):
         self.assertLessEqual({"tokio", "dashmap", "cxx"}, names)
         self.assertNotIn("clap", names)
         self.assertEqual(document, sbom.document())
+
+
+class Proving(Scratch):
+    """How two builds are compared; the builds themselves take too long for a unit test."""
+
+    def same(self, *libraries: bytes) -> pathlib.Path:
+        contents = iter(libraries)
+
+        def clone(work: pathlib.Path, name: str) -> pathlib.Path:
+            (work / name).mkdir()
+            return work / name
+
+        def packages(_source: pathlib.Path, out: pathlib.Path) -> dict[str, str]:
+            binaries = out / "binaries"
+            binaries.mkdir(parents=True)
+            library = next(contents)
+            (binaries / layout.LIBRARY).write_bytes(library)
+            (binaries / layout.TOOL).write_bytes(b"tool")
+            return {"one.deb": library.decode(), "other.deb": "alike"}
+
+        with (
+            mock.patch.object(proof, "clone", clone),
+            mock.patch.object(proof, "packages", packages),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            return proof.same(self.root)
+
+    def test_two_builds_that_are_the_same_are_taken(self) -> None:
+        self.assertEqual(self.same(b"a", b"a"), self.root / "one")
+
+    def test_what_differs_is_named_with_the_file_that_it_comes_from(self) -> None:
+        with self.assertRaises(proof.Wrong) as caught:
+            self.same(b"a", b"b")
+        told = str(caught.exception)
+        self.assertIn("one.deb", told)
+        self.assertIn(layout.LIBRARY, told)
+        self.assertNotIn("other.deb", told)
+
+    def test_packages_are_kept_from_the_next_build(self) -> None:
+        (self.build / "one.deb").write_bytes(b"first")
+        proof.keep(self.build, self.root / "first")
+        (self.build / "one.deb").write_bytes(b"second")
+        self.assertEqual((self.root / "first/one.deb").read_bytes(), b"first")
 
 
 if __name__ == "__main__":
