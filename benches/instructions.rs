@@ -1,14 +1,15 @@
 //! Instruction counts of the pure paths, under valgrind: they repeat exactly, whatever else the
 //! machine does, so a small change can be seen and held against a bound.
 //!
-//! Nothing here starts a process: valgrind does not run the clone flags of the runner, and ends who
-//! tries. `clone` is therefore refused, which makes the engine do without memfds that commands can
-//! open, and the cache is seeded ([`Isolator::seed_usage`]) instead of filled by a run.
+//! Valgrind does not run the clone flags of the runner, and ends who tries. What an isolator starts
+//! when it is created, to learn what commands may open, is therefore started by `posix_spawn`, and
+//! the cache is seeded ([`Isolator::seed_usage`]) instead of filled by a run.
 //!
 //! `cargo bench --bench instructions` needs valgrind and gungraun-runner of the crate's version.
 
 #![expect(missing_docs, reason = "gungraun makes public modules of benchmarks")]
-#![expect(unsafe_code, reason = "replaces a function of the C library")]
+#![expect(unsafe_code, reason = "sets a variable of the environment")]
+#![expect(clippy::disallowed_methods, reason = "sets it before there is another thread")]
 
 #[path = "common/ids.rs"]
 mod ids;
@@ -26,6 +27,7 @@ use mesos_command::isolator::Isolator;
 use mesos_command::metrics::ModuleMetrics;
 use mesos_command::outcome::CacheResult;
 use mesos_command::outcome::OutcomeKind;
+use mesos_command::run::{START_METHOD_VARIABLE, StartMethod};
 use mesos_command::schema::{MessageType, Schema};
 
 use ids::id;
@@ -39,14 +41,6 @@ const CONTAINER_CONFIG: &[u8] = br#"{"directory":"/var/lib/mesos/slaves/1-S0/run
 {"name":"cpus","type":"SCALAR","scalar":{"value":0.1}},
 {"name":"mem","type":"SCALAR","scalar":{"value":64}}]}"#;
 const CONTAINERS: usize = 100;
-
-/// In place of the C library's, whatever the arguments. (Threads have another way.)
-// SAFETY: callers see a function that fails as the kernel's may.
-#[unsafe(no_mangle)]
-extern "C" fn clone() -> std::ffi::c_int {
-    nix::errno::Errno::ENOSYS.set();
-    -1
-}
 
 fn parameters() -> Vec<(String, String)> {
     [
@@ -65,6 +59,8 @@ fn parameters() -> Vec<(String, String)> {
 /// An isolator whose cache has a value for all containers. It is kept: taking it down is no part
 /// of a call.
 fn cached() -> (&'static Isolator, Vec<u8>) {
+    // SAFETY: this program has one thread yet.
+    unsafe { std::env::set_var(START_METHOD_VARIABLE, StartMethod::PosixSpawn.label()) };
     let isolator = Isolator::create(&parameters()).expect("the parameters are right");
     for number in 0..CONTAINERS {
         isolator.introduce(&id(number), CONTAINER_CONFIG).expect("it is well-formed");

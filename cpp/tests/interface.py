@@ -12,6 +12,8 @@
 * The manifests: both kinds without a suffix and with 2 to 32, each a data symbol of 64 bytes.
 * The empty string of the strings before C++11 is libstdc++'s own, as what is not at its address is
   freed; with -static-libstdc++ it would be defined here.
+* No function of the C library that makes a process from this one: before glibc 2.24 `clone` notes a
+  wrong number for a thread whose memory the child shares. (posix_spawn is refused there.)
 * The C++ that is compiled once for each kind of strings shares no name of ours between the two, but
   those of types that are the same in both.
 
@@ -30,6 +32,8 @@ VERSIONS = HERE / "required-versions.txt"
 EXPORTS = HERE / "exported-symbols.txt"
 # Defined by libstdc++ alone.
 EMPTY_STRING = "_ZNSs4_Rep20_S_empty_rep_storageE"
+# They copy the agent, or leave its thread with a wrong number.
+FORKS = {"clone", "fork", "vfork", "_Fork", "daemon", "system", "popen"}
 # Types that hold no string, and a function: both kinds may make the same templates over them.
 SHARED = ["AnswerKind", "Fallback", "HookInstance", "IsolatorInstance", "HookAnswer"]
 SHARED += ["InputKind", "Input", "Item", "Completion", "Pending", "Sink", "Unexpected"]
@@ -158,6 +162,16 @@ def compare_strings(library: pathlib.Path) -> list[str]:
     return wrong
 
 
+def compare_processes(library: pathlib.Path) -> list[str]:
+    """What makes processes."""
+    undefined = output("nm", "-D", "--undefined-only", str(library)).split()
+    return [
+        f"needs {name}, which makes a process from the agent's"
+        for name in sorted(undefined)
+        if name.partition("@")[0] in FORKS
+    ]
+
+
 def names_of_ours(archive: pathlib.Path) -> set[str]:
     """The global names that an archive defines, with one of ours in them that is not shared."""
     listed = output("nm", "--defined-only", "--extern-only", "-f", "posix", str(archive))
@@ -203,6 +217,7 @@ def main() -> None:
         update(found, exported)
     wrong = compare_versions(found) + compare_exports(exported) + compare_manifests(exported)
     wrong += compare_strings(arguments.library) + compare_sets(arguments.library)
+    wrong += compare_processes(arguments.library)
     for line in wrong:
         print(f"FAILED: {line}")
     least = newest(found)

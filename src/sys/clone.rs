@@ -20,26 +20,22 @@ use parking_lot::Mutex;
 use super::child::child_main;
 use super::child_plan::ChildPlan;
 use super::process_id::Pid;
-use super::raw::LEAVES_ERRNO;
+use super::raw::{Raw, create};
 
 /// `CLONE_PIDFD` of linux/sched.h.
 const CLONE_PIDFD: u64 = 0x1000;
 /// `CLONE_CLEAR_SIGHAND` of linux/sched.h: only clone3 takes it.
-#[cfg(target_arch = "x86_64")]
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 /// `CLONE_INTO_CGROUP` of linux/sched.h: only clone3 takes it, since Linux 5.7.
-#[cfg(target_arch = "x86_64")]
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Size of a child's stack. The child's frames are small and fixed; debug builds use a few KiB.
 const STACK_BYTES: usize = 128 * 1024;
 
 /// Whether clone3 was found to be missing or forbidden (seccomp filters answer EPERM or ENOSYS).
-#[cfg(target_arch = "x86_64")]
 static CLONE3_REFUSED: AtomicBool = AtomicBool::new(false);
 /// Whether clone3 refused `CLONE_INTO_CGROUP`.
-#[cfg(target_arch = "x86_64")]
 static INTO_CGROUP_REFUSED: AtomicBool = AtomicBool::new(false);
 /// Whether clone refused `CLONE_PIDFD`.
 static PIDFD_REFUSED: AtomicBool = AtomicBool::new(false);
@@ -125,12 +121,7 @@ pub(super) struct Marks {
 
 /// Whether a child can be created in a cgroup, as far as is known.
 pub(super) fn creates_in_cgroups() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    let can =
-        !CLONE3_REFUSED.load(Ordering::Relaxed) && !INTO_CGROUP_REFUSED.load(Ordering::Relaxed);
-    #[cfg(not(target_arch = "x86_64"))]
-    let can = false;
-    can
+    !CLONE3_REFUSED.load(Ordering::Relaxed) && !INTO_CGROUP_REFUSED.load(Ordering::Relaxed)
 }
 
 /// Starts a child that runs [`child_main`] on `plan` and returns its pid: without waiting for it,
@@ -158,10 +149,9 @@ pub(super) unsafe fn clone_child(
     if share_files {
         flags |= libc::CLONE_FILES as u64;
     }
-    if waits || !LEAVES_ERRNO {
+    if waits {
         flags |= libc::CLONE_VFORK as u64;
     }
-    #[cfg(target_arch = "x86_64")]
     if !CLONE3_REFUSED.load(Ordering::Relaxed) {
         // CLONE_CLEAR_SIGHAND leaves the ignored ones ignored.
         // SAFETY: there is no child yet that could read it.
@@ -187,17 +177,16 @@ pub(super) unsafe fn clone_child(
     // SAFETY: as above.
     unsafe { (*plan).not_default = u64::MAX };
     if !PIDFD_REFUSED.load(Ordering::Relaxed) {
-        match clone_by_libc(plan, flags | CLONE_PIDFD, stack, marks) {
+        match clone(plan, flags | CLONE_PIDFD, stack, marks) {
             Err(Errno::EINVAL) => PIDFD_REFUSED.store(true, Ordering::Relaxed),
             result => return result,
         }
     }
-    clone_by_libc(plan, flags, stack, marks)
+    clone(plan, flags, stack, marks)
 }
 
 /// `struct clone_args` of linux/sched.h. Without a cgroup only its first version is passed (64
 /// bytes, Linux 5.3), with one its third (88 bytes, Linux 5.7).
-#[cfg(target_arch = "x86_64")]
 #[repr(C)]
 struct CloneArgs {
     flags: u64,
@@ -214,10 +203,8 @@ struct CloneArgs {
 }
 
 /// Size of its first version.
-#[cfg(target_arch = "x86_64")]
 const FIRST_CLONE_ARGS: usize = 64;
 
-#[cfg(target_arch = "x86_64")]
 fn clone3(
     plan: *mut ChildPlan,
     flags: u64,
@@ -239,57 +226,33 @@ fn clone3(
         set_tid_size: 0,
         cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
     };
-    let result: i64;
-    // SAFETY: the child gets a stack of its own (page aligned, so aligned for the call), calls
-    // child_main, which never returns, and so never touches the frames of this function; the
-    // parent's thread sees only rax, rcx and r11 changed. The plan and the marks live until the
-    // child has left, by the promise made to `clone_child`.
-    unsafe {
-        std::arch::asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp",
-            "mov rdi, r8",
-            "call rdx",
-            "ud2",
-            "2:",
-            inlateout("rax") libc::SYS_clone3 => result,
-            in("rdi") &raw const arguments,
-            in("rsi") size,
-            in("rdx") child_main as extern "C" fn(*mut c_void) -> c_int,
-            in("r8") plan.cast::<c_void>(),
-            lateout("rcx") _,
-            lateout("r11") _,
-        );
-    }
-    let result = i32::try_from(result).map_err(|_| Errno::EINVAL)?;
-    Pid::from_raw(result).ok_or_else(|| Errno::from_raw(result.wrapping_neg()))
+    let given = [(&raw const arguments).expose_provenance(), size, 0, 0, 0];
+    // SAFETY: the structure is of that size. The child gets a stack of its own (page aligned), on
+    // which child_main never returns. The plan and the marks live until the child has left, by the
+    // promise made to `clone_child`.
+    number_of(unsafe { create(libc::SYS_clone3, given, child_main, plan.cast()) })
 }
 
-fn clone_by_libc(
-    plan: *mut ChildPlan,
-    flags: u64,
-    stack: &Stack,
-    marks: &Marks,
-) -> Result<Pid, Errno> {
+fn clone(plan: *mut ChildPlan, flags: u64, stack: &Stack, marks: &Marks) -> Result<Pid, Errno> {
     // The lower 32 bits hold every flag of the old call; the lowest byte is the exit signal.
-    let flags = flags as c_int | libc::SIGCHLD;
-    // SAFETY: as for clone3; the C library's wrapper calls child_main on the given stack. Without
-    // CLONE_PIDFD the pidfd pointer is not used, and the thread-local storage never is.
-    let pid = unsafe {
-        libc::clone(
-            child_main,
-            stack.top(),
-            flags,
-            plan.cast::<c_void>(),
-            marks.pidfd.as_ptr(),
-            std::ptr::null_mut::<c_void>(),
-            marks.inside.as_ptr(),
-        )
+    let flags = (flags as c_int | libc::SIGCHLD) as usize;
+    let top = stack.top().expose_provenance();
+    let pidfd = marks.pidfd.as_ptr().expose_provenance();
+    let inside = marks.inside.as_ptr().expose_provenance();
+    // The thread-local storage, which is not set, stands before or behind the child's mark.
+    let given = if cfg!(target_arch = "x86_64") {
+        [flags, top, pidfd, inside, 0]
+    } else {
+        [flags, top, pidfd, 0, inside]
     };
-    // 0 is what the child gets, which never returns here.
-    Pid::from_raw(pid).ok_or_else(Errno::last)
+    // SAFETY: as for clone3. Without CLONE_PIDFD the pidfd pointer is not used.
+    number_of(unsafe { create(libc::SYS_clone, given, child_main, plan.cast()) })
+}
+
+/// The child. 0 is what the child itself gets, which does not come here.
+fn number_of(created: Raw) -> Result<Pid, Errno> {
+    let number = created.map_err(Errno::from_raw)?;
+    i32::try_from(number).ok().and_then(Pid::from_raw).ok_or(Errno::EINVAL)
 }
 
 #[cfg(test)]
