@@ -12,6 +12,7 @@ mod inspect;
 mod interrupt;
 mod live;
 mod load;
+mod machine;
 mod new;
 mod private;
 mod sample;

@@ -8,19 +8,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use super::codes;
 use super::finding::Finding;
 use super::script::head;
-
-/// Names of machines (elf(5), `e_machine`).
-const MACHINES: [(elf::Machine, &str); 9] = [
-    (elf::EM_386, "32-bit x86"),
-    (elf::EM_X86_64, "x86-64"),
-    (elf::EM_ARM, "32-bit ARM"),
-    (elf::EM_AARCH64, "64-bit ARM"),
-    (elf::EM_PPC64, "64-bit PowerPC"),
-    (elf::EM_S390, "S/390"),
-    (elf::EM_RISCV, "RISC-V"),
-    (elf::EM_MIPS, "MIPS"),
-    (elf::EM_LOONGARCH, "LoongArch"),
-];
+use crate::machine;
 
 /// What tells kinds of machines apart.
 #[derive(PartialEq, Eq)]
@@ -62,12 +50,7 @@ impl Kind {
     }
 
     fn name(&self) -> String {
-        let known = MACHINES.iter().find(|(machine, _)| *machine == self.machine);
-        match known {
-            Some((_, name)) if self.order == 2 => format!("{name}, big endian"),
-            Some((_, name)) => (*name).to_owned(),
-            None => format!("machine {} with {} bits", self.machine.0, self.bits),
-        }
+        machine::name(self.machine, self.bits, self.order == 2)
     }
 
     fn runs_where(&self, other: &Kind) -> bool {

@@ -14,6 +14,8 @@ use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, Sym as _};
 use object::{Endianness, ReadCache, SymbolIndex};
 
+use crate::machine;
+
 type Header = FileHeader64<Endianness>;
 
 /// Symbols and needs of a shared library of this machine's kind.
@@ -118,14 +120,13 @@ fn usable_here(header: &Header) -> Result<(), String> {
     let own = open(Path::new("/proc/self/exe"))?;
     let cache = ReadCache::new(own.0);
     let own = Header::parse(&cache).map_err(|error| format!("cannot be compared: {error}"))?;
-    let (endian, machine) = facts(header);
-    if (endian, machine) != facts(own) {
-        return Err(format!(
-            "is for another kind of machine (ELF machine {}, this one is {})",
-            machine.0,
-            facts(own).1.0
-        ));
+    let (theirs, ours) = (facts(header), facts(own));
+    if theirs != ours {
+        let [theirs, ours] =
+            [theirs, ours].map(|(endian, kind)| machine::name(kind, 64, endian == Endianness::Big));
+        return Err(format!("is for another kind of machine: {theirs}; this one is {ours}"));
     }
+    let (endian, _) = theirs;
     if header.e_type(endian) != elf::ET_DYN {
         return Err("is an ELF file, but no shared library".to_owned());
     }
@@ -208,9 +209,17 @@ mod tests {
 
     #[test]
     fn another_machine_is_another_machine() {
-        let mut bytes = own(usize::MAX);
-        bytes[18] ^= 0x40;
-        assert!(refusal(&bytes).starts_with("is for another kind of machine"));
+        // Of the header, at 18: e_machine.
+        let other = if cfg!(target_arch = "x86_64") { elf::EM_AARCH64 } else { elf::EM_X86_64 };
+        for (kind, name) in
+            [(other, machine::name(other, 64, false)), (elf::EM_S390, "S/390".into())]
+        {
+            let mut bytes = own(usize::MAX);
+            bytes[18..20].copy_from_slice(&kind.0.to_le_bytes());
+            let text = refusal(&bytes);
+            let begin = format!("is for another kind of machine: {name}; this one is ");
+            assert!(text.starts_with(&begin), "{text}");
+        }
         let mut bytes = own(usize::MAX);
         bytes[16] = 2;
         assert_eq!(refusal(&bytes), "is an ELF file, but no shared library");
