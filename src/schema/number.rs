@@ -2,7 +2,9 @@
 //!
 //! Integers that fit an `i64` stay exact and everything else becomes a double. A number is then
 //! cast to the type of its field as the compiled host does on x86-64: what is out of range wraps
-//! or becomes the processor's "indefinite" value instead of being refused.
+//! or becomes the processor's "indefinite" value instead of being refused. On other machines too,
+//! whose own conversions go to the nearest value that there is: what a script's answer means is the
+//! same everywhere.
 
 /// A number of a JSON text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -235,6 +237,26 @@ mod tests {
         assert_eq!(Number::Float(1e30).as_u32(), 0);
         assert_eq!(Number::Float(1e30).as_i64(), i64::MIN);
         assert_eq!(Number::Float(-2_147_483_648.5).as_i32(), i32::MIN);
+    }
+
+    /// Where the conversions of x86-64 and of aarch64 differ: the latter saturate.
+    #[test]
+    fn what_is_out_of_range_is_the_same_on_every_machine() {
+        for (value, i32s, u32s, i64s, u64s) in [
+            (2_147_483_648.0, i32::MIN, 1 << 31, 1 << 31, 1 << 31),
+            (-2_147_483_649.0, i32::MIN, 0x7fff_ffff, -2_147_483_649, 0xffff_ffff_7fff_ffff),
+            (4_294_967_296.0, i32::MIN, 0, 1 << 32, 1 << 32),
+            (-1.0, -1, u32::MAX, -1, u64::MAX),
+            (9.3e18, i32::MIN, 0, i64::MIN, 9_300_000_000_000_000_000),
+            (-9.3e18, i32::MIN, 0, i64::MIN, 1 << 63),
+            (2e19, i32::MIN, 0, i64::MIN, 0),
+            (-1e300, i32::MIN, 0, i64::MIN, 1 << 63),
+        ] {
+            let number = Number::Float(value);
+            assert_eq!((number.as_i32(), number.as_u32()), (i32s, u32s), "{value}");
+            assert_eq!((number.as_i64(), number.as_u64()), (i64s, u64s), "{value}");
+        }
+        assert_eq!(Number::Float(1e300).as_f32(), f32::INFINITY);
     }
 
     #[test]
