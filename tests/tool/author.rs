@@ -80,7 +80,7 @@ fn new_workers_keep_the_protocol() {
         let command = place.text(&format!("isolator_usage.{language}"));
         let done = tool(&place, &["worker-test", &command, "--timeout", "60"]);
         assert_eq!(done.status.code(), Some(0), "{language}: {}", stdout(&done));
-        assert!(stdout(&done).ends_with("9 passed, 0 failed\n"), "{}", stdout(&done));
+        assert!(stdout(&done).ends_with("11 passed, 0 failed\n"), "{}", stdout(&done));
     }
 }
 

@@ -55,7 +55,21 @@ fn the_example_keeps_the_protocol() {
     let place = Place::new();
     let (checks, status) = checked(&worker(&place, GOOD), &PATIENT);
     assert!(checks.iter().all(|check| check.1) && status == Some(0), "{checks:#?}");
-    assert_eq!(checks.len(), 9);
+    assert_eq!(checks.len(), 11);
+}
+
+#[test]
+fn a_worker_that_takes_many_requests_keeps_the_protocol() {
+    let (checks, status) =
+        checked(&repository("examples/workers/usage_async.py").display().to_string(), &PATIENT);
+    assert!(checks.iter().all(|check| check.1) && status == Some(0), "{checks:#?}");
+    let told = |name: &str| checks.iter().find(|it| it.0 == name).expect("it is made").2.clone();
+    assert!(
+        told("handshake").ends_with("takes 16 requests at a time, takes cancels"),
+        "{checks:?}"
+    );
+    assert!(told("multiplex").starts_with("16 requests at a time, answered in "), "{checks:?}");
+    assert!(told("cancel").starts_with("answered once, with error "), "{checks:?}");
 }
 
 /// What is wrong, the worker's text, the check that it fails, and what is told of it.
@@ -118,9 +132,45 @@ fn faulty() -> Vec<Case> {
     ]
 }
 
+/// What those do wrong that take many requests at a time, or cancels.
+fn faulty_with_many() -> Vec<Case> {
+    vec![
+        (
+            "a wish that is none",
+            change("\"ready\":1", "\"ready\":1,\"multiplex\":0"),
+            "handshake",
+            "its `multiplex` is 0",
+        ),
+        (
+            "no word",
+            change("\"ready\":1", "\"ready\":1,\"cancel\":1"),
+            "handshake",
+            "its `cancel` is 1",
+        ),
+        (
+            "one answer for all",
+            change(
+                "say(json.dumps({\"id\": request[\"id\"],",
+                "ids = globals().setdefault('ids', []); ids.append(request['id'])\n        \
+                 say(json.dumps({\"id\": ids[0],",
+            )
+            .replace("\"ready\":1", "\"ready\":1,\"multiplex\":3"),
+            "multiplex",
+            "which is answered or was not asked",
+        ),
+        (
+            "an answer too many",
+            change("else:\n", "elif 'cancel' in request: say('{\"id\":20}\\n')\n    else:\n")
+                .replace("\"ready\":1", "\"ready\":1,\"cancel\":true"),
+            "cancel",
+            "to a cancel of what it had answered",
+        ),
+    ]
+}
+
 #[test]
 fn what_breaks_it_is_told() {
-    for (what, body, check, told) in faulty() {
+    for (what, body, check, told) in faulty().into_iter().chain(faulty_with_many()) {
         let place = Place::new();
         let waits = told.contains("said nothing") || told.contains("did not end");
         let seconds = if waits { SHORT } else { "60" };

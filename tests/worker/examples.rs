@@ -76,7 +76,9 @@ fn check_plain(directory: &Path, command: &Path) {
 fn the_python_worker_answers() {
     let directory = tempfile::tempdir().unwrap();
     let command = directory.path().join("usage.py");
-    std::fs::copy(format!("{EXAMPLES}/usage.py"), &command).unwrap();
+    for name in ["usage.py", "mesos_worker.py"] {
+        std::fs::copy(format!("{EXAMPLES}/{name}"), directory.path().join(name)).unwrap();
+    }
     check_plain(directory.path(), &command);
     check(directory, &command);
 }

@@ -54,6 +54,43 @@ impl Language {
     }
 }
 
+/// What a worker's file has of the library of its language, so that it needs no other file.
+#[derive(Default)]
+struct Library {
+    imports: String,
+    body: String,
+}
+
+impl Library {
+    /// Of a file in which the imports, after what says what it is, are one paragraph or two.
+    fn of(text: &str, is_import: impl Fn(&str) -> bool) -> Library {
+        let (imports, body): (Vec<&str>, Vec<&str>) =
+            text.lines().partition(|line| is_import(line));
+        Library { imports: imports.join("\n"), body: body.join("\n").trim().to_owned() }
+    }
+}
+
+impl Language {
+    fn library(self) -> Library {
+        match self {
+            Language::WorkerPython => {
+                let text = include_str!("../../../examples/workers/mesos_worker.py");
+                let text = text.splitn(3, "\"\"\"").last().unwrap_or_default();
+                Library::of(text, |line| line.starts_with("import ") || line.starts_with("from "))
+            }
+            Language::WorkerC => {
+                let text = include_str!("../../../examples/workers/mesos_worker.h");
+                let text = text.split_once("*/").map_or(text, |(_, text)| text);
+                let guard = ["#ifndef MESOS_WORKER_H", "#define MESOS_WORKER_H", "#endif"];
+                let lines = text.lines().filter(|line| !guard.contains(line));
+                let text = lines.collect::<Vec<_>>().join("\n");
+                Library::of(&text, |line| line.starts_with("#include "))
+            }
+            _ => Library::default(),
+        }
+    }
+}
+
 #[derive(clap::Args)]
 #[command(
     after_help = "Two files are written and none is ever replaced: the command, and its test for `mesos-command test`. \
@@ -128,8 +165,7 @@ fn text(event: Event, language: Language, command: &str) -> String {
     let work = match language {
         Language::Sh | Language::Bash => shell_work(event),
         Language::Python | Language::WorkerPython => python_work(event),
-        Language::C => c_work(event, "", "\\n", false),
-        Language::WorkerC => c_work(event, "%s", "%s", true),
+        Language::C | Language::WorkerC => c_work(event),
     };
     let (shell, options) = match language {
         Language::Bash => ("bash", "-euo pipefail"),
@@ -137,6 +173,9 @@ fn text(event: Event, language: Language, command: &str) -> String {
     };
     let filled = language.template().replace("{{shell}}", shell).replace("{{options}}", options);
     let filled = filled.replace("{{event}}", event.label()).replace("{{path}}", command);
+    let library = language.library();
+    let filled = filled.replace("{{imports}}", &library.imports);
+    let filled = filled.replace("{{library}}", &library.body);
     filled.replace("{{head}}", &head).replace("{{work}}", &work)
 }
 
@@ -203,16 +242,12 @@ fn python_work(event: Event) -> String {
     }
 }
 
-fn c_work(event: Event, before: &str, after: &str, is_worker: bool) -> String {
+fn c_work(event: Event) -> String {
     let Some(answer) = samples::answer(event) else {
-        let unused = if is_worker { "(void)before;\n  (void)after;\n  " } else { "" };
-        return format!(
-            "  {unused}(void)out; /* Put your own work here. The output is not read. */"
-        );
+        return "  (void)out; /* Put your own work here. The output is not read. */".to_owned();
     };
     let quoted = answer.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
-    let arguments = if is_worker { ", before, after" } else { "" };
-    let write = format!("fprintf(out, \"{before}{quoted}{after}\"{arguments});");
+    let write = format!("fprintf(out, \"{quoted}\\n\");");
     if told(event).is_some() {
         format!("  /* Put your own work in the place of this constant. */\n  {write}")
     } else {

@@ -56,6 +56,16 @@ pub(super) const CHECKS: &[Check] = &[
         run: garbage,
     },
     Check {
+        name: "multiplex",
+        advice: "answer each of the requests that you take at a time once, in any order, by its id",
+        run: multiplex,
+    },
+    Check {
+        name: "cancel",
+        advice: "answer a request that is cancelled once, soon; ignore a cancel of one that is answered",
+        run: cancel,
+    },
+    Check {
         name: "eof",
         advice: "end when standard input ends: so it does when the agent dies",
         run: eof,
@@ -110,7 +120,16 @@ fn greeted(
 
 fn handshake(subject: &Subject) -> anyhow::Result<Verdict> {
     let since = Instant::now();
-    greeted(subject, |_| Ok(format!("ready after {:.1} ms", since.elapsed().as_secs_f64() * 1e3)))
+    greeted(subject, |worker| {
+        let mut told = format!("ready after {:.1} ms", since.elapsed().as_secs_f64() * 1e3);
+        if worker.multiplex > 1 {
+            told += &format!(", takes {} requests at a time", worker.multiplex);
+        }
+        if worker.takes_cancels {
+            told += ", takes cancels";
+        }
+        Ok(told)
+    })
 }
 
 fn echo(subject: &Subject) -> anyhow::Result<Verdict> {
@@ -183,6 +202,56 @@ fn garbage(subject: &Subject) -> anyhow::Result<Verdict> {
         worker.send(request(subject, 14, &whole, "").as_bytes())?;
         told(&worker.answer(14)?)?;
         Ok("answered, and the next request too".to_owned())
+    })
+}
+
+/// As many requests at a time as it takes, and each has one answer.
+fn multiplex(subject: &Subject) -> anyhow::Result<Verdict> {
+    let input = input(subject)?;
+    greeted(subject, |worker| {
+        let count = worker.multiplex.min(MANY);
+        if count == 1 {
+            return Ok("takes one request at a time".to_owned());
+        }
+        let mut open: Vec<u64> = (1..=count).map(|index| index * index * 1_000_003).collect();
+        for id in &open {
+            worker.send(request(subject, *id, &input, "").as_bytes())?;
+        }
+        let mut in_order = true;
+        while let Some(first) = open.first() {
+            let (id, answer) = worker.any_answer()?;
+            in_order &= id == *first;
+            let Some(at) = open.iter().position(|asked| *asked == id) else {
+                return Err(format!("it answered {id}, which is answered or was not asked"));
+            };
+            open.remove(at);
+            told(&answer)?;
+        }
+        if let Some(line) = worker.unasked(QUIET) {
+            return Err(format!("it said '{line}' without being asked"));
+        }
+        let order = if in_order { "in their order" } else { "in another order" };
+        Ok(format!("{count} requests at a time, answered {order}"))
+    })
+}
+
+/// A request that is cancelled has one answer, whatever that is; a cancel that comes too late none.
+fn cancel(subject: &Subject) -> anyhow::Result<Verdict> {
+    let input = input(subject)?;
+    greeted(subject, |worker| {
+        if !worker.takes_cancels {
+            return Ok("takes no cancel".to_owned());
+        }
+        worker.send(request(subject, 20, &input, "").as_bytes())?;
+        worker.send(b"{\"cancel\":20}\n")?;
+        let told_of = told(&worker.answer(20)?)?;
+        worker.send(b"{\"cancel\":20}\n")?;
+        if let Some(line) = worker.unasked(QUIET) {
+            return Err(format!("it said '{line}' to a cancel of what it had answered"));
+        }
+        worker.send(request(subject, 21, &input, "").as_bytes())?;
+        told(&worker.answer(21)?)?;
+        Ok(format!("answered once, with {told_of}; and the next request too"))
     })
 }
 

@@ -26,6 +26,10 @@ pub(super) struct Worker {
     stdin: Option<ChildStdin>,
     lines: Receiver<Vec<u8>>,
     timeout: Duration,
+    /// How many requests it takes at a time, as its greeting said.
+    pub(super) multiplex: u64,
+    /// Whether it takes cancels, as its greeting said.
+    pub(super) takes_cancels: bool,
 }
 
 impl Worker {
@@ -57,7 +61,8 @@ impl Worker {
                 }
             }
         });
-        Ok(Worker { child, stdin, lines, timeout: subject.timeout })
+        let (timeout, multiplex, takes_cancels) = (subject.timeout, 1, false);
+        Ok(Worker { child, stdin, lines, timeout, multiplex, takes_cancels })
     }
 
     /// Sends bytes; a worker that does not read them is given no longer than the timeout.
@@ -111,10 +116,28 @@ impl Worker {
     pub(super) fn greet(&mut self) -> Result<(), String> {
         self.send(b"{\"mesos_command_worker\":1}\n")?;
         let answer = self.line()?;
-        if answer.get("ready").and_then(Value::as_u64) == Some(1) {
-            Ok(())
-        } else {
-            Err(format!("it answered the greeting with {answer}, not {{\"ready\":1}}"))
+        if answer.get("ready").and_then(Value::as_u64) != Some(1) {
+            return Err(format!("it answered the greeting with {answer}, not {{\"ready\":1}}"));
+        }
+        if let Some(multiplex) = answer.get("multiplex") {
+            self.multiplex = multiplex.as_u64().filter(|number| *number > 0).ok_or_else(|| {
+                format!("its `multiplex` is {multiplex}: a whole number from 1 on belongs there")
+            })?;
+        }
+        if let Some(cancel) = answer.get("cancel") {
+            let word = cancel.as_bool();
+            self.takes_cancels = word
+                .ok_or_else(|| format!("its `cancel` is {cancel}: true or false belongs there"))?;
+        }
+        Ok(())
+    }
+
+    /// The next answer, to whichever request.
+    pub(super) fn any_answer(&mut self) -> Result<(u64, Value), String> {
+        let answer = self.line()?;
+        match answer.get("id").and_then(Value::as_u64) {
+            Some(id) => Ok((id, answer)),
+            None => Err(format!("it answered with {}", shown(answer.to_string().as_bytes()))),
         }
     }
 
