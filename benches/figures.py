@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 BENCHES = pathlib.Path(__file__).resolve().parent
 BOUNDS = BENCHES / "bounds.json"
 # What is measured by counting needs no rounds.
-GROUPS = ["spawn", "cache", "metrics", "codec", "worker", "memory", "instructions", "inside", "big"]
+GROUPS = [
+    "spawn",
+    "cache",
+    "metrics",
+    "codec",
+    "worker",
+    "multiplex",
+    "memory",
+    "instructions",
+    "inside",
+    "big",
+]
 
 # Empty for a figure that is only shown; else `least`, `most`, or `instructions` with a `slack`.
 Bound = dict[str, float]

@@ -184,6 +184,7 @@ MEASURES: dict[str, Callable[[Commands], list[Figure]]] = {
     "metrics": bench(("metrics", *SHORT)),
     "codec": bench(("codec", *SHORT)),
     "worker": bench(("worker", "9")),
+    "multiplex": bench(("multiplex", "9")),
     "memory": bench(("memory",)),
     "instructions": instructions,
     "inside": inside,

@@ -73,7 +73,7 @@ pub fn conclude_batch(command: &Command, output: &[u8]) -> (CallResult, Parts) {
     (result, parts)
 }
 
-/// A line to a worker and its line back.
+/// Lines to a worker and its lines back.
 pub struct Exchange(worker::Exchange);
 
 /// What a worker has answered.
@@ -89,14 +89,29 @@ pub enum Reply {
 pub const ENVELOPE: usize = worker::ENVELOPE;
 
 impl Exchange {
-    /// The first exchange with a worker.
-    pub fn greeting(max_output: usize) -> Exchange {
-        Exchange(worker::Exchange::greeting(max_output))
+    /// With a worker that was not greeted. It may ask for `most` requests at a time.
+    pub fn new(max_output: usize, most: usize) -> Exchange {
+        Exchange(worker::Exchange::new(max_output, most))
     }
 
-    /// The request `id` of `event` with `input`.
-    pub fn request(id: u64, event: &str, input: &[u8], max_output: usize) -> Exchange {
-        Exchange(worker::Exchange::request(id, event, None, input, Vec::new(), max_output))
+    /// Greets it.
+    pub fn greet(&mut self) {
+        self.0.greet();
+    }
+
+    /// Whether it may be asked once more now.
+    pub fn has_room(&self) -> bool {
+        self.0.has_room()
+    }
+
+    /// Asks for `event` with `input`, as the request `id`. There must be room.
+    pub fn ask(&mut self, id: u64, event: &str, input: &[u8]) {
+        self.0.ask(id, event, None, input, Vec::new());
+    }
+
+    /// Cancels a request that is not answered.
+    pub fn cancel(&mut self, id: u64) {
+        self.0.cancel(id);
     }
 
     /// As a pipe that takes `most` bytes of what is left to be written: what it took.
@@ -105,19 +120,21 @@ impl Exchange {
         let taken = outgoing.rest().len().min(most);
         let bytes = outgoing.rest()[..taken].to_vec();
         outgoing.written += taken;
-        self.0.put_back(outgoing);
+        // What is written was not answered before.
+        let _ = self.0.put_back(outgoing);
         bytes
     }
 
-    /// Takes what was read from the worker; its reply when the line is complete.
+    /// Takes what was read from the worker, up to the end of a line: the number of what was
+    /// answered, and its reply, when the line is complete.
     ///
     /// # Errors
     /// What it said instead, continuing "the worker …".
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<Reply>, String> {
-        let reply = self.0.receive(bytes).map_err(|fault| fault.describe())?;
-        Ok(reply.map(|reply| match reply {
-            worker::Reply::Output(output) => Reply::Output(output),
-            worker::Reply::Error(text) => Reply::Error(text),
+    pub fn receive(&mut self, bytes: &mut &[u8]) -> Result<Option<(u64, Reply)>, String> {
+        let answer = self.0.receive(bytes).map_err(|fault| fault.describe())?;
+        Ok(answer.map(|(id, reply)| match reply {
+            worker::Reply::Output(output) => (id, Reply::Output(output)),
+            worker::Reply::Error(text) => (id, Reply::Error(text)),
         }))
     }
 }

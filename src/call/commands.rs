@@ -230,6 +230,7 @@ impl Commands {
                 lane: self.lanes.of(*event).cloned(),
                 stand_in: settings.fallback == Fallback::Spawn,
                 queue_limit: queue_limit(event.row().lane),
+                multiplex: settings.worker_multiplex_max,
                 recycling: recycling(settings),
                 quarantine: Some(self.quarantine.clone()),
                 metrics: self.metrics.clone(),

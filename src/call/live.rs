@@ -189,7 +189,8 @@ impl Live {
         let pools = all.iter().map(|(event, workers)| {
             let seen = workers.look();
             let processes = seen.processes.into_iter().map(|worker| {
-                json!({"pid": worker.pid, "busy": worker.is_busy, "requests": worker.requests,
+                json!({"pid": worker.pid, "busy": worker.in_flight > 0,
+                       "in_flight": worker.in_flight, "requests": worker.requests,
                        "up_seconds": worker.up.as_secs_f64(), "rss_bytes": worker.rss_bytes})
             });
             json!({"event": event.label(), "up": seen.up, "queued": seen.queued,

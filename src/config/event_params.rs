@@ -69,6 +69,14 @@ parameters! {
             value: count(1, 64),
             meaning: "processes in worker mode",
         }
+        worker_multiplex_max: usize = {
+            name: "<event>_worker_multiplex_max",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Text("64"),
+            value: count(1, 1024),
+            meaning: "requests that a worker has at a time if it asks for as many (`multiplex` in its greeting); one that asks for more gets so many, with a warning. Hooks that are waited for are asked one at a time",
+        }
         /// `None`: never.
         worker_requests_max: Option<u64> = {
             name: "<event>_worker_requests_max",

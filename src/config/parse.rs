@@ -38,7 +38,9 @@ impl Reader<'_> {
     ) -> Result<Option<EventConfig>, ConfigError> {
         let config = EventConfig::read(self)?;
         if !config.is_worker {
-            for row in [&event_rows::workers, &event_rows::fallback] {
+            let rows =
+                [&event_rows::workers, &event_rows::worker_multiplex_max, &event_rows::fallback];
+            for row in rows {
                 self.doubt_without_workers(row);
             }
         }

@@ -180,6 +180,12 @@ catalogue! {
             unit: Count,
             help: "Persistent workers that had to be started again, by why the one before was lost.",
         }
+        repeated: Counter = {
+            name: "mesos_command_worker_repeated_requests_total",
+            unit: Count,
+            help: "Requests that were made again, once, because their worker was lost while it had several and not \
+                   by them.",
+        }
         silent_stand_ins: Counter = {
             name: "mesos_command_silent_stand_ins_total",
             unit: Count,

@@ -244,6 +244,11 @@ impl WorkerMetrics {
         self.series.silent_stand_ins.increment(1);
     }
 
+    /// Requests are made again, because their worker was lost with several.
+    pub fn repeated(&self, requests: u64) {
+        self.series.repeated.increment(requests);
+    }
+
     /// A worker is started in the place of one that was lost.
     pub fn restart(&self, reason: WorkerRestart) {
         self.series.restarts.of(reason).increment(1);

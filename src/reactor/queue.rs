@@ -98,6 +98,11 @@ impl<T: Expires> Queue<T> {
         sooner
     }
 
+    /// Looks at the one that has waited longest.
+    pub(crate) fn first(&self) -> Option<&T> {
+        self.waiting.front()
+    }
+
     /// The one that has waited longest.
     pub(crate) fn pop(&mut self) -> Option<T> {
         self.waiting.pop_front()

@@ -25,11 +25,12 @@ impl Pool {
                 drop(state);
                 return pending.withdraw(OutcomeKind::Cancelled, "the module is being taken down");
             }
+            // One that may have ended a worker ends no second one, where a run can stand in.
+            if self.settings.stand_in && (state.up == 0 || pending.repeated) {
+                drop(state);
+                return self.run_plainly(pending);
+            }
             if state.up == 0 {
-                if self.settings.stand_in {
-                    drop(state);
-                    return self.run_plainly(pending);
-                }
                 pending.patience = Some(Instant::now() + PATIENCE);
                 return self.enqueue(state, pending);
             }
@@ -60,10 +61,10 @@ impl Pool {
         self.runner.submit(request, lane, cancel, move |report| reply.answer(report));
     }
 
-    /// A worker is no longer usable. A request that it has but has not seen, `unseen`, goes
+    /// A worker is no longer usable. Requests that it has and that are asked for again go
     /// elsewhere, and when it was the last one, those that wait become plain runs, or wait for the
     /// next one a moment longer.
-    pub(super) fn leave(self: &Arc<Self>, worker: &Arc<Worker>, unseen: Option<Pending>) {
+    pub(super) fn leave(self: &Arc<Self>, worker: &Arc<Worker>, again: Vec<Pending>) {
         let mut state = self.lock();
         state.up -= 1;
         state.idle.retain(|idle| !Arc::ptr_eq(idle, worker));
@@ -81,8 +82,8 @@ impl Pool {
         drop(state);
         self.metrics().up_dec();
         scan_at(self, self.runner.timers(), scan);
-        // It is older than those that wait.
-        if let Some(pending) = unseen {
+        // They are older than those that wait.
+        for pending in again {
             self.dispatch(Pending { patience: None, ..pending });
         }
         for pending in stranded {

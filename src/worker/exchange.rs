@@ -1,41 +1,59 @@
-//! One exchange with a worker: a line out, a line back, and every check of what comes back.
+//! What is exchanged with one worker: lines out, lines back, and every check of what comes back.
 //!
 //! A state machine without clock and without descriptor, as are those of quinn and rustls: it says
 //! what is to be written, takes what was read, and judges it. What waits and moves the bytes is a
-//! driver: a caller that blocks anyway (`lease`), or the reactor's thread (`worker`). Deadlines and
+//! driver: a caller that blocks anyway (`lease`), or the reactor's thread (`drive`). Deadlines and
 //! withdrawals are the drivers' matter; to this module an exchange is as long as it takes.
+//!
+//! How many requests the worker has at a time, and whether it takes a cancel, is what it said in
+//! its greeting. A worker that does not read gets no further request: one line at most waits for
+//! room in its pipe, with a short line for each request that is cancelled.
+
+use std::ops::Range;
 
 use super::fault::Fault;
-use super::protocol::{ENVELOPE, GREETING, Reply, read_answer, read_ready, request, shown};
+use super::protocol::{
+    ENVELOPE, GREETING, Reply, Terms, cancel, read_answer, read_ready, request, shown,
+};
 
-/// One line out and one line back.
+/// The number of the greeting; those of requests follow it.
+const GREETED: u64 = 0;
+
+/// All that is under way with one worker.
+#[derive(Default)]
 pub(crate) struct Exchange {
-    what: What,
+    /// What it was asked and has not answered, the oldest first.
+    asked: Vec<u64>,
+    /// How many requests it takes at a time.
+    at_once: usize,
+    takes_cancels: bool,
     /// What is still to be written; `None` while a driver has it, and when all is written.
     outgoing: Option<Outgoing>,
-    /// The beginning of the worker's line.
+    /// Whether a driver has what is written, and will say how far it has come.
+    lent: bool,
+    /// Cancels that follow what a driver has.
+    behind: Vec<u8>,
+    /// The beginning of the worker's line. Empty while it was asked nothing.
     received: Vec<u8>,
     /// The longest output that is accepted, in bytes.
     max_output: usize,
+    /// How many requests at a time it may ask for, and how many it did.
+    most_at_once: usize,
+    wanted: u64,
 }
 
-/// What is asked of the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
-    /// Whether it is ready.
-    Greeting,
-    /// The request with this number.
-    Request(u64),
-}
-
-/// A line on its way to a worker.
+/// Lines on their way to a worker.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    /// Tells the exchanges of one worker apart.
-    pub(super) id: u64,
+    /// The request whose line is among them; `None`: cancels alone.
+    id: Option<u64>,
+    /// Where that line is. Cancels may stand before and behind it.
+    own: Range<usize>,
     pub(super) line: Vec<u8>,
-    /// How many bytes of the line the pipe has taken.
+    /// How many bytes the pipe has taken.
     pub(crate) written: usize,
+    /// Whether it is to be [put back](Exchange::put_back) although all of it is written.
+    pub(super) tracked: bool,
 }
 
 impl Outgoing {
@@ -43,49 +61,128 @@ impl Outgoing {
     pub(crate) fn rest(&self) -> &[u8] {
         &self.line[self.written..]
     }
+
+    /// The request whose line is not written to its end.
+    fn partial(&self) -> Option<u64> {
+        self.id.filter(|_| self.written < self.own.end)
+    }
 }
 
 impl Exchange {
-    /// The first exchange with a worker. Its reply is an empty output.
-    pub(crate) fn greeting(max_output: usize) -> Exchange {
-        Exchange::new(What::Greeting, GREETING.to_vec(), max_output)
+    /// With a worker that was started. It may ask for `most_at_once` requests at a time.
+    pub(crate) fn new(max_output: usize, most_at_once: usize) -> Exchange {
+        Exchange { max_output, most_at_once, at_once: 1, ..Exchange::default() }
     }
 
-    /// The request `id`, which is not 0, of `event`. `deadline` is what the worker gets to read of
-    /// it; the line is written over `buffer`.
-    pub(crate) fn request(
+    /// Asks whether it is ready. The reply is an empty output.
+    pub(crate) fn greet(&mut self) {
+        self.begin(GREETED, GREETING.to_vec());
+    }
+
+    /// Asks for `event`, as the request `id`, which is not 0 and was not used before. `deadline` is
+    /// what the worker gets to read of it; the line is written over `buffer`. There must be
+    /// [room](Exchange::has_room).
+    pub(crate) fn ask(
+        &mut self,
         id: u64,
         event: &str,
         deadline: Option<&str>,
         input: &[u8],
         mut buffer: Vec<u8>,
-        max_output: usize,
-    ) -> Exchange {
+    ) {
         request(&mut buffer, id, event, deadline, input);
-        Exchange::new(What::Request(id), buffer, max_output)
+        self.begin(id, buffer);
     }
 
-    fn new(what: What, line: Vec<u8>, max_output: usize) -> Exchange {
-        let outgoing = Some(Outgoing { id: what.id(), line, written: 0 });
-        Exchange { what, outgoing, received: Vec::new(), max_output }
+    fn begin(&mut self, id: u64, line: Vec<u8>) {
+        self.asked.push(id);
+        self.outgoing = Some(match self.outgoing.take() {
+            None => {
+                let (own, tracked) = (0..line.len(), self.tracks());
+                Outgoing { id: Some(id), own, line, written: 0, tracked }
+            }
+            Some(mut cancels) => {
+                let start = cancels.line.len();
+                cancels.line.extend_from_slice(&line);
+                Outgoing { id: Some(id), own: start..cancels.line.len(), ..cancels }
+            }
+        });
     }
 
-    /// The request's number; 0 for the greeting.
-    pub(super) fn id(&self) -> u64 {
-        self.what.id()
+    /// Whether it must be known when a line is written: because another may follow it before the
+    /// worker has answered.
+    fn tracks(&self) -> bool {
+        self.at_once > 1 || self.takes_cancels
+    }
+
+    /// Cancels a request that is not answered, of a worker that [takes
+    /// cancels](Exchange::takes_cancels).
+    pub(crate) fn cancel(&mut self, id: u64) {
+        match &mut self.outgoing {
+            Some(outgoing) => cancel(&mut outgoing.line, id),
+            None => cancel(&mut self.behind, id),
+        }
+        if !self.lent && self.outgoing.is_none() {
+            self.outgoing = Some(Outgoing::cancels(std::mem::take(&mut self.behind)));
+        }
+    }
+
+    /// Whether it may be asked once more now. Cancels that wait for room in its pipe are no reason
+    /// against that: when it has answered all, nothing else would ever find that it does not read.
+    pub(crate) fn has_room(&self) -> bool {
+        let waits = self.outgoing.as_ref().is_some_and(|outgoing| outgoing.partial().is_some());
+        self.asked.len() < self.at_once && !waits && !self.lent
+    }
+
+    /// Whether it has answered all, and no driver writes.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.asked.is_empty() && !self.lent
+    }
+
+    /// Whether it has answered all that it was asked.
+    pub(super) fn has_answered(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    pub(super) fn takes_cancels(&self) -> bool {
+        self.takes_cancels
+    }
+
+    /// How many requests at a time it asked for, if that is more than it may.
+    pub(super) fn excess(&self) -> Option<u64> {
+        Some(self.wanted).filter(|wanted| *wanted > self.most_at_once as u64)
     }
 
     /// Takes what is to be written. Until it is [put back](Exchange::put_back) all of it counts as
     /// written, because the worker may answer before a driver comes back from `write`.
     pub(crate) fn take_outgoing(&mut self) -> Option<Outgoing> {
-        self.outgoing.take()
+        let outgoing = self.outgoing.take()?;
+        self.lent = outgoing.tracked;
+        Some(outgoing)
     }
 
-    /// Puts back what could not be written to its end.
-    pub(crate) fn put_back(&mut self, outgoing: Outgoing) {
-        if !outgoing.rest().is_empty() {
-            self.outgoing = Some(outgoing);
+    /// Puts back what could not be written to its end, or is `tracked`. Gives the buffer if nothing
+    /// of it is left to be written.
+    ///
+    /// # Errors
+    /// When the worker has answered a request that it cannot have read.
+    pub(crate) fn put_back(&mut self, mut outgoing: Outgoing) -> Result<Option<Vec<u8>>, Fault> {
+        if outgoing.tracked {
+            self.lent = false;
         }
+        let behind = std::mem::take(&mut self.behind);
+        if outgoing.rest().is_empty() {
+            if !behind.is_empty() {
+                self.outgoing = Some(Outgoing::cancels(behind));
+            }
+            return Ok(Some(outgoing.line));
+        }
+        if let Some(id) = outgoing.partial().filter(|id| !self.asked.contains(id)) {
+            return Err(Fault::Protocol(format!("answered request {id} before it had read it")));
+        }
+        outgoing.line.extend_from_slice(&behind);
+        self.outgoing = Some(outgoing);
+        Ok(None)
     }
 
     /// Whether something is left to be written.
@@ -93,270 +190,122 @@ impl Exchange {
         self.outgoing.is_some()
     }
 
-    /// Whether the worker cannot have seen any of the line.
-    pub(super) fn is_unseen(&self) -> bool {
-        self.outgoing.as_ref().is_some_and(|outgoing| outgoing.written == 0)
+    /// Whether the worker cannot have seen any of this request.
+    pub(super) fn is_unseen(&self, id: u64) -> bool {
+        let unseen =
+            |outgoing: &Outgoing| outgoing.id == Some(id) && outgoing.written <= outgoing.own.start;
+        self.outgoing.as_ref().is_some_and(unseen)
     }
 
-    /// Takes what was read from the worker; gives its reply when the line is complete.
+    /// Takes what was read from the worker, up to the end of a line: it is cut off from `bytes`.
+    /// Gives the number of what was answered, and the reply; to be called again then.
     ///
     /// # Errors
     /// When what it said is no reply: then the worker cannot be used any more.
-    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<Option<Reply>, Fault> {
+    pub(crate) fn receive(&mut self, bytes: &mut &[u8]) -> Result<Option<(u64, Reply)>, Fault> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        if self.asked.is_empty() {
+            return Err(unasked(bytes));
+        }
         let longest = self.max_output.saturating_add(ENVELOPE);
-        let before = self.received.len();
-        let Some(end) = memchr::memchr(b'\n', bytes).map(|at| before + at) else {
-            self.received.extend_from_slice(bytes);
+        let Some(end) = memchr::memchr(b'\n', bytes) else {
+            self.received.extend_from_slice(std::mem::take(bytes));
             let length = self.received.len();
             let too_long = length > longest;
             return if too_long { Err(Fault::TooLarge(length as u64)) } else { Ok(None) };
         };
+        let (piece, rest) = (&bytes[..end], &bytes[end + 1..]);
+        *bytes = rest;
         // Mostly the line comes in one piece, and need not be copied.
         let joined;
-        let all = if before == 0 {
-            bytes
+        let line = if self.received.is_empty() {
+            piece
         } else {
-            self.received.extend_from_slice(bytes);
+            self.received.extend_from_slice(piece);
             joined = std::mem::take(&mut self.received);
             joined.as_slice()
         };
-        if self.writes() {
-            let what = format!("said {} before it had read its request", shown(all));
-            return Err(Fault::Protocol(what));
+        if let [last] = self.asked[..] {
+            self.check_read(last, line)?;
+            if !rest.is_empty() && line.len() <= longest {
+                let what =
+                    format!("said {} after its answer; did it print to stdout?", shown(rest));
+                return Err(Fault::Protocol(what));
+            }
         }
-        if end > longest {
-            return Err(Fault::TooLarge(end as u64));
-        }
-        let (line, rest) = (&all[..end], &all[end + 1..]);
-        if !rest.is_empty() {
-            let what = format!("said {} after its answer; did it print to stdout?", shown(rest));
-            return Err(Fault::Protocol(what));
+        if line.len() > longest {
+            return Err(Fault::TooLarge(line.len() as u64));
         }
         self.read(line).map(Some)
     }
 
-    fn read(&self, line: &[u8]) -> Result<Reply, Fault> {
-        let reply = match self.what {
-            What::Greeting => read_ready(line).map(|()| Reply::Output(Vec::new())),
-            What::Request(id) => read_answer(line, id),
+    /// A request whose line is not written has no answer.
+    fn check_read(&self, id: u64, line: &[u8]) -> Result<(), Fault> {
+        if self.outgoing.as_ref().and_then(Outgoing::partial) == Some(id) {
+            let what = format!("said {} before it had read its request", shown(line));
+            return Err(Fault::Protocol(what));
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, line: &[u8]) -> Result<(u64, Reply), Fault> {
+        // A greeting is asked alone.
+        if self.asked == [GREETED] {
+            let terms = read_ready(line).map_err(Fault::Protocol)?;
+            self.agree(terms);
+            self.asked.clear();
+            return Ok((GREETED, Reply::Output(Vec::new())));
+        }
+        let (id, reply) = read_answer(line).map_err(Fault::Protocol)?;
+        let Some(at) = self.asked.iter().position(|asked| *asked == id) else {
+            return Err(self.stray(id, line));
         };
-        match reply.map_err(Fault::Protocol)? {
-            Reply::Output(output) if output.len() > self.max_output => {
-                Err(Fault::TooLarge(output.len() as u64))
+        self.check_read(id, line)?;
+        if let Reply::Output(output) = &reply
+            && output.len() > self.max_output
+        {
+            return Err(Fault::TooLarge(output.len() as u64));
+        }
+        self.asked.remove(at);
+        Ok((id, reply))
+    }
+
+    fn agree(&mut self, terms: Terms) {
+        self.wanted = terms.multiplex;
+        let wanted = usize::try_from(terms.multiplex).unwrap_or(usize::MAX);
+        self.at_once = wanted.min(self.most_at_once);
+        self.takes_cancels = terms.cancel;
+    }
+
+    /// What it means that it answered `id`, which it does not owe an answer.
+    fn stray(&self, id: u64, line: &[u8]) -> Fault {
+        let line = shown(line);
+        match self.asked[..] {
+            [asked] if self.at_once == 1 => {
+                Fault::Protocol(format!("answered request {id} instead of {asked}: {line}"))
             }
-            reply => Ok(reply),
+            _ => {
+                let what = "which it was not asked or has answered";
+                Fault::Stray(format!("answered request {id}, {what}: {line}"))
+            }
         }
     }
 }
 
-impl What {
-    fn id(self) -> u64 {
-        match self {
-            What::Greeting => 0,
-            What::Request(id) => id,
-        }
+impl Outgoing {
+    fn cancels(line: Vec<u8>) -> Outgoing {
+        Outgoing { id: None, own: 0..0, line, written: 0, tracked: true }
     }
 }
 
-/// What it means that a worker said `bytes` while no exchange is under way.
+/// What it means that a worker said `bytes` while it was asked nothing.
 pub(super) fn unasked(bytes: &[u8]) -> Fault {
     let said = shown(bytes);
     Fault::Protocol(format!("said {said} without having been asked; did it print to stdout?"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const MOST: usize = 64;
-
-    fn begun() -> Exchange {
-        let buffer = b"what was written before".to_vec();
-        Exchange::request(7, "isolator_usage", None, b"{}", buffer, MOST)
-    }
-
-    /// An exchange whose line is written.
-    fn written(mut exchange: Exchange) -> Exchange {
-        assert!(exchange.take_outgoing().is_some());
-        exchange
-    }
-
-    fn request_7() -> Exchange {
-        written(begun())
-    }
-
-    fn greeting() -> Exchange {
-        written(Exchange::greeting(MOST))
-    }
-
-    fn protocol(what: &str) -> Fault {
-        Fault::Protocol(what.to_owned())
-    }
-
-    #[test]
-    fn the_line_goes_out_in_as_many_pieces_as_the_pipe_takes() {
-        let mut exchange = begun();
-        assert!(exchange.writes() && exchange.is_unseen());
-        let mut whole = Vec::new();
-        while let Some(mut outgoing) = exchange.take_outgoing() {
-            assert!(!exchange.writes() && !exchange.is_unseen(), "a driver has it");
-            whole.push(outgoing.rest()[0]);
-            outgoing.written += 1;
-            exchange.put_back(outgoing);
-            assert!(!exchange.is_unseen());
-        }
-        assert_eq!(whole, b"{\"id\":7,\"event\":\"isolator_usage\",\"input\":{}}\n");
-    }
-
-    #[test]
-    fn a_line_that_the_pipe_did_not_take_is_unseen() {
-        let mut exchange = begun();
-        let outgoing = exchange.take_outgoing().expect("a line");
-        exchange.put_back(outgoing);
-        assert!(exchange.writes() && exchange.is_unseen());
-        assert_eq!(exchange.id(), 7);
-    }
-
-    #[test]
-    fn nothing_may_be_said_before_the_request_is_read() {
-        for written in [0, 3] {
-            let mut exchange = begun();
-            let mut outgoing = exchange.take_outgoing().expect("a line");
-            outgoing.written = written;
-            exchange.put_back(outgoing);
-            assert_eq!(exchange.receive(b"{\"id\":"), Ok(None), "it may be a slow writer");
-            let said = "said \"{\\\"id\\\":7}\\n\" before it had read its request";
-            assert_eq!(exchange.receive(b"7}\n"), Err(protocol(said)));
-        }
-    }
-
-    /// An exchange, what the worker says, and the verdict.
-    type Case = (fn() -> Exchange, Vec<u8>, Result<Reply, Fault>);
-
-    /// What a worker may say to request 7, or to a greeting, in one piece.
-    fn cases() -> Vec<Case> {
-        let output = |text: &str| Ok(Reply::Output(text.into()));
-        let fault = |text: &str| Err(protocol(text));
-        let long = |length| format!("{{\"id\":7,\"output\":\"{}\"}}\n", "x".repeat(length - 2));
-        let no_answer = "which is no answer (it has no \"id\"); did it print to stdout?";
-        vec![
-            (request_7, b"{\"id\":7}\n".to_vec(), output("")),
-            (request_7, b"{\"id\":7,\"output\":{\"a\":[1]}}\n".to_vec(), output("{\"a\":[1]}")),
-            (request_7, b"{\"id\":7,\"error\":\"no\"}\n".to_vec(), Ok(Reply::Error("no".into()))),
-            (request_7, b"{}\n".to_vec(), fault(&format!("answered \"{{}}\", {no_answer}"))),
-            (
-                request_7,
-                b"{\"id\":8}\n".to_vec(),
-                fault("answered request 8 instead of 7: \"{\\\"id\\\":8}\""),
-            ),
-            (request_7, long(MOST).into_bytes(), output(&long(MOST)[17..17 + MOST])),
-            (request_7, long(MOST + 1).into_bytes(), Err(Fault::TooLarge(MOST as u64 + 1))),
-            (greeting, b"{\"ready\":1}\n".to_vec(), output("")),
-            (greeting, GREETING.to_vec(), fault("echoes what it is sent: it is no worker")),
-            (
-                greeting,
-                b"{\"id\":7}\n".to_vec(),
-                fault(
-                    "answered \"{\\\"id\\\":7}\" instead of {\"ready\":1}: it is no worker, or it \
-                     printed to stdout",
-                ),
-            ),
-        ]
-    }
-
-    #[test]
-    fn a_line_means_the_same_wherever_it_is_split() {
-        for (exchange, line, expected) in cases() {
-            let expected = expected.map(Some);
-            assert_eq!(exchange().receive(&line), expected, "in one piece");
-            for first in 1..line.len() {
-                for second in first..line.len() {
-                    let mut exchange = exchange();
-                    assert_eq!(exchange.receive(&line[..first]), Ok(None));
-                    assert_eq!(exchange.receive(&line[first..second]), Ok(None));
-                    assert_eq!(exchange.receive(&line[second..]), expected, "{first} {second}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_follows_the_answer_is_a_fault_wherever_it_is_split() {
-        let both = b"{\"id\":7}\n{\"id\":7}\n";
-        let after = "said \"{\\\"id\\\":7}\\n\" after its answer; did it print to stdout?";
-        assert_eq!(request_7().receive(both), Err(protocol(after)));
-        for split in 1..both.len() {
-            let mut exchange = request_7();
-            let (first, rest) = both.split_at(split);
-            let expected = match split {
-                1..9 => {
-                    assert_eq!(exchange.receive(first), Ok(None));
-                    Err(protocol(after))
-                }
-                // Complete, and what comes then was not asked for.
-                9 => {
-                    assert_eq!(exchange.receive(first), Ok(Some(Reply::Output(Vec::new()))));
-                    let fault = unasked(rest);
-                    let unasked = "said \"{\\\"id\\\":7}\\n\" without having been asked; \
-                                   did it print to stdout?";
-                    assert_eq!(fault, protocol(unasked));
-                    continue;
-                }
-                _ => {
-                    let said = format!("said {} after its answer", shown(&first[9..]));
-                    let fault = exchange.receive(first).expect_err("too much");
-                    assert!(fault.describe().starts_with(&said), "{fault:?}");
-                    continue;
-                }
-            };
-            assert_eq!(exchange.receive(rest), expected, "{split}");
-        }
-    }
-
-    #[test]
-    fn a_line_without_an_end_is_too_large_at_some_time() {
-        let mut exchange = request_7();
-        let most = MOST + ENVELOPE;
-        for _ in 0..most {
-            assert_eq!(exchange.receive(b"x"), Ok(None));
-        }
-        assert_eq!(exchange.receive(b"x"), Err(Fault::TooLarge(most as u64 + 1)));
-        let mut exchange = request_7();
-        let line = [vec![b' '; most + 1], b"\n".to_vec()].concat();
-        assert_eq!(exchange.receive(&line), Err(Fault::TooLarge(most as u64 + 1)));
-        let mut exchange = request_7();
-        let mut line = b"{\"id\":7}".to_vec();
-        line.resize(most, b' ');
-        line.push(b'\n');
-        assert_eq!(exchange.receive(&line), Ok(Some(Reply::Output(Vec::new()))), "just so long");
-    }
-
-    proptest! {
-        #[test]
-        fn bytes_in_any_pieces_give_one_verdict(
-            bytes in proptest::collection::vec(any::<u8>(), 1..400),
-            mut cuts in proptest::collection::vec(0usize..400, 0..6),
-        ) {
-            // No line feed within: then it is the last byte that completes the line.
-            let mut bytes: Vec<u8> = bytes.into_iter().map(|b| if b == b'\n' { 0 } else { b }).collect();
-            bytes.truncate(MOST + ENVELOPE);
-            bytes.push(b'\n');
-            let whole = request_7().receive(&bytes);
-            cuts.retain(|cut| *cut > 0 && *cut < bytes.len());
-            cuts.sort_unstable();
-            cuts.dedup();
-            cuts.push(bytes.len());
-            let (mut exchange, mut from) = (request_7(), 0);
-            for cut in cuts {
-                let verdict = exchange.receive(&bytes[from..cut]);
-                if cut == bytes.len() {
-                    prop_assert_eq!(&verdict, &whole);
-                } else {
-                    prop_assert_eq!(verdict, Ok(None));
-                }
-                from = cut;
-            }
-        }
-    }
-}
+#[path = "exchange_tests.rs"]
+mod tests;

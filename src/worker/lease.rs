@@ -3,7 +3,7 @@
 //! A synchronous hook holds the agent's actor, and two more thread switches would double the time
 //! of a worker's answer.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,12 +13,11 @@ use nix::poll::{PollFd, PollFlags, poll};
 use crate::outcome::OutcomeKind;
 use crate::run::{ReplyOnce, Request, RunReport};
 
-use super::exchange::Exchange;
 use super::fault::Fault;
-use super::pending::{Pending, TakenUp, answered, report, take_up};
+use super::pending::{Asked, Pending, TakenUp, answered, report, take_up};
 use super::pipes;
 use super::protocol::Reply;
-use super::worker::{Lost, Worker};
+use super::worker::{Left, Lent, Worker};
 
 /// Milliseconds between two looks whether a worker that is silent still lives.
 const LOOK: u16 = 50;
@@ -26,11 +25,8 @@ const LOOK: u16 = 50;
 /// A worker in the hands of a caller that blocks; given back when dropped.
 pub(super) struct Lease {
     worker: Arc<Worker>,
-    stdin: Arc<OwnedFd>,
-    chunk: Vec<u8>,
-    /// Of the exchange.
-    id: u64,
-    lost: Option<Lost>,
+    lent: Lent,
+    left: Left,
 }
 
 /// A request with which a leased worker was lost.
@@ -45,21 +41,20 @@ pub(super) struct Unfinished {
 impl Lease {
     /// A lease of a worker, if that is idle.
     pub(super) fn of(worker: Arc<Worker>) -> Option<Lease> {
-        let (stdin, chunk, id) = worker.lend()?;
-        Some(Lease { worker, stdin, chunk, id, lost: None })
+        let lent = worker.lend()?;
+        Some(Lease { worker, lent, left: Left::Nothing })
     }
 
     /// Makes the call, on this thread. Blocks until the answer, the deadline or the worker's end.
     pub(super) fn call(mut self, request: Request) -> Result<RunReport, Box<Unfinished>> {
-        if let Err(fault) = pipes::check_silence(&self.worker.stdout, &mut self.chunk) {
+        if let Err(fault) = pipes::check_silence(&self.worker.stdout, &mut self.lent.chunk) {
             let (unseen, taken_up) = (true, TakenUp::default());
             return Err(Box::new(Unfinished { lease: self, fault, unseen, request, taken_up }));
         }
         let (now, buffer) = (Instant::now(), self.worker.take_buffer());
-        let begun =
-            take_up(&request, now, self.worker.pid, self.id, buffer, self.worker.max_output);
-        let (mut exchange, taken_up) = match begun {
-            Ok(begun) => begun,
+        let Lent { exchange, id, .. } = &mut self.lent;
+        let taken_up = match take_up(&request, now, self.worker.pid, exchange, *id, buffer) {
+            Ok(taken_up) => taken_up,
             Err(message) => {
                 let queued = now.saturating_duration_since(request.submitted);
                 let taken_up = TakenUp { queued, deadline: None };
@@ -67,39 +62,58 @@ impl Lease {
                 return Ok(RunReport { message, ..report });
             }
         };
-        match self.converse(&mut exchange, now, &request, taken_up.deadline) {
+        match self.converse(now, &request, taken_up.deadline) {
             Ok(reply) => {
                 let report = report(OutcomeKind::Ok, &request, taken_up);
                 Ok(answered(self.worker.pid, report, reply))
             }
+            Err(fault @ (Fault::Timeout | Fault::Killed)) if self.lent.exchange.takes_cancels() => {
+                Ok(self.leave_late(&fault, request, taken_up))
+            }
             Err(fault) => {
-                let unseen = exchange.is_unseen();
+                let unseen = self.lent.exchange.is_unseen(self.lent.id);
                 Err(Box::new(Unfinished { lease: self, fault, unseen, request, taken_up }))
             }
         }
     }
 
+    /// Leaves a request to the worker that it has not answered in time. Its report.
+    fn leave_late(mut self, fault: &Fault, request: Request, taken_up: TakenUp) -> RunReport {
+        let pending = Pending { taken_up, ..Pending::new(request, None, ReplyOnce::given()) };
+        let report = match fault {
+            Fault::Timeout => pending.late(),
+            _ => {
+                let message = "the call was withdrawn".to_owned();
+                RunReport { message, ..pending.report(OutcomeKind::Cancelled) }
+            }
+        };
+        let stdio_tail = self.worker.stderr.take();
+        let id = self.lent.id;
+        self.left = Left::Late(Asked { id, pending, cancelled: false, unseen: false });
+        RunReport { pid: Some(self.worker.pid), stdio_tail, ..report }
+    }
+
     /// Moves the bytes of an exchange that begins `now`.
     fn converse(
         &mut self,
-        exchange: &mut Exchange,
         now: Instant,
         request: &Request,
         deadline: Option<Instant>,
     ) -> Result<Reply, Fault> {
         let mut now = Some(now);
         loop {
+            let Lent { stdin, exchange, .. } = &mut self.lent;
             if let Some(mut outgoing) = exchange.take_outgoing() {
-                let written = pipes::write(&self.stdin, &mut outgoing);
-                if outgoing.rest().is_empty() {
-                    self.worker.keep_buffer(outgoing.line);
-                } else {
-                    exchange.put_back(outgoing);
+                let written = pipes::write(stdin, &mut outgoing);
+                let done = exchange.put_back(outgoing)?;
+                if let Some(buffer) = done {
+                    self.worker.keep_buffer(buffer);
                 }
                 written?;
             }
-            let ended = self.wait(exchange.writes(), now.take(), request, deadline)?;
-            let reply = pipes::receive(&self.worker.stdout, &mut self.chunk, exchange)?;
+            let ended = self.wait(self.lent.exchange.writes(), now.take(), request, deadline)?;
+            let (mut reply, Lent { chunk, exchange, .. }) = (None, &mut self.lent);
+            pipes::receive(&self.worker.stdout, chunk, exchange, |_, said| reply = Some(said))?;
             if let Some(reply) = reply {
                 return Ok(reply);
             }
@@ -136,7 +150,7 @@ impl Lease {
             }
             let mut fds = [
                 PollFd::new(self.worker.stdout.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.stdin.as_fd(), PollFlags::POLLOUT),
+                PollFd::new(self.lent.stdin.as_fd(), PollFlags::POLLOUT),
             ];
             let count = if writes { 2 } else { 1 };
             match poll(&mut fds[..count], timeout) {
@@ -154,7 +168,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.worker.give_back(std::mem::take(&mut self.chunk), self.lost.take());
+        let Lent { chunk, exchange, .. } = &mut self.lent;
+        let (chunk, exchange) = (std::mem::take(chunk), std::mem::take(exchange));
+        self.worker.give_back(chunk, exchange, std::mem::take(&mut self.left));
     }
 }
 
@@ -162,7 +178,8 @@ impl Unfinished {
     /// Leaves worker and request to the supervisor, which answers by `reply`.
     pub(super) fn leave(self, reply: ReplyOnce) {
         let Unfinished { mut lease, fault, unseen, request, taken_up } = self;
-        let pending = Some(Pending { taken_up, ..Pending::new(request, None, reply) });
-        lease.lost = Some(Lost { fault, pending, unseen });
+        let pending = Pending { taken_up, ..Pending::new(request, None, reply) };
+        let asked = Asked { id: lease.lent.id, pending, cancelled: false, unseen };
+        lease.left = Left::Lost(fault, asked);
     }
 }

@@ -32,8 +32,8 @@ pub struct SeenPool {
 pub struct SeenWorker {
     /// Its process.
     pub pid: i32,
-    /// It has a request.
-    pub is_busy: bool,
+    /// Requests that it has.
+    pub in_flight: usize,
     /// Requests that it was given.
     pub requests: u64,
     /// How long it has been up.
@@ -61,9 +61,9 @@ impl Workers {
 
 fn look_at(worker: &Worker) -> Option<SeenWorker> {
     let state = worker.state.lock();
-    let is_busy = match state.phase {
-        Phase::Idle => false,
-        Phase::Busy(..) | Phase::Leased => true,
+    let in_flight = match state.phase {
+        Phase::Serves => state.asked.len(),
+        Phase::Leased => 1,
         Phase::Lost(_) | Phase::Gone => return None,
     };
     let requests = state.last_id;
@@ -71,7 +71,7 @@ fn look_at(worker: &Worker) -> Option<SeenWorker> {
     let rss_bytes = sys::resident_bytes(worker.pid);
     Some(SeenWorker {
         pid: worker.pid.as_raw(),
-        is_busy,
+        in_flight,
         requests,
         up: worker.began.elapsed(),
         rss_bytes,

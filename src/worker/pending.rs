@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::outcome::FailureReason;
 use crate::outcome::OutcomeKind;
 use crate::reactor::{CancelToken, Expired, Expires};
-use crate::run::{ReplyOnce, Request, RunReport, Timings, unix_seconds, waited_since};
+use crate::run::{CommandSpec, ReplyOnce, Request, RunReport, Timings, unix_seconds, waited_since};
 use crate::sys::Pid;
 
 use super::exchange::Exchange;
@@ -22,6 +22,20 @@ pub(super) struct Pending {
     pub(super) patience: Option<Instant>,
     pub(super) reply: ReplyOnce,
     pub(super) taken_up: TakenUp,
+    /// It was lost with a worker that had others too, and is asked for once more: alone.
+    pub(super) repeated: bool,
+}
+
+/// A request that a worker has and has not answered.
+pub(super) struct Asked {
+    /// Of the request, in the exchange.
+    pub(super) id: u64,
+    pub(super) pending: Pending,
+    /// Whether the worker was sent a cancel for it. Its deadline is the end of the grace then, and
+    /// its call is answered.
+    pub(super) cancelled: bool,
+    /// Of a worker that is lost: whether it cannot have seen the request.
+    pub(super) unseen: bool,
 }
 
 /// When a worker took a request up.
@@ -33,8 +47,8 @@ pub(super) struct TakenUp {
     pub(super) deadline: Option<Instant>,
 }
 
-/// Makes the exchange `id` of a request that a worker takes up `now`, as the process `pid`.
-/// `buffer` is written over.
+/// Asks the worker `pid`, which takes the request up `now`, with the number `id`. `buffer` is
+/// written over.
 ///
 /// # Errors
 /// When its input cannot be read, in words for people.
@@ -42,29 +56,36 @@ pub(super) fn take_up(
     request: &Request,
     now: Instant,
     pid: Pid,
+    exchange: &mut Exchange,
     id: u64,
     buffer: Vec<u8>,
-    max_output: usize,
-) -> Result<(Exchange, TakenUp), String> {
+) -> Result<TakenUp, String> {
     let input = request.input.bytes()?;
     let queued = now.saturating_duration_since(request.submitted);
     let deadline = request.deadline(now);
     let until = deadline.and_then(|deadline| unix_seconds(deadline, now));
     let event = request.spec.event.label();
-    let exchange = Exchange::request(id, event, until.as_deref(), &input, buffer, max_output);
+    exchange.ask(id, event, until.as_deref(), &input, buffer);
     request.started();
     request.has_process(pid);
-    Ok((exchange, TakenUp { queued, deadline }))
+    Ok(TakenUp { queued, deadline })
 }
 
 impl Pending {
     pub(super) fn new(request: Request, cancel: Option<CancelToken>, reply: ReplyOnce) -> Pending {
-        Pending { request, cancel, patience: None, reply, taken_up: TakenUp::default() }
+        let (patience, taken_up) = (None, TakenUp::default());
+        Pending { request, cancel, patience, reply, taken_up, repeated: false }
     }
 
     /// A report of it as far as it has come.
     pub(super) fn report(&self, outcome: OutcomeKind) -> RunReport {
         report(outcome, &self.request, self.taken_up)
+    }
+
+    /// A report of one that a worker has not answered by its deadline.
+    pub(super) fn late(&self) -> RunReport {
+        let message = late(&self.request.spec);
+        RunReport { message, ..self.report(OutcomeKind::Timeout) }
     }
 
     /// Answers one whose input cannot be read.
@@ -118,6 +139,12 @@ impl Expires for Pending {
     fn cancel(&self) -> Option<&CancelToken> {
         self.cancel.as_ref()
     }
+}
+
+/// What is said of a request that a worker has not answered by its deadline.
+pub(super) fn late(spec: &CommandSpec) -> String {
+    let (timeout, prefix) = (spec.timeout.unwrap_or_default(), spec.event.label());
+    format!("its worker did not answer within {timeout:?}, its {prefix}_timeout")
 }
 
 /// A report of a worker's request up to now.

@@ -39,7 +39,7 @@ pub(super) fn write(stdin: &OwnedFd, outgoing: &mut Outgoing) -> Result<(), Faul
     Ok(())
 }
 
-/// Reads what there is of an answer, by way of `chunk`; gives the reply when it is complete. Does
+/// Reads what there is of answers, by way of `chunk`; each that is complete goes to `take`. Does
 /// not block.
 ///
 /// # Errors
@@ -48,15 +48,21 @@ pub(super) fn receive(
     stdout: &OwnedFd,
     chunk: &mut [u8],
     exchange: &mut Exchange,
-) -> Result<Option<Reply>, Fault> {
+    mut take: impl FnMut(u64, Reply),
+) -> Result<(), Fault> {
     loop {
         match nix::unistd::read(stdout, chunk) {
             Ok(0) => return Err(Fault::Closed("stdout")),
             Ok(count) => {
-                let reply = exchange.receive(&chunk[..count])?;
-                if reply.is_none() {
-                    continue;
-                }
+                let mut bytes = &chunk[..count];
+                let last = loop {
+                    match exchange.receive(&mut bytes)? {
+                        None => break None,
+                        Some(answer) if exchange.has_answered() => break Some(answer),
+                        Some((id, reply)) => take(id, reply),
+                    }
+                };
+                let Some((id, reply)) = last else { continue };
                 // Where the chunk ends with the line, more may be in the pipe already; an end of
                 // the pipe is met by the next exchange.
                 if count == chunk.len()
@@ -64,10 +70,11 @@ pub(super) fn receive(
                 {
                     return Err(fault);
                 }
-                return Ok(reply);
+                take(id, reply);
+                return Ok(());
             }
             Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => return Ok(None),
+            Err(Errno::EAGAIN) => return Ok(()),
             Err(errno) => return Err(Fault::Protocol(format!("cannot be read from: {errno}"))),
         }
     }

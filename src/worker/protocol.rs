@@ -3,9 +3,13 @@
 //! | direction | line |
 //! |---|---|
 //! | to the worker, first | `{"mesos_command_worker":1}` |
-//! | from the worker, first | `{"ready":1}` |
+//! | from the worker, first | `{"ready":1}`, with `"multiplex":16` and `"cancel":true` if it can |
 //! | request | `{"id":7,"event":"isolator_usage","deadline":1700000000.500,"input":{…}}` |
 //! | answer | `{"id":7,"output":{…}}`, `{"id":7}` for an empty output, or `{"id":7,"error":"text"}` |
+//! | cancel, to a worker that takes it | `{"cancel":7}`: request 7 is to be answered soon, by whatever |
+//!
+//! Each request has one answer, also one that is cancelled, and its number is never used again. So
+//! a cancel that crosses the answer needs none, and is ignored.
 //!
 //! Each line ends with a line feed. What is sent is UTF-8: the host lets other bytes through, and
 //! commands that are started for a call get them as they are, but a reader of lines that stumbles
@@ -35,6 +39,20 @@ pub(crate) enum Reply {
     Output(Vec<u8>),
     /// Why there is none, in the worker's words.
     Error(String),
+}
+
+/// What a worker said of itself in its greeting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// How many requests it takes at a time; at least 1.
+    pub(crate) multiplex: u64,
+    /// Whether it takes a cancel.
+    pub(crate) cancel: bool,
+}
+
+/// Writes the line that cancels the request `id` behind what is in `line`.
+pub(super) fn cancel(line: &mut Vec<u8>, id: u64) {
+    line.extend_from_slice(format!("{{\"cancel\":{id}}}\n").as_bytes());
 }
 
 /// Writes a request line over `line`. `input` is JSON text, but for bytes that are no UTF-8.
@@ -73,19 +91,38 @@ pub(super) fn request(
 ///
 /// # Errors
 /// What the worker did instead, in words for people.
-pub(super) fn read_ready(line: &[u8]) -> Result<(), String> {
+pub(super) fn read_ready(line: &[u8]) -> Result<Terms, String> {
     let split = split_json_object(line);
-    let ready = split.members.iter().rfind(|(key, _)| **key == *b"ready");
-    match ready {
-        Some((_, value)) if split.damage.is_none() && whole_number(value) == Some(1) => Ok(()),
-        _ if line == GREETING.trim_ascii_end() => {
-            Err("echoes what it is sent: it is no worker".to_owned())
-        }
-        _ => Err(format!(
-            "answered {} instead of {{\"ready\":1}}: it is no worker, or it printed to stdout",
-            shown(line)
-        )),
+    let value = |name: &str| {
+        let found = split.members.iter().rfind(|(key, _)| **key == *name.as_bytes());
+        found.map(|(_, value)| *value)
+    };
+    let is_ready = value("ready").and_then(whole_number) == Some(1);
+    if !is_ready || split.damage.is_some() {
+        return Err(if line == GREETING.trim_ascii_end() {
+            "echoes what it is sent: it is no worker".to_owned()
+        } else {
+            format!(
+                "answered {} instead of {{\"ready\":1}}: it is no worker, or it printed to stdout",
+                shown(line)
+            )
+        });
     }
+    let multiplex = match value("multiplex") {
+        None => 1,
+        Some(text) => whole_number(text).filter(|number| *number > 0).ok_or_else(|| {
+            let text = shown(text);
+            format!("said \"multiplex\":{text} where a whole number from 1 on belongs")
+        })?,
+    };
+    let cancel = match value("cancel") {
+        None | Some(b"false") => false,
+        Some(b"true") => true,
+        Some(text) => {
+            return Err(format!("said \"cancel\":{} where true or false belongs", shown(text)));
+        }
+    };
+    Ok(Terms { multiplex, cancel })
 }
 
 /// An answer as nearly all of them are.
@@ -102,23 +139,26 @@ fn present<'de, D: Deserializer<'de>>(source: D) -> Result<Option<&'de RawValue>
     <&RawValue>::deserialize(source).map(Some)
 }
 
-/// Reads the answer to the request `id`.
+/// Reads an answer: the number of its request, and what it says.
 ///
 /// # Errors
 /// How it breaks the protocol, in words for people.
-pub(super) fn read_answer(line: &[u8], id: u64) -> Result<Reply, String> {
+pub(super) fn read_answer(line: &[u8]) -> Result<(u64, Reply), String> {
     match serde_json::from_slice::<Answer<'_>>(line) {
-        Ok(answer) if answer.id == id => Ok(match answer {
-            Answer { error: Some(text), .. } => Reply::Error(text),
-            Answer { output: Some(output), .. } => Reply::Output(output.get().as_bytes().to_vec()),
-            Answer { .. } => Reply::Output(Vec::new()),
-        }),
-        _ => read_unusual(line, id),
+        Ok(Answer { id, output, error }) => Ok((
+            id,
+            match (error, output) {
+                (Some(text), _) => Reply::Error(text),
+                (None, Some(output)) => Reply::Output(output.get().as_bytes().to_vec()),
+                (None, None) => Reply::Output(Vec::new()),
+            },
+        )),
+        Err(_) => read_unusual(line),
     }
 }
 
 /// As [`read_answer`], without a look at the values.
-fn read_unusual(line: &[u8], id: u64) -> Result<Reply, String> {
+fn read_unusual(line: &[u8]) -> Result<(u64, Reply), String> {
     let no_answer = |why: &dyn std::fmt::Display| {
         let hint = "did it print to stdout?";
         format!("answered {}, which is no answer ({why}); {hint}", shown(line))
@@ -132,21 +172,16 @@ fn read_unusual(line: &[u8], id: u64) -> Result<Reply, String> {
         found.map(|(_, value)| *value)
     };
     let answered = value("id").ok_or_else(|| no_answer(&"it has no \"id\""))?;
-    match whole_number(answered) {
-        Some(number) if number == id => {}
-        Some(number) => {
-            return Err(format!("answered request {number} instead of {id}: {}", shown(line)));
-        }
-        None => return Err(no_answer(&"its \"id\" is no whole number")),
-    }
-    Ok(match (value("error"), value("output")) {
+    let id = whole_number(answered).ok_or_else(|| no_answer(&"its \"id\" is no whole number"))?;
+    let reply = match (value("error"), value("output")) {
         (Some(error), _) if error != b"null" => {
             let text = read_json_string(error).unwrap_or_else(|| error.to_vec());
             Reply::Error(String::from_utf8_lossy(&text).into_owned())
         }
         (_, Some(output)) => Reply::Output(output.to_vec()),
         (_, None) => Reply::Output(Vec::new()),
-    })
+    };
+    Ok((id, reply))
 }
 
 /// The first bytes of what a worker said, quoted.
@@ -175,7 +210,11 @@ mod tests {
 
     #[test]
     fn answers_are_output_nothing_or_an_error() {
-        let read = |text: &str| read_answer(text.as_bytes(), 7).expect("an answer");
+        let read = |text: &str| {
+            let (id, reply) = read_answer(text.as_bytes()).expect("an answer");
+            assert_eq!(id, 7);
+            reply
+        };
         assert_eq!(
             read(r#"{"output": {"a":[1]} , "id":7, "more":0}"#),
             Reply::Output(b"{\"a\":[1]}".to_vec())
@@ -187,10 +226,9 @@ mod tests {
 
     #[test]
     fn breaches_show_what_was_said() {
-        let breach = |line: &[u8]| read_answer(line, 7).expect_err("a breach");
+        let breach = |line: &[u8]| read_answer(line).expect_err("a breach");
         assert!(breach(b"starting up").contains(r#"answered "starting up", which is no answer"#));
         assert!(breach(b"starting up").ends_with("did it print to stdout?"));
-        assert!(breach(b"{\"id\":8}").contains("answered request 8 instead of 7"));
         for line in [
             &b""[..],
             b"{}",
@@ -221,7 +259,7 @@ mod tests {
             b"[1] 2",
         ] {
             let line = [b"{\"id\":7,\"output\":", output, b"}"].concat();
-            assert_eq!(read_answer(&line, 7), Ok(Reply::Output(output.to_vec())));
+            assert_eq!(read_answer(&line), Ok((7, Reply::Output(output.to_vec()))));
         }
     }
 
@@ -229,12 +267,10 @@ mod tests {
     fn the_same_number_is_the_same_id() {
         for id in ["7.0", "7e0", "007", "0.7e1", "7."] {
             let line = format!("{{\"id\":{id},\"output\":{{}}}}");
-            assert_eq!(read_answer(line.as_bytes(), 7), Ok(Reply::Output(b"{}".to_vec())), "{id}");
+            let expected = Ok((7, Reply::Output(b"{}".to_vec())));
+            assert_eq!(read_answer(line.as_bytes()), expected, "{id}");
         }
-        assert_eq!(read_answer(b"{\"id\":8,\"id\":7}", 7), Ok(Reply::Output(Vec::new())));
-        assert!(
-            read_answer(b"{\"id\":8.0}", 7).expect_err("another").contains("request 8 instead")
-        );
+        assert_eq!(read_answer(b"{\"id\":8,\"id\":7}"), Ok((7, Reply::Output(Vec::new()))));
     }
 
     #[test]
@@ -248,10 +284,11 @@ mod tests {
             ("\"\"", ""),
         ] {
             let line = format!("{{\"id\":7,\"error\":{error}}}");
-            assert_eq!(read_answer(line.as_bytes(), 7), Ok(Reply::Error(text.into())), "{error}");
+            let expected = Ok((7, Reply::Error(text.into())));
+            assert_eq!(read_answer(line.as_bytes()), expected, "{error}");
         }
-        let stray = read_answer(b"{\"id\":7,\"error\":\"a\xff\"}", 7);
-        assert_eq!(stray, Ok(Reply::Error("a\u{fffd}".to_owned())));
+        let stray = read_answer(b"{\"id\":7,\"error\":\"a\xff\"}");
+        assert_eq!(stray, Ok((7, Reply::Error("a\u{fffd}".to_owned()))));
     }
 
     #[test]
@@ -265,8 +302,9 @@ mod tests {
 
     #[test]
     fn only_a_worker_is_ready() {
-        assert_eq!(read_ready(b"{\"ready\":1,\"name\":\"x\"}"), Ok(()));
-        assert_eq!(read_ready(b"{\"ready\":1.0}"), Ok(()));
+        let plain = Terms { multiplex: 1, cancel: false };
+        assert_eq!(read_ready(b"{\"ready\":1,\"name\":\"x\"}"), Ok(plain));
+        assert_eq!(read_ready(b"{\"ready\":1.0,\"multiplex\":1,\"cancel\":false}"), Ok(plain));
         let echo = read_ready(GREETING.trim_ascii_end()).expect_err("cat");
         assert!(echo.contains("echoes"), "{echo}");
         for line in [&b"{}"[..], b"", b"{\"ready\":2}", b"{\"ready\":true}", b"ready"] {
@@ -274,10 +312,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_greeting_says_what_a_worker_can() {
+        let read = |text: &str| read_ready(text.as_bytes());
+        let all = r#"{"ready":1,"multiplex":16,"cancel":true}"#;
+        assert_eq!(read(all), Ok(Terms { multiplex: 16, cancel: true }));
+        let cancels = Terms { multiplex: 1, cancel: true };
+        assert_eq!(read(r#"{"cancel":true,"ready":1}"#), Ok(cancels));
+        for value in ["0", "-1", "true", "1.5", "null"] {
+            let wrong = read(&format!("{{\"ready\":1,\"multiplex\":{value}}}"));
+            let expected =
+                format!("said \"multiplex\":\"{value}\" where a whole number from 1 on belongs");
+            assert_eq!(wrong, Err(expected));
+        }
+        let wrong = read(r#"{"ready":1,"cancel":1}"#).expect_err("no word");
+        assert_eq!(wrong, "said \"cancel\":\"1\" where true or false belongs");
+    }
+
+    #[test]
+    fn a_cancel_is_a_line_of_its_own() {
+        let mut line = b"{\"id\":7}\n".to_vec();
+        cancel(&mut line, 7);
+        assert_eq!(line, b"{\"id\":7}\n{\"cancel\":7}\n");
+    }
+
     proptest! {
         #[test]
-        fn no_line_makes_the_reader_panic(line: Vec<u8>, id: u64) {
-            let _ = read_answer(&line, id);
+        fn no_line_makes_the_reader_panic(line: Vec<u8>) {
+            let _ = read_answer(&line);
             let _ = read_ready(&line);
         }
 
@@ -286,8 +348,8 @@ mod tests {
             let output = serde_json::to_string(&text).expect("JSON");
             let line = format!("{{\"id\":{id},\"output\":{output}}}");
             prop_assert_eq!(
-                read_answer(line.as_bytes(), id),
-                Ok(Reply::Output(output.into_bytes()))
+                read_answer(line.as_bytes()),
+                Ok((id, Reply::Output(output.into_bytes())))
             );
         }
 

@@ -40,6 +40,8 @@ pub struct WorkerSettings {
     pub stand_in: bool,
     /// Requests that may wait; more are answered `overload`. `None`: any number.
     pub queue_limit: Option<usize>,
+    /// Requests that a worker may have at a time, if it asks for as many.
+    pub multiplex: usize,
     /// When workers are replaced that are well.
     pub recycling: Recycling,
     /// Where workers are counted that outlive SIGKILL, and what keeps more from being started.
@@ -63,8 +65,8 @@ pub(super) struct Shared<W> {
 /// The queue, and what decides whether a request must stand in it.
 pub(super) struct State<W> {
     pub(super) waiting: Queue<Pending>,
-    /// The one that was busy last is at the end and taken first: its memory is warm. One that is
-    /// lost may still stand here; it refuses requests.
+    /// Those that take a request. The one that was busy last is at the end and taken first: its
+    /// memory is warm. One that is lost may still stand here; it refuses requests.
     pub(super) idle: Vec<Arc<W>>,
     /// Workers that are ready or busy.
     pub(super) up: usize,
@@ -113,15 +115,21 @@ impl<W> Shared<W> {
         self.metrics().up_inc();
     }
 
-    /// The request that has waited longest; without one the worker is listed as idle. To be called
-    /// under the worker's lock.
-    pub(super) fn next_or_idle(&self, worker: &Arc<W>) -> Option<Pending> {
+    /// The request that has waited longest; without one the worker is listed as idle. One that is
+    /// repeated has to wait until the worker `has_none`, as those behind it; a worker that has some
+    /// asks again when it has answered them. To be called under the worker's lock.
+    pub(super) fn next_or_idle(&self, worker: &Arc<W>, has_none: bool) -> Option<Pending> {
         let mut state = self.lock();
-        let next = state.waiting.pop();
-        if next.is_none() {
-            state.idle.push(worker.clone());
+        match state.waiting.first() {
+            Some(next) if next.repeated && !has_none => None,
+            Some(_) => state.waiting.pop(),
+            None => {
+                if !state.idle.iter().any(|idle| Arc::ptr_eq(idle, worker)) {
+                    state.idle.push(worker.clone());
+                }
+                None
+            }
         }
-        next
     }
 
     /// Takes a worker out of the list of the idle.

@@ -68,6 +68,22 @@ async fn supervise(unended: Arc<Unended>, pool: Arc<Pool>, mut ready: Option<one
     }
 }
 
+/// Logs that a worker asked for more requests at a time than it gets.
+fn tell_excess(pool: &Pool, worker: &Worker) {
+    let Some(wanted) = worker.excess() else { return };
+    let (command, most) = (pool.settings.spec.command.text(), pool.settings.multiplex);
+    let prefix = pool.settings.spec.event.label();
+    let then = if worker.is_for_hooks() {
+        "hooks are asked for one at a time".to_owned()
+    } else {
+        format!("it gets {most}, as {prefix}_worker_multiplex_max says")
+    };
+    pool.settings.log.note(&format!(
+        "worker of command \"{}\" asks for {wanted} requests at a time; {then}",
+        command.to_string_lossy()
+    ));
+}
+
 /// Logs why a worker was lost, unless a failing call says it, and what follows.
 fn tell(pool: &Pool, restart: &Restart, then: &str) {
     let Some(text) = &restart.text else { return };
@@ -127,6 +143,7 @@ async fn run_one(
         return (fault != Fault::Stopped).then_some(restart);
     }
     let up = Instant::now();
+    tell_excess(pool, &worker);
     pool.join(&worker);
     if let Some(ready) = ready.take() {
         // Nobody waits any more when the worker before it was lost meanwhile.

@@ -1,5 +1,5 @@
-//! The end of a worker: it is killed with its tree, the request that it was lost with is answered,
-//! and what happened is put into words.
+//! The end of a worker: it is killed with its tree, the requests that it was lost with are
+//! answered, and what happened is put into words.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +11,8 @@ use crate::run::{End, Kills, PipedChild, RunReport};
 use crate::sys::{ExitStatus, Pid};
 
 use super::fault::Fault;
+use super::pending::late;
+use super::verdict::{Failed, Verdict};
 use super::worker::{Lost, Pool, Worker};
 
 /// Why a worker serves no longer.
@@ -43,7 +45,8 @@ impl Restart {
     }
 }
 
-/// Ends a worker that has served, and answers the request that it was lost with.
+/// Ends a worker that has served, and answers the requests that it was lost with, unless they are
+/// asked for again.
 pub(super) async fn end(
     pool: &Arc<Pool>,
     worker: &Arc<Worker>,
@@ -52,10 +55,10 @@ pub(super) async fn end(
     up: Instant,
 ) -> Option<Restart> {
     let lived = up.elapsed();
-    let Lost { fault, pending, unseen } = match ending {
-        Ending::Lost(lost) => *lost,
+    let (fault, verdict) = match ending {
+        Ending::Lost(lost) => Verdict::of(*lost, Instant::now()),
         healthy => {
-            pool.leave(worker, None);
+            pool.leave(worker, Vec::new());
             worker.close();
             let grace = pool.settings.spec.kill_grace;
             Teardown::run(pool, worker, child, grace).await.count_kill(pool);
@@ -71,25 +74,30 @@ pub(super) async fn end(
         }
     };
     let reason = fault.restart();
-    // Only what it did of itself may be blamed on it alone.
-    let (unseen, busy) = match pending {
-        Some(pending) if unseen && fault.is_its_own() => (Some(pending), None),
-        pending => (None, pending),
-    };
-    pool.leave(worker, unseen);
+    let repeated = verdict.repeated();
+    pool.metrics().repeated(repeated);
+    pool.leave(worker, verdict.again);
     let teardown = Teardown::run(pool, worker, child, Duration::ZERO).await;
-    let text = match busy {
-        Some(mut pending) if !pending.reply.is_answered() => {
-            let report = pending.report(OutcomeKind::WorkerProtocol);
-            pending.reply.answer(teardown.report(report, &fault, pool));
-            None
-        }
+    let mut text = None;
+    if verdict.failed.is_empty() {
         // No report of a call says what became of the worker.
-        _ => {
-            teardown.count_kill(pool);
-            Some(format!("{}{}", fault.describe(), teardown.details()))
-        }
-    };
+        teardown.count_kill(pool);
+        text = Some(format!("{}{}", fault.describe(), teardown.details()));
+    }
+    if repeated > 0 {
+        let text = text.get_or_insert_with(|| fault.describe());
+        *text += &format!("; requests of it that are made again: {repeated}");
+    }
+    let mut killed = teardown.killed;
+    for Failed { mut pending, innocent } in verdict.failed {
+        let mut report = pending.report(OutcomeKind::WorkerProtocol);
+        // It is one process, and counted once.
+        report.kills = Kills { term: 0, kill: u32::from(std::mem::take(&mut killed)) };
+        pending.reply.answer(match innocent {
+            true => teardown.report_of_another(report, &fault),
+            false => teardown.report(report, &fault, pool),
+        });
+    }
     (fault != Fault::Stopped).then_some(Restart { reason, lived, text, handed_over: false })
 }
 
@@ -137,11 +145,17 @@ impl Teardown {
         text
     }
 
-    /// The report for the request that it was lost with.
-    fn report(self, mut report: RunReport, fault: &Fault, pool: &Pool) -> RunReport {
+    /// The report for a request that it was lost with, by another one.
+    fn report_of_another(&self, report: RunReport, fault: &Fault) -> RunReport {
+        let message =
+            format!("its worker was lost with a request of another call: it {}", fault.describe());
+        RunReport { pid: Some(self.pid), message, ..report }
+    }
+
+    /// The report for a request that it was lost with.
+    fn report(&self, mut report: RunReport, fault: &Fault, pool: &Pool) -> RunReport {
         let spec = &pool.settings.spec;
         report.pid = Some(self.pid);
-        report.kills = Kills { term: 0, kill: u32::from(self.killed) };
         let before = "its worker ended before it answered";
         (report.outcome, report.message) = match (fault, self.end) {
             (_, End::Unkillable) => {
@@ -160,15 +174,12 @@ impl Teardown {
                 (OutcomeKind::Exit, before.to_owned())
             }
             (Fault::Ended, _) => (OutcomeKind::WorkerProtocol, before.to_owned()),
-            (Fault::Closed(_) | Fault::Protocol(_), _) => {
+            (Fault::Closed(_) | Fault::Protocol(_) | Fault::Stray(_), _) => {
                 (OutcomeKind::WorkerProtocol, format!("its worker {}", fault.describe()))
             }
-            (Fault::Timeout, _) => {
-                let timeout = spec.timeout.unwrap_or_default();
-                let prefix = spec.event.label();
-                let text =
-                    format!("its worker did not answer within {timeout:?}, its {prefix}_timeout");
-                (OutcomeKind::Timeout, text)
+            (Fault::Timeout, _) => (OutcomeKind::Timeout, late(spec)),
+            (Fault::CancelIgnored, _) => {
+                (OutcomeKind::WorkerProtocol, format!("its worker {}", fault.describe()))
             }
             (Fault::TooLarge(size), _) => {
                 report.output_bytes = *size;
@@ -184,7 +195,7 @@ impl Teardown {
                 (OutcomeKind::Cancelled, "the module is being taken down".to_owned())
             }
         };
-        report.stdio_tail = self.stderr;
+        report.stdio_tail.clone_from(&self.stderr);
         report
     }
 }

@@ -21,7 +21,7 @@ use crate::sys::Pid;
 
 use super::exchange::Exchange;
 use super::fault::Fault;
-use super::pending::Pending;
+use super::pending::{Asked, Pending};
 use super::pipes::{CHUNK, Stderr, Watched};
 use super::protocol::ENVELOPE;
 use super::shared::Shared;
@@ -44,8 +44,6 @@ pub(super) struct Worker {
     pub(super) pool: Arc<Pool>,
     pub(super) reactor: Arc<Reactor>,
     pub(super) stdout: Arc<OwnedFd>,
-    /// The longest output that is accepted, in bytes.
-    pub(super) max_output: usize,
     pub(super) state: Mutex<State>,
     /// The buffer of the line that was written last.
     spare: Mutex<Vec<u8>>,
@@ -53,6 +51,10 @@ pub(super) struct Worker {
 
 pub(super) struct State {
     pub(super) phase: Phase,
+    /// What is under way with it. A caller that blocks has it while it has the worker.
+    pub(super) exchange: Exchange,
+    /// The requests that it has and has not answered, the oldest first.
+    pub(super) asked: Vec<Asked>,
     /// `None` when it was closed to let the worker end.
     pub(super) stdin: Option<Arc<OwnedFd>>,
     /// What is read goes through it.
@@ -62,7 +64,7 @@ pub(super) struct State {
     pub(super) retires: bool,
     /// Its process has ended.
     pub(super) ended: bool,
-    /// The deadline of its request is the pool's end.
+    /// The deadline of its requests is the pool's end.
     pub(super) stops: bool,
     /// Stdout, while the reactor watches it.
     pub(super) reading: Option<Watched>,
@@ -70,16 +72,14 @@ pub(super) struct State {
     pub(super) writing: Option<Watched>,
     /// When the runtime polls it, if that was arranged.
     pub(super) next_poll: Option<Instant>,
-    /// When its request is taken to be slow, and is looked after.
+    /// When its oldest request is taken to be slow, and is looked after.
     pub(super) slow_from: Instant,
 }
 
 /// What a worker is doing.
 pub(super) enum Phase {
-    /// It has no request. Only such a worker gets one.
-    Idle,
-    /// It has a request, or is greeted, which is nobody's request.
-    Busy(Exchange, Option<Pending>),
+    /// It is greeted, or has as many requests as it has.
+    Serves,
     /// A caller that blocks has it.
     Leased,
     /// It cannot be used any more, which the supervisor has not seen yet.
@@ -88,12 +88,46 @@ pub(super) enum Phase {
     Gone,
 }
 
-/// A worker that cannot be used any more, and the request that it has then.
+/// What a caller that blocks gets of a worker.
+pub(super) struct Lent {
+    pub(super) stdin: Arc<OwnedFd>,
+    /// What is read goes through it.
+    pub(super) chunk: Vec<u8>,
+    pub(super) exchange: Exchange,
+    /// The number of its request.
+    pub(super) id: u64,
+}
+
+/// What a caller that blocks leaves to do when it gives a worker back.
+#[derive(Default)]
+pub(super) enum Left {
+    #[default]
+    Nothing,
+    /// The worker cannot be used any more, and has this request.
+    Lost(Fault, Asked),
+    /// The call was answered at its deadline. The worker is to be sent a cancel.
+    Late(Asked),
+}
+
+/// A worker that cannot be used any more, and the requests that it has then.
 pub(super) struct Lost {
     pub(super) fault: Fault,
-    pub(super) pending: Option<Pending>,
-    /// Whether it cannot have seen the request.
-    pub(super) unseen: bool,
+    /// By which of them it was lost, if that is known.
+    pub(super) guilty: Option<u64>,
+    pub(super) asked: Vec<Asked>,
+}
+
+impl State {
+    /// Whether it has no request, is not lost, and nobody writes to it.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Serves) && self.exchange.is_idle()
+    }
+
+    /// Whether it gets one more request. One that is repeated is alone.
+    pub(super) fn has_room(&self) -> bool {
+        let is_open = !self.retires && matches!(self.phase, Phase::Serves);
+        is_open && self.exchange.has_room() && !self.asked.iter().any(|one| one.pending.repeated)
+    }
 }
 
 impl Worker {
@@ -105,8 +139,14 @@ impl Worker {
         pipes: PipeEnds,
     ) -> Arc<Worker> {
         let max_output = usize::try_from(pool.settings.spec.max_output_bytes);
+        let max_output = max_output.unwrap_or(usize::MAX - ENVELOPE);
+        // Hooks that are waited for are asked by their callers, one after the other.
+        let is_for_hooks = pool.settings.spec.event.row().lane == Lane::Hook;
+        let most_at_once = if is_for_hooks { 1 } else { pool.settings.multiplex };
         let state = State {
-            phase: Phase::Idle,
+            phase: Phase::Serves,
+            exchange: Exchange::new(max_output, most_at_once),
+            asked: Vec::new(),
             stdin: Some(Arc::new(pipes.stdin)),
             chunk: vec![0; CHUNK],
             last_id: 0,
@@ -126,7 +166,6 @@ impl Worker {
             pool: pool.clone(),
             reactor,
             stdout: Arc::new(pipes.stdout),
-            max_output: max_output.unwrap_or(usize::MAX - ENVELOPE),
             state: Mutex::new(state),
             spare: Mutex::default(),
         })
@@ -135,25 +174,33 @@ impl Worker {
     /// Greets it. Does not block; the supervisor is called when it has answered.
     pub(super) fn greet(self: &Arc<Worker>) {
         self.step(|state, todo| match self.listen(state) {
-            Ok(()) => self.ask(state, Exchange::greeting(self.max_output), None, todo),
-            Err(fault) => self.lose(state, fault),
+            Ok(()) => {
+                state.exchange.greet();
+                self.asked(state, None, todo);
+            }
+            Err(fault) => self.lose(state, fault, None),
         });
     }
 
     /// Lets it serve requests from now on.
     pub(super) fn serve(self: &Arc<Worker>) {
         self.step(|state, todo| {
-            if matches!(state.phase, Phase::Idle) {
+            if matches!(state.phase, Phase::Serves) {
                 self.go_on(state, todo);
             }
         });
     }
 
-    /// Gives it a request; gives that back when it is not idle. Does not block.
+    /// How many requests at a time it asked for, if those are more than it may have.
+    pub(super) fn excess(&self) -> Option<u64> {
+        self.state.lock().exchange.excess()
+    }
+
+    /// Gives it a request; gives that back when it has no room for it. Does not block.
     #[expect(clippy::result_large_err, reason = "a box would be an allocation for each request")]
     pub(super) fn submit(self: &Arc<Worker>, pending: Pending) -> Result<(), Pending> {
         self.step(|state, todo| {
-            if state.retires || !matches!(state.phase, Phase::Idle) {
+            if !state.has_room() || (pending.repeated && !state.is_idle()) {
                 return Err(pending);
             }
             self.begin(state, Some(pending), todo);
@@ -161,28 +208,39 @@ impl Worker {
         })
     }
 
-    /// Lends it to a caller that blocks, if it is idle: its stdin, the buffer that is read through,
-    /// and the number of the exchange.
-    pub(super) fn lend(&self) -> Option<(Arc<OwnedFd>, Vec<u8>, u64)> {
+    /// Lends it to a caller that blocks, if it is idle.
+    pub(super) fn lend(&self) -> Option<Lent> {
         let mut state = self.state.lock();
-        if state.retires || !matches!(state.phase, Phase::Idle) {
+        if state.retires || !state.is_idle() {
             return None;
         }
         let stdin = state.stdin.clone()?;
         state.phase = Phase::Leased;
         state.last_id += 1;
-        Some((stdin, std::mem::take(&mut state.chunk), state.last_id))
+        let (chunk, exchange) = (std::mem::take(&mut state.chunk), &mut state.exchange);
+        Some(Lent { stdin, chunk, exchange: std::mem::take(exchange), id: state.last_id })
     }
 
-    /// Takes it back from a caller that blocks.
-    pub(super) fn give_back(self: &Arc<Worker>, chunk: Vec<u8>, lost: Option<Lost>) {
+    /// Takes it back from a caller that blocks, with a request that is not answered.
+    pub(super) fn give_back(self: &Arc<Worker>, chunk: Vec<u8>, exchange: Exchange, left: Left) {
         self.step(|state, todo| {
-            state.chunk = chunk;
-            state.phase = Phase::Idle;
-            match lost {
-                Some(lost) => self.set_lost(state, lost),
-                None if state.ended => self.lose(state, Fault::Ended),
-                None => self.go_on(state, todo),
+            (state.chunk, state.exchange) = (chunk, exchange);
+            state.phase = Phase::Serves;
+            match left {
+                Left::Lost(fault, asked) => {
+                    let asked = vec![asked];
+                    self.set_lost(state, Lost { fault, guilty: None, asked });
+                }
+                Left::Late(asked) => {
+                    state.asked.push(asked);
+                    match self.listen(state) {
+                        Ok(()) if !state.ended => self.cancel(state, 0, Instant::now(), todo),
+                        Ok(()) => self.lose(state, Fault::Ended, None),
+                        Err(fault) => self.lose(state, fault, None),
+                    }
+                }
+                Left::Nothing if state.ended => self.lose(state, Fault::Ended, None),
+                Left::Nothing => self.go_on(state, todo),
             }
         });
     }
@@ -215,9 +273,9 @@ impl Worker {
         self.state.lock().last_id
     }
 
-    /// Whether it has no request and is not lost.
+    /// Whether it has no request, is not lost, and nobody writes to it.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.state.lock().phase, Phase::Idle)
+        self.state.lock().is_idle()
     }
 
     /// For the supervisor: how it was lost, if it is.
@@ -243,8 +301,8 @@ impl Worker {
         self.retire();
         let end = Instant::now() + grace;
         self.step(|state, todo| {
-            if let Phase::Busy(_, Some(pending)) = &mut state.phase {
-                let deadline = &mut pending.taken_up.deadline;
+            for one in &mut state.asked {
+                let deadline = &mut one.pending.taken_up.deadline;
                 if deadline.is_none_or(|deadline| end < deadline) {
                     *deadline = Some(end);
                     state.stops = true;
@@ -261,8 +319,8 @@ impl Worker {
         self.state.lock().ended = true;
         self.fail(Fault::Ended);
         self.step(|state, _| {
-            if matches!(state.phase, Phase::Idle) {
-                self.lose(state, Fault::Ended);
+            if matches!(state.phase, Phase::Serves) {
+                self.lose(state, Fault::Ended, None);
             }
         });
     }
@@ -270,9 +328,9 @@ impl Worker {
     /// Loses it if it is busy, and has not just answered.
     pub(super) fn fail(self: &Arc<Worker>, fault: Fault) {
         self.step(|state, todo| {
-            self.read_answer(state, todo);
-            if matches!(state.phase, Phase::Busy(..)) {
-                self.lose(state, fault);
+            self.read_answers(state, todo);
+            if matches!(state.phase, Phase::Serves) && !state.exchange.has_answered() {
+                self.lose(state, fault, None);
             }
         });
     }

@@ -23,6 +23,7 @@ mod hooks;
 mod lanes;
 mod logs;
 mod meaning;
+mod multiplexed;
 mod quarantine;
 mod recycled;
 mod shipped;

@@ -66,6 +66,12 @@ fn a_lost_worker_fails_one_call_at_most() {
     play(60, workers::a_lost_worker_fails_one_call_at_most);
 }
 
+/// Refuses a `Verdict` that blames all requests of a worker for its end.
+#[test]
+fn a_worker_that_is_lost_with_several_fails_none_of_them() {
+    play(60, workers::a_worker_that_is_lost_with_several_fails_none_of_them);
+}
+
 /// Refuses a `Worker::begin` that gives up when the request that it was to begin was withdrawn.
 #[test]
 fn a_withdrawal_reaches_its_own_calls() {

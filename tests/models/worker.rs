@@ -14,6 +14,8 @@ mod lease;
 mod limits;
 #[path = "../../src/worker/look.rs"]
 mod look;
+#[path = "../../src/worker/overdue.rs"]
+mod overdue;
 #[path = "../../src/worker/pending.rs"]
 mod pending;
 #[path = "../../src/worker/pipes.rs"]
@@ -30,6 +32,8 @@ mod shared;
 mod supervisor;
 #[path = "../../src/worker/teardown.rs"]
 mod teardown;
+#[path = "../../src/worker/verdict.rs"]
+mod verdict;
 #[path = "../../src/worker/worker.rs"]
 #[expect(clippy::module_inception, reason = "as in the engine")]
 mod worker;

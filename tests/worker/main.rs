@@ -6,6 +6,8 @@ mod examples;
 mod faults;
 mod identity;
 mod leftovers;
+mod multiplex;
+mod multiplex_lost;
 mod queue;
 mod recycle;
 mod support;

@@ -1,8 +1,11 @@
 //! A worker that misbehaves as its file name says.
 //!
 //! `anything@FAULT=N`: at its N-th request it makes a file `held.PID.N` beside itself and does
-//! FAULT; without one it behaves. As a plain command it says so in its output. `host COMMAND [UID]`
-//! instead makes it a process with a pool, of workers of that user.
+//! FAULT; without one it behaves. As a plain command it says so in its output. `anything@many=N`
+//! and `anything@many-cancel=N` have N requests at a time (`many`). `host COMMAND [UID]` instead
+//! makes it a process with a pool, of workers of that user.
+
+mod many;
 
 use std::io::{BufRead, Write};
 use std::process::exit;
@@ -24,7 +27,13 @@ fn main() {
         return host(&arguments[2], user.map(user_of));
     }
     let (fault, at) = fault(&arguments[0]);
-    if std::env::var_os("MESOS_COMMAND_WORKER").is_none() {
+    let is_worker = std::env::var_os("MESOS_COMMAND_WORKER").is_some();
+    match (fault.starts_with("many"), is_worker) {
+        (true, true) => return many::serve(&arguments[0], fault == "many-cancel", at),
+        (true, false) => return many::run(&arguments[1], &arguments[2]),
+        (false, _) => {}
+    }
+    if !is_worker {
         std::fs::write(&arguments[2], r#"{"from":"spawn"}"#).expect("the output file");
         return;
     }
@@ -97,6 +106,7 @@ fn host(command: &str, user: Option<User>) {
         quarantine: None,
         stand_in: true,
         queue_limit: None,
+        multiplex: 64,
         recycling: Recycling::default(),
         metrics: ModuleMetrics::new("host", ModuleKind::Isolator),
         log: Arc::new(Silent),

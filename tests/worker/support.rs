@@ -62,6 +62,7 @@ pub(crate) struct Choice {
     pub(crate) max_output_bytes: u64,
     pub(crate) stand_in: bool,
     pub(crate) queue_limit: Option<usize>,
+    pub(crate) multiplex: usize,
     pub(crate) recycling: Recycling,
     pub(crate) event: Event,
     pub(crate) environment: Vec<OsString>,
@@ -78,6 +79,7 @@ impl Default for Choice {
             max_output_bytes: 100_000,
             stand_in: true,
             queue_limit: None,
+            multiplex: 64,
             recycling: Recycling::default(),
             event: Event::Usage,
             environment: std::env::vars_os()
@@ -135,6 +137,7 @@ impl Rig {
             lane: Some(LaneQueue::new(4, None)),
             stand_in: choice.stand_in,
             queue_limit: choice.queue_limit,
+            multiplex: choice.multiplex,
             recycling: choice.recycling,
             quarantine: None,
             metrics: ModuleMetrics::new(&module, ModuleKind::Isolator),

@@ -1,9 +1,9 @@
 //! What a worker says, through the exchange to the conclusion.
 //!
-//! Input: `g` for the greeting, else a request; how much of the line was written before the worker
-//! spoke (`n` nothing, `p` a part, else all); a digit for the longest output (0, 1, 4, … bytes); a
-//! character whose number is the size of the pieces in which the rest comes, which is what the
-//! worker says.
+//! Input: `g` for the greeting, `m` for several requests at a time, else a request; how much of the
+//! line was written before the worker spoke (`n` nothing, `p` a part, else all); a digit for the
+//! longest output (0, 1, 4, … bytes); a character whose number is the size of the pieces in which
+//! the rest comes, which is what the worker says.
 
 use mesos_command::call::Answer;
 use mesos_command::event::Event;
@@ -20,6 +20,9 @@ const ID: u64 = 7;
 /// Speaks to an exchange in one piece and in many.
 pub fn run(data: &[u8]) {
     let Some(([what, written, most, size], said)) = head(data) else { return };
+    if what == b'm' {
+        return many(said, usize::from(size).max(1));
+    }
     let most = 1usize << (2 * u32::from(most.wrapping_sub(b'1') & 7));
     let most = if data[2] == b'0' { 0 } else { most };
     let begun = || begin(what, written, most);
@@ -59,10 +62,11 @@ enum Verdict {
 }
 
 fn begin(what: u8, written: u8, most: usize) -> Exchange {
-    let mut exchange = match what {
-        b'g' => Exchange::greeting(most),
-        _ => Exchange::request(ID, Event::Usage.label(), b"{\"a\":\n1}", most),
-    };
+    let mut exchange = Exchange::new(most, 1);
+    match what {
+        b'g' => exchange.greet(),
+        _ => exchange.ask(ID, Event::Usage.label(), b"{\"a\":\n1}"),
+    }
     match written {
         b'n' => {}
         b'p' => assert_eq!(exchange.write(3).len(), 3),
@@ -79,13 +83,67 @@ fn speak(exchange: &mut Exchange, pieces: &[&[u8]]) -> Verdict {
     let mut taken = 0;
     for piece in pieces {
         taken += piece.len();
-        match exchange.receive(piece) {
+        let mut bytes = *piece;
+        match exchange.receive(&mut bytes) {
             Ok(None) => {}
-            Ok(Some(reply)) => return Verdict::Reply(reply, taken),
+            Ok(Some((_, reply))) => return Verdict::Reply(reply, taken - bytes.len()),
             Err(text) => return Verdict::Fault(text),
         }
     }
     Verdict::Waits
+}
+
+/// How many requests the worker has at a time.
+const MANY: u64 = 3;
+
+/// Speaks to an exchange with several requests, of which one is cancelled, in one piece and in
+/// many.
+fn many(said: &[u8], size: usize) {
+    let (whole, fault) = answers(&[said]);
+    let pieces: Vec<&[u8]> = said.chunks(size).collect();
+    let (split, split_fault) = answers(&pieces);
+    // What follows the last answer was perhaps not read with it: then that is known.
+    assert!(split.starts_with(&whole), "in one piece {whole:?}, in several {split:?}");
+    assert_eq!(fault.is_some(), split_fault.is_some(), "{fault:?} {split_fault:?}");
+    assert!(fault.is_some() || split == whole, "in one piece {whole:?}, in several {split:?}");
+    for text in [fault, split_fault].into_iter().flatten() {
+        assert!(!text.is_empty() && text.len() < 1000, "{text}");
+    }
+    let mut numbers: Vec<u64> = split.iter().map(|(id, _)| *id).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), split.len(), "one is answered twice: {split:?}");
+    assert!(numbers.iter().all(|id| (ID..ID + MANY).contains(id)), "{split:?}");
+}
+
+/// All answers to requests that are made at the same time, and what ends the worker.
+fn answers(pieces: &[&[u8]]) -> (Vec<(u64, Reply)>, Option<String>) {
+    let mut exchange = Exchange::new(1 << 12, usize::MAX);
+    exchange.greet();
+    exchange.write(usize::MAX);
+    let mut ready: &[u8] = b"{\"ready\":1,\"multiplex\":3,\"cancel\":true}\n";
+    assert!(matches!(exchange.receive(&mut ready), Ok(Some((0, _)))));
+    for id in ID..ID + MANY {
+        assert!(exchange.has_room());
+        exchange.ask(id, Event::Usage.label(), b"{}");
+        exchange.write(5);
+        if id == ID + 1 {
+            exchange.cancel(id);
+        }
+        exchange.write(usize::MAX);
+    }
+    assert!(!exchange.has_room());
+    let mut all = Vec::new();
+    for mut bytes in pieces.iter().copied() {
+        loop {
+            match exchange.receive(&mut bytes) {
+                Ok(None) => break,
+                Ok(Some(answer)) => all.push(answer),
+                Err(text) => return (all, Some(text)),
+            }
+        }
+    }
+    (all, None)
 }
 
 /// A line that a strict reader of JSON can read means what that reader finds in it.

@@ -31,6 +31,11 @@ pub(crate) enum Fate {
     EndsAfter(usize),
     /// It answers this request twice.
     AnswersTwice(usize),
+    /// It takes several requests at a time and answers the last one first; one that is cancelled at
+    /// once.
+    Multiplexes,
+    /// So does this one, until it ends with the requests that it has, when it has read this one.
+    MultiplexesUntil(usize),
 }
 
 /// Our ends of a program's pipes, none of which blocks.
@@ -70,7 +75,13 @@ impl PipedChild {
         let process = Arc::new(Process::default());
         let own = process.clone();
         drop(shuttle::future::spawn(async move {
-            own.serve(fate, &its_stdin, &its_stdout);
+            match fate {
+                Fate::Multiplexes => own.multiplex(None, &its_stdin, &its_stdout),
+                Fate::MultiplexesUntil(last) => {
+                    own.multiplex(Some(last), &its_stdin, &its_stdout);
+                }
+                _ => own.serve(fate, &its_stdin, &its_stdout),
+            }
             // As the kernel does: the pipes are closed before the pidfd becomes readable.
             drop((its_stdin, its_stdout));
             yield_now();
@@ -141,6 +152,45 @@ impl Process {
                     request = Some(request.map_or(0, |number| number + 1));
                 }
                 Err(Errno::EAGAIN) => yield_now(),
+                Err(errno) => panic!("its input cannot be read: {errno}"),
+            }
+        }
+    }
+
+    /// Reads lines, and answers the newest one when there is no other to be read.
+    fn multiplex(&self, last: Option<usize>, stdin: &OwnedFd, stdout: &OwnedFd) {
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        let (mut owed, mut requests) = (Vec::<serde_json::Value>::new(), 0);
+        while !self.killed.load(Ordering::SeqCst) {
+            match read(stdin, &mut byte) {
+                Ok(0) => return,
+                Ok(_) if byte != *b"\n" => line.push(byte[0]),
+                Ok(_) => {
+                    let text = std::mem::take(&mut line);
+                    let read: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+                    if read.get("mesos_command_worker").is_some() {
+                        self.say(stdout, b"{\"ready\":1,\"multiplex\":3,\"cancel\":true}\n");
+                    } else if let Some(id) = read.get("cancel") {
+                        if let Some(at) = owed.iter().position(|one| one["id"] == *id) {
+                            owed.remove(at);
+                            self.say(
+                                stdout,
+                                format!("{{\"id\":{id},\"error\":\"cancelled\"}}\n").as_bytes(),
+                            );
+                        }
+                    } else {
+                        owed.push(read);
+                        if last == Some(requests) {
+                            return;
+                        }
+                        requests += 1;
+                        assert!(owed.len() <= 3, "more than it takes");
+                    }
+                }
+                Err(Errno::EAGAIN) => match owed.pop() {
+                    Some(one) => self.say(stdout, &answer(one.to_string().as_bytes())),
+                    None => yield_now(),
+                },
                 Err(errno) => panic!("its input cannot be read: {errno}"),
             }
         }

@@ -70,6 +70,7 @@ impl Play {
             lane: None,
             stand_in,
             queue_limit: None,
+            multiplex: 64,
             recycling: Recycling::default(),
             quarantine: None,
             metrics: ModuleMetrics::new("models", ModuleKind::Isolator),
@@ -111,14 +112,14 @@ impl Answers {
     }
 }
 
-/// All calls, from several threads.
-fn call_all(play: &Arc<Play>) {
+/// All calls, from several threads, and what withdraws each of them.
+fn call_all(play: &Arc<Play>, cancel: Option<&CancelToken>) {
     let threads: Vec<_> = (0..THREADS)
         .map(|thread| {
-            let play = play.clone();
+            let (play, cancel) = (play.clone(), cancel.map(CancelToken::child));
             thread::spawn(move || {
                 for call in 0..CALLS {
-                    play.call(thread * CALLS + call, None);
+                    play.call(thread * CALLS + call, cancel.clone());
                 }
             })
         })
@@ -140,16 +141,18 @@ fn outcomes(answers: &[(usize, RunReport)]) -> Vec<OutcomeKind> {
 }
 
 /// One worker answers all calls, and so do two, from whichever threads and however they meet: each
-/// with its own answer.
+/// with its own answer, also when they take several at a time and answer them in another order.
 ///
 /// # Panics
 /// When a call has another's answer, or two; has no end when it has none.
 pub fn every_call_has_its_answer() {
-    for workers in [1, 2] {
-        let play = Arc::new(Play::begin(workers, Vec::new(), false));
-        play.is_up();
-        call_all(&play);
-        assert_eq!(outcomes(&play.answers.all()), [OutcomeKind::Ok; ALL]);
+    for fate in [Fate::Serves, Fate::Multiplexes] {
+        for workers in [1, 2] {
+            let play = Arc::new(Play::begin(workers, vec![fate; workers], false));
+            play.is_up();
+            call_all(&play, None);
+            assert_eq!(outcomes(&play.answers.all()), [OutcomeKind::Ok; ALL]);
+        }
     }
 }
 
@@ -164,11 +167,32 @@ pub fn a_lost_worker_fails_one_call_at_most() {
         for workers in [1, 2] {
             let play = Arc::new(Play::begin(workers, vec![Fate::Serves, fate], true));
             play.is_up();
-            call_all(&play);
+            call_all(&play, None);
             let outcomes = outcomes(&play.answers.all());
             let failed: Vec<_> = outcomes.iter().filter(|it| **it != OutcomeKind::Ok).collect();
             assert!(failed.len() <= 1, "{fate:?}: {outcomes:?}");
             assert!(failed.iter().all(|it| **it == OutcomeKind::WorkerProtocol), "{outcomes:?}");
+        }
+    }
+}
+
+/// A worker is lost that takes several requests at a time. Those that it had are made again, by a
+/// plain run or alone by another worker; none fails but one that it had alone.
+///
+/// # Panics
+/// When one more fails, or else as above.
+pub fn a_worker_that_is_lost_with_several_fails_none_of_them() {
+    for stand_in in [true, false] {
+        for last in [0, 1, 2] {
+            let fates = vec![Fate::Multiplexes, Fate::MultiplexesUntil(last)];
+            // The pause before a worker is started again has no end here.
+            let workers = if stand_in { 1 } else { 2 };
+            let play = Arc::new(Play::begin(workers, fates, stand_in));
+            play.is_up();
+            call_all(&play, None);
+            let outcomes = outcomes(&play.answers.all());
+            let failed = outcomes.iter().filter(|it| **it != OutcomeKind::Ok).count();
+            assert!(failed <= 1, "{last}: {outcomes:?}");
         }
     }
 }
@@ -198,16 +222,20 @@ pub fn a_withdrawal_reaches_its_own_calls() {
 }
 
 /// The pool ends while its calls wait, are taken up, or are answered, and perhaps its worker at the
-/// same time. Those that wait are cancelled, and a worker that is busy answers.
+/// same time. Those that wait are cancelled, and a worker that is busy answers; one that takes
+/// cancels is sent one for each call that is withdrawn with the pool.
 ///
 /// # Panics
 /// When a call is answered twice, or is neither answered nor cancelled.
 pub fn the_end_of_the_pool_answers_everybody() {
-    for fate in [Fate::Serves, Fate::EndsAt(1), Fate::EndsAfter(0)] {
+    let fates = [Fate::Serves, Fate::EndsAt(1), Fate::EndsAfter(0), Fate::Multiplexes];
+    for fate in [&fates[..], &[Fate::MultiplexesUntil(1)]].concat() {
         let play = Arc::new(Play::begin(1, vec![fate], false));
         play.is_up();
-        call_all(&play);
+        let token = CancelToken::new();
+        call_all(&play, Some(&token));
         let answers = play.answers.clone();
+        token.cancel();
         drop(play);
         let outcomes = outcomes(&answers.all());
         let all = [OutcomeKind::Ok, OutcomeKind::Cancelled, OutcomeKind::WorkerProtocol];
