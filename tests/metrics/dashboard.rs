@@ -61,7 +61,7 @@ fn queries_of(file: &str) -> Vec<Query> {
 
 /// The metrics that have a panel, without `mesos_command_`: none is lost when panels are moved.
 /// Whether a new metric gets a panel is its author's decision; then it stands here too.
-const SHOWN: [&str; 23] = [
+const SHOWN: [&str; 26] = [
     "build_info",
     "call_duration_seconds",
     "calls_total",
@@ -83,6 +83,9 @@ const SHOWN: [&str; 23] = [
     "timeouts_total",
     "usage_cache_entries",
     "usage_cache_requests_total",
+    "usage_refreshes_ahead_total",
+    "usage_value_age_seconds",
+    "worker_repeated_requests_total",
     "worker_restarts_total",
     "worker_up",
 ];
