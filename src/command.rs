@@ -3,6 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+pub use warm::{NotWarm, WarmScript};
+
+mod warm;
+
 /// What is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandLine {

@@ -36,5 +36,6 @@ pub mod run;
 pub mod schema;
 pub mod staging;
 pub mod sys;
+pub mod warm;
 pub mod wire;
 pub mod worker;

@@ -217,6 +217,19 @@ label_set! {
     }
 }
 
+label_set! {
+    /// How the process of a call began whose event has `<event>_mode=warm`: the `start` label of
+    /// `mesos_command_warm_starts_total`.
+    pub enum WarmStart {
+        /// It was forked from the interpreter that is started already.
+        Warm => "warm",
+        /// The script or what it stands on had changed, so it was executed anew in that process.
+        Changed => "changed",
+        /// No process stood ready, so the command was started as without warm mode.
+        Plain => "plain",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,13 +237,14 @@ mod tests {
 
     #[test]
     fn label_values_differ_and_are_plain_words() {
-        let sets: [Vec<&str>; 6] = [
+        let sets: [Vec<&str>; 7] = [
             OutcomeKind::ALL.map(OutcomeKind::label).to_vec(),
             FailureReason::ALL.map(FailureReason::label).to_vec(),
             CacheResult::ALL.map(CacheResult::label).to_vec(),
             AheadResult::ALL.map(AheadResult::label).to_vec(),
             KillSignal::ALL.map(KillSignal::label).to_vec(),
             WorkerRestart::ALL.map(WorkerRestart::label).to_vec(),
+            WarmStart::ALL.map(WarmStart::label).to_vec(),
         ];
         for set in sets {
             assert_eq!(set.iter().collect::<BTreeSet<_>>().len(), set.len());

@@ -122,7 +122,7 @@ impl Command {
             failure: command.failure,
             inputs,
             output,
-            has_workers: command.is_worker,
+            has_workers: command.workers().is_some(),
             debug: config.debug,
             live: None,
             redact: config.redact.clone(),

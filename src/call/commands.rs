@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -23,6 +24,7 @@ use super::environment::environment;
 use super::in_flight::InFlight;
 use super::lanes::{Lanes, queue_limit, recycling};
 use super::live::Live;
+use super::warm::WarmPools;
 use super::{Command, Completion, CreateError, Observer, completion};
 
 /// Unkillable commands with which an instance starts no more.
@@ -38,14 +40,15 @@ pub struct Commands {
     /// The instance's metrics.
     pub metrics: Arc<ModuleMetrics>,
     lanes: Lanes,
-    lifetime: Arc<Lifetime>,
-    quarantine: Arc<Quarantine>,
+    pub(super) lifetime: Arc<Lifetime>,
+    pub(super) quarantine: Arc<Quarantine>,
     /// At containment level `cgroup`.
     contained: Option<Contained>,
     live: Arc<Live>,
     events: [Option<Arc<Command>>; Event::ALL.len()],
     /// Of the events in worker mode.
     pools: [Option<WorkerPool>; Event::ALL.len()],
+    warm: WarmPools,
 }
 
 /// Starts what the process has once for all instances: the runner and the completion threads.
@@ -191,9 +194,11 @@ impl Commands {
             live,
             events,
             pools,
+            warm: WarmPools::default(),
         };
         // After all that can fail: a refused instance starts no process.
         commands.start_workers();
+        commands.warm = WarmPools::start(&commands);
         commands.show();
         Ok(commands)
     }
@@ -298,7 +303,13 @@ impl Commands {
         let (table, unended) = (&self.live.table, self.lifetime.unended());
         let flight = InFlight::new(&mut request, &cancel, table, &self.metrics, unended);
         let quarantine = Some(self.quarantine.clone());
-        (Request { quarantine, ..request }, flight)
+        let standby = self.warm.standby(request.spec.event);
+        (Request { quarantine, standby, ..request }, flight)
+    }
+
+    /// Waits until a process stands ready for each event in warm mode, for at most `patience`.
+    pub fn wait_until_warm(&self, patience: Duration) {
+        self.warm.wait(patience);
     }
 
     /// How many commands of the lane of `event` wait for their turn.

@@ -225,6 +225,9 @@ impl Command {
         if outcome == OutcomeKind::Timeout {
             metrics.timeout();
         }
+        if let Some(start) = report.warm_start {
+            metrics.warm_start(start);
+        }
         if let Err(failure) = result
             && failure.is_told()
         {

@@ -26,6 +26,7 @@ mod observer;
 mod open;
 mod rules;
 mod value;
+mod warm;
 
 pub use command::Command;
 pub use commands::Commands;

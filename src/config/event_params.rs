@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::define::parameters;
 use super::reader::{Reader, Value, count, special, words};
 use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
-use super::{ConfigError, Fallback, identity, special as of, value};
-use crate::command::CommandLine;
+use super::{ConfigError, Fallback, Mode, identity, special as of, value};
+use crate::command::{CommandLine, WarmScript};
 use crate::event::FailureAnswer;
 use crate::sys::User;
 
@@ -22,7 +22,10 @@ const EVENTS: Scope = Scope::Events(|_| true);
 
 parameters! {
     /// What is configured for one event.
-    pub struct EventConfig {}
+    pub struct EventConfig {
+        /// The script that is run warm; `None` in the other modes, and while it cannot be read.
+        warm: Option<WarmScript>,
+    }
 
     /// The parameters that each event has, in the order of the documentation.
     pub static EVENT_PARAMETERS, mod event_rows = {
@@ -52,14 +55,13 @@ parameters! {
                 "fail" => FailureAnswer::Fail, "ignore" => FailureAnswer::Ignore],
             meaning: "what Mesos is told when a call fails: `fail` or `ignore`",
         }
-        /// Whether workers answer the calls.
-        is_worker: bool = {
+        mode: Mode = {
             name: "<event>_mode",
             scope: EVENTS,
             since: "0.1.0",
             unset: Unset::Text("spawn"),
-            value: words!["spawn" => false, "worker" => true],
-            meaning: "`spawn` runs the command for each call; `worker` keeps processes of it that answer JSON lines (examples/workers)",
+            value: words!["spawn" => Mode::Spawn, "worker" => Mode::Worker, "warm" => Mode::Warm],
+            meaning: "`spawn` runs the command for each call; `worker` keeps processes of it that answer JSON lines (examples/workers); `warm` runs an unchanged Python script in a process forked from an interpreter that is started already (docs/warm.md)",
         }
         workers: usize = {
             name: "<event>_workers",
@@ -67,7 +69,7 @@ parameters! {
             since: "0.1.0",
             unset: Unset::Text("1"),
             value: count(1, 64),
-            meaning: "processes in worker mode",
+            meaning: "processes in worker mode; in warm mode those that stand ready for calls",
         }
         worker_multiplex_max: usize = {
             name: "<event>_worker_multiplex_max",
@@ -88,7 +90,7 @@ parameters! {
                 let read = |text: &str| value::count(text, least as usize, most as usize);
                 Ok(reader.optional(row, read)?.map(|count| count as u64))
             }),
-            meaning: "requests after which a worker is replaced, by one that is ready already; looked at each second",
+            meaning: "requests after which a worker, or calls after which a warm interpreter, is replaced, by one that is ready already; looked at each second",
         }
         /// `None`: never.
         worker_age_max: Option<Duration> = {
@@ -97,7 +99,7 @@ parameters! {
             since: "Unreleased",
             unset: Unset::Word("none"),
             value: special(Accepts::Duration { zero: false }, of::optional_duration),
-            meaning: "age at which a worker is replaced, by one that is ready already",
+            meaning: "age at which a worker or a warm interpreter is replaced, by one that is ready already",
         }
         /// In bytes; `None`: never.
         worker_memory_max: Option<u64> = {
@@ -106,7 +108,7 @@ parameters! {
             since: "Unreleased",
             unset: Unset::Word("none"),
             value: special(MEMORY, of::optional_bytes),
-            meaning: "resident memory of a worker's process at which it is replaced, by one that is ready already; looked at each second, so it is no limit (that is `<event>_memory_max`)",
+            meaning: "resident memory of a worker or a warm interpreter at which it is replaced, by one that is ready already; looked at each second, so it is no limit (that is `<event>_memory_max`)",
         }
         fallback: Fallback = {
             name: "<event>_fallback",

@@ -21,6 +21,7 @@ mod row;
 mod special;
 mod trust;
 pub mod value;
+mod warm;
 
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub use params::{Config, PARAMETERS};
 pub use problem::{ConfigError, FileError, Warning};
 pub use row::{Accepts, ORIGINAL, Parameter, Place, Scope, Unset};
 pub use trust::{Distrust, Trust, Why};
+pub use warm::{WarmProblem, warm_script};
 
 use crate::command::Limits;
 use crate::event::ModuleKind;
@@ -54,6 +56,17 @@ pub enum EnvironmentChoice {
     Agent,
     /// An allow-list of it.
     Clean,
+}
+
+/// Who does the work of an event's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A process of the command for each.
+    Spawn,
+    /// Persistent processes of it.
+    Worker,
+    /// A process for each, forked from an interpreter that is started already.
+    Warm,
 }
 
 /// What becomes of calls while no worker of their event is up.
@@ -91,7 +104,7 @@ impl EventConfig {
 
     /// How many persistent processes answer the calls; `None`: each call starts the command.
     pub fn workers(&self) -> Option<usize> {
-        self.is_worker.then_some(self.workers)
+        (self.mode == Mode::Worker).then_some(self.workers)
     }
 }
 

@@ -6,8 +6,9 @@ use super::event_params::{EventConfig, event_rows};
 use super::params::{Config, rows};
 use super::reader::{Reader, refused};
 use super::row::Parameter;
-use super::{ConfigError, IoChoice, Warning, is_shell_script};
-use crate::command::CommandLine;
+use super::warm::{WarmProblem, warm_script};
+use super::{ConfigError, IoChoice, Mode, Warning, is_shell_script};
+use crate::command::{CommandLine, WarmScript};
 use crate::event::{Event, ModuleKind};
 
 mod permissions;
@@ -36,11 +37,12 @@ impl Reader<'_> {
         event: Event,
         instance: &Config,
     ) -> Result<Option<EventConfig>, ConfigError> {
-        let config = EventConfig::read(self)?;
-        if !config.is_worker {
-            let rows =
-                [&event_rows::workers, &event_rows::worker_multiplex_max, &event_rows::fallback];
-            for row in rows {
+        let mut config = EventConfig::read(self, None)?;
+        if config.mode == Mode::Spawn {
+            self.doubt_without_workers(&event_rows::workers);
+        }
+        if config.mode != Mode::Worker {
+            for row in [&event_rows::worker_multiplex_max, &event_rows::fallback] {
                 self.doubt_without_workers(row);
             }
         }
@@ -53,8 +55,10 @@ impl Reader<'_> {
         if config.user.is_some() && instance.io == IoChoice::Memfd {
             return Err(self.no_memfds_for_users());
         }
-        if config.is_worker {
-            self.doubt_shell_worker(&key, &config.command);
+        match config.mode {
+            Mode::Spawn => {}
+            Mode::Worker => self.doubt_shell_worker(&key, &config.command),
+            Mode::Warm => config.warm = self.warm(&config)?,
         }
         Ok(Some(config))
     }
@@ -70,9 +74,39 @@ impl Reader<'_> {
         refused(rows::io.name, "memfd", &text)
     }
 
+    /// The script that is to be run warm; `None` with a warning while it cannot be read.
+    fn warm(&mut self, config: &EventConfig) -> Result<Option<WarmScript>, ConfigError> {
+        let mode = event_rows::mode.key(self.event());
+        let text = config.text();
+        if config.user.is_some() {
+            let user = event_rows::user.key(self.event());
+            let why = format!(
+                "a process that is forked from an interpreter of '{user}' cannot enter a cgroup of \
+                 the agent's; accepted beside that are spawn and worker"
+            );
+            return Err(refused(&mode, "warm", &why));
+        }
+        match warm_script(&config.command) {
+            Ok(script) => Ok(Some(script)),
+            Err(WarmProblem::Unreadable(error)) => {
+                let text = format!(
+                    "parameter '{mode}' is 'warm', but '{text}' cannot be read ({error}): its calls \
+                     start it plainly until the agent is started again"
+                );
+                self.warnings.push(Warning::Advice { key: mode.into_owned(), text });
+                Ok(None)
+            }
+            Err(WarmProblem::NotWarm(why)) => {
+                let why =
+                    format!("'{text}' cannot be run warm: {why}; accepted are spawn and worker");
+                Err(refused(&mode, "warm", &why))
+            }
+        }
+    }
+
     fn doubt_without_workers(&mut self, row: &Parameter) {
         if let Some(given) = self.given(row) {
-            let mode = event_rows::is_worker.key(self.event());
+            let mode = event_rows::mode.key(self.event());
             self.doubt(&given.key, &format!("which has no effect without '{mode}' = 'worker'"));
         }
     }

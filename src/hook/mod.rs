@@ -58,6 +58,11 @@ impl Hook {
         Ok(Hook { commands, breakers })
     }
 
+    /// Waits for the interpreters of events in warm mode; see [`Commands::wait_until_warm`].
+    pub fn wait_until_warm(&self, patience: Duration) {
+        self.commands.wait_until_warm(patience);
+    }
+
     /// The instance's parameters.
     pub fn config(&self) -> &Config {
         &self.commands.config

@@ -26,7 +26,7 @@ pub mod store;
 mod watch;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use dashmap::DashSet;
 
@@ -110,6 +110,11 @@ impl Isolator {
         let known = look::Known(Arc::downgrade(&isolator.inner));
         isolator.inner.commands.live().set_containers(Box::new(known));
         Ok(isolator)
+    }
+
+    /// Waits for the interpreters of events in warm mode; see [`Commands::wait_until_warm`].
+    pub fn wait_until_warm(&self, patience: Duration) {
+        self.inner.commands.wait_until_warm(patience);
     }
 
     /// The instance's parameters.

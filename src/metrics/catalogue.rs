@@ -10,7 +10,7 @@ use std::fmt::Write;
 use metrics::{Counter, Gauge};
 
 use super::handle::{
-    ByAheadResult, ByCacheResult, ByOutcome, ByReason, ByRestart, BySignal, Handle,
+    ByAheadResult, ByCacheResult, ByOutcome, ByReason, ByRestart, BySignal, ByWarmStart, Handle,
 };
 use super::histogram::Histogram;
 use super::registrar::Registrar;
@@ -166,19 +166,20 @@ catalogue! {
         }
     }
 
-    /// Of one event in worker mode. An event without workers has no such series, so that
+    /// Of one event in worker or warm mode. An event without workers has no such series, so that
     /// `worker_up == 0` means what it says.
     WorkerSeries: [Label::Module, Label::Event] => {
         up: Gauge = {
             name: "mesos_command_worker_up",
             unit: Count,
-            help: "Persistent workers that are ready or busy now; while it is 0, commands are spawned or, with \
-                   fallback=fail, calls fail.",
+            help: "Persistent workers that are ready or busy now, and warm interpreters; while it is 0, commands \
+                   are spawned or, with fallback=fail, calls fail.",
         }
         restarts: ByRestart = {
             name: "mesos_command_worker_restarts_total",
             unit: Count,
-            help: "Persistent workers that had to be started again, by why the one before was lost.",
+            help: "Persistent workers and warm interpreters that had to be started again, by why the one before \
+                   was lost.",
         }
         repeated: Counter = {
             name: "mesos_command_worker_repeated_requests_total",
@@ -191,6 +192,15 @@ catalogue! {
             unit: Count,
             help: "Commands that were run because no worker was up and that succeeded with an empty output: they \
                    may be programs that answer only as a worker.",
+        }
+    }
+
+    /// Of one event in warm mode.
+    WarmSeries: [Label::Module, Label::Event] => {
+        starts: ByWarmStart = {
+            name: "mesos_command_warm_starts_total",
+            unit: Count,
+            help: "Commands of events with mode=warm that have ended, by how their process began.",
         }
     }
 

@@ -8,7 +8,7 @@ use super::histogram::Histogram;
 use super::registrar::Registrar;
 use super::terms::{Kind, Label, Metric};
 use crate::outcome::{
-    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart,
+    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WarmStart, WorkerRestart,
 };
 
 /// A type whose values count a metric.
@@ -93,4 +93,6 @@ counters! {
     BySignal of KillSignal, Signal;
     /// Counters by [`WorkerRestart`].
     ByRestart of WorkerRestart, RestartReason;
+    /// Counters by [`WarmStart`].
+    ByWarmStart of WarmStart, WarmStart;
 }

@@ -11,12 +11,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::catalogue::{EventSeries, IsolatorSeries, ModuleSeries, WorkerSeries};
+use super::catalogue::{EventSeries, IsolatorSeries, ModuleSeries, WarmSeries, WorkerSeries};
 use super::registrar::Registrar;
 use super::registry::registry;
 use crate::event::{Event, ModuleKind};
 use crate::outcome::{
-    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart,
+    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WarmStart, WorkerRestart,
 };
 
 /// The metrics of all instances with one `module_name`.
@@ -132,6 +132,7 @@ pub struct EventMetrics {
     /// What the event counts.
     pub series: EventSeries,
     worker: OnceLock<WorkerMetrics>,
+    warm: OnceLock<WarmSeries>,
 }
 
 impl EventMetrics {
@@ -142,6 +143,7 @@ impl EventMetrics {
             name: name.to_owned(),
             event,
             worker: OnceLock::new(),
+            warm: OnceLock::new(),
         }
     }
 
@@ -218,6 +220,19 @@ impl EventMetrics {
             let values = [&*self.name, self.event.label()];
             WorkerMetrics { series: WorkerSeries::register(&self.registrar, &values) }
         })
+    }
+
+    /// The counters of an event in warm mode. The first use makes their series, as with
+    /// [`worker`](EventMetrics::worker).
+    pub fn warm(&self) -> &WarmSeries {
+        self.warm.get_or_init(|| {
+            WarmSeries::register(&self.registrar, &[&*self.name, self.event.label()])
+        })
+    }
+
+    /// A command in warm mode has ended whose process began so.
+    pub fn warm_start(&self, start: WarmStart) {
+        self.warm().starts.of(start).increment(1);
     }
 }
 

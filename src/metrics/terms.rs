@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::outcome::{
-    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WorkerRestart,
+    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WarmStart, WorkerRestart,
 };
 use crate::sys::StartMethod;
 
@@ -72,6 +72,8 @@ pub enum Label {
     Signal,
     /// [`WorkerRestart`].
     RestartReason,
+    /// [`WarmStart`].
+    WarmStart,
     /// [`StartMethod`].
     StartMethod,
     /// Version of this product.
@@ -90,6 +92,7 @@ impl Label {
             Label::FailureReason | Label::RestartReason => "reason",
             Label::CacheResult | Label::AheadResult => "result",
             Label::Signal => "signal",
+            Label::WarmStart => "start",
             Label::StartMethod => "method",
             Label::Version => "version",
             Label::MesosVersion => "mesos_version",
@@ -108,6 +111,7 @@ impl Label {
             Label::AheadResult => AheadResult::ALL.map(AheadResult::label).to_vec(),
             Label::Signal => KillSignal::ALL.map(KillSignal::label).to_vec(),
             Label::RestartReason => WorkerRestart::ALL.map(WorkerRestart::label).to_vec(),
+            Label::WarmStart => WarmStart::ALL.map(WarmStart::label).to_vec(),
             Label::StartMethod => StartMethod::ALL.map(StartMethod::label).to_vec(),
         })
     }

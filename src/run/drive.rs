@@ -66,6 +66,10 @@ impl Driven {
                 child.poll_pause()
             });
             let at = pause.map_or(at, |pause| at.min(now + pause));
+            if let Some(standby) = supervision.awaits() {
+                let own = self.clone();
+                standby.wake(Box::new(move || own.process_is_ready()));
+            }
             let mut place = self.0.lock();
             if std::mem::take(&mut place.end_reported) {
                 drop(place);
@@ -96,6 +100,17 @@ impl Driven {
         drop(place);
         end_was_reported(&mut supervision);
         self.go_on(supervision);
+    }
+}
+
+impl Driven {
+    /// A process stands ready that it may take. While a thread makes a step, a later one sees it.
+    fn process_is_ready(self: Arc<Self>) {
+        let supervision = self.0.lock().supervision.take();
+        if let Some(mut supervision) = supervision {
+            supervision.was_woken();
+            self.go_on(supervision);
+        }
     }
 }
 

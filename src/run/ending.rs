@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::containment::{Exceeded, Slot};
+use crate::outcome::WarmStart;
 use crate::reactor::{Exit, NoPlace};
 use crate::staging::RunMark;
 use crate::sys::{Pid, ProcessGroup};
@@ -48,6 +49,7 @@ pub(super) struct Ended {
     pub(super) slot: Option<Slot>,
     /// It had none although it was to have one.
     pub(super) uncontained: bool,
+    pub(super) warm_start: Option<WarmStart>,
 }
 
 impl Ended {
@@ -97,6 +99,7 @@ impl Ended {
     fn answer(self, mut report: RunReport, cleaning: Cleaning) {
         let Ended { mut run, files, cause, pid, kills, timings, others, kept, mark, .. } = self;
         report.uncontained = self.uncontained;
+        report.warm_start = self.warm_start;
         report.strays = others && report.exit_code == Some(0) && cause.is_none();
         report.stdio_tail =
             files.capture.as_ref().map(|capture| capture.tail()).unwrap_or_default();

@@ -61,6 +61,8 @@ pub(super) struct Leader {
     pub(super) cause: Option<Cause>,
     pub(super) kills: Kills,
     pub(super) timings: Timings,
+    /// A process that stood ready has executed the command anew.
+    pub(super) ran_plainly: bool,
     sizes: Sizes,
     /// When the sizes are measured next.
     next_measure: Instant,
@@ -89,6 +91,7 @@ impl Leader {
             cause: None,
             kills: Kills::default(),
             timings: Timings { queued, spawn: Duration::ZERO, total: Duration::ZERO },
+            ran_plainly: false,
             next_measure: taken + sizes.pause(),
             sizes,
         }
@@ -139,6 +142,7 @@ impl Leader {
     fn note_exec(&mut self) {
         if let Some(start) = self.start.take_if(|it| it.is_over() && it.failure().is_none()) {
             self.timings.spawn = start.duration();
+            self.ran_plainly = start.ran_plainly();
         }
     }
 

@@ -18,6 +18,7 @@
 //! but still hang together with the leader when a deadline passes; a daemon that was orphaned into
 //! a session of its own before that is not found.
 
+mod awaited;
 mod cgroup;
 mod cleaner;
 mod descendants;
@@ -40,6 +41,7 @@ mod run;
 mod runner;
 mod services;
 mod sizes;
+mod standby;
 mod start;
 mod start_error;
 mod stragglers;
@@ -52,7 +54,7 @@ pub use followed::{Followed, next_number};
 pub use lane::LaneQueue;
 pub(crate) use lifetime::Unended;
 pub use lifetime::{Lifetime, end_all};
-pub(crate) use piped::{End, PipeEnds, PipedChild};
+pub(crate) use piped::{End, InterpreterEnds, PipeEnds, PipedChild};
 pub(crate) use plan::unix_seconds;
 pub use quarantine::Quarantine;
 pub(crate) use reply::ReplyOnce;
@@ -60,3 +62,4 @@ pub(crate) use request::waited_since;
 pub use request::{CommandSpec, DeadlineFrom, Kills, Request, RunReport, Timings};
 pub use runner::Runner;
 pub(crate) use runner::{answer_blocking, answer_later, lost_report};
+pub use standby::Standby;

@@ -6,7 +6,7 @@
 //! dies, however it does. The task that owns a [`PipedChild`] must end it with
 //! [`PipedChild::end`]: dropped without, its process is killed, but stays a zombie.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::fchown;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::event::Event;
 use crate::sys::{self, ExitStatus, Pid, Source, User};
 
 use super::execute::{AttachError, Executed, execute};
-use super::plan::worker_plan;
+use super::plan::{interpreter_plan, worker_plan};
 use super::tree::Tree;
 use super::{CommandSpec, Quarantine, Request, Runner};
 use crate::command::Stdio;
@@ -116,6 +116,42 @@ impl Runner {
             execute(&request, plan, deadline, cancel, &self.services).await?;
         let child = PipedChild { child, slot, event: spec.event, ended: false, spawn };
         Ok((child, PipeEnds { stdin, stdout, stderr }))
+    }
+}
+
+/// Our ends of what an interpreter has that processes are forked from.
+pub(crate) struct InterpreterEnds {
+    /// The channel that is its stdin.
+    pub(crate) channel: OwnedFd,
+    /// Its stderr, until it has started.
+    pub(crate) stderr: pipe::Receiver,
+}
+
+impl Runner {
+    /// Starts the program `arguments` beside the command of `spec`, with its rights and its
+    /// environment, and a channel as its stdin. To be called on the runtime.
+    ///
+    /// # Errors
+    /// As for [`attach`](Runner::attach).
+    pub(crate) async fn attach_interpreter(
+        &self,
+        spec: &Arc<CommandSpec>,
+        arguments: &[OsString],
+        timeout: Duration,
+        cancel: &CancelToken,
+    ) -> Result<(PipedChild, InterpreterEnds), AttachError> {
+        let (channel, its_channel) = sys::channel().map_err(std::io::Error::from)?;
+        let (stderr, its_stderr) = pipe_ends(spec.identity.user.as_ref())?;
+        let stderr = pipe::Receiver::from_owned_fd(stderr)?;
+        let its = |fd| Source::Descriptor(Arc::new(fd));
+        let nothing = Source::Open(CString::from(c"/dev/null"), libc::O_RDWR);
+        let plan = interpreter_plan(spec, arguments, [its(its_channel), nothing, its(its_stderr)])?;
+        let request = Request::new(spec.clone(), Input::Text(Arc::from([])));
+        let deadline = Instant::now().checked_add(timeout);
+        let Executed { child, slot, spawn } =
+            execute(&request, plan, deadline, cancel, &self.services).await?;
+        let child = PipedChild { child, slot, event: spec.event, ended: false, spawn };
+        Ok((child, InterpreterEnds { channel, stderr }))
     }
 }
 

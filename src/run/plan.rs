@@ -74,6 +74,38 @@ pub(super) fn worker_plan(spec: &CommandSpec, stdio: [Source; 3]) -> Result<Plan
     })
 }
 
+/// Plans the interpreter that processes for runs are forked from.
+pub(super) fn interpreter_plan(
+    spec: &CommandSpec,
+    arguments: &[OsString],
+    stdio: [Source; 3],
+) -> Result<Plan, PlanError> {
+    let refuse = |argument: &OsString| PlanError::Command(argument.clone());
+    let (mut candidates, mut table) = (StringTable::default(), StringTable::default());
+    for (index, argument) in arguments.iter().enumerate() {
+        if index == 0 {
+            candidates.push(&[argument.as_bytes()]).map_err(|_| refuse(argument))?;
+        }
+        table.push(&[argument.as_bytes()]).map_err(|_| refuse(argument))?;
+    }
+    let values = [Some(spec.event.label()), Some(&*spec.module), None, None, None];
+    Ok(Plan {
+        candidates,
+        arguments: table,
+        environment: environment(spec, values)?,
+        stdio,
+        identity: spec.identity.clone(),
+        // As a worker.
+        ends_with_starter: true,
+        ..Plan::default()
+    })
+}
+
+/// Whether an entry of the environment is one that a run has for itself.
+pub(super) fn is_own_variable(entry: &[u8]) -> bool {
+    OWN_VARIABLES.iter().any(|own| entry.starts_with(own))
+}
+
 /// The files that can be executed and the arguments, `paths` at their end.
 fn command(spec: &CommandSpec, paths: &[&[u8]]) -> Result<(StringTable, StringTable), PlanError> {
     let refuse = |_| PlanError::Command(spec.command.text().to_owned());
@@ -138,7 +170,7 @@ fn environment(
     let mut table = StringTable::default();
     for entry in spec.environment.iter() {
         let bytes = entry.as_bytes();
-        if !OWN_VARIABLES.iter().any(|own| bytes.starts_with(own)) {
+        if !is_own_variable(bytes) {
             table.push(&[bytes]).map_err(|_| PlanError::Environment(entry.clone()))?;
         }
     }

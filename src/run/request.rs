@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use crate::command::{Background, CommandLine, Stdio, lookup};
 use crate::containment::SlotPool;
 use crate::event::Event;
-use crate::outcome::{FailureReason, OutcomeKind};
+use crate::outcome::{FailureReason, OutcomeKind, WarmStart};
 use crate::staging::{Input, IoMode};
 use crate::sys::{Identity, Pid};
 
-use super::{Followed, Quarantine};
+use super::{Followed, Quarantine, Standby};
 
 /// What is constant about the runs of one event of one module instance.
 #[derive(Clone, Debug)]
@@ -98,6 +98,8 @@ pub struct Request {
     /// Where it is counted if it outlives SIGKILL, and what keeps it from being started when too
     /// many have.
     pub quarantine: Option<Arc<Quarantine>>,
+    /// Processes that stand ready for it; `None`: its command is started.
+    pub standby: Option<Arc<Standby>>,
 }
 
 impl Request {
@@ -112,6 +114,7 @@ impl Request {
             last_start: None,
             followed: None,
             quarantine: None,
+            standby: None,
         }
     }
 
@@ -224,6 +227,8 @@ pub struct RunReport {
     pub uncontained: bool,
     /// A persistent worker answered (or failed to): no process was started for this run.
     pub by_worker: bool,
+    /// How its process began, in warm mode.
+    pub warm_start: Option<WarmStart>,
     /// An operator has killed it, and that is why it was cancelled.
     pub is_killed: bool,
     /// The request, if it was followed.
@@ -260,6 +265,7 @@ impl RunReport {
             timings,
             uncontained: false,
             by_worker: false,
+            warm_start: None,
             is_killed: false,
             followed: None,
         }

@@ -10,10 +10,11 @@ use nix::errno::Errno;
 
 use crate::command::Background;
 use crate::containment::Slot;
-use crate::outcome::{FailureReason, OutcomeKind};
+use crate::outcome::{FailureReason, OutcomeKind, WarmStart};
 use crate::reactor::{Child, Exit};
-use crate::sys::{self, NoProcess, Plan, SpawnFailure, Step};
+use crate::sys::{self, NoProcess, Plan, SpawnFailure, Spawned, Start, Step};
 
+use super::awaited::{Awaited, Taken};
 use super::cgroup::Cgroup;
 use super::ending::{Cleaning, Ended};
 use super::files::Files;
@@ -22,6 +23,7 @@ use super::leader::Leader;
 use super::plan::run_mark;
 use super::run::Run;
 use super::services::Services;
+use super::standby::Standby;
 use super::start_error::{explain, reason};
 use super::{RunReport, waited_since};
 
@@ -39,6 +41,7 @@ pub(super) struct Supervision {
     attempt: usize,
     cgroup: Cgroup,
     process: Process,
+    awaited: Awaited,
 }
 
 /// What is left of a supervision whose leader has ended.
@@ -47,6 +50,7 @@ struct Supervised {
     files: Files,
     deadline: Option<Instant>,
     uncontained: bool,
+    warm_start: Option<WarmStart>,
 }
 
 enum Process {
@@ -85,7 +89,8 @@ impl Supervision {
     ) -> Supervision {
         let process = Process::Planned(plan, Instant::now());
         let cgroup = Cgroup::default();
-        Supervision { run, files, deadline, attempt: 0, cgroup, process }
+        let awaited = Awaited::new(run.request.standby.clone());
+        Supervision { run, files, deadline, attempt: 0, cgroup, process, awaited }
     }
 
     pub(super) fn services(&self) -> &Arc<Services> {
@@ -111,7 +116,7 @@ impl Supervision {
     pub(super) fn step(&mut self, now: Instant) -> Next {
         match &mut self.process {
             Process::Planned(plan, at) => {
-                if self.attempt > 0 {
+                if self.attempt > 0 || self.awaited.is_waiting() {
                     if let Some(cause) = unwanted(&self.run, self.deadline, now) {
                         return Next::Conclude(End::Withdrawn(cause));
                     }
@@ -141,25 +146,27 @@ impl Supervision {
         }
     }
 
-    fn start(&mut self, mut plan: Plan, now: Instant) -> Next {
+    /// Gives the run to a process that stands ready, or starts one.
+    fn start(&mut self, plan: Plan, now: Instant) -> Next {
+        match self.awaited.take(plan, now) {
+            Taken::Started(spawned, start, slot) => {
+                self.cgroup.slot = slot;
+                self.started(spawned, start, now)
+            }
+            Taken::Later(plan, at) => {
+                self.process = Process::Planned(plan, at);
+                Next::Step(sooner(at, self.deadline))
+            }
+            Taken::None(plan) => self.spawn(plan, now),
+        }
+    }
+
+    fn spawn(&mut self, mut plan: Plan, now: Instant) -> Next {
         if let Err(why) = self.cgroup.enter(&self.run.request.spec, &mut plan) {
             return Next::Conclude(End::NoCgroup(why));
         }
         match sys::spawn(plan) {
-            Ok((spawned, start)) => {
-                let child = Child::new(spawned);
-                self.run.request.has_process(child.pid());
-                if self.files.io.has_memfd_outputs() {
-                    self.run.services.cleaner.reserved_fds.started(child.pid().led_group());
-                }
-                let mut leader = Leader::new(&self.run, child, start, self.cgroup.slot.take(), now);
-                if leader.slot.is_none() {
-                    leader.noted = self.run.note(leader.child.pid());
-                }
-                let next = leader.next_step(self.deadline);
-                self.process = Process::Started(leader);
-                Next::Step(next)
-            }
+            Ok((spawned, start)) => self.started(spawned, start, now),
             Err(refusal) => {
                 let NoProcess { failure, plan } = *refusal;
                 self.retry(plan, failure, now)
@@ -167,9 +174,40 @@ impl Supervision {
         }
     }
 
+    fn started(&mut self, spawned: Spawned, start: Start, now: Instant) -> Next {
+        let child = Child::new(spawned);
+        self.run.request.has_process(child.pid());
+        if self.files.io.has_memfd_outputs() {
+            self.run.services.cleaner.reserved_fds.started(child.pid().led_group());
+        }
+        let mut leader = Leader::new(&self.run, child, start, self.cgroup.slot.take(), now);
+        if leader.slot.is_none() {
+            leader.noted = self.run.note(leader.child.pid());
+        }
+        let next = leader.next_step(self.deadline);
+        self.process = Process::Started(leader);
+        Next::Step(next)
+    }
+
+    /// It was woken, because a process may stand ready.
+    pub(super) fn was_woken(&mut self) {
+        self.awaited.was_woken();
+    }
+
+    /// What will have a process ready for this run, if it waits for one and nobody is to wake it
+    /// yet.
+    pub(super) fn awaits(&mut self) -> Option<Arc<Standby>> {
+        self.awaited.asks_to_be_woken()
+    }
+
     /// Plans another attempt after one that failed, if that can help.
     fn retry(&mut self, mut plan: Plan, failure: SpawnFailure, now: Instant) -> Next {
         if self.cgroup.is_lost(failure, &mut plan) {
+            return self.start(plan, now);
+        }
+        if self.awaited.began_warm() {
+            // The cgroup was that of the process, and the plan has none.
+            self.cgroup.slot = None;
             return self.start(plan, now);
         }
         let Some(pause) = retry_pause(failure, self.attempt) else {
@@ -187,7 +225,8 @@ impl Supervision {
         match (end, self.process) {
             (End::Exited(exit), Process::Started(leader)) => {
                 let Supervision { run, files, deadline, .. } = self;
-                let supervised = Supervised { run, files, deadline, uncontained };
+                let warm_start = self.awaited.how_it_began(leader.ran_plainly);
+                let supervised = Supervised { run, files, deadline, uncontained, warm_start };
                 conclude_exited(supervised, leader, exit, cleaning);
             }
             (End::NotStarted(failure), _) => {
@@ -235,7 +274,7 @@ fn must_end(cause: Option<Cause>, run: &Run) -> bool {
 
 /// The leader has ended: everything else of the run follows at once.
 fn conclude_exited(supervised: Supervised, leader: Leader, exit: Exit, cleaning: Cleaning) {
-    let Supervised { run, files, deadline, uncontained } = supervised;
+    let Supervised { run, files, deadline, uncontained, warm_start } = supervised;
     let Leader { mut child, mut tree, mut slot, left_some, cause, mut kills, timings, .. } = leader;
     let kill_rest = must_end(cause, &run);
     let mark = files.io.has_memfd_outputs().then(|| run_mark(&run.request, child.pid()));
@@ -274,6 +313,7 @@ fn conclude_exited(supervised: Supervised, leader: Leader, exit: Exit, cleaning:
         exceeded,
         slot,
         uncontained,
+        warm_start,
     };
     ended.conclude(cleaning);
 }

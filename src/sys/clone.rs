@@ -120,7 +120,7 @@ pub(super) struct Marks {
 }
 
 /// Whether a child can be created in a cgroup, as far as is known.
-pub(super) fn creates_in_cgroups() -> bool {
+pub(crate) fn creates_in_cgroups() -> bool {
     !CLONE3_REFUSED.load(Ordering::Relaxed) && !INTO_CGROUP_REFUSED.load(Ordering::Relaxed)
 }
 

@@ -11,6 +11,7 @@
 
 mod announced;
 mod cgroup;
+mod channel;
 mod child;
 mod child_files;
 mod child_identity;
@@ -20,6 +21,7 @@ mod dispositions;
 mod events;
 mod features;
 mod files;
+mod forked;
 mod fs_helper;
 mod identity;
 mod mask;
@@ -30,6 +32,7 @@ mod posix_spawn;
 mod process_id;
 mod procfs;
 mod raw;
+mod ready;
 mod rights;
 mod spawn;
 mod start_method;
@@ -38,6 +41,8 @@ mod step;
 mod strings;
 
 pub(crate) use cgroup::{Cgroups, Unified};
+pub(crate) use channel::{channel, receive_message, send_message};
+pub(crate) use clone::creates_in_cgroups;
 pub(crate) use events::next_event;
 pub(crate) use features::{features, memfd_paths};
 pub(crate) use files::{above_stdio, has_no_writer, make_file, occupy_stdio};
@@ -48,7 +53,7 @@ pub(crate) use mask::{
 };
 pub(crate) use own_directory::{OwnDirectory, lock_directory};
 pub(crate) use pidfd::{
-    ExitStatus, PidFd, WaitTarget, exit_info, kill, kill_group, poll_by_runtime, wait,
+    ExitStatus, PidFd, WaitTarget, exit_info, kill, kill_group, poll_by_runtime, poll_channel, wait,
 };
 pub(crate) use plan::{NoProcess, Plan, Source, SpawnFailure, Spawned};
 pub use process_id::Pid;
@@ -58,6 +63,7 @@ pub(crate) use procfs::tests::WITHOUT_LISTS;
 pub(crate) use procfs::{Family, ProcessStat, process_stat, processes, read_small, resident_bytes};
 #[cfg(feature = "fuzz")]
 pub(crate) use procfs::{parse_children, parse_stat};
+pub(crate) use ready::ReadyProcess;
 pub(crate) use rights::{Capability, FOR_USERS, SYS_NICE, SYS_RESOURCE, missing, niceness};
 pub(crate) use spawn::{Start, spawn};
 pub(crate) use start_method::children_are_programs;

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "raw system calls, because C libraries may lack the wrappers")]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use tokio::io::Interest;
@@ -69,6 +70,16 @@ pub(crate) fn poll_by_runtime(pidfd: PidFd) -> Result<AsyncFd<PidFd>, PidFd> {
     // who could close it, so it stays what it is until the AsyncFd is dropped.
     unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }
         .map_err(|refused| refused.into_parts().0)
+}
+
+/// Lets the runtime (of the calling context) poll for messages of a channel.
+///
+/// # Errors
+/// When it cannot.
+pub(crate) fn poll_channel(channel: Arc<OwnedFd>) -> std::io::Result<AsyncFd<Arc<OwnedFd>>> {
+    // SAFETY: the descriptor stays open and the same until the AsyncFd drops its share of it.
+    unsafe { AsyncFd::register_with_interest(channel, Interest::READABLE) }
+        .map_err(std::io::Error::from)
 }
 
 pub(super) fn send_signal_raw(fd: RawFd, signal: i32, flags: libc::c_uint) -> Result<(), Errno> {

@@ -21,6 +21,7 @@ use super::clone::{Marks, Stack, clone_child, creates_in_cgroups};
 use super::dispositions::ignored_by_host;
 use super::features::features;
 use super::files::above_stdio;
+use super::forked::Forked;
 use super::mask::with_all_blocked;
 use super::pidfd::PidFd;
 use super::plan::{NoProcess, Plan, Source, SpawnFailure, Spawned};
@@ -41,6 +42,8 @@ enum Progress {
     Shares(NonNull<Memory>),
     /// The program was executed before the start was reported; after this time.
     Executed(Duration),
+    /// A process that stood ready was given the run.
+    Forked(Box<Forked>),
 }
 
 // SAFETY: it owns its memory, and nothing about that is tied to a thread.
@@ -70,8 +73,28 @@ impl Start {
         Some(unsafe { memory.as_ref() })
     }
 
-    /// Whether the child has left our memory: it has executed the program or ended.
+    /// The start of a run that a process was given which stood ready.
+    pub(super) fn forked(forked: Forked) -> Start {
+        Start(Progress::Forked(Box::new(forked)))
+    }
+
+    fn as_forked(&self) -> Option<&Forked> {
+        let Progress::Forked(forked) = &self.0 else { return None };
+        Some(forked)
+    }
+
+    /// Whether a process that stood ready has executed the command anew; known when the start [is
+    /// over](Start::is_over).
+    pub(crate) fn ran_plainly(&self) -> bool {
+        self.as_forked().is_some_and(Forked::ran_plainly)
+    }
+
+    /// Whether the child has left our memory: it has executed the program or ended. A process that
+    /// stood ready: whether it has said that the script begins, or has ended.
     pub(crate) fn is_over(&self) -> bool {
+        if let Some(forked) = self.as_forked() {
+            return forked.is_over();
+        }
         self.memory().is_none_or(|it| it.marks.inside.load(Ordering::SeqCst) == 0)
     }
 
@@ -82,10 +105,16 @@ impl Start {
         if let Some(memory) = self.memory() {
             memory.marks.inside.store(0, Ordering::SeqCst);
         }
+        if let Some(forked) = self.as_forked() {
+            forked.child_has_ended();
+        }
     }
 
     /// Why the program was not executed; known when the start [is over](Start::is_over).
     pub(crate) fn failure(&self) -> Option<SpawnFailure> {
+        if let Some(forked) = self.as_forked() {
+            return forked.failure();
+        }
         let child = &self.memory()?.child;
         let step = Step::from_raw(child.failed_step.load(Ordering::SeqCst))?;
         let errno = Errno::from_raw(child.failed_errno.load(Ordering::SeqCst));
@@ -97,6 +126,7 @@ impl Start {
     pub(crate) fn duration(&self) -> Duration {
         match &self.0 {
             Progress::Executed(after) => *after,
+            Progress::Forked(forked) => forked.duration(),
             Progress::Shares(_) => self.memory().map_or(Duration::ZERO, Memory::duration),
         }
     }
@@ -105,6 +135,9 @@ impl Start {
     /// was executed before the start was reported.
     pub(crate) fn into_plan(mut self) -> Option<Plan> {
         let is_over = self.is_over();
+        if let Progress::Forked(forked) = &mut self.0 {
+            return Some(std::mem::take(&mut forked.plan));
+        }
         let Progress::Shares(memory) = &mut self.0 else { return None };
         // SAFETY: as in `memory`; the child is gone, so no other thread looks at it.
         is_over.then(|| std::mem::take(unsafe { &mut memory.as_mut().plan }))
@@ -271,7 +304,7 @@ impl Memory {
 }
 
 /// The monotonic clock.
-fn now() -> Duration {
+pub(super) fn now() -> Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
         .map_or(Duration::ZERO, Duration::from)
 }

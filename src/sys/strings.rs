@@ -28,7 +28,7 @@ impl StringTable {
     }
 
     /// The strings.
-    pub(super) fn strings(&self) -> impl Iterator<Item = &CStr> {
+    pub(crate) fn strings(&self) -> impl Iterator<Item = &CStr> {
         let at = |offset: &usize| self.bytes.get(*offset..);
         self.offsets.iter().filter_map(at).filter_map(|it| CStr::from_bytes_until_nul(it).ok())
     }

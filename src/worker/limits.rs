@@ -15,7 +15,7 @@ pub struct Recycling {
 
 impl Recycling {
     /// Why a worker is due that has had so many requests and is so old; `memory` looks at its size.
-    pub(super) fn due(
+    pub(crate) fn due(
         &self,
         requests: u64,
         age: Duration,

@@ -8,7 +8,7 @@ use mesos_command::event::{Event, ModuleKind};
 use mesos_command::metrics::Registry;
 use mesos_command::metrics::catalogue::{METRICS, find};
 use mesos_command::outcome::OutcomeKind;
-use mesos_command::outcome::{CacheResult, FailureReason, KillSignal, WorkerRestart};
+use mesos_command::outcome::{CacheResult, FailureReason, KillSignal, WarmStart, WorkerRestart};
 use mesos_command::run::StartMethod;
 use proptest::prelude::*;
 
@@ -25,6 +25,7 @@ pub(crate) fn metrics_of(registry: &Registry, module: &str) {
     for event in [Event::Usage, Event::Prepare, Event::SlaveRunTaskLabelDecorator] {
         let event = module.event(event);
         event.worker().restart(WorkerRestart::Exit);
+        event.warm_start(WarmStart::Warm);
         event.call(OutcomeKind::Ok, Some(Duration::from_micros(700)));
         event.call(OutcomeKind::Exit, Some(Duration::from_millis(3)));
         event.queue(Duration::from_micros(30));

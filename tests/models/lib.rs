@@ -52,7 +52,7 @@ mod metrics {
 
 mod outcome {
     pub(crate) use mesos_command::outcome::{
-        FailureReason, KillSignal, OutcomeKind, WorkerRestart,
+        FailureReason, KillSignal, OutcomeKind, WarmStart, WorkerRestart,
     };
 }
 

@@ -16,6 +16,8 @@ mod request;
 #[path = "model/runner.rs"]
 mod runner;
 
+pub use mesos_command::run::Standby;
+
 pub(crate) use child::{End, Fate, PipeEnds, PipedChild};
 pub use followed::{Followed, next_number};
 pub use lane::LaneQueue;

@@ -1,0 +1,248 @@
+//! Processes that stand ready for the runs of one command, forked ahead of them from an interpreter
+//! that is started already (`warm`).
+//!
+//! Each is a child of this process, has its own process group and cgroup, and waits for its run on
+//! a channel. A run that takes one asks for the next. A process whose channel is closed ends by
+//! itself, and all are reaped.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+use crate::containment::{Slot, SlotPool};
+use crate::reactor::{Child, Reactor};
+use crate::sys::{self, ReadyProcess};
+
+use super::Lifetime;
+
+/// The most processes that are being made at a time.
+const MOST_ASKED: usize = 64;
+/// After so many in succession that could not be made no run waits for another.
+const MOST_FAILED: u32 = 3;
+
+/// The processes that stand ready for one command.
+pub struct Standby {
+    reactor: Arc<Reactor>,
+    runtime: Handle,
+    lifetime: Arc<Lifetime>,
+    cgroups: Option<Arc<SlotPool>>,
+    /// How many are to stand ready.
+    target: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Our end of the interpreter's channel, while one serves.
+    interpreter: Option<Arc<OwnedFd>>,
+    ready: VecDeque<(ReadyProcess, Option<Slot>)>,
+    /// How many are being made.
+    asked: usize,
+    /// How many the interpreter has made.
+    made: u64,
+    /// How many in succession could not be made.
+    failed: u32,
+    waiting: VecDeque<Box<dyn FnOnce() + Send>>,
+}
+
+impl std::fmt::Debug for Standby {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.state.lock();
+        let (ready, asked) = (state.ready.len(), state.asked);
+        f.debug_struct("Standby").field("ready", &ready).field("asked", &asked).finish()
+    }
+}
+
+impl Standby {
+    /// Room for `target` processes; there are none before an interpreter [serves](Standby::open).
+    /// `reactor` hears of them, and they are reaped by `runtime`.
+    pub(crate) fn new(
+        reactor: Arc<Reactor>,
+        runtime: Handle,
+        lifetime: &Arc<Lifetime>,
+        cgroups: Option<Arc<SlotPool>>,
+        target: usize,
+    ) -> Arc<Standby> {
+        let (lifetime, state) = (lifetime.clone(), Mutex::default());
+        Arc::new(Standby { reactor, runtime, lifetime, cgroups, target, state })
+    }
+
+    /// An interpreter serves from now on, at the other end of `channel`. What an earlier one made
+    /// is ended.
+    pub(crate) fn open(self: &Arc<Self>, channel: Arc<OwnedFd>) {
+        {
+            let mut state = self.state.lock();
+            state.interpreter = Some(channel);
+            (state.made, state.failed) = (0, 0);
+        }
+        self.end_all();
+        self.ask();
+    }
+
+    /// No interpreter serves any more. What it has made goes on standing ready.
+    pub(crate) fn close(&self) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.interpreter = None;
+            std::mem::take(&mut state.waiting)
+        };
+        for wake in waiting {
+            wake();
+        }
+    }
+
+    /// Ends the processes that stand ready. The end of the instance waits for theirs.
+    pub(crate) fn end_all(&self) {
+        let ready = std::mem::take(&mut self.state.lock().ready);
+        for (process, slot) in ready {
+            self.end(process, slot);
+        }
+    }
+
+    /// Reaps those that have ended instead of waiting, and has others made.
+    pub(crate) fn tidy(self: &Arc<Self>) {
+        let ended: Vec<_> = {
+            let mut state = self.state.lock();
+            let (waiting, ended) = std::mem::take(&mut state.ready)
+                .into_iter()
+                .partition(|(process, _)| process.is_waiting());
+            state.ready = waiting;
+            ended.into_iter().collect()
+        };
+        for (process, slot) in ended {
+            self.end(process, slot);
+        }
+        self.ask();
+    }
+
+    /// Whether a process stands ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.state.lock().ready.is_empty()
+    }
+
+    /// How many processes the interpreter has made.
+    pub(crate) fn made(&self) -> u64 {
+        self.state.lock().made
+    }
+
+    /// Kills and reaps a process that gets no run.
+    pub(super) fn end(&self, process: ReadyProcess, slot: Option<Slot>) {
+        let unended = self.lifetime.unended();
+        let child = Child::new(process.without_run());
+        child.signal(libc::SIGKILL);
+        self.runtime.spawn(async move {
+            let mut child = child.listen();
+            child.ended().await;
+            child.reap();
+            drop((slot, unended));
+        });
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        let state = self.state.lock();
+        state.interpreter.is_some() && state.failed < MOST_FAILED
+    }
+
+    pub(super) fn pop(&self) -> Option<(ReadyProcess, Option<Slot>)> {
+        self.state.lock().ready.pop_front()
+    }
+
+    /// Calls `wake` once when a process may stand ready, or none will.
+    pub(super) fn wake(self: &Arc<Self>, wake: Box<dyn FnOnce() + Send>) {
+        let mut state = self.state.lock();
+        if state.interpreter.is_none() || !state.ready.is_empty() {
+            drop(state);
+            return self.reactor.run(wake);
+        }
+        state.waiting.push_back(wake);
+        drop(state);
+        self.ask();
+    }
+
+    /// Has as many processes made as are to stand ready, and one for each run that waits.
+    pub(super) fn ask(self: &Arc<Self>) {
+        loop {
+            let interpreter = {
+                let mut state = self.state.lock();
+                let wanted = self.target + state.waiting.len();
+                let is_enough = state.ready.len() + state.asked >= wanted;
+                let Some(interpreter) = &state.interpreter else { return };
+                if is_enough || state.asked >= MOST_ASKED {
+                    return;
+                }
+                let interpreter = interpreter.clone();
+                state.asked += 1;
+                interpreter
+            };
+            if let Err(error) = self.ask_for_one(&interpreter) {
+                tracing::debug!(%error, "no process can be made ready");
+                let mut state = self.state.lock();
+                state.asked -= 1;
+                state.failed = state.failed.saturating_add(1);
+                return;
+            }
+        }
+    }
+
+    fn ask_for_one(self: &Arc<Self>, interpreter: &OwnedFd) -> io::Result<()> {
+        let (slot, cgroups) = match &self.cgroups {
+            Some(pool) => pool.lease().map(|(slot, cgroups)| (Some(slot), cgroups))?,
+            None => (None, sys::Cgroups::default()),
+        };
+        let (ours, its) = sys::channel()?;
+        let mut descriptors: Vec<RawFd> = vec![its.as_raw_fd()];
+        let mut message = b"fork".to_vec();
+        let mut joins: Vec<&[u8]> = cgroups.joined.iter().map(|path| path.to_bytes()).collect();
+        match &cgroups.unified {
+            Some(unified) if sys::creates_in_cgroups() => {
+                descriptors.push(unified.directory.as_raw_fd());
+            }
+            Some(unified) => joins.push(unified.procs.to_bytes()),
+            None => {}
+        }
+        for path in joins {
+            message.push(0);
+            message.extend_from_slice(path);
+        }
+        let (ours, own) = (Arc::new(ours), self.clone());
+        let channel = ours.clone();
+        // Before there is a process that nobody would hear of.
+        let job = Box::new(move || own.heard(channel, slot));
+        let watch = self.reactor.watch(ours.as_fd(), job).map_err(|_| Errno::ENOMEM)?;
+        let sent = sys::send_message(interpreter.as_fd(), &message, &descriptors);
+        if sent.is_err() {
+            self.reactor.unwatch(ours.as_fd(), &watch);
+        }
+        Ok(sent?)
+    }
+
+    /// The interpreter has said what became of a process.
+    fn heard(self: &Arc<Self>, channel: Arc<OwnedFd>, mut slot: Option<Slot>) {
+        let made = ReadyProcess::made(channel);
+        let wake = {
+            let mut state = self.state.lock();
+            state.asked -= 1;
+            if let Some(process) = made {
+                state.made += 1;
+                state.failed = 0;
+                state.ready.push_back((process, slot));
+            } else {
+                state.failed = state.failed.saturating_add(1);
+                // Perhaps because of its cgroup.
+                slot.iter_mut().for_each(Slot::spend);
+            }
+            state.waiting.pop_front()
+        };
+        if let Some(wake) = wake {
+            wake();
+        }
+        if self.lifetime.stop().is_cancelled() {
+            self.end_all();
+        }
+    }
+}

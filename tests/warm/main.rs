@@ -1,0 +1,8 @@
+//! Warm interpreters: one table of scripts that are run plainly and warm and must be the same, and
+//! the life of an interpreter.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod contract;
+mod life;
+mod support;
