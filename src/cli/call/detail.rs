@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mesos_command::event::Event;
+use mesos_command::outcome::WarmStart;
 use serde_json::{Map, Value, json};
 
 use super::made::Made;
@@ -35,7 +36,13 @@ fn of(made: &Made) -> Vec<(&'static str, String)> {
     let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
     let times = &report.timings;
     let (queued, spawn, total) = (ms(times.queued), ms(times.spawn), ms(times.total));
-    all.push(("times", format!("waited {queued}, started in {spawn}, {total} in all")));
+    let how = match report.warm_start {
+        Some(WarmStart::Warm) => " (forked from a warm interpreter)",
+        Some(WarmStart::Changed) => " (anew, because something had changed)",
+        Some(WarmStart::Plain) => " (plainly, because no process stood ready)",
+        None => "",
+    };
+    all.push(("times", format!("waited {queued}, started in {spawn}{how}, {total} in all")));
     all
 }
 

@@ -22,6 +22,8 @@ use crate::private::{Private, Told};
 
 /// After this long without an answer the user is told what is being waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the interpreters of events in warm mode may take to be up; then calls are made without.
+const WARMING: Duration = Duration::from_secs(5);
 
 enum Module {
     Hook(Box<Hook>),
@@ -137,12 +139,14 @@ impl<'a> Session<'a> {
             ModuleKind::Hook => {
                 let hook = Box::new(Hook::create(&parameters)?);
                 hook.observe(&observer);
+                hook.wait_until_warm(WARMING);
                 interrupt::allow_grace(hook.config().kill_grace);
                 Module::Hook(hook)
             }
             ModuleKind::Isolator => {
                 let isolator = Isolator::create(&parameters)?;
                 isolator.observe(&observer);
+                isolator.wait_until_warm(WARMING);
                 interrupt::allow_grace(isolator.config().kill_grace);
                 Module::Isolator(isolator)
             }

@@ -29,6 +29,7 @@ mod program;
 mod render;
 mod script;
 mod text;
+mod warm;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

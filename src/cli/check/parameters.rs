@@ -9,7 +9,7 @@ use mesos_command::event::Event;
 use super::codes;
 use super::finding::{Finding, Place};
 use super::modules::{place, value};
-use super::{Look, command, found, io, places, script};
+use super::{Look, command, found, io, places, script, warm};
 use crate::private::is_user;
 
 /// Looks at a module's parameters, and as far as `look` says at the files that they name. `all` are
@@ -246,7 +246,7 @@ fn commands(module: &Module, config: &Config, warnings: &[Warning], files: bool)
     found
 }
 
-/// What the command's script does with files that are memfds.
+/// What the command's script does with files that are memfds, and may notice of warm mode.
 fn io_modes(config: &Config, event: Event, configured: &EventConfig) -> Vec<Finding> {
     let memfds = io::Memfds::of(config, event, configured);
     let CommandLine::Path(_) = configured.command else { return Vec::new() };
@@ -254,7 +254,13 @@ fn io_modes(config: &Config, event: Event, configured: &EventConfig) -> Vec<Find
         return Vec::new();
     };
     match script::head(&path) {
-        Ok(head) if !head.starts_with(b"\x7fELF") => io::look_at(&path, &head, memfds),
+        Ok(head) if !head.starts_with(b"\x7fELF") => {
+            let mut found = io::look_at(&path, &head, memfds);
+            if configured.warm.is_some() {
+                found.extend(warm::look_at(&path, &head));
+            }
+            found
+        }
         _ => Vec::new(),
     }
 }

@@ -113,6 +113,7 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     ("MC066", r#"{"key":"metrics_address","value":«"localhost:9464"»}"#, "change or remove"),
     ("MC066", r#"{"key":"isolator_prepare_timeout","value":«"0"»}"#, "change or remove"),
     ("MC066", r#"{"key":"isolator_prepare_mode","value":«"forever"»}"#, "change or remove"),
+    ("MC066", r#"{"key":"isolator_prepare_mode","value":«"warm"»}"#, "change or remove"),
     ("MC066", r#"{"key":"isolator_prepare_workers","value":«"65"»}"#, "change or remove"),
     ("MC066", r#"{"key":"isolator_prepare_nice","value":«"20"»}"#, "change or remove"),
     ("MC067", r#"{"key":"isolator_prepare_timeout","value":«"5m"»}"#, ""),
@@ -217,6 +218,36 @@ fn scripts() {
             found["findings"].as_array().expect("a list").iter().find(|it| it["code"] == *code);
         let text = named.map(|it| &it["named_by"]["text"]).and_then(Value::as_str);
         assert_eq!(text, Some(&*format!("\"{}\"", place.text(name))), "{code}");
+    }
+}
+
+/// What may notice that it is run warm, and what does not.
+#[test]
+fn warm_scripts() {
+    for (script, is_found) in [
+        ("#!/usr/bin/python3\nimport inspect\nprint(«inspect.stack»())\n", true),
+        ("#!/usr/bin/env python3\nimport sys\nx = «sys._getframe»(1)\n", true),
+        ("#!/usr/bin/python3\nimport traceback as t\nt.«print_stack»()\n", true),
+        ("#!/usr/bin/python3\nprint(«hash»('x'))\n", true),
+        ("#!/usr/bin/python3\nprint(x.hash(1), rehash(2))  # hash(3)\n", false),
+    ] {
+        let place = Place::new();
+        let text = script.replace(['«', '»'], "");
+        write(&place, "c", b"#!/bin/sh\nexit 0\n", 0o755);
+        write(&place, "usage", text.as_bytes(), 0o755);
+        for (mode, expected) in [("warm", is_found), ("spawn", false)] {
+            let more = format!(
+                r#"{{"key":"isolator_usage_command","value":"$D/usage"}},{{"key":"isolator_usage_mode","value":"{mode}"}}"#
+            );
+            raw(&place, with_parameter(&place, &more).as_bytes());
+            let (found, _) = check_json(&place, &[]);
+            let list = found["findings"].as_array().expect("a list");
+            let warm: Vec<_> = list.iter().filter(|it| it["code"] == "MC116").collect();
+            assert_eq!(warm.len(), usize::from(expected), "{script} {mode}: {found:#}");
+            if expected {
+                Marked::new(script).expect(&found, "MC116", "set the mode to spawn");
+            }
+        }
     }
 }
 

@@ -69,6 +69,12 @@ codes! {
         example: "usage.py with #!/bin/sh",
         advice: "correct the first line, or the file's name",
     }
+    SCRIPT_WARM = "MC116" "script-warm" {
+        title: "a script that may notice that it is run warm",
+        why: "With `<event>_mode=warm` it runs in a process forked from an interpreter that is started already. docs/warm.md lists what can be seen of that.",
+        example: "inspect.stack() with isolator_usage_mode=warm",
+        advice: "leave it as it is if that is no harm, or set the mode to spawn",
+    }
     INPUT_WRITTEN = "MC120" "input-written" {
         title: "a script changes its INPUT, which is a sealed memfd",
         why: "`io=memfd`, or `io=auto` for an event that the original modules do not have, gives a memfd that nobody can write.",
