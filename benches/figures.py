@@ -17,6 +17,7 @@ GROUPS = [
     "cache",
     "metrics",
     "codec",
+    "warm",
     "worker",
     "multiplex",
     "memory",

@@ -183,6 +183,7 @@ MEASURES: dict[str, Callable[[Commands], list[Figure]]] = {
     "cache": bench(("cache", *SHORT), ("scale", "41")),
     "metrics": bench(("metrics", *SHORT)),
     "codec": bench(("codec", *SHORT)),
+    "warm": bench(("warm", "9")),
     "worker": bench(("worker", "9")),
     "multiplex": bench(("multiplex", "9")),
     "memory": bench(("memory",)),
