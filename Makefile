@@ -7,8 +7,8 @@ HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
 .PHONY: all build demo demo-cluster demo-docker burst soak test lint unit in-mesos observe whole pages \
-	ahead ahead-inside fleet regressions python fuzz deps sanitize install uninstall packages packages-check bench \
-	bench-check bench-compare clean
+	ahead ahead-inside fleet regressions python fuzz deps sanitize aarch64 old-kernel install uninstall \
+	packages packages-check bench bench-check bench-compare clean
 
 all: build
 
@@ -134,6 +134,15 @@ STEP =
 sanitize: python
 	.ci/setup bench
 	$(PYTHON) tests/sanitize.py $(STEP)
+
+# The workspace for aarch64, its tests in emulators; see tests/README.md.
+aarch64: python
+	.ci/setup aarch64
+	$(PYTHON) tests/aarch64.py
+
+# The runner's tests as on Linux 3.10, the kernel of CentOS 7.
+old-kernel: python
+	$(PYTHON) tests/run.py old-kernel
 
 # Ratios against bare loops, and against the committed bounds.
 bench: $(HOST)

@@ -101,6 +101,18 @@ PARTS = {
         Step("runner of the parts", python("-m", "unittest", "discover", "-q", "tests")),
         Step("packaging", python("-m", "unittest", "discover", "-q", "packaging")),
     ],
+    # The runner where every system call that is newer than Linux 3.10 fails.
+    "old-kernel": [
+        Step(
+            "runner",
+            python(
+                *["tests/old_kernel.py", CARGO, "test", "--workspace", "--no-fail-fast"],
+                *["--test", "runner"],
+            ),
+        ),
+    ],
+    # Whether all of it compiles for aarch64; `make aarch64` plays the tests.
+    "aarch64": [Step("cargo check", python("tests/aarch64.py", "--check"))],
     # The module inside real Mesos libraries; ends with the table of releases.
     "in-mesos": [
         build(),
