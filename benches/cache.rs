@@ -31,7 +31,7 @@ use mesos_command::isolator::Isolator;
 
 use estimates::{Estimates, criterion};
 use figure::figure;
-use hits::{create, hit, introduce, processor_time, seed};
+use hits::{create, create_with, hit, introduce, processor_time, seed};
 use ids::id;
 
 /// Processor time of the measuring thread.
@@ -132,6 +132,41 @@ fn hits(criterion: &mut Criterion<ThreadTime>) {
     group.finish();
 }
 
+/// Calls of containers for which the command is not run, next to hits of others of the instance.
+fn skips(criterion: &mut Criterion<ThreadTime>) {
+    static HITS: AtomicU64 = AtomicU64::new(0);
+    static SKIPS: AtomicU64 = AtomicU64::new(0);
+    let directory = tempfile::tempdir().expect("a directory");
+    let trivial = script(directory.path(), "printf '{}' >\"$2\"");
+    let more = [("isolator_usage_when", "label.team == infra")];
+    let isolator =
+        create_with(directory.path(), "1hrs", ("isolator_usage_command", &trivial), &more);
+    let ids: Vec<_> = (0..2_000).map(id).collect();
+    let (runs, rest) = ids.split_at(1_000);
+    let config = r#"{"command_info":{"value":"x"},"directory":"/x","executor_info":{
+        "executor_id":{"value":"e"},"labels":{"labels":[{"key":"team","value":"infra"}]}}}"#;
+    for id in runs {
+        isolator.introduce(id, config.as_bytes()).expect("the container is well-formed");
+        assert!(isolator.seed_usage(id, &[7; 80]));
+    }
+    rest.iter().for_each(|id| introduce(&isolator, id));
+    let mut group = criterion.benchmark_group("cache/when");
+    for (name, ids, answers) in [("hit", runs, &HITS), ("skip", rest, &SKIPS)] {
+        let (next, calls) = (Cell::new(0), Cell::new(0));
+        answers.store(0, Ordering::Relaxed);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let index = next.get();
+                next.set((index + 7) % ids.len());
+                calls.set(calls.get() + 1);
+                hit(&isolator, &ids[index], answers);
+            });
+        });
+        assert_eq!(answers.load(Ordering::Relaxed), calls.get(), "a call was not answered at once");
+    }
+    group.finish();
+}
+
 fn misses(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
     let mut group = criterion.benchmark_group("cache");
@@ -198,7 +233,7 @@ fn batches(criterion: &mut Criterion) {
 criterion_group!(
     name = at_once;
     config = criterion().with_measurement(ThreadTime);
-    targets = hits
+    targets = hits, skips
 );
 criterion_group!(name = waiting; config = criterion(); targets = misses, batches);
 
@@ -223,6 +258,10 @@ fn report_hits(found: &Estimates) {
         (figure!("cache: hit, 2_threads, 10000 containers", "ns"), "2_threads/10000"),
     ] {
         found.print(figure, "cache/hit", name);
+    }
+    let when = |name| found.median("cache/when", name);
+    if let (Some(hit), Some(skip)) = (when("hit"), when("skip")) {
+        figure!("cache: a skipped call to a hit", "x").print(skip / hit);
     }
     let side_by_side = |containers| found.median("cache/hit", &format!("2_threads/{containers}"));
     if let (Some(few), Some(many)) = (side_by_side(10), side_by_side(10_000)) {

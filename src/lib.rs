@@ -7,8 +7,9 @@
 //! # Who may use whom
 //!
 //! `ARCHITECTURE.md` has the table of imports, and `tests/architecture.py` holds the code to it.
-//! From below: sys, wire, escape, event, container, outcome, command, redact, schema, metrics;
-//! reactor, exporter, control, staging; run; config; worker; cache; call; hook and isolator.
+//! From below: sys, wire, escape, event, container, outcome, command, redact, schema, condition,
+//! metrics; reactor, exporter, control, staging; run; config; worker; cache; call; hook and
+//! isolator.
 //!
 //! State belongs to a module instance. Process-wide are only the runner with its threads
 //! ([`run::Runner`]), the schema of the host and the metrics registry.
@@ -16,6 +17,7 @@
 pub mod cache;
 pub mod call;
 pub mod command;
+pub mod condition;
 pub mod config;
 pub mod container;
 pub mod containment;

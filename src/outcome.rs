@@ -64,6 +64,8 @@ label_set! {
         StatusLost => "status_lost",
         /// The command outlived SIGKILL (uninterruptible in the kernel).
         Unkillable => "unkillable",
+        /// Its condition (`<event>_when`) does not hold: the command is not run.
+        Skipped => "skipped",
     }
 }
 
@@ -134,10 +136,10 @@ label_set! {
 
 impl FailureReason {
     /// The reason of an outcome about which nothing finer is known; `None` for those that are no
-    /// failure: ok and cancelled.
+    /// failure: ok, cancelled and skipped.
     pub const fn of(outcome: OutcomeKind) -> Option<FailureReason> {
         Some(match outcome {
-            OutcomeKind::Ok | OutcomeKind::Cancelled => return None,
+            OutcomeKind::Ok | OutcomeKind::Cancelled | OutcomeKind::Skipped => return None,
             OutcomeKind::Exit => FailureReason::Exit,
             OutcomeKind::Signal => FailureReason::Signal,
             OutcomeKind::Timeout => FailureReason::Timeout,
@@ -259,7 +261,10 @@ mod tests {
         for outcome in OutcomeKind::ALL {
             match FailureReason::of(outcome) {
                 Some(reason) => assert_eq!(reason.label(), outcome.label()),
-                None => assert!(matches!(outcome, OutcomeKind::Ok | OutcomeKind::Cancelled)),
+                None => assert!(matches!(
+                    outcome,
+                    OutcomeKind::Ok | OutcomeKind::Cancelled | OutcomeKind::Skipped
+                )),
             }
         }
     }

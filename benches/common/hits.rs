@@ -15,6 +15,16 @@ const CONFIG: &[u8] = br#"{"command_info":{"value":"x"},"directory":"/var/lib/me
 
 /// An isolator with one command, as parameter and value.
 pub(crate) fn create(directory: &Path, ttl: &str, command: (&str, &str)) -> Isolator {
+    create_with(directory, ttl, command, &[])
+}
+
+/// The same with more parameters.
+pub(crate) fn create_with(
+    directory: &Path,
+    ttl: &str,
+    command: (&str, &str),
+    more: &[(&str, &str)],
+) -> Isolator {
     let directory = directory.display().to_string();
     let parameters = [
         ("module_name", "bench"),
@@ -22,7 +32,9 @@ pub(crate) fn create(directory: &Path, ttl: &str, command: (&str, &str)) -> Isol
         ("isolator_usage_cache_ttl", ttl),
         command,
     ];
-    let parameters = parameters.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let parameters = parameters.iter().chain(more);
+    let parameters: Vec<(String, String)> =
+        parameters.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     Isolator::create(&parameters).expect("the parameters are right")
 }
 

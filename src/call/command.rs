@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::command::Background;
+use crate::condition::{Condition, Given};
 use crate::config::{Config, EventConfig, IoChoice};
 use crate::containment::SlotPool;
 use crate::escape::one_line;
@@ -34,6 +35,8 @@ pub struct Command {
     pub spec: Arc<CommandSpec>,
     pub(super) text: String,
     failure: FailureAnswer,
+    /// For whom it is run; `None`: for all.
+    condition: Option<Arc<Condition>>,
     /// Parallel to the row's inputs; `None` where the value is no message.
     inputs: Vec<Option<MessageType>>,
     pub(super) output: Option<MessageType>,
@@ -120,6 +123,7 @@ impl Command {
             spec: Arc::new(spec),
             text: command.text().to_owned(),
             failure: command.failure,
+            condition: command.when.clone(),
             inputs,
             output,
             has_workers: command.workers().is_some(),
@@ -146,6 +150,22 @@ impl Command {
     /// The configured text, as messages quote it.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// For whom it is run; `None`: for all.
+    pub fn condition(&self) -> Option<&Condition> {
+        self.condition.as_deref()
+    }
+
+    /// Whether its condition, if it has one, holds for the values of a call.
+    pub(crate) fn is_for(&self, values: &[InputValue<'_>]) -> bool {
+        let Some(condition) = &self.condition else { return true };
+        let keys = self.row.inputs.iter().zip(&self.inputs).zip(values);
+        let given = keys.filter_map(|((key, kind), value)| match (kind, value) {
+            (Some(kind), InputValue::Message(bytes)) => Some(Given { key: key.name, kind, bytes }),
+            _ => None,
+        });
+        condition.holds(&given.collect::<Vec<_>>())
     }
 
     /// The event's metrics.

@@ -73,6 +73,36 @@ impl Command {
         failure
     }
 
+    /// A call is not made because the condition does not hold: for those who follow calls.
+    pub(crate) fn tell_skipped(&self, subject: &str) {
+        let skipped = self.skipped();
+        if self.is_debug() {
+            let text = format!("Command \"{}\": {}", self.text, skipped.message);
+            tracing::info!("{}", self.line(subject, &text));
+        }
+        self.observed(None, &Err(skipped), subject);
+    }
+
+    /// Counts a call of a sampled value that is not made because the condition does not hold. As
+    /// common as an answer from the cache, so that nobody is told but an observer.
+    pub(crate) fn skip_sample(&self, event: Event, subject: &str) {
+        self.metrics.event(event).call(OutcomeKind::Skipped, None);
+        if self.observing.is_set() {
+            let result = &Err(self.skipped());
+            let (event, command) = (self.row.event, self.text.as_str());
+            self.observing.notify(&Observed { event, command, subject, report: None, result });
+        }
+    }
+
+    /// Why the command is not run. What leaves out containers without a condition is their class.
+    fn skipped(&self) -> CallFailure {
+        let prefix = self.row.prefix;
+        CallFailure::skipped(&match self.condition() {
+            Some(_) => format!("{prefix}_when does not hold"),
+            None => "skip_debug_containers leaves the container out".to_owned(),
+        })
+    }
+
     fn observed(&self, report: Option<&RunReport>, result: &CallResult, subject: &str) {
         if let Some(live) = &self.live {
             let is_failure = result.as_ref().is_err_and(CallFailure::is_told);

@@ -24,9 +24,16 @@ impl CallFailure {
         CallFailure { outcome, reason, message }
     }
 
-    /// Whether it is counted, logged and kept as a failure: not so when it was only withdrawn.
+    /// No failure: the command is not run for this container or task, because of this parameter.
+    pub(super) fn skipped(by: &str) -> CallFailure {
+        let message = format!("{by}: the command is not run");
+        CallFailure::new(OutcomeKind::Skipped, message)
+    }
+
+    /// Whether it is counted, logged and kept as a failure: not so when it was only withdrawn, or
+    /// its command is for others.
     pub(super) fn is_told(&self) -> bool {
-        self.outcome != OutcomeKind::Cancelled
+        !matches!(self.outcome, OutcomeKind::Cancelled | OutcomeKind::Skipped)
             || matches!(self.reason, FailureReason::Killed | FailureReason::Suspended)
     }
 

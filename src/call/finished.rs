@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value, json};
 
 use crate::control::Told;
-use crate::event::Event;
+use crate::event::{Event, ModuleKind};
 use crate::exporter::Line;
 use crate::metrics::ModuleMetrics;
 use crate::outcome::{FailureReason, OutcomeKind};
@@ -74,7 +74,12 @@ impl Finished {
             event: command.row.event,
             command: shown.clone(),
             subject: subject.to_owned(),
-            container: followed.and_then(|followed| followed.container_id.clone()),
+            container: match followed {
+                Some(followed) => followed.container_id.clone(),
+                // Of a call that was skipped: no request was made that would have it.
+                None if is_of_container(command, outcome_of(result)) => Some(subject.into()),
+                None => None,
+            },
             about: followed.map(|followed| About::input(&followed.input)).unwrap_or_default(),
             outcome: outcome_of(result),
             reason: failure.filter(|failure| failure.is_told()).map(|failure| failure.reason),
@@ -124,6 +129,11 @@ impl Finished {
         put("tail", json!(self.tail));
         Value::Object(object)
     }
+}
+
+/// Whether the subject of a call without a request is a container.
+fn is_of_container(command: &Command, outcome: OutcomeKind) -> bool {
+    outcome == OutcomeKind::Skipped && command.row.kind == ModuleKind::Isolator
 }
 
 /// A finished call as a line of the call log, and where it is counted if it is lost.

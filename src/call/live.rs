@@ -96,8 +96,9 @@ impl Live {
         let commands = config.events.iter().map(|(event, command)| {
             let timeout = command.timeout.map(|timeout| timeout.as_secs_f64());
             let text = config.redact.parameter("", command.text());
-            json!({"event": event.label(), "command": text, "timeout_seconds": timeout,
-                   "lane": event.row().lane.label()})
+            let when = command.when.as_ref().map(|it| config.redact.parameter("", it.text()));
+            json!({"event": event.label(), "command": text, "when": when,
+                   "timeout_seconds": timeout, "lane": event.row().lane.label()})
         });
         Arc::new(Live {
             kind: config.kind,

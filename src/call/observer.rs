@@ -36,6 +36,10 @@ impl Observing {
         let _ = self.0.set(observer);
     }
 
+    pub(super) fn is_set(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     pub(super) fn notify(&self, observed: &Observed<'_>) {
         if let Some(observer) = self.0.get() {
             observer(observed);

@@ -70,6 +70,14 @@ impl Call {
         self.command.answer(Err(self.command.conclude_unstarted(failure, &self.subject)))
     }
 
+    /// Ends it without a run, because its command's condition does not hold. The answer is as that
+    /// of a command that has nothing to say.
+    pub(crate) fn skip(mut self) -> Answer {
+        self.count(OutcomeKind::Skipped, false);
+        self.command.tell_skipped(&self.subject);
+        Answer::Nothing
+    }
+
     /// Ends it well, although its command is not run for it.
     pub(crate) fn end_without_run(mut self) {
         self.count(OutcomeKind::Ok, false);

@@ -1,5 +1,6 @@
 //! The parameters that each event has, as `params` has the others: a row each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::define::parameters;
@@ -7,6 +8,7 @@ use super::reader::{Reader, Value, count, special, words};
 use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
 use super::{ConfigError, Fallback, Mode, identity, special as of, value};
 use crate::command::{CommandLine, WarmScript};
+use crate::condition::Condition;
 use crate::event::FailureAnswer;
 use crate::sys::User;
 
@@ -36,6 +38,15 @@ parameters! {
             unset: Unset::Word("none"),
             value: special(Accepts::Text("one path; for watch also shell text"), of::command),
             meaning: "the command: one path; the watch command may be shell text",
+        }
+        /// For whom it is run; `None`: for all.
+        when: Option<Arc<Condition>> = {
+            name: "<event>_when",
+            scope: EVENTS,
+            since: "Unreleased",
+            unset: Unset::Word("none"),
+            value: special(Accepts::Text("a condition (docs/conditions.md): label.NAME, role, user, nested and other fields with == and ^=, joined by && || ! ( )"), of::condition),
+            meaning: "for which containers or tasks the command is run (docs/conditions.md): `label.team == infra && !nested`; the calls of the others have the outcome `skipped`",
         }
         /// Time to the deadline; `None`: none.
         timeout: Option<Duration> = {

@@ -96,13 +96,19 @@ pub fn markdown() -> String {
 
 /// The events as a Markdown table, which stands in docs/events.md.
 pub fn events_markdown() -> String {
-    let mut text =
-        String::from("| `<event>` | timeout | when it fails | called by |\n|---|---|---|---|\n");
+    let mut text = String::from(
+        "| `<event>` | timeout | when it fails | when skipped | called by |\n|---|---|---|---|---|\n",
+    );
     for event in Event::ALL {
         let row = event.row();
         let timeout = timeout_default(event).unwrap_or_else(|| "none".to_owned());
         let failure = failure_default(event);
-        text += &format!("| `{}` | {timeout} | {failure} | {} |\n", row.prefix, row.called_by());
+        let skipped = row.skipped.label();
+        text += &format!(
+            "| `{}` | {timeout} | {failure} | {skipped} | {} |\n",
+            row.prefix,
+            row.called_by()
+        );
     }
     text
 }

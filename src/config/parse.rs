@@ -26,6 +26,7 @@ pub(super) fn parse(
             config.events.insert(event, event_config);
         }
     }
+    reader.doubt_conditions(&config);
     Ok((config, reader.warnings))
 }
 
@@ -101,6 +102,34 @@ impl Reader<'_> {
                     format!("'{text}' cannot be run warm: {why}; accepted are spawn and worker");
                 Err(refused(&mode, "warm", &why))
             }
+        }
+    }
+
+    /// Conditions that work, but hardly as they were meant.
+    fn doubt_conditions(&mut self, config: &Config) {
+        let key = |event| event_rows::when.key(Some(event)).into_owned();
+        let usage = key(Event::Usage);
+        let has_usage = self.of_event(Event::Usage, |it| it.given(&event_rows::when).is_some());
+        if has_usage && config.events.contains_key(&Event::UsageBatch) {
+            let batch = key(Event::UsageBatch);
+            let text = format!(
+                "which has no effect beside 'isolator_usage_batch_command'; '{batch}' says which \
+                 containers a batch has"
+            );
+            self.doubt(&usage, &text);
+        }
+        let has_condition = |event: Event| config.events.get(&event)?.when.as_ref().map(|_| ());
+        let prepare = has_condition(Event::Prepare);
+        if prepare.is_some()
+            && config.events.contains_key(&Event::Cleanup)
+            && has_condition(Event::Cleanup).is_none()
+        {
+            let (prepare, cleanup) = (key(Event::Prepare), key(Event::Cleanup));
+            let text = format!(
+                "'{prepare}' leaves out containers for which the cleanup command is run all the \
+                 same; if that is not meant, set '{cleanup}' too"
+            );
+            self.warnings.push(Warning::Advice { key: prepare, text });
         }
     }
 

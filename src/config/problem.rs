@@ -1,6 +1,7 @@
 //! What can be wrong with parameters.
 
 use super::CommandProblem;
+use crate::condition::Fault;
 
 /// A parameter that cannot be used.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -10,6 +11,15 @@ pub struct ConfigError {
     pub key: String,
     /// One line with key, value and what is accepted.
     pub(super) text: String,
+    /// Where in the value the mistake is, if it is a condition.
+    pub fault: Option<Box<Fault>>,
+}
+
+impl ConfigError {
+    /// An error about the parameter `key`, as one line.
+    pub(super) fn new(key: impl Into<String>, text: String) -> ConfigError {
+        ConfigError { key: key.into(), text, fault: None }
+    }
 }
 
 /// A modules file that cannot be used: what, in which file, and where, on one line.

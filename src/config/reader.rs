@@ -110,7 +110,7 @@ pub(super) struct Given<'a> {
 
 pub(super) fn refused(key: &str, value: &str, accepted: &str) -> ConfigError {
     let text = format!("parameter '{key}' has the value '{value}': {accepted}");
-    ConfigError { key: key.to_owned(), text }
+    ConfigError::new(key, text)
 }
 
 impl<'a> Reader<'a> {
@@ -185,9 +185,9 @@ impl<'a> Reader<'a> {
             Unset::Word(_) => Err("it is missing".to_owned()),
         };
         let key = row.key(self.event);
-        read.map_err(|text| ConfigError {
-            text: format!("parameter '{key}': {text}"),
-            key: key.into_owned(),
+        read.map_err(|text| {
+            let text = format!("parameter '{key}': {text}");
+            ConfigError::new(key, text)
         })
     }
 
@@ -230,8 +230,7 @@ impl<'a> Reader<'a> {
 
     /// The duration that holds while none is given.
     pub(super) fn unset_duration(row: &Parameter) -> Result<Duration, ConfigError> {
-        value::duration(row.unset.label())
-            .map_err(|text| ConfigError { key: row.name.to_owned(), text })
+        value::duration(row.unset.label()).map_err(|text| ConfigError::new(row.name, text))
     }
 
     /// `read`, but a value that cannot be used is only a warning where the event has no command:

@@ -9,6 +9,7 @@ use super::reader::{Reader, Value, count, refused, special};
 use super::row::{Accepts, Parameter, Place};
 use super::{ConfigError, command_line, value};
 use crate::command::CommandLine;
+use crate::condition::Condition;
 use crate::control::ControlSocket;
 use crate::event::{Event, FailureAnswer};
 use crate::exporter::{MetricsAddress, TextfileError, TextfilePath};
@@ -17,13 +18,13 @@ pub(super) fn module_name(
     reader: &mut Reader<'_>,
     row: &'static Parameter,
 ) -> Result<Arc<str>, ConfigError> {
-    let given = reader.given(row).ok_or_else(|| ConfigError {
-        key: row.name.to_owned(),
-        text: format!(
+    let given = reader.given(row).ok_or_else(|| {
+        let text = format!(
             "parameter '{}' is missing: it names the instance's state directory and metrics, for \
              example 'accounting'",
             row.name
-        ),
+        );
+        ConfigError::new(row.name, text)
     })?;
     let name = given.text;
     // It becomes a directory name below state_dir.
@@ -159,6 +160,21 @@ pub(super) fn command(
         }
         (Some(_), Some(event)) => Ok(command_line(event, text)),
         _ => Ok(CommandLine::Path(Default::default())),
+    }
+}
+
+/// For whom the command of the event is run whose parameters are being read; `None`: for all.
+pub(super) fn condition(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<Option<Arc<Condition>>, ConfigError> {
+    let (Some(given), Some(event)) = (reader.given(row), reader.event()) else { return Ok(None) };
+    match Condition::parse(event, given.text) {
+        Ok(condition) => Ok(Some(Arc::new(condition))),
+        Err(fault) => {
+            let error = refused(&given.key, given.text, &fault.to_string());
+            Err(ConfigError { fault: Some(Box::new(fault)), ..error })
+        }
     }
 }
 

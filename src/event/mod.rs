@@ -112,6 +112,32 @@ pub enum FailureAnswer {
     KeepWatching,
 }
 
+/// What Mesos gets for a container whose condition (`<event>_when`) does not hold: the command is
+/// not run for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkippedAnswer {
+    /// Success without a value: no change, nothing to add.
+    Nothing,
+    /// An empty message, at once.
+    Empty,
+    /// None: the future stays pending, as where there is nothing to watch.
+    Pending,
+    /// There is no condition: the event is about no container and no task.
+    NoCondition,
+}
+
+impl SkippedAnswer {
+    /// The same for people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            SkippedAnswer::Nothing => "no change",
+            SkippedAnswer::Empty => "an empty value",
+            SkippedAnswer::Pending => "no answer (never watched)",
+            SkippedAnswer::NoCondition => "–",
+        }
+    }
+}
+
 /// Which queue a command waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
@@ -195,6 +221,8 @@ pub struct Row {
     pub failure: FailureAnswer,
     /// Whether `<prefix>_failure` may choose between fail and ignore.
     pub failure_configurable: bool,
+    /// What Mesos gets where the condition does not hold.
+    pub skipped: SkippedAnswer,
     /// Time to the deadline, from what [`Lane::counts_from_start`] says. `None`: no deadline.
     pub timeout: Option<Duration>,
     /// Which queue it waits in.

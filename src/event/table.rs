@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use super::{Empty, Event, FailureAnswer, InputKey, InputKind, Lane, ModuleKind, Output, Row};
+use super::{
+    Empty, Event, FailureAnswer, InputKey, InputKind, Lane, ModuleKind, Output, Row, SkippedAnswer,
+};
 
 /// Timeout of the events that the original has, and of the isolator's other methods.
 const ISOLATOR_TIMEOUT: Option<Duration> = Some(Duration::from_secs(30));
@@ -53,6 +55,7 @@ const HOOK: Row = Row {
     empty: Empty::Nothing,
     failure: FailureAnswer::Fail,
     failure_configurable: true,
+    skipped: SkippedAnswer::Nothing,
     timeout: AGENT_HOOK_TIMEOUT,
     lane: Lane::Hook,
     in_original: false,
@@ -100,6 +103,7 @@ pub(super) static ROWS: [Row; Event::ALL.len()] = [
         inputs: &[SLAVE_INFO],
         timeout: MASTER_HOOK_TIMEOUT,
         lane: Lane::Behind,
+        skipped: SkippedAnswer::NoCondition,
         ..HOOK
     },
     Row {
@@ -176,6 +180,7 @@ pub(super) static ROWS: [Row; Event::ALL.len()] = [
         caller: "agent actor at its start, which waits",
         inputs: &[SLAVE_INFO],
         output: RESOURCE_LIST,
+        skipped: SkippedAnswer::NoCondition,
         ..HOOK
     },
     Row {
@@ -185,6 +190,7 @@ pub(super) static ROWS: [Row; Event::ALL.len()] = [
         caller: "agent actor at its start, which waits",
         inputs: &[SLAVE_INFO],
         output: ATTRIBUTE_LIST,
+        skipped: SkippedAnswer::NoCondition,
         ..HOOK
     },
     Row {
@@ -199,6 +205,7 @@ pub(super) static ROWS: [Row; Event::ALL.len()] = [
         // Of this agent's containers that Mesos no longer knows.
         added: &[optional(key("lost", InputKind::Containers))],
         failure: FailureAnswer::Ignore,
+        skipped: SkippedAnswer::NoCondition,
         ..ISOLATOR
     },
     Row {
@@ -230,6 +237,7 @@ pub(super) static ROWS: [Row; Event::ALL.len()] = [
         timeout: None,
         lane: Lane::Watch,
         in_original: true,
+        skipped: SkippedAnswer::Pending,
         ..ISOLATOR
     },
     Row {
@@ -259,6 +267,7 @@ pub(super) static ROWS: [Row; Event::ALL.len()] = [
         failure_configurable: false,
         lane: Lane::Sampling,
         in_original: true,
+        skipped: SkippedAnswer::Empty,
         ..ISOLATOR
     },
     Row {
@@ -271,6 +280,7 @@ pub(super) static ROWS: [Row; Event::ALL.len()] = [
         failure: FailureAnswer::LastGood,
         failure_configurable: false,
         lane: Lane::Status,
+        skipped: SkippedAnswer::Empty,
         ..ISOLATOR
     },
     Row {
@@ -294,6 +304,7 @@ pub(super) static ROWS: [Row; Event::ALL.len()] = [
         failure: FailureAnswer::LastGood,
         failure_configurable: false,
         lane: Lane::Sampling,
+        skipped: SkippedAnswer::Empty,
         ..ISOLATOR
     },
 ];

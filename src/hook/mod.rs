@@ -123,7 +123,8 @@ impl Hook {
         }
     }
 
-    /// Asks the breaker and renders the input; or returns the answer of a call without a run.
+    /// Asks the condition and the breaker, and renders the input; or returns the answer of a call
+    /// without a run.
     fn admit(
         &self,
         event: Event,
@@ -131,6 +132,9 @@ impl Hook {
     ) -> Result<(Admitted, Request), Answer> {
         let Some(command) = self.commands.get(event) else { return Err(Answer::Nothing) };
         let call = Call::begin(command, subject(command.row, values));
+        if !command.is_for(values) {
+            return Err(call.skip());
+        }
         let breaker = self.breakers[event as usize].clone();
         // For synchronous hooks a failure is an Error, which Mesos logs and which changes nothing.
         if let Err(pause) = breaker.admit(call.submitted()) {

@@ -150,7 +150,8 @@ impl Containers for Hands<'_> {
             if slot.take_wasted(now) {
                 self.inner.commands.metrics.refresh_ahead(AheadResult::Wasted);
             }
-            if let Some(ends) = slot.due_ahead(now, until).filter(|_| !entry.0.skipped) {
+            let is_skipped = entry.0.skips.has(Event::Usage);
+            if let Some(ends) = slot.due_ahead(now, until).filter(|_| !is_skipped) {
                 due.push((ends, Sampled { context: entry.0.clone(), event: Event::Usage }));
             }
         }

@@ -63,7 +63,7 @@ impl Inner {
         let ahead = first.is_ahead();
         let mut flights = vec![first];
         for entry in self.contexts.iter() {
-            if entry.0.skipped {
+            if entry.0.skips.has(Event::Usage) {
                 continue;
             }
             let usage = Sampled { context: entry.0.clone(), event: Event::Usage };

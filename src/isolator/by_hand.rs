@@ -46,6 +46,10 @@ impl Isolator {
         let (Some(command), Some(context)) = (command, inner.context(wire)) else {
             return done(Answer::Nothing);
         };
+        if context.skips.has(Event::Watch) {
+            inner.skip(Event::Watch, &context.id);
+            return done(Answer::Nothing);
+        }
         let call = Call::begin(command, context.id.text.clone());
         let input = context.input_for(command.spec.io, &inner.kept_inputs);
         let request = command.request(input, Some(call.subject().clone()), call.subject());

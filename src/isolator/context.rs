@@ -46,8 +46,8 @@ pub(crate) struct Context {
     config: Range<usize>,
     /// `input` as a sealed memfd, if it is one of the few that are kept.
     sealed: OnceLock<Option<Kept>>,
-    /// Whether it is left out (`skip_debug_containers`): no command runs for it.
-    pub(crate) skipped: bool,
+    /// The events whose commands are not run for it, decided once.
+    pub(crate) skips: Skips,
     /// Whether the last batch's answer left it out, which is logged once.
     pub(crate) left_out: AtomicBool,
     /// The cached status.
@@ -65,7 +65,7 @@ impl Context {
         id: ContainerId,
         id_json: &[u8],
         config_json: &[u8],
-        skipped: bool,
+        skips: Skips,
         cancel: CancelToken,
     ) -> Context {
         const CONFIG: &[u8] = b"{\"container_config\":";
@@ -77,7 +77,7 @@ impl Context {
             input: input.into(),
             config: CONFIG.len()..CONFIG.len() + config_json.len(),
             sealed: OnceLock::new(),
-            skipped,
+            skips,
             left_out: AtomicBool::new(false),
             usage: Slot::new(seed),
             status: Slot::new(seed.rotate_left(16)),
@@ -111,6 +111,28 @@ impl Context {
             Some(kept) => Input::Sealed(kept.sealed.clone()),
             None => Input::Text(self.input.clone()),
         }
+    }
+}
+
+/// Events whose commands are not run for a container: by their conditions, or all of them
+/// (`skip_debug_containers`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Skips(u32);
+
+const _: () = assert!(Event::ALL.len() <= u32::BITS as usize, "an event is a bit");
+
+impl Skips {
+    /// Every event.
+    pub(crate) const ALL: Skips = Skips(u32::MAX);
+
+    /// With one more.
+    pub(crate) const fn and(self, event: Event) -> Skips {
+        Skips(self.0 | 1 << event as u32)
+    }
+
+    /// Whether the command of `event` is not run.
+    pub(crate) const fn has(self, event: Event) -> bool {
+        self.0 & 1 << event as u32 != 0
     }
 }
 
@@ -198,7 +220,8 @@ mod tests {
 
     fn context() -> Context {
         let id = ContainerId { wire: Wire::new(), text: "c".into() };
-        Context::new(id, br#"{"value":"c"}"#, br#"{"directory":"/x"}"#, false, CancelToken::new())
+        let config = br#"{"directory":"/x"}"#;
+        Context::new(id, br#"{"value":"c"}"#, config, Skips::default(), CancelToken::new())
     }
 
     #[test]

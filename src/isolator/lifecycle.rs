@@ -11,7 +11,7 @@ use crate::schema::FieldValue;
 use crate::staging::Input;
 
 use super::Inner;
-use super::context::{ById, Context};
+use super::context::{ById, Context, Skips};
 
 /// The original's words for a container that is prepared twice.
 const ALREADY_INITIALIZED: &str = "mesos-command-module already initialized for container";
@@ -43,8 +43,9 @@ impl Inner {
         if let Err(error) = self.config_type.write_json(config, &mut json) {
             return done(Answer::Failure(format!("prepare: the container's config: {error}")));
         }
-        let skipped = self.commands.config.skip_debug_containers && self.is_debug(config);
-        let context = match self.new_context(&id, &json, skipped) {
+        let left_out = self.commands.config.skip_debug_containers && self.is_debug(config);
+        let skips = if left_out { Skips::ALL } else { self.skips(&id, config) };
+        let context = match self.new_context(&id, &json, skips) {
             Ok(context) => Arc::new(context),
             Err(error) => return done(Answer::Failure(format!("prepare: {error}"))),
         };
@@ -55,8 +56,8 @@ impl Inner {
             }
             return done(Answer::Failure(ALREADY_INITIALIZED.to_owned()));
         }
-        if skipped {
-            self.end_without_run(Event::Prepare, &id);
+        if left_out {
+            self.skip(Event::Prepare, &id);
             return done(Answer::Nothing);
         }
         let container = Container {
@@ -68,6 +69,10 @@ impl Inner {
             let Some(command) = inner.commands.get(Event::Prepare) else {
                 return complete(done, Answer::Nothing);
             };
+            if context.skips.has(Event::Prepare) {
+                inner.skip(Event::Prepare, &id);
+                return complete(done, Answer::Nothing);
+            }
             let launch = Launch { command, id: &id, input: Ok(context.input.clone()), container };
             inner.submit_launch(launch, |ended| complete(done, ended.answer));
         });
@@ -89,17 +94,18 @@ impl Inner {
     ) {
         let context = self.context(&id.wire);
         let Some(command) = self.commands.get(event) else { return done(Answer::Nothing) };
-        match &context {
-            Some(context) if context.skipped => {
-                self.end_without_run(event, id);
-                return done(Answer::Nothing);
-            }
-            Some(_) => {}
-            None => {
-                let text = "the container is not known (it is older than the module, or its \
-                            context was lost): the command runs without container_config";
-                command.log_failure(text, &id.text);
-            }
+        let is_for = match &context {
+            Some(context) => !context.skips.has(event),
+            None => self.is_for(command, id, None),
+        };
+        if !is_for {
+            self.skip(event, id);
+            return done(Answer::Nothing);
+        }
+        if context.is_none() {
+            let text = "the container is not known (it is older than the module, or its context \
+                        was lost): the command runs without container_config";
+            command.log_failure(text, &id.text);
         }
         let config = context.as_ref().map(|context| context.config());
         let input = command.render(values, config).map(Arc::from);
@@ -119,8 +125,9 @@ impl Inner {
         self.commands.metrics.containers_add(-1);
         context.cancel.cancel();
         self.close_slots(&context);
-        let Some(command) = self.commands.get(Event::Cleanup).filter(|_| !context.skipped) else {
-            self.end_without_run(Event::Cleanup, &id);
+        let is_skipped = context.skips.has(Event::Cleanup);
+        let Some(command) = self.commands.get(Event::Cleanup).filter(|_| !is_skipped) else {
+            self.skip(Event::Cleanup, &id);
             self.commands.end_rest([&*id.text]);
             return self.forget_file(id, || complete(done, Answer::Nothing));
         };
@@ -160,13 +167,13 @@ impl Inner {
         let parsed = self.config_type.read_json(json).map_err(|error| error.to_string())?;
         let mut text = Vec::with_capacity(json.len());
         self.config_type.write_json(&parsed.bytes, &mut text).map_err(|error| error.to_string())?;
-        self.new_context(id, &text, false)
+        self.new_context(id, &text, self.skips(id, &parsed.bytes))
     }
 
-    fn new_context(&self, id: &ContainerId, json: &[u8], skipped: bool) -> Result<Context, String> {
+    fn new_context(&self, id: &ContainerId, json: &[u8], skips: Skips) -> Result<Context, String> {
         let mut id_json = Vec::with_capacity(64);
         self.id_type.write_json(&id.wire, &mut id_json).map_err(|error| error.to_string())?;
-        Ok(Context::new(id.clone(), &id_json, json, skipped, self.commands.token()))
+        Ok(Context::new(id.clone(), &id_json, json, skips, self.commands.token()))
     }
 
     /// Adds a context; `false` when the container is known already.

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::cache::Look;
 use crate::call::Containers;
 use crate::control::Wanted;
-use crate::event::{Event, Output};
+use crate::event::{Event, ModuleKind, Output};
 use crate::schema;
 
 use super::Inner;
-use super::context::Context;
+use super::context::{Context, Skips};
 
 /// Contexts and values that are longer are told by their length, in bytes.
 const MOST_BYTES: usize = 256 << 10;
@@ -46,11 +46,19 @@ impl Containers for Known {
 }
 
 impl Inner {
+    /// The events whose commands are not run for a container.
+    fn skipped_events(&self, context: &Context) -> Vec<&'static str> {
+        let called = Event::of_kind(ModuleKind::Isolator).filter(|it| *it != Event::UsageBatch);
+        let skipped = called.filter(|it| context.skips.has(*it) && self.sampler(*it).is_some());
+        skipped.map(Event::label).collect()
+    }
+
     fn show(&self, context: &Context, whole: bool) -> Value {
         let mut shown = json!({
             "container": &*context.id.text,
             "module": &*self.commands.config.module_name,
-            "left_out": context.skipped,
+            "left_out": context.skips == Skips::ALL,
+            "skipped": self.skipped_events(context),
         });
         for event in [Event::Usage, Event::Status] {
             let is_sampled = self.commands.get(event).is_some()

@@ -4,6 +4,7 @@
 //! * `files`: when contexts are written and removed.
 //! * `lifecycle`: prepare, isolate, update and cleanup; `recovery`: recover. Their commands run one
 //!   after the other per instance.
+//! * `conditions`: which commands are not run for a container.
 //! * `by_hand`: what the command line tool asks for and Mesos never does.
 //! * `look`: what operators see of the containers.
 //! * `sampling`: usage and status, from the cache; `batch`: one run for many containers; `ahead`:
@@ -15,6 +16,7 @@
 mod ahead;
 mod batch;
 mod by_hand;
+mod conditions;
 mod context;
 mod drain;
 mod files;
@@ -69,6 +71,8 @@ struct Inner {
     id_type: MessageType,
     config_type: MessageType,
     created: SystemTime,
+    /// An empty value.
+    nothing: Arc<[u8]>,
 }
 
 impl Isolator {
@@ -103,6 +107,7 @@ impl Isolator {
                 id_type: find("mesos.ContainerID")?,
                 config_type: find("mesos.slave.ContainerConfig")?,
                 created: SystemTime::now(),
+                nothing: Arc::from([]),
                 commands,
             }),
         };

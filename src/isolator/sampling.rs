@@ -18,12 +18,20 @@ use super::Inner;
 use super::context::{Context, Sampled, Sampling, Waiter};
 
 impl Inner {
-    /// A fresh value, counted as an answered call.
+    /// A fresh value, counted as an answered call; or the empty one of a container for which the
+    /// command is not run. A value is looked for first, because that is what most calls find.
     pub(super) fn cached(&self, event: Event, wire: &[u8]) -> Option<Arc<[u8]>> {
         let now = Instant::now();
         let fresh = {
             let known = self.contexts.get(wire)?;
-            known.0.slot(event).fresh(now)?
+            match known.0.slot(event).fresh(now) {
+                Some(fresh) => fresh,
+                None => {
+                    let skipped = known.0.skips.has(event).then(|| known.0.clone());
+                    drop(known);
+                    return self.skip_sample(event, &*skipped?);
+                }
+            }
         };
         let metrics = &self.commands.metrics;
         if event == Event::Usage {
@@ -61,10 +69,6 @@ impl Inner {
             metrics.event(event).failure(FailureReason::NoContext);
             return done(Answer::Nothing);
         };
-        if context.skipped {
-            metrics.event(event).call(OutcomeKind::Ok, None);
-            return done(Answer::Nothing);
-        }
         let done = self.commands.while_alive(done);
         // The metrics of the cache are about usage alone, as their names say: status is asked for
         // too seldom for a cache to matter.

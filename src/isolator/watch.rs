@@ -34,8 +34,8 @@ impl Inner {
                         was lost) and is not watched";
             return command.log_failure(text, &id.text);
         };
-        if context.skipped {
-            return;
+        if context.skips.has(Event::Watch) {
+            return self.skip(Event::Watch, id);
         }
         let watched = watch_loop(Arc::downgrade(self), command.clone(), context, done);
         self.commands.runner.handle().spawn(watched);

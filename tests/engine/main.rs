@@ -10,6 +10,7 @@ mod answers;
 mod batch;
 mod cache;
 mod cleanup;
+mod conditions;
 mod contained;
 mod control;
 mod dead_storage;

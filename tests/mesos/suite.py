@@ -50,12 +50,13 @@ MEMORY = "/dev/shm"
 WRITTEN = [
     ("examples", "examples"),
     ("all-events", "record"),
+    ("conditions", "conditions"),
     ("failing", "failing"),
     ("in-flight", "in-flight"),
     ("no-name", "no-name"),
     ("bad-parameter", "bad-parameter"),
 ]
-OLD_KERNEL_PLAYS = WRITTEN[:4]
+OLD_KERNEL_PLAYS = WRITTEN[:5]
 
 
 # What is wrong after a program that ended well; called when it has ended.

@@ -5,6 +5,7 @@ mod author;
 mod call;
 mod check;
 mod compare;
+mod conditions;
 mod deploy;
 mod documents;
 mod explain;

@@ -5,7 +5,7 @@
 
 use mesos_command::call::Answer;
 use mesos_command::config::Config;
-use mesos_command::event::{Event, Output};
+use mesos_command::event::{Event, Output, SkippedAnswer};
 
 use super::made::Run;
 
@@ -78,6 +78,14 @@ pub(crate) fn of(event: Event) -> Meaning {
         E::Status => {
             meaning("gets nothing for the container", "gets an empty status", "gets this status")
         }
+    }
+}
+
+/// The sentence for a call whose condition does not hold.
+pub(super) fn of_skipped(event: Event) -> &'static str {
+    match event.row().skipped {
+        SkippedAnswer::Pending => "gets no answer, as where there is nothing to watch",
+        _ => of(event).nothing,
     }
 }
 

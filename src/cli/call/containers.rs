@@ -10,20 +10,20 @@ use serde_json::{Map, Value};
 use crate::input::message;
 
 /// One container, and the input with its ID and config in place.
-pub(super) struct Container {
+pub(crate) struct Container {
     /// `parent.child`.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its serialised ID.
     pub(super) wire: Vec<u8>,
     config: Option<Value>,
-    pub(super) object: Map<String, Value>,
+    pub(crate) object: Map<String, Value>,
 }
 
 /// The containers of `object`: those of its list `containers`, else the one that it names itself.
 ///
 /// # Errors
 /// When the list or an ID is malformed.
-pub(super) fn of(object: &Map<String, Value>) -> anyhow::Result<Vec<Container>> {
+pub(crate) fn of(object: &Map<String, Value>) -> anyhow::Result<Vec<Container>> {
     match object.get("containers") {
         None if object.contains_key("container_id") => Ok(vec![container(object.clone())?]),
         None => Ok(Vec::new()),

@@ -27,20 +27,27 @@ pub(super) struct Run {
     pub(super) subject: String,
     pub(super) command: String,
     pub(super) report: Option<RunReport>,
-    outcome: OutcomeKind,
+    pub(super) outcome: OutcomeKind,
     pub(super) failure: Option<String>,
+    /// Why the command was not run, where that is no failure.
+    skipped: Option<String>,
 }
 
 impl From<&Observed<'_>> for Run {
     fn from(observed: &Observed<'_>) -> Run {
         let failure = observed.result.as_ref().err();
+        let outcome = failure.map_or(OutcomeKind::Ok, |failure| failure.outcome);
+        let message = failure.map(|failure| failure.message.clone());
+        let is_skipped = outcome == OutcomeKind::Skipped;
+        let (failure, skipped) = if is_skipped { (None, message) } else { (message, None) };
         Run {
             event: observed.event,
             subject: observed.subject.to_owned(),
             command: observed.command.to_owned(),
             report: observed.report.cloned(),
-            outcome: failure.map_or(OutcomeKind::Ok, |failure| failure.outcome),
-            failure: failure.map(|failure| failure.message.clone()),
+            outcome,
+            failure,
+            skipped,
         }
     }
 }
@@ -94,7 +101,10 @@ impl Made {
             None => self.notes.push(self.why_no_run().to_owned()),
             Some(run) => {
                 self.outcome = run.outcome;
-                if run.event == Event::UsageBatch {
+                if let Some(why) = &run.skipped {
+                    self.notes.push(why.clone());
+                }
+                if run.event == Event::UsageBatch && run.skipped.is_none() {
                     self.look_into_batch(run);
                 }
             }
@@ -102,6 +112,8 @@ impl Made {
         if interrupt::requested() {
             self.outcome = OutcomeKind::Cancelled;
             self.consequence = "is not asked: the call was interrupted".to_owned();
+        } else if self.outcome == OutcomeKind::Skipped {
+            self.consequence = consequence::of_skipped(self.event).to_owned();
         } else {
             self.consequence =
                 consequence::tell(&self.config, self.event, &self.answer, run.as_ref());
@@ -121,7 +133,7 @@ impl Made {
     }
 
     pub(crate) fn is_ok(&self) -> bool {
-        self.outcome == OutcomeKind::Ok
+        matches!(self.outcome, OutcomeKind::Ok | OutcomeKind::Skipped)
     }
 
     pub(super) fn outcome(&self) -> &'static str {

@@ -8,7 +8,7 @@
 
 mod compare;
 pub(crate) mod consequence;
-mod containers;
+pub(crate) mod containers;
 mod detail;
 pub(crate) mod made;
 mod repeat;
@@ -38,8 +38,8 @@ use session::Session;
                   `containers` of {container_id, container_config} in the input, each event is called for all \
                   of them; usage for all at once, as Mesos asks.\n\
                   Ctrl-C and TERM end the command that runs with its tree.\n\
-                  Exit status: 0 every call's outcome is ok (with --diff: the commands agree); 1 another outcome (or \
-                  they differ); 2 the command line or a file could not be used."
+                  Exit status: 0 every call's outcome is ok or skipped (with --diff: the commands agree); 1 another \
+                  outcome (or they differ); 2 the command line or a file could not be used."
 )]
 pub(crate) struct Arguments {
     /// What `--modules` or `--modules_dir` of the agent or master names: file:///path, a path, a

@@ -11,6 +11,7 @@ use mesos_command::config::modules_file::ModuleEntry;
 use mesos_command::event::{Event, InputKind, Lane, ModuleKind};
 use mesos_command::hook::Hook;
 use mesos_command::isolator::Isolator;
+use mesos_command::outcome::OutcomeKind;
 use serde_json::{Map, Value};
 
 use super::containers::{self, Container};
@@ -216,8 +217,10 @@ impl<'a> Session<'a> {
             pending.into_iter().map(|pending| pending.wait(event)).collect();
         let runs = self.take_runs();
         let made = self.containers.iter().zip(waited).map(|(container, (answer, took))| {
-            let own = |run: &&Run| run.event == Event::UsageBatch || run.subject == container.name;
-            let run = runs.iter().rfind(own).cloned();
+            let own = runs.iter().rfind(|run| run.subject == container.name);
+            let is_batch =
+                |run: &&Run| run.event == Event::UsageBatch && run.outcome != OutcomeKind::Skipped;
+            let run = own.or_else(|| runs.iter().rfind(is_batch)).cloned();
             Made::new(config, asked, &container.name, answer, took).with_run(run)
         });
         Ok(made.collect())

@@ -13,6 +13,7 @@
 
 mod codes;
 mod command;
+mod condition;
 mod finding;
 mod fix;
 mod flags;

@@ -109,7 +109,8 @@ pub(super) fn look_at(files: &Files<'_>, look: &Look<'_>) -> Vec<Finding> {
     found.extend(shared_names(files, &ours));
     let all: Vec<&Module> = ours.iter().map(|seen| seen.module).collect();
     for one in &ours {
-        let parameters = parameters::look_at(one.module, &all, look);
+        let text = files.texts.get(one.source).copied().unwrap_or_default();
+        let parameters = parameters::look_at(one.module, &all, text, look);
         found.extend(parameters.into_iter().map(|finding| finding.of(one.source)));
     }
     found

@@ -9,17 +9,22 @@ use mesos_command::event::Event;
 use super::codes;
 use super::finding::{Finding, Place};
 use super::modules::{place, value};
-use super::{Look, command, found, io, places, script, warm};
+use super::{Look, command, condition, found, io, places, script, warm};
 use crate::private::is_user;
 
-/// Looks at a module's parameters, and as far as `look` says at the files that they name. `all` are
-/// our modules.
-pub(super) fn look_at(module: &Module, all: &[&Module], look: &Look<'_>) -> Vec<Finding> {
+/// Looks at a module's parameters, which stand in `text`, and as far as `look` says at the files
+/// that they name. `all` are our modules.
+pub(super) fn look_at(
+    module: &Module,
+    all: &[&Module],
+    text: &[u8],
+    look: &Look<'_>,
+) -> Vec<Finding> {
     let files = look.files;
     let Some(entry) = module.entry() else { return Vec::new() };
     let mut found = repeated_keys(module);
     found.extend(other_kinds_keys(module, &entry, all));
-    let (config, warnings) = parse_all(module, &entry, files, &mut found);
+    let (config, warnings) = parse_all(module, &entry, (text, files), &mut found);
     for warning in &warnings {
         found.extend(of_warning(module, warning));
     }
@@ -134,7 +139,7 @@ fn other_kinds_keys(module: &Module, entry: &ModuleEntry, all: &[&Module]) -> Ve
 fn parse_all(
     module: &Module,
     entry: &ModuleEntry,
-    files: bool,
+    (text, files): (&[u8], bool),
     found: &mut Vec<Finding>,
 ) -> (Option<Config>, Vec<Warning>) {
     let mut parameters = entry.parameters.clone();
@@ -159,6 +164,11 @@ fn parse_all(
             Err(error) => error,
         };
         let key = error.key.clone();
+        if let Some(fault) = &error.fault {
+            found.push(condition::refused(fault, &place_of(module, &key), text));
+            parameters.retain(|(known, _)| *known != key);
+            continue;
+        }
         let error = error.to_string();
         let given = parameters.iter().any(|(known, _)| *known == key);
         let finding = if given {

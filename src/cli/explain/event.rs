@@ -1,8 +1,9 @@
 //! One event in full: who calls, when, what goes in and comes out, and what an answer does.
 
+use mesos_command::condition;
 use mesos_command::config::keys;
 use mesos_command::event::rules;
-use mesos_command::event::{Empty, InputKey, InputKind, Output, Row};
+use mesos_command::event::{Empty, InputKey, InputKind, Output, Row, SkippedAnswer};
 use mesos_command::schema::{self, FieldType, ValueType};
 use serde_json::{Value, json};
 
@@ -38,6 +39,7 @@ pub(super) fn print(row: &Row) -> anyhow::Result<()> {
          the call waits for a second, then fails)",
         row.prefix
     );
+    print_condition(row);
     println!("input keys:");
     for key in row.inputs.iter().chain(row.added) {
         let absent = if key.optional { " (may be absent)" } else { "" };
@@ -70,6 +72,19 @@ pub(super) fn print(row: &Row) -> anyhow::Result<()> {
         println!("a sample answer:\n  {answer}");
     }
     Ok(())
+}
+
+/// What a condition can ask, and what Mesos gets where it does not hold.
+fn print_condition(row: &Row) {
+    if row.skipped == SkippedAnswer::NoCondition {
+        println!("what a condition can ask: nothing, because it is about no container and no task");
+        return;
+    }
+    let answer = row.skipped.label();
+    println!("what a condition ({}_when) can ask; where it does not hold: {answer}", row.prefix);
+    for field in condition::fields_of(row.event) {
+        println!("    {}: {}", field.forms(row.event), field.meaning);
+    }
 }
 
 fn print_consequences(row: &Row) {
@@ -170,6 +185,10 @@ pub(super) fn data(row: &Row) -> Value {
         "timeout": keys::timeout_default(row.event),
         "timeout_counts_from_start": row.lane.counts_from_start(),
         "failure": keys::failure_default(row.event),
+        "condition_fields": condition::fields_of(row.event)
+            .map(|field| json!({"field": field.shown(), "meaning": field.meaning}))
+            .collect::<Vec<_>>(),
+        "skipped": row.skipped.label(),
         "in_original": row.in_original,
         "since_mesos": row.since,
         "inputs": inputs.collect::<Vec<_>>(),

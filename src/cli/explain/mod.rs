@@ -6,8 +6,11 @@ mod environment;
 mod event;
 mod json_schema;
 mod manual;
+mod matched;
 mod moments;
 mod parameters;
+
+use std::path::{Path, PathBuf};
 
 use mesos_command::config::keys;
 use mesos_command::event::Event;
@@ -17,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{check, table};
 use json_schema::Side;
+use matched::Wanted;
 
 #[derive(clap::Args)]
 #[command(
@@ -32,8 +36,17 @@ pub(crate) struct Arguments {
     /// comes from; MODULES is what `--modules` or `--modules_dir` of the agent or master names
     #[arg(long, value_name = "MODULES", conflicts_with_all = ["markdown", "man", "json_schema"])]
     effective: Option<String>,
-    /// With --effective: only the module with this symbol or module_name
-    #[arg(long, requires = "effective")]
+    /// Show for whom commands are run: with --modules what each condition (`<event>_when`) makes of
+    /// this input, without it what conditions could ask; INPUT is a JSON object with the input keys
+    /// of the events, as `mesos-command call` takes it
+    #[arg(long = "match", value_name = "INPUT",
+          conflicts_with_all = ["markdown", "man", "json_schema", "effective"])]
+    matched: Option<PathBuf>,
+    /// With --match: what `--modules` or `--modules_dir` of the agent or master names
+    #[arg(long, value_name = "MODULES", requires = "matched")]
+    modules: Option<String>,
+    /// With --effective or --modules: only the module with this symbol or module_name
+    #[arg(long)]
     module: Option<String>,
     /// Print a table as Markdown, as it stands in the documents
     #[arg(long)]
@@ -50,7 +63,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    if let Some(value) = &arguments.effective {
+    if let Some(path) = &arguments.matched {
+        print_matched(arguments, path)?;
+    } else if arguments.module.is_some() && arguments.effective.is_none() {
+        anyhow::bail!("--module needs --effective or --modules");
+    } else if let Some(value) = &arguments.effective {
         effective::print(value, arguments.module.as_deref(), arguments.json)?;
     } else if let Some(side) = arguments.json_schema {
         print_schema(&arguments.what, side)?;
@@ -67,6 +84,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         print_text(&arguments.what)?;
     }
     Ok(true)
+}
+
+fn print_matched(arguments: &Arguments, path: &Path) -> anyhow::Result<()> {
+    let event = match arguments.what.as_str() {
+        "events" => None,
+        name => Some(crate::call::parse_event(name).map_err(|text| anyhow::anyhow!("{text}"))?),
+    };
+    let wanted = Wanted {
+        object: &crate::call::read_object(path)?,
+        event,
+        modules: arguments.modules.as_deref(),
+        module: arguments.module.as_deref(),
+    };
+    matched::print(&wanted, arguments.json)
 }
 
 /// When the command of `event` is run.

@@ -91,7 +91,11 @@ pub(super) fn status(answer: &Value, with_parameters: bool) {
         for command in list(instance, "commands") {
             let (event, command_text) = (text(&command["event"]), text(&command["command"]));
             let timeout = duration(&command["timeout_seconds"]);
-            println!("  {event}: {command_text} (timeout {timeout})");
+            let when = match &command["when"] {
+                Value::Null => String::new(),
+                condition => format!(", when {}", text(condition)),
+            };
+            println!("  {event}: {command_text} (timeout {timeout}{when})");
         }
         for pool in list(instance, "workers") {
             workers(pool);
@@ -238,7 +242,9 @@ pub(super) fn containers(answer: &Value) {
         .iter()
         .map(|one| {
             let usage = &one["usage"];
+            let is_skipped = list(one, "skipped").iter().any(|it| it == "isolator_usage");
             let fresh = match (&usage["age_seconds"], &usage["fresh_for_seconds"]) {
+                _ if is_skipped => "skipped",
                 (Value::Null, _) => "-",
                 (_, Value::Null) => "stale",
                 _ => "fresh",

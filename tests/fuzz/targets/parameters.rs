@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use mesos_command::condition::Condition;
 use mesos_command::config::{Config, Warning};
-use mesos_command::event::ModuleKind;
+use mesos_command::event::{Event, ModuleKind};
 
 /// The longest duration that is accepted.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
@@ -59,6 +60,16 @@ fn input(data: &[u8]) -> (ModuleKind, Parameters) {
 }
 
 /// What the rest of the engine takes for granted.
+/// What was read is printed so that it reads as the same.
+fn check_condition(event: Event, condition: &Condition) {
+    let printed = condition.expression().to_string();
+    match Condition::parse(event, &printed) {
+        Ok(again) => assert_eq!(again.expression().to_string(), printed),
+        // Quotes and parentheses that were not needed may make it too long or too deep.
+        Err(fault) => assert!(printed.len() > 512 || fault.what.contains("deep"), "{fault}"),
+    }
+}
+
 fn check(config: &Config, warnings: &[Warning]) {
     let state = Path::new("/state").join(&*config.module_name);
     assert_eq!(state.parent(), Some(Path::new("/state")), "the name leads elsewhere");
@@ -74,6 +85,11 @@ fn check(config: &Config, warnings: &[Warning]) {
         assert!(duration <= LONGEST, "{duration:?}");
     }
     assert!(config.stale_ttl <= 2 * LONGEST);
+    for (event, command) in &config.events {
+        if let Some(condition) = &command.when {
+            check_condition(*event, condition);
+        }
+    }
     for directory in [Some(&config.state_dir), config.temp_dir.as_ref()].into_iter().flatten() {
         assert!(directory.is_absolute(), "{directory:?}");
     }

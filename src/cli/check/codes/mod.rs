@@ -4,11 +4,13 @@
 //! A code is stable: it keeps its meaning, and one that is given up is never used again.
 
 mod commands;
+mod conditions;
 mod configuration;
 mod places;
 mod scripts;
 
 pub(super) use commands::*;
+pub(super) use conditions::*;
 pub(super) use configuration::*;
 pub(super) use places::*;
 pub(super) use scripts::*;
@@ -68,7 +70,7 @@ use codes;
 
 /// All rows, by their numbers.
 pub(super) fn all() -> impl Iterator<Item = &'static Code> {
-    [configuration::ROWS, commands::ROWS, scripts::ROWS, places::ROWS]
+    [configuration::ROWS, commands::ROWS, scripts::ROWS, places::ROWS, conditions::ROWS]
         .into_iter()
         .flatten()
         .copied()
