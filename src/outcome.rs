@@ -184,6 +184,20 @@ label_set! {
 }
 
 label_set! {
+    /// How a shadow command compared: the `result` label of `mesos_command_shadow_total`.
+    pub enum ShadowResult {
+        /// Its answer is the command's, or both failed in the same way.
+        Same => "same",
+        /// Its answer is another one, or it succeeded where the command failed.
+        Different => "different",
+        /// It failed where the command did not.
+        Failed => "failed",
+        /// It was not run, or withdrawn: too many others ran or waited.
+        Dropped => "dropped",
+    }
+}
+
+label_set! {
     /// A signal that we send to a process group: the `signal` label of
     /// `mesos_command_kills_total`.
     pub enum KillSignal {
@@ -244,6 +258,7 @@ mod tests {
             FailureReason::ALL.map(FailureReason::label).to_vec(),
             CacheResult::ALL.map(CacheResult::label).to_vec(),
             AheadResult::ALL.map(AheadResult::label).to_vec(),
+            ShadowResult::ALL.map(ShadowResult::label).to_vec(),
             KillSignal::ALL.map(KillSignal::label).to_vec(),
             WorkerRestart::ALL.map(WorkerRestart::label).to_vec(),
             WarmStart::ALL.map(WarmStart::label).to_vec(),

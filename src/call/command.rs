@@ -18,6 +18,7 @@ use super::lanes::patience;
 use super::live::Live;
 use super::log::Limiter;
 use super::observer::Observing;
+use super::shadow::{Shadow, Shadows};
 use super::{Answer, CallFailure, CreateError, InputValue};
 
 /// The most that one output for many containers may have, in bytes, unless `max_output_bytes` is
@@ -43,6 +44,8 @@ pub struct Command {
     /// In worker mode a process that was started for a call stands in for a worker.
     pub(super) has_workers: bool,
     debug: bool,
+    /// What is run beside it and compared.
+    pub(super) shadow: Option<Arc<Shadow>>,
     /// What an operator sees and changes of its instance; `None` outside of one.
     pub(super) live: Option<Arc<Live>>,
     pub(super) redact: Redaction,
@@ -128,6 +131,7 @@ impl Command {
             output,
             has_workers: command.workers().is_some(),
             debug: config.debug,
+            shadow: None,
             live: None,
             redact: config.redact.clone(),
             metrics,
@@ -140,6 +144,15 @@ impl Command {
     /// The same, as a part of an instance that operators can look at.
     pub(super) fn shown_by(self, live: &Arc<Live>) -> Command {
         Command { live: Some(live.clone()), ..self }
+    }
+
+    /// The same with the shadow that is configured for it.
+    pub(super) fn shadowed(self, config: &EventConfig, shared: &Arc<Shadows>) -> Command {
+        let shadow = config.shadow.as_ref().map(|line| {
+            let (output, redact) = (self.output.clone(), &self.redact);
+            Arc::new(Shadow::new(shared, line, &self.spec, output, redact, &self.metrics))
+        });
+        Command { shadow, ..self }
     }
 
     /// Whether inputs and outputs are logged now.

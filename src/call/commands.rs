@@ -24,6 +24,7 @@ use super::environment::environment;
 use super::in_flight::InFlight;
 use super::lanes::{Lanes, queue_limit, recycling};
 use super::live::Live;
+use super::shadow::Shadows;
 use super::warm::WarmPools;
 use super::{Command, Completion, CreateError, Observer, completion};
 
@@ -126,7 +127,7 @@ fn make_commands(
     config: &Config,
     chosen: &Chosen,
     metrics: &Arc<ModuleMetrics>,
-    live: &Arc<Live>,
+    (live, shadows): (&Arc<Live>, &Arc<Shadows>),
 ) -> Result<[Option<Arc<Command>>; Event::ALL.len()], CreateError> {
     let environment: Arc<[OsString]> = environment(config.environment).into();
     let schema = schema::current();
@@ -135,9 +136,10 @@ fn make_commands(
         let cgroups = chosen
             .pool(&config.module_name, event.label(), command.limits())
             .map_err(|why| no_limit(*event, command.limits(), why))?;
-        let (event, environment) = (*event, environment.clone());
+        let (event, environment, configured) = (*event, environment.clone(), command);
         let command =
             Command::new(config, event, command, environment, cgroups, &schema, metrics.clone())?;
+        let command = command.shadowed(configured, shadows);
         // Makes the event's series, so that they are there as zeros.
         metrics.event(event);
         if event == Event::UsageBatch {
@@ -181,7 +183,8 @@ impl Commands {
         live.set_level(chosen.level().label());
         metrics.contained(chosen.level() == Level::Cgroup);
         let contained = chosen.contained(&config.module_name);
-        let events = make_commands(&config, &chosen, &metrics, &live)?;
+        let shadows = Shadows::new(&runner, &lifetime, &metrics);
+        let events = make_commands(&config, &chosen, &metrics, (&live, &shadows))?;
         let pools = [const { None }; Event::ALL.len()];
         let mut commands = Commands {
             config,
@@ -208,6 +211,8 @@ impl Commands {
         let pools = Event::ALL.into_iter().zip(&self.pools);
         let workers = pools.filter_map(|(event, pool)| Some((event, pool.as_ref()?.workers())));
         self.live.set_workers(workers.collect());
+        let shadows = self.events.iter().flatten().filter_map(|command| command.shadow.clone());
+        self.live.set_shadows(shadows.collect());
         let live: Arc<dyn Instance> = self.live.clone();
         control::register(&live);
         control::open(&self.config.control_socket);

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::escape::one_line;
-use crate::event::{Empty, Event, Output};
+use crate::event::{Event, Output};
 use crate::outcome::OutcomeKind;
 use crate::outcome::{FailureReason, KillSignal};
 use crate::run::RunReport;
-use crate::schema::{MessageType, Parsed, split_json_object};
+use crate::schema::{Parsed, split_json_object};
 use crate::worker::WorkerLog;
 
+use super::decode::{decode, decode_part};
 use super::finished::Finished;
 use super::fresh_for::{fresh_for, is_it};
 use super::{CallFailure, Command, Container, Observed, log, outcome_of, rules};
@@ -31,7 +32,7 @@ pub struct Part {
 }
 
 /// The serialised answer, `None` for an empty output; or why there is none.
-type CallResult = Result<Option<Vec<u8>>, CallFailure>;
+pub(super) type CallResult = Result<Option<Vec<u8>>, CallFailure>;
 
 impl Command {
     /// Reads the answer out of `report`, counts the run and logs what went wrong.
@@ -61,6 +62,9 @@ impl Command {
         self.log(&report, &result, subject);
         self.doubt_stand_in(&report, subject);
         self.observed(Some(&report), &result, subject);
+        if let Some(shadow) = &self.shadow {
+            shadow.follow(&report, &result, subject, container);
+        }
         result
     }
 
@@ -115,19 +119,15 @@ impl Command {
         self.observing.notify(&Observed { event, command, subject, report, result });
     }
 
-    fn read(&self, output: &[u8], subject: &str) -> Result<Option<Vec<u8>>, CallFailure> {
+    fn read(&self, output: &[u8], subject: &str) -> CallResult {
         let Some(kind) = &self.output else { return Ok(None) };
-        if output.iter().all(u8::is_ascii_whitespace) {
-            return match self.row.empty {
-                Empty::Nothing => Ok(None),
-                Empty::Error => Err(CallFailure::invalid_output("No content to parse".to_owned())),
-            };
-        }
         if let Output::ByContainer(_) = self.row.output {
             // Its parts are read one by one, see `read_by_container`.
-            return Ok(Some(output.to_vec()));
+            let is_empty = output.iter().all(u8::is_ascii_whitespace);
+            return Ok((!is_empty).then(|| output.to_vec()));
         }
-        self.read_part(kind, output, subject).map(Some)
+        let parsed = decode(self.row, kind, output)?;
+        Ok(parsed.map(|parsed| self.tell_losses(parsed, subject)))
     }
 
     /// For how long an answer of usage or status is good, if it says so.
@@ -160,24 +160,9 @@ impl Command {
         Ok(())
     }
 
-    /// Reads the JSON of one message of the event's output type.
-    fn read_part(
-        &self,
-        kind: &MessageType,
-        text: &[u8],
-        subject: &str,
-    ) -> Result<Vec<u8>, CallFailure> {
-        let parsed = match self.row.output {
-            Output::List { field, .. } => kind.read_json_list(field, text),
-            _ if self.row.dropped.is_some() => kind.read_json_partial(text),
-            _ => kind.read_json(text),
-        };
-        let Parsed { mut bytes, mut losses } = parsed.map_err(|error| {
-            CallFailure::invalid_output(format!(
-                "Unable to deserialize {}: {error}",
-                kind.full_name().rsplit('.').next().unwrap_or_default()
-            ))
-        })?;
+    /// The message of an output. What was lost of it is counted and noted.
+    fn tell_losses(&self, parsed: Parsed, subject: &str) -> Vec<u8> {
+        let Parsed { bytes, mut losses } = parsed;
         if self.row.lane.samples() {
             losses.retain(|loss| !is_it(loss));
         }
@@ -188,11 +173,7 @@ impl Command {
                 format!("output of command \"{}\": {}", self.text, shown.join("; "))
             });
         }
-        if let Some(field) = self.row.dropped {
-            // The bytes were encoded by us, so they are well-formed.
-            let _ = kind.clear_field(&mut bytes, field);
-        }
-        Ok(bytes)
+        bytes
     }
 
     /// Splits an answer by container: each with its serialised message, or why it has none.
@@ -226,8 +207,10 @@ impl Command {
                     ),
                 ))
             } else {
-                self.read_part(kind, text, subject)
-                    .map(|bytes| Part { bytes, fresh_for: self.fresh_for(text, subject) })
+                decode_part(self.row, kind, text).map(|parsed| Part {
+                    bytes: self.tell_losses(parsed, subject),
+                    fresh_for: self.fresh_for(text, subject),
+                })
             };
             (String::from_utf8_lossy(&container).into_owned(), part)
         };

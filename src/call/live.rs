@@ -24,6 +24,7 @@ use super::about::About;
 use super::finished::{Finished, LogLine, seconds};
 use super::in_flight::Table;
 use super::keep::Kept;
+use super::shadow::Shadow;
 
 /// Failures that are kept.
 const FAILURES: usize = 64;
@@ -60,6 +61,7 @@ pub(crate) struct Live {
     kept: Option<Arc<Kept>>,
     log: OnceLock<(Arc<LineFile>, Arc<ModuleMetrics>)>,
     workers: OnceLock<Vec<(Event, Workers)>>,
+    shadows: OnceLock<Vec<Arc<Shadow>>>,
     suspensions: OnceLock<Vec<(Event, Arc<dyn Suspension>)>>,
     containers: OnceLock<Box<dyn Containers>>,
 }
@@ -114,6 +116,7 @@ impl Live {
             kept,
             log: OnceLock::new(),
             workers: OnceLock::new(),
+            shadows: OnceLock::new(),
             suspensions: OnceLock::new(),
             containers: OnceLock::new(),
         })
@@ -131,6 +134,10 @@ impl Live {
 
     pub(super) fn set_workers(&self, workers: Vec<(Event, Workers)>) {
         let _ = self.workers.set(workers);
+    }
+
+    pub(super) fn set_shadows(&self, shadows: Vec<Arc<Shadow>>) {
+        let _ = self.shadows.set(shadows);
     }
 
     pub(crate) fn set_suspensions(&self, suspensions: Vec<(Event, Arc<dyn Suspension>)>) {
@@ -266,6 +273,7 @@ impl Instance for Live {
             "containers": self.containers.get().map(|containers| containers.count()),
             "commands": self.commands,
             "workers": self.workers(),
+            "shadows": self.shadows.get().into_iter().flatten().map(|it| it.to_json()).collect::<Value>(),
             "suspended": self.suspended(),
             "parameters": self.parameters,
         })

@@ -5,6 +5,7 @@
 //! `Call` is one call of Mesos on its way, and counts itself exactly once.
 //! `Live` is what the control socket sees of an instance: its requests on their way (`in_flight`),
 //! its failures (`finished`).
+//! `shadow` runs and compares what is never used.
 //! [`completion`] holds the threads on which answers are handed to the host.
 
 mod about;
@@ -13,6 +14,7 @@ mod commands;
 pub mod completion;
 mod conclude;
 mod create_error;
+mod decode;
 mod environment;
 mod failure;
 mod finished;
@@ -25,6 +27,7 @@ mod log;
 mod observer;
 mod open;
 mod rules;
+mod shadow;
 mod value;
 mod warm;
 

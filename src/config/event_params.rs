@@ -9,7 +9,7 @@ use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
 use super::{ConfigError, Fallback, Mode, identity, special as of, value};
 use crate::command::{CommandLine, WarmScript};
 use crate::condition::Condition;
-use crate::event::FailureAnswer;
+use crate::event::{Event, FailureAnswer};
 use crate::sys::User;
 
 /// Less than a MiB, and no program starts; the most is more than any machine has.
@@ -47,6 +47,16 @@ parameters! {
             unset: Unset::Word("none"),
             value: special(Accepts::Text("a condition (docs/conditions.md): label.NAME, role, user, nested and other fields with == and ^=, joined by && || ! ( )"), of::condition),
             meaning: "for which containers or tasks the command is run (docs/conditions.md): `label.team == infra && !nested`; the calls of the others have the outcome `skipped`",
+        }
+        /// What is run beside it, compared, and never used.
+        shadow: Option<CommandLine> = {
+            name: "<event>_shadow_command",
+            // The parts of a batch have no answer of their own that could be compared.
+            scope: Scope::Events(|event| event != Event::UsageBatch),
+            since: "Unreleased",
+            unset: Unset::Word("none"),
+            value: special(Accepts::Text("one path; for watch also shell text"), of::shadow),
+            meaning: "a command that is run with the same input once the command has ended, and compared with it; what it answers is never used (docs/shadow.md). Of prepare, cleanup and others that do something, it does it a second time",
         }
         /// Time to the deadline; `None`: none.
         timeout: Option<Duration> = {

@@ -48,11 +48,20 @@ impl Reader<'_> {
             }
         }
         if !self.has_command(event) {
+            if let Some(given) = self.given(&event_rows::shadow) {
+                let command = event_rows::command.key(self.event());
+                self.doubt(&given.key, &format!("which has no effect without '{command}'"));
+            }
             return Ok(None);
         }
         let key = event_rows::command.key(Some(event));
         let strict = instance.strict_permissions;
         self.inspect_command(&key, config.text(), &config.command, strict)?;
+        if let Some(shadow) = &config.shadow {
+            let key = event_rows::shadow.key(Some(event));
+            let text = shadow.text().to_string_lossy();
+            self.inspect_command(&key, &text, shadow, strict)?;
+        }
         if config.user.is_some() && instance.io == IoChoice::Memfd {
             return Err(self.no_memfds_for_users());
         }

@@ -163,6 +163,14 @@ pub(super) fn command(
     }
 }
 
+/// What is run beside the command of the event whose parameters are being read.
+pub(super) fn shadow(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+) -> Result<Option<CommandLine>, ConfigError> {
+    reader.given(row).is_some().then(|| command(reader, row)).transpose()
+}
+
 /// For whom the command of the event is run whose parameters are being read; `None`: for all.
 pub(super) fn condition(
     reader: &mut Reader<'_>,

@@ -10,7 +10,8 @@ use std::fmt::Write;
 use metrics::{Counter, Gauge};
 
 use super::handle::{
-    ByAheadResult, ByCacheResult, ByOutcome, ByReason, ByRestart, BySignal, ByWarmStart, Handle,
+    ByAheadResult, ByCacheResult, ByOutcome, ByReason, ByRestart, ByShadowResult, BySignal,
+    ByWarmStart, Handle,
 };
 use super::histogram::Histogram;
 use super::registrar::Registrar;
@@ -201,6 +202,16 @@ catalogue! {
             name: "mesos_command_warm_starts_total",
             unit: Count,
             help: "Commands of events with mode=warm that have ended, by how their process began.",
+        }
+    }
+
+    /// Of one event with a shadow command.
+    ShadowSeries: [Label::Module, Label::Event] => {
+        results: ByShadowResult = {
+            name: "mesos_command_shadow_total",
+            unit: Count,
+            help: "Shadow commands by how they compared with the command: same, different, failed (where the \
+                   command did not), dropped (not run or withdrawn, because too many others were).",
         }
     }
 

@@ -8,7 +8,8 @@ use super::histogram::Histogram;
 use super::registrar::Registrar;
 use super::terms::{Kind, Label, Metric};
 use crate::outcome::{
-    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WarmStart, WorkerRestart,
+    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, ShadowResult, WarmStart,
+    WorkerRestart,
 };
 
 /// A type whose values count a metric.
@@ -89,6 +90,8 @@ counters! {
     ByCacheResult of CacheResult, CacheResult;
     /// Counters by [`AheadResult`].
     ByAheadResult of AheadResult, AheadResult;
+    /// Counters by [`ShadowResult`].
+    ByShadowResult of ShadowResult, ShadowResult;
     /// Counters by [`KillSignal`].
     BySignal of KillSignal, Signal;
     /// Counters by [`WorkerRestart`].

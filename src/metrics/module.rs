@@ -11,7 +11,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::catalogue::{EventSeries, IsolatorSeries, ModuleSeries, WarmSeries, WorkerSeries};
+use super::catalogue::{
+    EventSeries, IsolatorSeries, ModuleSeries, ShadowSeries, WarmSeries, WorkerSeries,
+};
 use super::registrar::Registrar;
 use super::registry::registry;
 use crate::event::{Event, ModuleKind};
@@ -133,6 +135,7 @@ pub struct EventMetrics {
     pub series: EventSeries,
     worker: OnceLock<WorkerMetrics>,
     warm: OnceLock<WarmSeries>,
+    shadow: OnceLock<ShadowMetrics>,
 }
 
 impl EventMetrics {
@@ -144,6 +147,7 @@ impl EventMetrics {
             event,
             worker: OnceLock::new(),
             warm: OnceLock::new(),
+            shadow: OnceLock::new(),
         }
     }
 
@@ -234,6 +238,22 @@ impl EventMetrics {
     pub fn warm_start(&self, start: WarmStart) {
         self.warm().starts.of(start).increment(1);
     }
+
+    /// The handles of the event's shadow. The first use makes its series: instances with one use
+    /// it when they are created.
+    pub fn shadow(&self) -> &ShadowMetrics {
+        self.shadow.get_or_init(|| {
+            let values = [&*self.name, self.event.label()];
+            ShadowMetrics { series: ShadowSeries::register(&self.registrar, &values) }
+        })
+    }
+}
+
+/// The metrics of the shadow of one event.
+#[derive(Debug)]
+pub struct ShadowMetrics {
+    /// What is counted of it.
+    pub series: ShadowSeries,
 }
 
 /// The metrics of the persistent workers of one event.

@@ -301,7 +301,9 @@ mod tests {
     #[test]
     fn help_and_type_come_from_the_catalogue() {
         let registry = Registry::new();
-        registry.module("m", ModuleKind::Isolator).event(Event::Usage).worker();
+        let module = registry.module("m", ModuleKind::Isolator);
+        module.event(Event::Usage).worker();
+        module.event(Event::Usage).shadow();
         registry.set_build_info("1.11.0");
         registry.set_start_method(StartMethod::Clone);
         let text = registry.render();

@@ -2,7 +2,8 @@
 
 use crate::event::Event;
 use crate::outcome::{
-    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, WarmStart, WorkerRestart,
+    AheadResult, CacheResult, FailureReason, KillSignal, OutcomeKind, ShadowResult, WarmStart,
+    WorkerRestart,
 };
 use crate::sys::StartMethod;
 
@@ -68,6 +69,8 @@ pub enum Label {
     CacheResult,
     /// [`AheadResult`].
     AheadResult,
+    /// [`ShadowResult`].
+    ShadowResult,
     /// [`KillSignal`].
     Signal,
     /// [`WorkerRestart`].
@@ -90,7 +93,7 @@ impl Label {
             Label::Event => "event",
             Label::Outcome => "outcome",
             Label::FailureReason | Label::RestartReason => "reason",
-            Label::CacheResult | Label::AheadResult => "result",
+            Label::CacheResult | Label::AheadResult | Label::ShadowResult => "result",
             Label::Signal => "signal",
             Label::WarmStart => "start",
             Label::StartMethod => "method",
@@ -109,6 +112,7 @@ impl Label {
             Label::FailureReason => FailureReason::ALL.map(FailureReason::label).to_vec(),
             Label::CacheResult => CacheResult::ALL.map(CacheResult::label).to_vec(),
             Label::AheadResult => AheadResult::ALL.map(AheadResult::label).to_vec(),
+            Label::ShadowResult => ShadowResult::ALL.map(ShadowResult::label).to_vec(),
             Label::Signal => KillSignal::ALL.map(KillSignal::label).to_vec(),
             Label::RestartReason => WorkerRestart::ALL.map(WorkerRestart::label).to_vec(),
             Label::WarmStart => WarmStart::ALL.map(WarmStart::label).to_vec(),

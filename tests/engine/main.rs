@@ -27,6 +27,7 @@ mod meaning;
 mod multiplexed;
 mod quarantine;
 mod recycled;
+mod shadow;
 mod shipped;
 mod stale;
 mod state_dir;

@@ -26,6 +26,7 @@ pub(crate) fn metrics_of(registry: &Registry, module: &str) {
         let event = module.event(event);
         event.worker().restart(WorkerRestart::Exit);
         event.warm_start(WarmStart::Warm);
+        event.shadow();
         event.call(OutcomeKind::Ok, Some(Duration::from_micros(700)));
         event.call(OutcomeKind::Exit, Some(Duration::from_millis(3)));
         event.queue(Duration::from_micros(30));

@@ -6,7 +6,6 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use mesos_command::command::CommandLine;
-use mesos_command::config::EventConfig;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::codes;
@@ -15,14 +14,15 @@ use super::found::resolve;
 use super::{permissions, program, script};
 
 /// Looks at a command; with `files` at the file that it names too.
-pub(super) fn look_at(command: &EventConfig, strict: bool, files: bool) -> Vec<Finding> {
-    let text = command.text();
-    let mut found = match &command.command {
+pub(super) fn look_at(command: &CommandLine, strict: bool, files: bool) -> Vec<Finding> {
+    // It comes from text.
+    let text = command.text().to_str().unwrap_or_default();
+    let mut found = match command {
         CommandLine::Shell(_) => first_word(text, files),
         CommandLine::Path(_) => path(text, files),
     };
     if files {
-        found.extend(permissions::command(&command.command, strict));
+        found.extend(permissions::command(command, strict));
     }
     found
 }

@@ -4,7 +4,7 @@
 use mesos_command::command::CommandLine;
 use mesos_command::config::modules_file::{Module, ModuleEntry, Text};
 use mesos_command::config::{Config, EventConfig, Warning, keys};
-use mesos_command::event::Event;
+use mesos_command::event::{Event, Output};
 
 use super::codes;
 use super::finding::{Finding, Place};
@@ -237,9 +237,10 @@ fn unknown_key(key: &str, nearest: Option<&str>) -> Finding {
 fn commands(module: &Module, config: &Config, warnings: &[Warning], files: bool) -> Vec<Finding> {
     let mut found = Vec::new();
     for (event, configured) in &config.events {
+        found.extend(shadow(module, config, *event, (configured, files)));
         let key = format!("{}_command", event.label());
         let place = place_of(module, &key);
-        let mut own = command::look_at(configured, config.strict_permissions, files);
+        let mut own = command::look_at(&configured.command, config.strict_permissions, files);
         let engine = warnings.iter().find_map(|warning| match warning {
             Warning::Command { key: known, problem } if *known == key => Some(problem),
             _ => None,
@@ -254,6 +255,29 @@ fn commands(module: &Module, config: &Config, warnings: &[Warning], files: bool)
         found.extend(own.into_iter().map(|finding| mended(finding.at(&place), value)));
     }
     found
+}
+
+/// The shadow of an event, as its command is looked at; and what it does a second time.
+fn shadow(
+    module: &Module,
+    config: &Config,
+    event: Event,
+    (configured, files): (&EventConfig, bool),
+) -> Vec<Finding> {
+    let Some(line) = &configured.shadow else { return Vec::new() };
+    let key = format!("{}_shadow_command", event.label());
+    let mut own = command::look_at(line, config.strict_permissions, files);
+    if event.row().output == Output::Ignored || event == Event::Prepare {
+        let message = format!(
+            "what {} does, a shadow does a second time: whatever it leaves stays, and nobody undoes it",
+            event.label()
+        );
+        let advice = "let it leave out effects where MESOS_COMMAND_SHADOW is set";
+        own.push(Finding::info(codes::ADVICE, message).advice(advice));
+    }
+    let place = place_of(module, &key);
+    let value = value(module, &key);
+    own.into_iter().map(|finding| mended(finding.at(&place), value)).collect()
 }
 
 /// What the command's script does with files that are memfds, and may notice of warm mode.

@@ -97,6 +97,7 @@ pub(super) fn status(answer: &Value, with_parameters: bool) {
             };
             println!("  {event}: {command_text} (timeout {timeout}{when})");
         }
+        list(instance, "shadows").iter().for_each(shadow);
         for pool in list(instance, "workers") {
             workers(pool);
         }
@@ -108,6 +109,18 @@ pub(super) fn status(answer: &Value, with_parameters: bool) {
             }
         }
     }
+}
+
+/// A shadow command, with its last difference.
+fn shadow(shadow: &Value) {
+    let line = format!("  shadow of {}: {}", text(&shadow["event"]), text(&shadow["command"]));
+    let Some(last) = list(shadow, "differences").first() else {
+        println!("{line}, no difference yet");
+        return;
+    };
+    println!("{}", Mark::Bad.of(&format!("{line}, the last difference:")));
+    let (command, own) = (short(&text(&last["command"])), short(&text(&last["shadow"])));
+    println!("    {}: the command {command}, the shadow {own}", text(&last["subject"]));
 }
 
 fn workers(pool: &Value) {
