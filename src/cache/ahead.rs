@@ -128,6 +128,17 @@ impl<C> Ahead<C> {
         self.round.map(|round| (round.foreseen.period, round.foreseen.at))
     }
 
+    /// When each container has its turn, of those whose turn was decided.
+    pub fn turns(&self) -> impl Iterator<Item = (Instant, &C)> {
+        self.queue.iter().map(|(at, container)| (*at, container))
+    }
+
+    /// When the turns of the next round are decided, and until when its values are to be fresh;
+    /// `None` once they are, or when no request is foreseen.
+    pub fn begins(&self) -> Option<(Instant, Instant)> {
+        self.round.and_then(|round| Some((round.begins?, round.until(self.gap()))))
+    }
+
     /// When [`step`](Ahead::step) has something to do next.
     pub fn next(&self) -> Option<Instant> {
         let round = self.round.map(|round| round.begins.unwrap_or(round.over()));

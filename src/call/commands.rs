@@ -20,6 +20,7 @@ use crate::run::{StartMethod, start_method};
 use crate::schema;
 use crate::worker::{WorkerPool, WorkerSettings};
 
+use super::call_log::CallLog;
 use super::environment::environment;
 use super::in_flight::InFlight;
 use super::lanes::{Lanes, queue_limit, recycling};
@@ -177,7 +178,7 @@ impl Commands {
         let live = Live::new(&config, parameters, &runner);
         if let Some(path) = &config.call_log {
             let file = LineFile::at(path).map_err(CreateError::Threads)?;
-            live.set_log(file, &metrics);
+            live.set_log(CallLog::new(file, &metrics, config.call_log_hits));
         }
         let chosen = containment(&config)?;
         live.set_level(chosen.level().label());

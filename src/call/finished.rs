@@ -8,8 +8,6 @@ use serde_json::{Map, Value, json};
 
 use crate::control::Told;
 use crate::event::{Event, ModuleKind};
-use crate::exporter::Line;
-use crate::metrics::ModuleMetrics;
 use crate::outcome::{FailureReason, OutcomeKind};
 use crate::run::{RunReport, next_number};
 
@@ -134,32 +132,6 @@ impl Finished {
 /// Whether the subject of a call without a request is a container.
 fn is_of_container(command: &Command, outcome: OutcomeKind) -> bool {
     outcome == OutcomeKind::Skipped && command.row.kind == ModuleKind::Isolator
-}
-
-/// A finished call as a line of the call log, and where it is counted if it is lost.
-pub(super) struct LogLine {
-    pub(super) finished: Arc<Finished>,
-    pub(super) metrics: Arc<ModuleMetrics>,
-}
-
-impl Line for LogLine {
-    /// What captured text there is stays out, and of a failure's text the first line is enough: the
-    /// agent's log has both.
-    fn render(&self) -> String {
-        let mut value = self.finished.to_json();
-        if let Some(object) = value.as_object_mut() {
-            object.remove("tail");
-            if let Some(Value::String(text)) = object.remove("text") {
-                let first = text.lines().next().unwrap_or_default().to_owned();
-                object.insert("error".to_owned(), Value::String(first));
-            }
-        }
-        value.to_string()
-    }
-
-    fn lost(&self) {
-        self.metrics.call_log_lost();
-    }
 }
 
 impl Told for Finished {

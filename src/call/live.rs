@@ -13,15 +13,14 @@ use serde_json::{Value, json};
 use crate::config::{self, Config, Effective};
 use crate::control::{self, Entries, Instance, Told, Wanted};
 use crate::event::{Event, ModuleKind};
-use crate::exporter::LineFile;
-use crate::metrics::ModuleMetrics;
 use crate::redact::Redaction;
 use crate::run::{Followed, RunReport, Runner};
 use crate::worker::Workers;
 
 use super::Command;
 use super::about::About;
-use super::finished::{Finished, LogLine, seconds};
+use super::call_log::{CallLog, Hit};
+use super::finished::{Finished, seconds};
 use super::in_flight::Table;
 use super::keep::Kept;
 use super::shadow::Shadow;
@@ -41,6 +40,8 @@ pub(crate) trait Suspension: Send + Sync {
 pub(crate) trait Containers: Send + Sync {
     /// How many there are.
     fn count(&self) -> usize;
+    /// The request for usage that is foreseen, if there is one.
+    fn foreseen(&self) -> Option<Value>;
     /// Those that are asked for, and how many more there are.
     fn list(&self, wanted: &Wanted) -> (Vec<Value>, usize);
 }
@@ -59,7 +60,9 @@ pub(crate) struct Live {
     pub(super) table: Arc<Table>,
     failures: Mutex<VecDeque<Arc<Finished>>>,
     kept: Option<Arc<Kept>>,
-    log: OnceLock<(Arc<LineFile>, Arc<ModuleMetrics>)>,
+    log: OnceLock<CallLog>,
+    /// Whether somebody may want to know of answers from the cache: all that one of them reads.
+    tells_hits: AtomicBool,
     workers: OnceLock<Vec<(Event, Workers)>>,
     shadows: OnceLock<Vec<Arc<Shadow>>>,
     suspensions: OnceLock<Vec<(Event, Arc<dyn Suspension>)>>,
@@ -115,6 +118,7 @@ impl Live {
             failures: Mutex::default(),
             kept,
             log: OnceLock::new(),
+            tells_hits: AtomicBool::new(config.debug),
             workers: OnceLock::new(),
             shadows: OnceLock::new(),
             suspensions: OnceLock::new(),
@@ -127,9 +131,15 @@ impl Live {
         let _ = self.level.set(level);
     }
 
-    /// Where finished calls are logged, and where lost lines are counted.
-    pub(super) fn set_log(&self, file: Arc<LineFile>, metrics: &Arc<ModuleMetrics>) {
-        let _ = self.log.set((file, metrics.clone()));
+    /// Where finished calls are logged.
+    pub(super) fn set_log(&self, log: CallLog) {
+        let _ = self.log.set(log);
+        self.set_tells_hits();
+    }
+
+    fn set_tells_hits(&self) {
+        let is_logged = self.log.get().is_some_and(CallLog::has_hits);
+        self.tells_hits.store(self.is_debug() || is_logged, Ordering::Relaxed);
     }
 
     pub(super) fn set_workers(&self, workers: Vec<(Event, Workers)>) {
@@ -149,8 +159,25 @@ impl Live {
     }
 
     /// Whether inputs and outputs are logged now.
-    pub(super) fn is_debug(&self) -> bool {
+    pub(crate) fn is_debug(&self) -> bool {
         self.debug.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody may want to know of answers from the cache.
+    pub(crate) fn tells_hits(&self) -> bool {
+        self.tells_hits.load(Ordering::Relaxed)
+    }
+
+    /// An answer from the cache is given: whether it is one that the call log has.
+    pub(crate) fn is_hit_logged(&self) -> bool {
+        self.log.get().is_some_and(CallLog::has_next_hit)
+    }
+
+    /// Adds an answer from the cache to the call log.
+    pub(crate) fn log_hit(&self, hit: Hit) {
+        if let Some(log) = self.log.get() {
+            log.hit(hit, &self.module);
+        }
     }
 
     /// Whether somebody wants to know of calls that have finished well.
@@ -173,9 +200,8 @@ impl Live {
                 kept.keep(command, report, &finished);
             }
         }
-        if let Some((file, metrics)) = self.log.get() {
-            let (finished, metrics) = (finished.clone(), metrics.clone());
-            file.add(Arc::new(LogLine { finished, metrics }));
+        if let Some(log) = self.log.get() {
+            log.finished(&finished);
         }
         if control::are_followed() {
             let told: Arc<dyn Told> = finished;
@@ -275,6 +301,7 @@ impl Instance for Live {
             "workers": self.workers(),
             "shadows": self.shadows.get().into_iter().flatten().map(|it| it.to_json()).collect::<Value>(),
             "suspended": self.suspended(),
+            "foreseen": self.containers.get().and_then(|containers| containers.foreseen()),
             "parameters": self.parameters,
         })
     }
@@ -308,6 +335,7 @@ impl Instance for Live {
 
     fn set_debug(&self, on: bool) {
         self.debug.store(on, Ordering::Relaxed);
+        self.set_tells_hits();
     }
 
     fn reset_breaker(&self, event: Event) -> Option<bool> {

@@ -9,6 +9,7 @@
 //! [`completion`] holds the threads on which answers are handed to the host.
 
 mod about;
+mod call_log;
 mod command;
 mod commands;
 pub mod completion;
@@ -31,6 +32,7 @@ mod shadow;
 mod value;
 mod warm;
 
+pub(crate) use call_log::Hit;
 pub use command::Command;
 pub use commands::Commands;
 pub use conclude::{Part, Parts};

@@ -281,6 +281,14 @@ parameters! {
             value: of::call_log(),
             meaning: "file to which a line of JSON is added for each command that has ended and each call that failed without one; a new file is begun when it was moved away",
         }
+        call_log_hits: usize = {
+            name: "call_log_hits",
+            scope: ISOLATOR,
+            since: "Unreleased",
+            unset: Unset::Text("1000"),
+            value: count(0, 1_000_000_000),
+            meaning: "one of so many answers from the cache is a line of `call_log`; 0: none",
+        }
         control_socket: ControlSocket = {
             name: "control_socket",
             scope: Scope::Both,

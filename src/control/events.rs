@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::Interval;
 
 use crate::exporter::{Body, Source};
+use crate::metrics;
 
 /// Followers at a time.
 const FOLLOWERS: usize = 8;
@@ -81,6 +82,7 @@ impl Follower {
             queue.waiting.push_back(told);
         } else {
             queue.dropped += 1;
+            metrics::stream_line_dropped();
         }
         let waker = queue.waker.take();
         drop(queue);
@@ -192,6 +194,8 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_dropped_and_counted_once() {
+        let counted = || metrics::render().contains("stream_lines_dropped_total 5\n");
+        assert!(!counted());
         let follower = follower(Vec::new());
         let calls = QUEUE as u64 + 5;
         (0..calls).for_each(|number| follower.push(Arc::new(Call(number))));
@@ -207,6 +211,7 @@ mod tests {
             lines.into_iter().partition(|line| line.parse::<u64>().is_ok());
         assert_eq!(numbers.len(), QUEUE);
         assert_eq!(dropped, ["{\"dropped\":5}"]);
+        assert!(counted(), "no other test drops any");
         follower.push(Arc::new(Call(7)));
         assert_eq!(follower.lines(Waker::noop()), "7\n");
     }

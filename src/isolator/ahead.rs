@@ -4,8 +4,9 @@
 //! A request reads one flag, which is set while the next one would be the first of a burst. Only
 //! that one takes a lock and wakes the task.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ use crate::outcome::AheadResult;
 use crate::reactor::{CancelToken, sleep_until};
 
 use super::Inner;
-use super::context::Sampled;
+use super::context::{Context, Sampled};
 
 /// What requests and runs tell the task.
 #[derive(Debug, Default)]
@@ -29,6 +30,30 @@ pub(super) struct Foresight {
     changed: Notify,
     /// The longest run since the task last looked, in microseconds.
     run_time: AtomicU64,
+    /// What the task decides with; operators look at it. No run is started while it is locked.
+    ahead: OnceLock<Mutex<Ahead<Sampled>>>,
+}
+
+/// What is planned, as an operator sees it who asks.
+#[derive(Debug, Default)]
+pub(super) struct Planned {
+    /// The pace of the reader that comes next, and when it comes.
+    pub(super) foreseen: Option<(Duration, Instant)>,
+    /// When each container has its turn, by the address of its context.
+    turns: HashMap<*const Context, Instant>,
+    /// When the others get one, and until when their values are to be fresh.
+    round: Option<(Instant, Instant)>,
+}
+
+impl Planned {
+    /// When usage of the container is refreshed next, if it has or gets a turn.
+    pub(super) fn next(&self, context: &Context) -> Option<Instant> {
+        let turn = self.turns.get(&std::ptr::from_ref(context)).copied();
+        turn.or_else(|| {
+            let (begins, until) = self.round.filter(|_| !context.skips.has(Event::Usage))?;
+            context.slot(Event::Usage).due_ahead(begins, until).map(|_| begins)
+        })
+    }
 }
 
 impl Foresight {
@@ -56,6 +81,23 @@ impl Foresight {
             self.run_time.fetch_max(time, Ordering::Relaxed);
         }
     }
+
+    /// What is planned now.
+    pub(super) fn planned(&self) -> Planned {
+        let Some(ahead) = self.ahead.get() else { return Planned::default() };
+        let ahead = ahead.lock();
+        let address = |sampled: &Sampled| Arc::as_ptr(&sampled.context);
+        Planned {
+            foreseen: ahead.foreseen(),
+            turns: ahead.turns().map(|(at, sampled)| (address(sampled), at)).collect(),
+            round: ahead.begins(),
+        }
+    }
+
+    /// When the task has something to do next.
+    fn next(&self) -> Option<Instant> {
+        self.ahead.get().and_then(|ahead| ahead.lock().next())
+    }
 }
 
 impl Inner {
@@ -69,16 +111,16 @@ impl Inner {
             return;
         }
         let ahead = Ahead::new(config.cache_ttl, command.row.event == Event::UsageBatch);
+        // Set once: an instance has one task.
+        let _ = self.foresight.ahead.set(Mutex::new(ahead));
         self.foresight.listening.store(true, Ordering::Relaxed);
-        let task =
-            Task { ahead, foresight: self.foresight.clone(), command: command.clone(), told: None };
+        let task = Task { foresight: self.foresight.clone(), command: command.clone(), told: None };
         let stop = self.commands.token();
         self.commands.runner.handle().spawn(task.run(Arc::downgrade(self), stop));
     }
 }
 
 struct Task {
-    ahead: Ahead<Sampled>,
     foresight: Arc<Foresight>,
     command: Arc<Command>,
     /// The pace that the log has told last.
@@ -88,10 +130,11 @@ struct Task {
 impl Task {
     async fn run(mut self, inner: Weak<Inner>, stop: CancelToken) {
         loop {
+            let next = self.foresight.next();
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.foresight.changed.notified() => {}
-                () = sleep_until(self.ahead.next()) => {}
+                () = sleep_until(next) => {}
             }
             let Some(inner) = inner.upgrade() else { return };
             self.step(&inner);
@@ -99,22 +142,33 @@ impl Task {
     }
 
     fn step(&mut self, inner: &Arc<Inner>) {
+        let Some(ahead) = self.foresight.ahead.get() else { return };
         let burst = self.foresight.burst.lock().take();
-        if let Some(burst) = burst {
-            self.ahead.burst(burst);
-        }
         let took = self.foresight.run_time.swap(0, Ordering::Relaxed);
-        if took > 0 {
-            self.ahead.took(Duration::from_micros(took));
+        let now = Instant::now();
+        let mut hands = Hands { inner, turns: Vec::new() };
+        let mut ahead = ahead.lock();
+        if let Some(burst) = burst {
+            ahead.burst(burst);
         }
-        let mut hands = Hands { inner, command: &self.command, now: Instant::now() };
-        self.ahead.step(hands.now, &mut hands);
-        self.tell();
+        if took > 0 {
+            ahead.took(Duration::from_micros(took));
+        }
+        ahead.step(now, &mut hands);
+        let foreseen = ahead.foreseen();
+        drop(ahead);
+        let policy = inner.policy.together();
+        for (container, until) in hands.turns {
+            if let Some(flight) = Slot::take_ahead(&container, policy, now, until) {
+                inner.refresh(&self.command, flight);
+            }
+        }
+        self.tell(foreseen);
     }
 
     /// Says which pace was found, once until it is another.
-    fn tell(&mut self) {
-        let Some((period, _)) = self.ahead.foreseen() else { return };
+    fn tell(&mut self, foreseen: Option<(Duration, Instant)>) {
+        let Some((period, _)) = foreseen else { return };
         let known = |told: Duration| told.abs_diff(period) <= told / 5;
         if !self.told.is_some_and(known) {
             self.told = Some(period);
@@ -132,8 +186,8 @@ impl Task {
 /// The containers of an instance.
 struct Hands<'a> {
     inner: &'a Arc<Inner>,
-    command: &'a Arc<Command>,
-    now: Instant,
+    /// Those that are to be refreshed now, and until when they are to be fresh.
+    turns: Vec<(Sampled, Instant)>,
 }
 
 impl Containers for Hands<'_> {
@@ -159,9 +213,6 @@ impl Containers for Hands<'_> {
     }
 
     fn refresh(&mut self, container: Sampled, until: Instant) {
-        let policy = self.inner.policy.together();
-        if let Some(flight) = Slot::take_ahead(&container, policy, self.now, until) {
-            self.inner.refresh(self.command, flight);
-        }
+        self.turns.push((container, until));
     }
 }

@@ -12,6 +12,7 @@ use crate::event::{Event, ModuleKind, Output};
 use crate::schema;
 
 use super::Inner;
+use super::ahead::Planned;
 use super::context::{Context, Skips};
 
 /// Contexts and values that are longer are told by their length, in bytes.
@@ -23,6 +24,12 @@ pub(super) struct Known(pub(super) Weak<Inner>);
 impl Containers for Known {
     fn count(&self) -> usize {
         self.0.upgrade().map_or(0, |inner| inner.contexts.len())
+    }
+
+    fn foreseen(&self) -> Option<Value> {
+        let (period, at) = self.0.upgrade()?.foresight.planned().foreseen?;
+        let left = at.saturating_duration_since(Instant::now());
+        Some(json!({"every_seconds": period.as_secs_f64(), "in_seconds": left.as_secs_f64()}))
     }
 
     fn list(&self, wanted: &Wanted) -> (Vec<Value>, usize) {
@@ -41,7 +48,9 @@ impl Containers for Known {
             }
         }
         found.sort_by(|a, b| a.id.text.cmp(&b.id.text));
-        (found.iter().map(|context| inner.show(context, wanted.whole)).collect(), left_out)
+        let planned = inner.foresight.planned();
+        let shown = |context: &Arc<Context>| inner.show(context, &planned, wanted.whole);
+        (found.iter().map(shown).collect(), left_out)
     }
 }
 
@@ -53,7 +62,7 @@ impl Inner {
         skipped.map(Event::label).collect()
     }
 
-    fn show(&self, context: &Context, whole: bool) -> Value {
+    fn show(&self, context: &Context, planned: &Planned, whole: bool) -> Value {
         let mut shown = json!({
             "container": &*context.id.text,
             "module": &*self.commands.config.module_name,
@@ -64,8 +73,14 @@ impl Inner {
             let is_sampled = self.commands.get(event).is_some()
                 || event == Event::Usage && self.commands.get(Event::UsageBatch).is_some();
             if is_sampled {
-                let seen = context.slot(event).look(self.policy, Instant::now());
-                shown[event.row().method] = show_value(event, seen, whole);
+                let now = Instant::now();
+                let seen = context.slot(event).look(self.policy, now);
+                let mut value = show_value(event, seen, whole);
+                if event == Event::Usage {
+                    let left = planned.next(context).map(|at| at.saturating_duration_since(now));
+                    value["next_refresh_seconds"] = json!(left.map(|left| left.as_secs_f64()));
+                }
+                shown[event.row().method] = value;
             }
         }
         if whole {

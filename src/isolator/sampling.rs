@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::cache::{Arrived, Closed, Delivery, Fresh, Lookup, Policy, Released, Served, Slot};
 use crate::call::completion::complete;
-use crate::call::{Answer, Command, Completion, Container};
+use crate::call::{Answer, Command, Completion, Container, Hit};
 use crate::event::Event;
 use crate::metrics::ModuleMetrics;
 use crate::outcome::{AheadResult, CacheResult, FailureReason, OutcomeKind};
@@ -42,20 +42,43 @@ impl Inner {
             }
         }
         metrics.event(event).call(OutcomeKind::Ok, None);
-        if self.commands.config.debug {
+        if self.commands.live().tells_hits() {
             self.tell_hit(event, wire, now, &fresh);
         }
         Some(fresh.bytes)
     }
 
-    /// With `debug`: how old the value of a hit is.
+    /// With `debug`: how old the value of a hit is. With a call log: one hit of so many.
     #[cold]
     fn tell_hit(&self, event: Event, wire: &[u8], now: Instant, fresh: &Fresh) {
+        let live = self.commands.live();
+        let is_logged = live.is_hit_logged();
+        if !is_logged && !live.is_debug() {
+            return;
+        }
         if let (Some(context), Some(command)) = (self.context(wire), self.sampler(event)) {
-            let how = if fresh.ahead { "fresh, refreshed ahead" } else { "fresh" };
+            let (result, how) = match fresh.ahead {
+                true => (CacheResult::Ahead, "fresh, refreshed ahead"),
+                false => (CacheResult::Hit, "fresh"),
+            };
             let age = context.slot(event).age(now).unwrap_or_default();
             command.tell_served(&context.id.text, 1, age, how);
+            if is_logged {
+                self.log_hit(&context, event, OutcomeKind::Ok, (result, age));
+            }
         }
+    }
+
+    /// Adds an answer from the cache to the call log.
+    fn log_hit(
+        &self,
+        context: &Context,
+        event: Event,
+        outcome: OutcomeKind,
+        (result, age): (CacheResult, Duration),
+    ) {
+        let (container, input) = (context.id.text.clone(), context.input.clone());
+        self.commands.live().log_hit(Hit { event, container, input, outcome, result, age });
     }
 
     pub(super) fn sample(self: &Arc<Self>, event: Event, wire: &[u8], done: Completion) {
@@ -78,8 +101,7 @@ impl Inner {
             }
         };
         let now = Instant::now();
-        let is_batch = command.row.event == Event::UsageBatch;
-        let policy = if is_batch { self.policy.together() } else { self.policy };
+        let policy = self.policy_for(command);
         let sampled = Sampled { context, event };
         if event == Event::Usage {
             self.foresight.heard(now);
@@ -99,6 +121,9 @@ impl Inner {
                 if value.is_some() {
                     command.tell_served(&sampled.context.id.text, 1, age, result.label());
                 }
+                if self.commands.live().is_hit_logged() {
+                    self.log_hit(&sampled.context, event, outcome, (result, age));
+                }
                 (waiter.done)(answer(value));
                 if let Some(flight) = refresh {
                     self.refresh_behind(command, flight);
@@ -117,6 +142,12 @@ impl Inner {
     pub(super) fn sampler(&self, event: Event) -> Option<&Arc<Command>> {
         let batch = self.commands.get(Event::UsageBatch).filter(|_| event == Event::Usage);
         batch.or_else(|| self.commands.get(event))
+    }
+
+    /// Values that one run brings for many containers expire together.
+    fn policy_for(&self, command: &Command) -> Policy {
+        let is_batch = command.row.event == Event::UsageBatch;
+        if is_batch { self.policy.together() } else { self.policy }
     }
 
     /// A value of usage is served for the first time.

@@ -285,6 +285,12 @@ catalogue! {
             unit: Count,
             help: "Panics in the module, caught before they left it.",
         }
+        stream_lines_dropped: Counter = {
+            name: "mesos_command_stream_lines_dropped_total",
+            unit: Count,
+            help: "Finished calls that a client who follows them (`mesos-command tail`) was not told of, \
+                   because it read too slowly.",
+        }
     }
 
     /// Of the process, from its first instance on.

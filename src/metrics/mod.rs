@@ -41,6 +41,11 @@ pub fn panic_caught() {
     registry().panic_caught();
 }
 
+/// Counts a finished call that somebody who follows them was not told of.
+pub fn stream_line_dropped() {
+    registry().stream_line_dropped();
+}
+
 /// Publishes `mesos_command_build_info` with this build's version and the host's. Only the first
 /// call has an effect: neither version changes while the process lives.
 pub fn set_build_info(mesos_version: &str) {

@@ -108,6 +108,11 @@ impl Registry {
         self.process.panics.increment(1);
     }
 
+    /// See [`super::stream_line_dropped`].
+    pub fn stream_line_dropped(&self) {
+        self.process.stream_lines_dropped.increment(1);
+    }
+
     /// See [`super::set_build_info`].
     pub fn set_build_info(&self, mesos_version: &str) {
         self.versions.get_or_init(|| {
@@ -191,7 +196,7 @@ mod tests {
         let by_event = "module=\"m\",event=\"isolator_cleanup\"";
         let second = Duration::from_secs(1);
         type Step<'a> = (&'a dyn Fn(), Vec<String>);
-        let steps: [Step<'_>; 20] = [
+        let steps: [Step<'_>; 21] = [
             (
                 &|| event.call(OutcomeKind::Ok, None),
                 vec![format!("calls_total{{{by_event},outcome=\"ok\"}} 1")],
@@ -235,6 +240,7 @@ mod tests {
                 vec!["usage_cache_requests_total{module=\"m\",result=\"joined\"} 1".into()],
             ),
             (&|| registry.panic_caught(), vec!["panics_total 1".into()]),
+            (&|| registry.stream_line_dropped(), vec!["stream_lines_dropped_total 1".into()]),
         ];
         for (step, expected) in steps {
             moves(&registry, step, &expected);

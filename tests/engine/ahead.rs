@@ -6,8 +6,10 @@
 use std::time::{Duration, Instant};
 
 use mesos_command::event::Event;
+use serde_json::Value;
 use test_support::{collect_log, logged};
 
+use crate::control::ask;
 use crate::support::{Instance, until, usage_text};
 
 const PERIOD: Duration = Duration::from_millis(600);
@@ -116,6 +118,40 @@ fn a_reader_with_a_pace_finds_values_that_were_refreshed_ahead() {
         let ages = bench.metric("mesos_command_usage_value_age_seconds_count", "");
         assert!(ages > 0 && ages <= calls, "{}: {ages} ages of {calls} calls", bench.module);
     }
+}
+
+#[test]
+fn operators_see_when_values_are_refreshed_next() {
+    let place = tempfile::tempdir().unwrap();
+    let socket = place.path().join("c.sock");
+    let at = socket.display().to_string();
+    let bench = bench("ahead-seen", &[("isolator_usage", USAGE)], &[("control_socket", &at)]);
+    let containers = || ask(&socket, "GET", "/v1/containers?module=ahead-seen", 200);
+    let left = |answer: &Value| -> Vec<Option<f64>> {
+        let all = answer["containers"].as_array().unwrap();
+        all.iter().map(|one| one["usage"]["next_refresh_seconds"].as_f64()).collect()
+    };
+    assert_eq!(left(&containers()), [None; CONTAINERS], "nobody has asked yet");
+    let mut reader = Reader::new(&bench);
+    // At the pace of the reader a refresh is never further away than two periods.
+    let near = |left: f64| (0.0..=2.0 * PERIOD.as_secs_f64()).contains(&left);
+    // What is planned is known some time after a burst, and before the next one.
+    let mut between_bursts = |is_seen: &dyn Fn() -> bool| {
+        reader.ask();
+        let end = Instant::now() + PERIOD / 2;
+        std::iter::repeat_with(is_seen).find(|seen| *seen || Instant::now() >= end) == Some(true)
+    };
+    let all_have_one = || {
+        let all = left(&containers());
+        all.len() == CONTAINERS && all.iter().all(|one| one.is_some_and(near))
+    };
+    until("a time for each container", || between_bursts(&all_have_one));
+    let has_pace = || {
+        let status = ask(&socket, "GET", "/v1/status?module=ahead-seen", 200);
+        let foreseen = &status["instances"][0]["foreseen"];
+        foreseen["every_seconds"].is_f64() && foreseen["in_seconds"].as_f64().is_some_and(near)
+    };
+    until("the pace", || between_bursts(&has_pace));
 }
 
 #[test]

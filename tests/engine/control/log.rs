@@ -60,6 +60,8 @@ fn sums_by_outcome_and_reason_are_those_of_the_counters() {
         ("isolator_prepare_timeout", "300ms"),
         ("kill_grace", "0"),
         ("lifecycle_parallel", "4"),
+        ("isolator_usage_cache_ttl", "600"),
+        ("call_log_hits", "2"),
         ("isolator_update_command", "/nowhere/update"),
     ];
     let scripts = [("isolator_prepare", prepare_script), ("isolator_usage", usage)];
@@ -71,13 +73,14 @@ fn sums_by_outcome_and_reason_are_those_of_the_counters() {
     let answers: Vec<Answer> =
         launches.into_iter().map(|launch| launch.recv_timeout(PATIENCE).unwrap()).collect();
     assert_eq!(answers.len(), 18);
-    // A second prepare fails without a command, and a hit of the cache is no line.
+    // A second prepare fails without a command, and of four hits of the cache the first and the
+    // third are lines.
     prepare(&one, "good0").recv_timeout(PATIENCE).unwrap();
     one.call(Event::Update, "good0");
     for _ in 0..5 {
         one.usage("good0");
     }
-    let expected = 18 + 1 + 1 + one.runs("isolator_usage");
+    let expected = 18 + 1 + 1 + one.runs("isolator_usage") + 2;
     until("all lines", || lines(&path).len() >= expected);
     let all = lines(&path);
     assert_eq!(all.len(), expected, "one for each, and no other");
@@ -97,6 +100,41 @@ fn sums_by_outcome_and_reason_are_those_of_the_counters() {
     assert!(line["error"].as_str().unwrap().ends_with("Cause: no room"), "{line}");
     assert!(line["run_seconds"].is_f64() && line["queued_seconds"].is_f64(), "{line}");
     assert!(line["tail"].is_null() && line["text"].is_null(), "{line}");
+    two_hits(&all);
+}
+
+/// Of the hits of the cache two are lines, of the container whose values they are.
+fn two_hits(all: &[Value]) {
+    let hits: Vec<_> = all.iter().filter(|line| line["cache"].is_string()).collect();
+    assert_eq!(hits.len(), 2, "{hits:?}");
+    for hit in hits {
+        for (key, value) in
+            [("cache", "hit"), ("event", "isolator_usage"), ("container", "good0"), ("task", "t")]
+        {
+            assert_eq!(hit[key], value, "{hit}");
+        }
+        assert_eq!((&hit["outcome"], &hit["one_of"]), (&"ok".into(), &2.into()), "{hit}");
+        assert!(hit["age_seconds"].as_f64().unwrap() < 600.0 && hit["pid"].is_null(), "{hit}");
+    }
+}
+
+#[test]
+fn answers_from_the_cache_are_no_lines_where_none_is_wanted() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("calls.log");
+    let log = path.display().to_string();
+    let more = [("call_log", &*log), ("call_log_hits", "0"), ("isolator_usage_cache_ttl", "600")];
+    let usage = [("isolator_usage", "printf '{}' >\"$2\"")];
+    let one = instance("control-no-hits", &usage, &more);
+    prepare(&one, "c1").recv_timeout(PATIENCE).unwrap();
+    for _ in 0..5 {
+        one.usage("c1");
+    }
+    // What comes later is behind them in the file.
+    prepare(&one, "c2").recv_timeout(PATIENCE).unwrap();
+    one.usage("c2");
+    until("the last run", || lines(&path).len() >= 2);
+    assert!(lines(&path).iter().all(|line| line["cache"].is_null()));
 }
 
 #[test]

@@ -91,6 +91,25 @@ fn containers_are_shown_with_their_context_and_cached_value() {
 }
 
 #[test]
+fn the_age_of_hits_is_logged_while_debug_is_on() {
+    collect_log();
+    let usage = [("isolator_usage", "printf '{}' >\"$2\"")];
+    let one = instance("control-ages", &usage, &[("isolator_usage_cache_ttl", "600")]);
+    prepare(&one, "ages-c").recv_timeout(PATIENCE).unwrap();
+    one.usage("ages-c");
+    let told = || {
+        one.usage("ages-c");
+        logged("TASK=ages-c, METHOD=usage] Answering with a value ").len()
+    };
+    assert_eq!(told(), 0);
+    let set = |on| format!("/v1/log-level?module=control-ages&debug={on}");
+    ask(&socket(&one), "POST", &set("true"), 200);
+    assert_eq!([told(), told()], [1, 2]);
+    ask(&socket(&one), "POST", &set("false"), 200);
+    assert_eq!(told(), 2);
+}
+
+#[test]
 fn debug_is_turned_on_and_off_for_one_instance() {
     collect_log();
     let scripts = [("isolator_update", "true")];
