@@ -6,7 +6,7 @@ PYTHON ?= python3
 HOST = target/release/mesos-host
 FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
-.PHONY: all build demo demo-cluster demo-docker burst soak test lint unit in-mesos observe whole pages \
+.PHONY: all build demo demo-cluster demo-docker burst soak test lint unit in-mesos observe whole pages pages-check \
 	ahead ahead-inside fleet regressions python fuzz deps sanitize aarch64 old-kernel install uninstall \
 	packages packages-check bench bench-check bench-compare clean
 
@@ -92,6 +92,14 @@ whole: python $(HOST)
 # as `mesos-command explain` prints them, and the texts of tests/tool/texts/. Tests hold them against it.
 pages:
 	WRITE_PAGES=1 $(CARGO) test --test tool -- pages:: texts::
+
+# The status page in a real browser, which is installed; with PICTURES=docs those of docs/status-page.md
+# are made anew.
+PICTURES =
+pages-check: python
+	.ci/setup pages
+	PAGES_CHECK=1 $(if $(PICTURES),PAGES_PICTURES=$(abspath $(PICTURES))) \
+	  $(CARGO) test -p integration-tests --test engine status_page
 
 # Table and drawing of docs/refresh-ahead.md, as the simulation gives them. A test holds them against it.
 ahead:

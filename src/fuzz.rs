@@ -17,6 +17,7 @@ use crate::metrics::registry;
 use crate::outcome::OutcomeKind;
 use crate::run::{RunReport, Timings};
 use crate::schema::MessageType;
+use crate::status_page::StatusPage;
 use crate::sys;
 use crate::sys::Pid;
 use crate::worker;
@@ -175,14 +176,17 @@ pub fn is_ours(
     own.have(sandbox)
 }
 
-/// Answers the one request of a connection, as the listeners of the metrics do.
+/// Answers the one request of a connection, as the listeners of the metrics do, with the status
+/// page.
 pub async fn serve<S>(stream: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let connections = std::sync::Arc::<exporter::Connections>::default();
     let place = connections.place(exporter::Client::User(0)).await;
-    exporter::serve(stream, registry(), &place).await;
+    let pages = exporter::Pages::new(registry());
+    pages.show_status(&StatusPage);
+    exporter::serve(stream, &pages, &place).await;
 }
 
 /// As [`serve`], for the control socket.

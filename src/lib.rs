@@ -7,9 +7,9 @@
 //! # Who may use whom
 //!
 //! `ARCHITECTURE.md` has the table of imports, and `tests/architecture.py` holds the code to it.
-//! From below: sys, wire, escape, event, container, outcome, command, redact, schema, condition,
-//! metrics; reactor, exporter, control, staging; run; config; worker; cache; call; hook and
-//! isolator.
+//! From below: sys, wire, escape, quantity, event, container, outcome, command, redact, schema,
+//! condition, metrics; reactor, exporter, control, status_page, staging; run; config; worker;
+//! cache; call; hook and isolator.
 //!
 //! State belongs to a module instance. Process-wide are only the runner with its threads
 //! ([`run::Runner`]), the schema of the host and the metrics registry.
@@ -32,11 +32,13 @@ pub mod hook;
 pub mod isolator;
 pub mod metrics;
 pub mod outcome;
+pub mod quantity;
 pub mod reactor;
 pub mod redact;
 pub mod run;
 pub mod schema;
 pub mod staging;
+mod status_page;
 pub mod sys;
 pub mod warm;
 pub mod wire;

@@ -18,6 +18,7 @@ use crate::run::{Lifetime, Quarantine, Request, RunReport, Runner, lost_report};
 use crate::run::{StartMethod, start_method};
 
 use crate::schema;
+use crate::status_page::StatusPage;
 use crate::worker::{WorkerPool, WorkerSettings};
 
 use super::call_log::CallLog;
@@ -117,7 +118,11 @@ fn no_limit(event: Event, limits: Limits, why: NoLimit) -> CreateError {
 
 fn start_exporters(config: &Config) {
     exporter::start();
-    exporter::listen(&config.metrics_addresses);
+    if config.status_page {
+        exporter::listen_with_page(&config.metrics_addresses, &StatusPage);
+    } else {
+        exporter::listen(&config.metrics_addresses);
+    }
     if let Some(path) = &config.metrics_textfile {
         exporter::textfile(path);
     }

@@ -257,6 +257,14 @@ parameters! {
             value: of::metrics_addresses(),
             meaning: "where Prometheus metrics are served: `127.0.0.1:9464`, `[::1]:9464`, `unix:/path`, several separated by commas; `0.0.0.0` is all of IPv4, `[::]` all of IPv6",
         }
+        status_page: bool = {
+            name: "status_page",
+            scope: Scope::Both,
+            since: "Unreleased",
+            unset: Unset::Text("false"),
+            value: of::status_page(),
+            meaning: "`true` serves a page for people at `/status` of `metrics_address`: instances, rates, calls in flight, failures with what commands printed, workers, containers of the process; to whoever can connect there",
+        }
         metrics_textfile: Option<TextfilePath> = {
             name: "metrics_textfile",
             scope: Scope::Both,

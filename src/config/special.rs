@@ -115,6 +115,18 @@ pub(super) const fn metrics_addresses() -> Value<Vec<MetricsAddress>> {
     Value { place: Some(Place::Metrics), ..read }
 }
 
+/// It is served by the listeners of the metrics.
+pub(super) const fn status_page() -> Value<bool> {
+    let read = special(Accepts::Boolean, |reader, row| {
+        let is_wanted = reader.value(row, value::boolean)?;
+        if is_wanted && reader.given(&rows::metrics_addresses).is_none() {
+            reader.doubt(row.name, "which has no effect without 'metrics_address'");
+        }
+        Ok(is_wanted)
+    });
+    Value { place: Some(Place::Metrics), ..read }
+}
+
 pub(super) const fn metrics_textfile() -> Value<Option<TextfilePath>> {
     let read = special(Accepts::Path, |reader, row| {
         reader.optional(row, |text| text.parse().map_err(|error: TextfileError| error.to_string()))

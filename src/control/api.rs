@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::events::{self, Filter};
 use super::query::Query;
-use super::{Entries, Instance, Wanted, instances};
+use super::{Instance, Wanted, gather, instances};
 use crate::event::Event;
-use crate::exporter::{Body, Client, Site, whole, with_body};
+use crate::exporter::{Body, Client, Site, exposition, whole, with_body};
+use crate::metrics::registry;
 use crate::outcome::OutcomeKind;
 
 /// Version of paths and answers: the `v1` of the paths. What is added to answers does not change
@@ -22,11 +23,11 @@ const USUAL: usize = 1000;
 const MOST: usize = 10_000;
 /// Containers with context and value in one answer.
 const MOST_WHOLE: usize = 100;
+/// The path of the metrics, the same as at `metrics_address`.
+const METRICS: [&str; 1] = ["metrics"];
 /// The path of the stream.
 const EVENTS: [&str; 2] = ["v1", "events"];
 const LINES: &str = "application/x-ndjson";
-/// Failures that are told.
-const FAILURES: usize = 64;
 
 /// What is behind the control socket.
 pub(super) struct Api;
@@ -59,12 +60,16 @@ impl Site for Api {
         }
         let path: Vec<&str> = head.uri.path().trim_start_matches('/').split('/').collect();
         let Some(allowed) = method(&path) else {
-            let text = "not found: try /v1/status, /v1/calls, /v1/failures, /v1/containers";
+            let text =
+                "not found: try /v1/status, /v1/calls, /v1/failures, /v1/containers, /metrics";
             return refuse(&Refusal(StatusCode::NOT_FOUND, text.to_owned()), None);
         };
         if head.method != allowed {
             let text = format!("accepted is {allowed}");
             return refuse(&Refusal(StatusCode::METHOD_NOT_ALLOWED, text), Some(&allowed));
+        }
+        if path == METRICS {
+            return exposition(registry());
         }
         if path == EVENTS {
             return follow(head.uri.query()).unwrap_or_else(|refusal| refuse(&refusal, None));
@@ -85,6 +90,7 @@ fn has_body(head: &Parts) -> bool {
 /// The method of a path; `None`: there is no such path.
 fn method(path: &[&str]) -> Option<Method> {
     match path {
+        ["metrics"] => Some(Method::GET),
         ["v1", "status" | "calls" | "failures" | "containers" | "events"] => Some(Method::GET),
         ["v1", "calls", _, "kill"] | ["v1", "log-level"] | ["v1", "breakers", _, "reset"] => {
             Some(Method::POST)
@@ -104,10 +110,7 @@ fn answer(path: &[&str], query: Option<&str>) -> Answer {
         [_, "calls"] => calls(&parse(&["module", "limit"])?),
         [_, "failures"] => {
             let query = parse(&["module"])?;
-            let mut all: Entries = chosen(&query)?.iter().flat_map(|one| one.failures()).collect();
-            all.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-            all.truncate(FAILURES);
-            Ok(json!({"failures": values(all)}))
+            Ok(json!({"failures": gather::failures(&chosen(&query)?)}))
         }
         [_, "containers"] => containers(&parse(&["module", "container", "whole", "limit"])?),
         [_, "calls", id, _] => kill(id, &parse(&[])?),
@@ -115,10 +118,6 @@ fn answer(path: &[&str], query: Option<&str>) -> Answer {
         [_, "breakers", event, _] => reset(event, &parse(&["module"])?),
         _ => Err(Refusal(StatusCode::NOT_FOUND, "not found".to_owned())),
     }
-}
-
-fn values(entries: Entries) -> Vec<Value> {
-    entries.into_iter().map(|(_, value)| value).collect()
 }
 
 /// The instances that a request is about: all, or those with the name that it gives.
@@ -137,17 +136,8 @@ fn chosen(query: &Query) -> Result<Vec<std::sync::Arc<dyn Instance>>, Refusal> {
 
 fn calls(query: &Query) -> Answer {
     let most = query.count("limit", USUAL, MOST).map_err(bad)?;
-    let mut left_out = 0;
-    let mut all = Entries::new();
-    for instance in chosen(query)? {
-        let (some, more) = instance.calls(most);
-        all.extend(some);
-        left_out += more;
-    }
-    all.sort_by_key(|(number, _)| *number);
-    left_out += all.len().saturating_sub(most);
-    all.truncate(most);
-    Ok(json!({"calls": values(all), "left_out": left_out}))
+    let (all, left_out) = gather::calls(&chosen(query)?, most);
+    Ok(json!({"calls": all, "left_out": left_out}))
 }
 
 fn containers(query: &Query) -> Answer {
@@ -157,14 +147,7 @@ fn containers(query: &Query) -> Answer {
     let (usual, most) = if whole { (MOST_WHOLE, MOST_WHOLE) } else { (USUAL, MOST) };
     let most = query.count("limit", usual, most).map_err(bad)?;
     let wanted = Wanted { container, whole, most };
-    let (mut all, mut left_out) = (Vec::new(), 0);
-    for instance in chosen(query)? {
-        let wanted = Wanted { most: most - all.len(), ..wanted.clone() };
-        if let Some((some, more)) = instance.containers(&wanted) {
-            all.extend(some);
-            left_out += more;
-        }
-    }
+    let (all, left_out) = gather::containers(&chosen(query)?, &wanted);
     if let Some(container) = wanted.container.filter(|_| all.is_empty() && left_out == 0) {
         let text = format!("no instance knows a container '{container}'");
         return Err(Refusal(StatusCode::NOT_FOUND, text));

@@ -7,11 +7,12 @@
 //!
 //! * `address`: the parameter `control_socket`. `api`: paths, methods, their answers. `query`:
 //!   what stands behind the `?`. `events`: finished calls, for those who follow them.
-//!   `kept`: failed calls in files.
+//!   `gather`: lists of several instances. `kept`: failed calls in files.
 
 mod address;
 mod api;
 mod events;
+pub(crate) mod gather;
 mod kept;
 mod query;
 
@@ -91,7 +92,7 @@ pub(crate) fn register(instance: &Arc<dyn Instance>) {
 }
 
 /// All that live, in the order in which they were created.
-fn instances() -> Vec<Arc<dyn Instance>> {
+pub(crate) fn instances() -> Vec<Arc<dyn Instance>> {
     INSTANCES.lock().iter().filter_map(Weak::upgrade).collect()
 }
 

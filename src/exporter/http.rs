@@ -81,6 +81,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::connections::{Client, Connections};
+    use super::super::pages::Pages;
     use super::*;
 
     #[test]
@@ -94,7 +95,7 @@ mod tests {
         runtime.expect("a runtime").block_on(async {
             let place = Arc::<Connections>::default().place(Client::User(0)).await;
             let stream = tokio::net::UnixStream::from_std(server).expect("a stream");
-            serve(stream, registry(), &place).await;
+            serve(stream, &Pages::new(registry()), &place).await;
         });
         let mut answer = String::new();
         client.read_to_string(&mut answer).expect("read");

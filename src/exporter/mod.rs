@@ -38,13 +38,14 @@ use crate::sys;
 
 pub(crate) use connections::Client;
 pub(crate) use line_file::{Line, LineFile, flush as flush_line_files};
-pub(crate) use site::{Body, Site, Source, whole, with_body};
+pub(crate) use site::{Body, PLAIN, Site, Source, whole, with_body};
 #[cfg(feature = "fuzz")]
 pub(crate) use {connections::Connections, http::serve};
 
 pub(crate) use address::socket_path;
 pub use address::{AddressError, MetricsAddress, TextfileError, TextfilePath};
 
+pub(crate) use pages::{Pages, exposition};
 use unix::BoundSocket;
 
 /// Pause between two foldings of recorded durations.
@@ -57,12 +58,19 @@ pub fn start() {
     with_service(|_| ());
 }
 
-/// Serves `/metrics` and `/healthz` at each of `addresses`, in addition to those of earlier calls.
-/// An address that is served already, for whatever instance, is left as it is. Does not block: an
-/// address that cannot be bound is logged and tried again until it can.
+/// Serves `/metrics`, `/healthz` and `/`, which leads there, at each of `addresses`, in addition to
+/// those of earlier calls. An address that is served already, for whatever instance, is left as it
+/// is. Does not block: an address that cannot be bound is logged and tried again until it can.
 pub fn listen(addresses: &[MetricsAddress]) {
     if !addresses.is_empty() {
-        with_service(|service| service.listen(addresses));
+        with_service(|service| service.listen(addresses, None));
+    }
+}
+
+/// As [`listen`], with `page` at [`STATUS`](pages::STATUS) and below, which `/` leads to as well.
+pub(crate) fn listen_with_page(addresses: &[MetricsAddress], page: &'static dyn Site) {
+    if !addresses.is_empty() {
+        with_service(|service| service.listen(addresses, Some(page)));
     }
 }
 
@@ -101,6 +109,15 @@ pub(crate) fn remove_dead_sockets(directory: &Path, most: usize) {
     unix::remove_dead_in(directory, most);
 }
 
+/// An address is served by the listener of a wider one, which says by itself what it shows.
+fn no_page(address: &MetricsAddress, wider: &MetricsAddress) {
+    tracing::warn!(
+        %address,
+        "there is no status page unless an instance with metrics_address={wider} has \
+         status_page=true: that listener serves this address too"
+    );
+}
+
 fn with_service(action: impl FnOnce(&mut Service)) {
     let mut slot = SERVICE.lock();
     if slot.is_none() {
@@ -123,11 +140,18 @@ fn with_service(action: impl FnOnce(&mut Service)) {
 struct Service {
     registry: &'static Registry,
     runtime: Handle,
-    /// What is served, with what ends its task; nothing where another address includes it.
-    addresses: BTreeMap<MetricsAddress, Option<AbortHandle>>,
+    addresses: BTreeMap<MetricsAddress, Listener>,
     textfiles: BTreeSet<TextfilePath>,
     /// Sockets of [`open_socket`], with device and number of the file where it is known.
     sockets: BTreeMap<PathBuf, Option<(u64, u64)>>,
+}
+
+/// An address at which metrics are served.
+#[derive(Debug)]
+struct Listener {
+    /// What ends its task; nothing where another address includes it.
+    task: Option<AbortHandle>,
+    pages: &'static Pages,
 }
 
 /// Mode of the sockets of [`open_socket`].
@@ -154,27 +178,59 @@ impl Service {
         })
     }
 
-    fn listen(&mut self, addresses: &[MetricsAddress]) {
+    fn listen(&mut self, addresses: &[MetricsAddress], page: Option<&'static dyn Site>) {
         for address in addresses {
-            if self.addresses.contains_key(address) {
-                continue;
+            if !self.addresses.contains_key(address) {
+                let listener = self.listener(address);
+                self.addresses.insert(address.clone(), listener);
             }
-            // The kernel does not bind an address beside one that includes it, whichever is first.
-            if let Some(wider) = self.addresses.keys().find(|served| served.includes(address)) {
-                tracing::info!(%address, "metrics are served there as part of {wider}");
-                self.addresses.insert(address.clone(), None);
-                continue;
+            if let Some(page) = page {
+                self.show(address, page);
             }
-            for (served, listener) in &mut self.addresses {
-                if address.includes(served)
-                    && let Some(listener) = listener.take()
-                {
-                    listener.abort();
+        }
+    }
+
+    /// Begins to serve an address that is not served yet.
+    fn listener(&mut self, address: &MetricsAddress) -> Listener {
+        // An address is never given up while the process lives, so neither are its pages.
+        let pages: &'static Pages = Box::leak(Box::new(Pages::new(self.registry)));
+        // The kernel does not bind an address beside one that includes it, whichever is first.
+        if let Some(wider) = self.addresses.keys().find(|served| served.includes(address)) {
+            tracing::info!(%address, "metrics are served there as part of {wider}");
+            return Listener { task: None, pages };
+        }
+        for (served, listener) in &mut self.addresses {
+            if address.includes(served)
+                && let Some(task) = listener.task.take()
+            {
+                task.abort();
+                if listener.pages.have_status() {
+                    no_page(served, address);
                 }
             }
-            let run = listener::run(address.clone(), self.registry, None, None);
-            let listener = self.runtime.spawn(run);
-            self.addresses.insert(address.clone(), Some(listener.abort_handle()));
+        }
+        let task = self.runtime.spawn(listener::run(address.clone(), pages, None, None));
+        Listener { task: Some(task.abort_handle()), pages }
+    }
+
+    /// Serves the status page at an address that is served.
+    fn show(&mut self, address: &MetricsAddress, page: &'static dyn Site) {
+        let Some(listener) = self.addresses.get(address) else { return };
+        if !listener.pages.show_status(page) {
+            return;
+        }
+        if listener.task.is_none() {
+            let is_wider =
+                |served: &&MetricsAddress| *served != address && served.includes(address);
+            if let Some(wider) = self.addresses.keys().find(is_wider) {
+                no_page(address, wider);
+            }
+        } else if !address.is_local() {
+            tracing::warn!(
+                %address,
+                "the status page can be read from the network by anybody: it names containers and \
+                 tasks, and quotes what commands print"
+            );
         }
     }
 

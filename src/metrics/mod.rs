@@ -8,7 +8,8 @@
 //! [`catalogue`] names every metric; the exposition, the documentation, the dashboards and their
 //! tests read it. The label values are closed sets, most of them of [`crate::event`] and
 //! [`crate::outcome`]. The text is there for any caller ([`render`]) before, or without, a
-//! listener; [`crate::exporter`] has upkeep, listeners and the text file.
+//! listener; [`crate::exporter`] has upkeep, listeners and the text file; [`figures`] reads it for
+//! people.
 //!
 //! Invariants:
 //! * No label value comes from a container, a path or an error text.
@@ -16,6 +17,7 @@
 //! * Memory is bounded by the number of series, whether anybody scrapes or not.
 
 pub mod catalogue;
+pub mod figures;
 mod handle;
 mod histogram;
 mod module;

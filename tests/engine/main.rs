@@ -31,6 +31,7 @@ mod shadow;
 mod shipped;
 mod stale;
 mod state_dir;
+mod status_page;
 mod sums;
 mod support;
 mod watch;

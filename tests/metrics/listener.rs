@@ -29,7 +29,18 @@ fn paths_and_methods_are_answered_as_documented() {
 
     let healthy = request(&address, "GET", "/healthz").expect("an answer");
     assert_eq!((healthy.status, healthy.body.as_str()), (200, "ok\n"));
-    for path in ["/", "/metrics/", "/metrics2", "/healthz/x", "/favicon.ico", "//metrics"] {
+    let index = request(&address, "GET", "/").expect("an answer");
+    assert!(index.head.contains("content-security-policy: default-src 'none'"), "{}", index.head);
+    assert!(index.body.contains("href=\"/metrics\"") && !index.body.contains("/status"));
+    for path in [
+        "/status",
+        "/status.css",
+        "/metrics/",
+        "/metrics2",
+        "/healthz/x",
+        "/favicon.ico",
+        "//metrics",
+    ] {
         assert_eq!(request(&address, "GET", path).expect("an answer").status, 404, "{path}");
     }
     assert_eq!(request(&address, "GET", "/metrics?x=1").expect("an answer").status, 200);

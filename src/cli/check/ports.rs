@@ -39,7 +39,13 @@ impl Ports {
             MetricsAddress::Tcp(address) => Some((address.port(), address.ip().is_unspecified())),
             MetricsAddress::Unix(_) => None,
         });
-        tcp.flat_map(|(port, everywhere)| {
+        let remote = config.metrics_addresses.iter().find(|address| !address.is_local());
+        let page = remote.filter(|_| config.status_page).map(|address| {
+            let message = format!("other machines can read the status page at {address}");
+            let code = codes::PAGE_FROM_ELSEWHERE;
+            Finding::warning(code, message).advice(code.advice)
+        });
+        let ports = tcp.flat_map(|(port, everywhere)| {
             let public = everywhere.then(|| {
                 let message = format!(
                     "everybody who reaches this machine can read the metrics on port {port}"
@@ -47,8 +53,8 @@ impl Ports {
                 Finding::info(codes::PORT_EVERYWHERE, message).advice(codes::PORT_EVERYWHERE.advice)
             });
             self.port(port).into_iter().chain(public).collect::<Vec<_>>()
-        })
-        .collect()
+        });
+        ports.chain(page).collect()
     }
 
     fn port(&self, port: u16) -> Option<Finding> {

@@ -4,7 +4,7 @@ use mesos_command::event::Event;
 use serde_json::Value;
 use test_support::{collect_log, logged};
 
-use super::{ask, instance, prepare, socket};
+use super::{ask, exchange, instance, prepare, socket};
 use crate::support::PATIENCE;
 
 #[test]
@@ -38,6 +38,16 @@ fn the_status_has_the_effective_parameters_without_secrets() {
     assert_eq!((&prepare["timeout_seconds"], &prepare["lane"]), (&7.0.into(), &"launch".into()));
     let unknown = ask(&socket(&one), "GET", "/v1/status?module=nobody", 404);
     assert!(unknown["error"].as_str().unwrap().contains("control-status"), "it says who there is");
+}
+
+#[test]
+fn the_metrics_are_those_of_the_listeners() {
+    let one = instance("control-metrics", &[("isolator_update", "true")], &[]);
+    one.call(Event::Update, "c1");
+    let (status, text) = exchange(&socket(&one), "GET /metrics HTTP/1.0\r\n\r\n");
+    let line = "mesos_command_calls_total{module=\"control-metrics\",event=\"isolator_update\",\
+                outcome=\"ok\"} 1\n";
+    assert!(status == 200 && text.contains(line), "{status}: {text}");
 }
 
 #[test]

@@ -63,4 +63,10 @@ codes! {
         example: "{\"key\": \"metrics_address\", \"value\": \"0.0.0.0:9464\"}",
         advice: "name the address of the network from which Prometheus scrapes, or filter the port",
     }
+    PAGE_FROM_ELSEWHERE = "MC145" "page-from-elsewhere" {
+        title: "the status page can be read from other machines",
+        why: "The listener has neither a password nor TLS, and the page names containers and tasks and quotes what commands print.",
+        example: "{\"key\": \"status_page\", \"value\": \"true\"} beside {\"key\": \"metrics_address\", \"value\": \"0.0.0.0:9464\"}",
+        advice: "give the instance with status_page a metrics_address of 127.0.0.1 or unix:, and another instance that of Prometheus",
+    }
 }
