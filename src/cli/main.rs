@@ -84,6 +84,8 @@ enum Subcommands {
     Generate(generate::Arguments),
     /// Print version, revision, and the hosts that the module library knows
     Version(version::Arguments),
+    /// Watch a running agent: rates, percentiles, calls in flight, failures, cache, workers
+    Top(live::Top),
     /// Show the instances of a running agent: parameters, commands, workers
     Status(live::Status),
     /// Show the calls of a running agent that are not answered yet
@@ -140,6 +142,7 @@ fn execute(command: Subcommands) -> anyhow::Result<u8> {
             generate::run(&arguments, Arguments::command()).map(code)
         }
         Subcommands::Version(arguments) => version::run(&arguments).map(code),
+        Subcommands::Top(arguments) => live::top(&arguments),
         Subcommands::Status(arguments) => live::status(&arguments),
         Subcommands::Calls(arguments) => live::calls(&arguments),
         Subcommands::Failures(arguments) => live::failures(&arguments),

@@ -32,6 +32,12 @@ pub(crate) fn has_colours() -> bool {
     }
 }
 
+/// Columns and lines of the terminal on standard output; `None` where it is none.
+pub(crate) fn size() -> Option<(usize, usize)> {
+    let (width, height) = terminal_size::terminal_size_of(std::io::stdout())?;
+    Some((width.0.into(), height.0.into())).filter(|(width, height)| *width > 0 && *height > 0)
+}
+
 /// Columns of the terminal on standard output; `None` where it is none.
 pub(crate) fn columns() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;

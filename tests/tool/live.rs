@@ -13,15 +13,15 @@ use test_support::{skip, wait_for};
 use crate::support::{Place, stderr};
 
 /// Far more than the end of a killed command takes.
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// An isolator whose control socket is in a place of its own.
-struct Agent {
-    place: Place,
+pub(crate) struct Agent {
+    pub(crate) place: Place,
     isolator: Isolator,
 }
 
-fn agent(module: &str, prepare: &str) -> Agent {
+pub(crate) fn agent(module: &str, prepare: &str) -> Agent {
     let place = Place::new();
     let parameters = [
         ("module_name", module.to_owned()),
@@ -38,23 +38,23 @@ fn agent(module: &str, prepare: &str) -> Agent {
 }
 
 impl Agent {
-    fn ask(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Output {
         let socket = self.place.text("c.sock");
         tool(&[arguments, &["--socket", &socket]].concat())
     }
 
-    fn shown(&self, arguments: &[&str]) -> String {
+    pub(crate) fn shown(&self, arguments: &[&str]) -> String {
         let output = self.ask(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.shown(&[arguments, &["--json"]].concat())).expect("an object")
     }
 
     /// Starts a prepare of a container.
-    fn prepare(&self, container: &str) -> mpsc::Receiver<Answer> {
+    pub(crate) fn prepare(&self, container: &str) -> mpsc::Receiver<Answer> {
         // ContainerConfig: directory (3), command_info (11); ContainerID: value (1).
         let config = [0x1a, 2, b'/', b'x', 0x5a, 0];
         let length = u8::try_from(container.len()).expect("short");
@@ -70,7 +70,7 @@ impl Agent {
     }
 }
 
-fn tool(arguments: &[&str]) -> Output {
+pub(crate) fn tool(arguments: &[&str]) -> Output {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_mesos-command"));
     tool.args(arguments).env_remove("RUST_LOG").output().expect("it runs")
 }

@@ -17,6 +17,8 @@ mod load;
 mod own;
 mod pages;
 mod replay;
+mod schema;
 mod support;
 mod texts;
+mod top;
 mod workers;

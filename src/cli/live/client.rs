@@ -117,17 +117,33 @@ impl Socket {
 
     /// Asks, and reads the answer.
     pub(crate) fn ask(&self, method: &str, path: &str) -> Result<Value, NoAnswer> {
-        let mut answer = self.begin(method, path, Some(PATIENCE))?;
-        let mut text = String::new();
-        let read = (&mut answer.body).take(MOST_BYTES).read_to_string(&mut text);
-        read.map_err(|error| self.no(&error))?;
+        let (status, text) = self.exchange(method, path)?;
         let value: Value = serde_json::from_str(&text)
             .map_err(|error| nobody(format!("'{}' answers no JSON: {error}", self.shown())))?;
-        match (answer.status, value["error"].as_str()) {
+        match (status, value["error"].as_str()) {
             (200, _) => Ok(value),
             (_, Some(error)) => Err(NoAnswer::Refused(plain(error).into_owned())),
             (status, None) => Err(NoAnswer::Refused(format!("the answer has status {status}"))),
         }
+    }
+
+    /// Asks for what is no JSON.
+    pub(crate) fn text(&self, path: &str) -> Result<String, NoAnswer> {
+        match self.exchange("GET", path)? {
+            (200, text) => Ok(text),
+            (status, _) => Err(NoAnswer::Refused(format!(
+                "the answer to {path} has status {status}: the module in the agent may be older \
+                 than this program"
+            ))),
+        }
+    }
+
+    fn exchange(&self, method: &str, path: &str) -> Result<(u16, String), NoAnswer> {
+        let mut answer = self.begin(method, path, Some(PATIENCE))?;
+        let mut text = String::new();
+        let read = (&mut answer.body).take(MOST_BYTES).read_to_string(&mut text);
+        read.map_err(|error| self.no(&error))?;
+        Ok((answer.status, text))
     }
 
     /// Sends a request and reads the head of its answer.

@@ -1,5 +1,5 @@
 //! `mesos-command status`, `calls`, `failures`, `containers`, `kill`, `log-level`, `reset-breaker`,
-//! `tail`: what a running agent or master says and does over its control socket.
+//! `tail`, `top`: what a running agent or master says and does over its control socket.
 //!
 //! * `client`: which agent, and a request to it. `kept`: failed calls in files. `show`, `mark`:
 //!   tables for people.
@@ -9,6 +9,7 @@ mod kept;
 mod mark;
 mod show;
 mod tail;
+mod top;
 
 use serde_json::Value;
 
@@ -17,6 +18,7 @@ use client::{NoAnswer, query};
 pub(crate) use client::Agent;
 pub(crate) use kept::read_json;
 pub(crate) use tail::{Tail, run as tail};
+pub(crate) use top::{Top, run as top};
 
 use crate::{PROBLEMS, SUCCESS, UNKNOWN};
 
@@ -36,30 +38,41 @@ pub(crate) struct Common {
     json: bool,
 }
 
+/// What those about instances have.
+#[derive(clap::Args)]
+pub(crate) struct Chosen {
+    /// Only of instances with this module_name
+    #[arg(long)]
+    module: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Chosen {
+    /// `path` with what chooses instances, and `more`.
+    fn query(&self, path: &str, more: &[(&str, Option<&str>)]) -> String {
+        query(path, &[&[("module", self.module.as_deref())], more].concat())
+    }
+}
+
 #[derive(clap::Args)]
 #[command(after_help = STATUS_HELP)]
 pub(crate) struct Status {
-    /// Only instances with this module_name
-    #[arg(long)]
-    module: Option<String>,
     /// With all parameters, the defaults too
     #[arg(long)]
     parameters: bool,
     #[command(flatten)]
-    common: Common,
+    chosen: Chosen,
 }
 
 #[derive(clap::Args)]
 #[command(after_help = STATUS_HELP)]
 pub(crate) struct Calls {
-    /// Only of instances with this module_name
-    #[arg(long)]
-    module: Option<String>,
     /// The oldest so many
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: Option<u32>,
     #[command(flatten)]
-    common: Common,
+    chosen: Chosen,
 }
 
 #[derive(clap::Args)]
@@ -67,11 +80,8 @@ pub(crate) struct Calls {
 pub(crate) struct Failures {
     #[command(subcommand)]
     kept: Option<Kept>,
-    /// Only of instances with this module_name
-    #[arg(long)]
-    module: Option<String>,
     #[command(flatten)]
-    common: Common,
+    chosen: Chosen,
 }
 
 #[derive(clap::Args)]
@@ -79,11 +89,8 @@ pub(crate) struct Failures {
 pub(crate) struct Containers {
     /// The one with this ID (PARENT.CHILD if it is nested), with its context and its values
     container: Option<String>,
-    /// Only of isolators with this module_name
-    #[arg(long)]
-    module: Option<String>,
     #[command(flatten)]
-    common: Common,
+    chosen: Chosen,
 }
 
 #[derive(clap::Args)]
@@ -121,11 +128,8 @@ enum Level {
 pub(crate) struct LogLevel {
     /// Until the agent is restarted
     level: Level,
-    /// Only instances with this module_name
-    #[arg(long)]
-    module: Option<String>,
     #[command(flatten)]
-    common: Common,
+    chosen: Chosen,
 }
 
 #[derive(clap::Args)]
@@ -136,36 +140,34 @@ pub(crate) struct LogLevel {
 pub(crate) struct ResetBreaker {
     /// The event by its parameter prefix (hook_slave_run_task_label_decorator)
     event: String,
-    /// Only hooks with this module_name
-    #[arg(long)]
-    module: Option<String>,
     #[command(flatten)]
-    common: Common,
+    chosen: Chosen,
 }
 
 pub(crate) fn status(arguments: &Status) -> anyhow::Result<u8> {
-    let path = query("/v1/status", &[("module", arguments.module.as_deref())]);
-    ask(&arguments.common, "GET", &path, |answer| show::status(answer, arguments.parameters))
+    let path = arguments.chosen.query("/v1/status", &[]);
+    let show = |answer: &Value| show::status(answer, arguments.parameters);
+    ask(&arguments.chosen.common, "GET", &path, show)
 }
 
 pub(crate) fn calls(arguments: &Calls) -> anyhow::Result<u8> {
     let limit = arguments.limit.map(|limit| limit.to_string());
-    let parameters = [("module", arguments.module.as_deref()), ("limit", limit.as_deref())];
-    ask(&arguments.common, "GET", &query("/v1/calls", &parameters), show::calls)
+    let path = arguments.chosen.query("/v1/calls", &[("limit", limit.as_deref())]);
+    ask(&arguments.chosen.common, "GET", &path, show::calls)
 }
 
 pub(crate) fn failures(arguments: &Failures) -> anyhow::Result<u8> {
     if let Some(Kept::Show(show)) = &arguments.kept {
         return kept::show(show).map(|()| SUCCESS);
     }
-    let path = query("/v1/failures", &[("module", arguments.module.as_deref())]);
-    ask(&arguments.common, "GET", &path, show::failures)
+    let path = arguments.chosen.query("/v1/failures", &[]);
+    ask(&arguments.chosen.common, "GET", &path, show::failures)
 }
 
 pub(crate) fn containers(arguments: &Containers) -> anyhow::Result<u8> {
     let container = arguments.container.as_deref();
-    let parameters = [("module", arguments.module.as_deref()), ("container", container)];
-    ask(&arguments.common, "GET", &query("/v1/containers", &parameters), |answer| match container {
+    let path = arguments.chosen.query("/v1/containers", &[("container", container)]);
+    ask(&arguments.chosen.common, "GET", &path, |answer| match container {
         None => show::containers(answer),
         Some(_) => show::container(answer),
     })
@@ -185,14 +187,14 @@ pub(crate) fn log_level(arguments: &LogLevel) -> anyhow::Result<u8> {
         Level::Debug => "true",
         Level::Normal => "false",
     };
-    let parameters = [("debug", Some(debug)), ("module", arguments.module.as_deref())];
-    ask(&arguments.common, "POST", &query("/v1/log-level", &parameters), show::log_level)
+    let path = arguments.chosen.query("/v1/log-level", &[("debug", Some(debug))]);
+    ask(&arguments.chosen.common, "POST", &path, show::log_level)
 }
 
 pub(crate) fn reset_breaker(arguments: &ResetBreaker) -> anyhow::Result<u8> {
     let path = format!("/v1/breakers/{}/reset", client::encode(&arguments.event));
-    let path = query(&path, &[("module", arguments.module.as_deref())]);
-    ask(&arguments.common, "POST", &path, show::reset)
+    let path = arguments.chosen.query(&path, &[]);
+    ask(&arguments.chosen.common, "POST", &path, show::reset)
 }
 
 /// Asks the agent and shows its answer; the exit status.

@@ -1,5 +1,6 @@
 //! Answers of the control socket as people read them.
 
+use mesos_command::quantity;
 use serde_json::Value;
 
 use crate::table::plain;
@@ -21,28 +22,14 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
-/// Seconds as people say them: `0.12s`, `4m05s`, `3h07m`.
+/// Seconds as people say them: `0.12s`, `4m05s`, `3h07m`; `-` where there are none.
 pub(super) fn duration(value: &Value) -> String {
-    let Some(seconds) = value.as_f64() else { return "-".to_owned() };
-    let sign = if seconds < 0.0 { "-" } else { "" };
-    let seconds = seconds.abs();
-    let whole = seconds.round() as u64;
-    match whole {
-        0..=9 => format!("{sign}{seconds:.2}s"),
-        10..=119 => format!("{sign}{seconds:.0}s"),
-        120..=7199 => format!("{sign}{}m{:02}s", whole / 60, whole % 60),
-        _ => format!("{sign}{}h{:02}m", whole / 3600, whole % 3600 / 60),
-    }
+    value.as_f64().map_or("-".to_owned(), quantity::duration)
 }
 
 /// Bytes as people say them.
-fn bytes(value: &Value) -> String {
-    match value.as_u64() {
-        None => "-".to_owned(),
-        Some(bytes @ 0..=9999) => format!("{bytes}B"),
-        Some(bytes @ 10_000..=10_239_999) => format!("{}KiB", bytes / 1024),
-        Some(bytes) => format!("{}MiB", bytes >> 20),
-    }
+pub(super) fn bytes(value: &Value) -> String {
+    value.as_u64().map_or("-".to_owned(), quantity::bytes)
 }
 
 /// The beginning of a long text.
@@ -80,6 +67,10 @@ pub(super) fn status(answer: &Value, with_parameters: bool) {
             count => format!(", {count} containers"),
         };
         println!("  {} running, {} queued{containers}", instance["running"], instance["queued"]);
+        if let Some(every) = instance["foreseen"]["every_seconds"].as_f64() {
+            let next = duration(&instance["foreseen"]["in_seconds"]);
+            println!("  usage is asked for every {every:.1}s, and next in {next}");
+        }
         for suspended in list(instance, "suspended") {
             let line = format!(
                 "  {} is suspended for another {}: its command timed out again and again",
@@ -167,7 +158,7 @@ pub(super) fn calls(answer: &Value) {
 }
 
 /// Seconds to the deadline of a call; negative when it has passed.
-fn left(call: &Value) -> Option<f64> {
+pub(super) fn left(call: &Value) -> Option<f64> {
     let since = call["since"].as_f64()? + call["age_seconds"].as_f64()?;
     Some(call["deadline"].as_f64()? - since)
 }
@@ -189,7 +180,7 @@ fn call_row(call: &Value) -> Vec<String> {
     ]
 }
 
-fn call_mark(call: &Value) -> Mark {
+pub(super) fn call_mark(call: &Value) -> Mark {
     let ran = call["run_seconds"].as_f64().unwrap_or_default();
     match left(call) {
         Some(left) if left <= 0.0 => Mark::Bad,
@@ -225,24 +216,9 @@ pub(super) fn failures(answer: &Value) {
     }
 }
 
-/// A time of day in UTC, with its date: `2026-11-27T13:45:34Z`.
+/// A time in UTC, with its date: `2026-11-27T13:45:34Z`.
 pub(super) fn clock(value: &Value) -> String {
-    let Some(seconds) = value.as_f64() else { return "-".to_owned() };
-    let seconds = seconds as i64;
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days since 1970 to a date of the Gregorian calendar, by eras of 400 years that begin on the
-    // first of March (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3600, rest % 3600 / 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    value.as_f64().map_or("-".to_owned(), quantity::clock)
 }
 
 pub(super) fn containers(answer: &Value) {
@@ -269,13 +245,14 @@ pub(super) fn containers(answer: &Value) {
                 text(&one["module"]),
                 duration(&usage["age_seconds"]),
                 fresh.to_owned(),
+                duration(&usage["next_refresh_seconds"]),
                 bytes(&usage["value_bytes"]),
                 failed,
             ];
             (cells, mark)
         })
         .collect();
-    mark::print(&["CONTAINER", "MODULE", "USAGE AGE", "VALUE", "SIZE", "FAILED"], &rows);
+    mark::print(&["CONTAINER", "MODULE", "USAGE AGE", "VALUE", "NEXT", "SIZE", "FAILED"], &rows);
     left_out(answer);
 }
 
@@ -325,32 +302,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_are_short() {
-        for (seconds, text) in [
-            (0.123, "0.12s"),
-            (-3.0, "-3.00s"),
-            (99.6, "100s"),
-            (125.0, "2m05s"),
-            (11_220.0, "3h07m"),
-        ] {
-            assert_eq!(duration(&json!(seconds)), text);
-        }
-        assert_eq!(duration(&Value::Null), "-");
-        for (count, text) in [(0, "0B"), (10_240, "10KiB"), (104_857_600, "100MiB")] {
-            assert_eq!(bytes(&json!(count)), text);
-        }
+    fn what_there_is_not_is_a_dash() {
+        assert_eq!((duration(&json!(125.0)), duration(&Value::Null)), ("2m05s".into(), "-".into()));
+        assert_eq!((bytes(&json!(10_240)), bytes(&Value::Null)), ("10KiB".into(), "-".into()));
+        assert_eq!(clock(&Value::Null), "-");
         assert_eq!(short(&"x".repeat(200)).chars().count(), MOST_TEXT + 1);
-    }
-
-    #[test]
-    fn times_are_utc() {
-        for (seconds, text) in [
-            (0.0, "1970-01-01T00:00:00Z"),
-            (951_782_400.5, "2000-02-29T00:00:00Z"),
-            (1_795_787_134.0, "2026-11-27T13:45:34Z"),
-        ] {
-            assert_eq!(clock(&json!(seconds)), text);
-        }
     }
 
     #[test]
