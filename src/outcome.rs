@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn label_values_differ_and_are_plain_words() {
-        let sets: [Vec<&str>; 7] = [
+        let sets: [Vec<&str>; 8] = [
             OutcomeKind::ALL.map(OutcomeKind::label).to_vec(),
             FailureReason::ALL.map(FailureReason::label).to_vec(),
             CacheResult::ALL.map(CacheResult::label).to_vec(),
