@@ -9,7 +9,8 @@
 * user: unit tests and codec, each program emulated by itself (qemu-user). Left out is what starts
   commands, which takes flags of clone that this emulator refuses.
 * guest: the unit tests on an emulated machine with a kernel of Debian's for aarch64, where they
-  start commands. Left out are the tests of the runner, whose deadlines no emulator keeps.
+  start commands. Left out are the tests of the runner,
+  of which few end within their time in an emulator.
 
 Ends with a table. Exit status: 0 nothing failed; 1 something did; 3 what it needs is not there.
 With ALLOW_OFFLINE=1 a guest that cannot be downloaded is skipped.
