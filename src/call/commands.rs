@@ -180,7 +180,7 @@ impl Commands {
         let quarantine = Quarantine::new(QUARANTINE, move |event, enters| {
             counted.quarantined(event, enters);
         });
-        let live = Live::new(&config, parameters, &runner);
+        let live = Live::new(&config, parameters, &runner, &metrics);
         if let Some(path) = &config.call_log {
             let file = LineFile::at(path).map_err(CreateError::Threads)?;
             live.set_log(CallLog::new(file, &metrics, config.call_log_hits));

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::config::{self, Config, Effective};
 use crate::control::{self, Entries, Instance, Told, Wanted};
 use crate::event::{Event, ModuleKind};
+use crate::metrics::{Configured, ModuleMetrics};
 use crate::redact::Redaction;
 use crate::run::{Followed, RunReport, Runner};
 use crate::worker::Workers;
@@ -60,6 +61,7 @@ pub(crate) struct Live {
     pub(super) table: Arc<Table>,
     failures: Mutex<VecDeque<Arc<Finished>>>,
     kept: Option<Arc<Kept>>,
+    _configured: Configured,
     log: OnceLock<CallLog>,
     /// Whether somebody may want to know of answers from the cache: all that one of them reads.
     tells_hits: AtomicBool,
@@ -81,6 +83,7 @@ impl Live {
         config: &Config,
         given: &[(String, String)],
         runner: &Arc<Runner>,
+        metrics: &Arc<ModuleMetrics>,
     ) -> Arc<Live> {
         let without_secrets = |one: Effective| {
             let value = config.redact.parameter(&one.key, &one.value);
@@ -93,6 +96,7 @@ impl Live {
             let (runner, redact) = (runner.clone(), config.redact.clone());
             Arc::new(Kept::new(config.kind, module, most, runner, redact, &effective))
         });
+        let configured = metrics.configured(config::hash(&effective));
         let shown = |one: &Effective| {
             json!({"key": one.key, "value": one.value,
                    "origin": if one.is_given { "given" } else { "default" }})
@@ -117,6 +121,7 @@ impl Live {
             table: Arc::default(),
             failures: Mutex::default(),
             kept,
+            _configured: configured,
             log: OnceLock::new(),
             tells_hits: AtomicBool::new(config.debug),
             workers: OnceLock::new(),

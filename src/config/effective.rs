@@ -60,6 +60,20 @@ pub fn effective(kind: ModuleKind, given: &[(String, String)]) -> Vec<Effective>
     all
 }
 
+/// A hash of parameters: equal where the same keys have the same values, whatever their order and
+/// whether they were given. It stays the same from one version to the next, unless a parameter or a
+/// default is new (FNV-1a, 64 bits).
+pub fn hash(parameters: &[Effective]) -> u64 {
+    let mut all: Vec<(&str, &str)> =
+        parameters.iter().map(|one| (one.key.as_str(), one.value.as_str())).collect();
+    all.sort_unstable();
+    let bytes =
+        all.iter().flat_map(|(key, value)| key.bytes().chain([0]).chain(value.bytes()).chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 /// What holds where a parameter is not given. That of some depends on the event.
 fn default(row: &Parameter, event: Option<Event>) -> String {
     match (row.name, event) {
@@ -98,5 +112,21 @@ mod tests {
         assert_eq!(all.last().map(|one| one.key.as_str()), Some("colour"));
         let hook = effective(ModuleKind::Hook, &[]);
         assert!(!hook.iter().any(|one| one.key == "nested"));
+    }
+
+    #[test]
+    fn the_hash_is_that_of_what_holds() {
+        let of = |given: &[(&str, &str)]| {
+            let given: Vec<_> =
+                given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            hash(&effective(ModuleKind::Isolator, &given))
+        };
+        let name = ("module_name", "m");
+        let plain = of(&[name]);
+        assert_eq!(of(&[("kill_grace", "1s"), name]), plain, "the default, given");
+        assert_eq!(of(&[("kill_grace", "2s"), ("kill_grace", "1s"), name]), plain);
+        assert_ne!(of(&[("kill_grace", "2s"), name]), plain);
+        assert_ne!(of(&[("module_name", "n")]), plain);
+        assert_eq!(hash(&[]), 0xcbf2_9ce4_8422_2325);
     }
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use command::is_shell_script;
 pub use command::{CommandProblem, command_line, inspect_command, inspect_trust};
-pub use effective::{Effective, effective};
+pub use effective::{Effective, effective, hash};
 pub use event_params::{EVENT_PARAMETERS, EventConfig};
 pub use params::{Config, PARAMETERS};
 pub use problem::{ConfigError, FileError, Warning};

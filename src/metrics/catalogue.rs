@@ -6,6 +6,7 @@
 //! their first increment.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use metrics::{Counter, Gauge};
 
@@ -14,6 +15,7 @@ use super::handle::{
     ByWarmStart, Handle,
 };
 use super::histogram::Histogram;
+use super::info::Info;
 use super::registrar::Registrar;
 pub use super::terms::{Kind, Label, Metric, Unit};
 
@@ -265,6 +267,12 @@ catalogue! {
             unit: Count,
             help: "1 when each command runs in a cgroup of its own (containment level `cgroup`), 0 when it \
                    is a process group (`group`).",
+        }
+        config: Arc<Info> = {
+            name: "mesos_command_config_info",
+            unit: Info,
+            help: "Always 1; the label is a hash of the parameters that hold for the instances of the name, \
+                   defaults too, without their secrets: agents with another one are configured differently.",
         }
         call_log_lost: Counter = {
             name: "mesos_command_call_log_lost_total",

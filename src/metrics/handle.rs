@@ -1,10 +1,12 @@
 //! What a row of the catalogue is counted with.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use metrics::{Counter, Gauge};
 
 use super::histogram::Histogram;
+use super::info::Info;
 use super::registrar::Registrar;
 use super::terms::{Kind, Label, Metric};
 use crate::outcome::{
@@ -44,6 +46,16 @@ impl Handle for Histogram {
 
     fn register(registrar: &Registrar, metric: &'static Metric, values: &[&str]) -> Histogram {
         registrar.histogram(metric, values)
+    }
+}
+
+/// A series whose last label says which parameters hold.
+impl Handle for Arc<Info> {
+    const KIND: Kind = Kind::Gauge;
+    const LABEL: Option<Label> = Some(Label::ConfigHash);
+
+    fn register(registrar: &Registrar, metric: &'static Metric, values: &[&str]) -> Arc<Info> {
+        registrar.info(metric, values)
     }
 }
 

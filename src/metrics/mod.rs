@@ -20,12 +20,13 @@ pub mod catalogue;
 pub mod figures;
 mod handle;
 mod histogram;
+mod info;
 mod module;
 mod registrar;
 mod registry;
 mod terms;
 
-pub use module::{EventMetrics, ModuleMetrics, WorkerMetrics};
+pub use module::{Configured, EventMetrics, ModuleMetrics, WorkerMetrics};
 pub use registry::{Registry, registry};
 
 use crate::sys::StartMethod;

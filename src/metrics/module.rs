@@ -8,8 +8,12 @@
 //! [`ModuleMetrics::event`], which instances make for every configured command when they are
 //! created, those of workers from [`EventMetrics::worker`].
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::catalogue::{
     EventSeries, IsolatorSeries, ModuleSeries, ShadowSeries, WarmSeries, WorkerSeries,
@@ -30,6 +34,8 @@ pub struct ModuleMetrics {
     pub series: ModuleSeries,
     isolator: OnceLock<IsolatorSeries>,
     events: [OnceLock<EventMetrics>; Event::ALL.len()],
+    /// Hashes of the parameters of each instance, by its number.
+    hashes: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl ModuleMetrics {
@@ -46,6 +52,7 @@ impl ModuleMetrics {
             name: name.to_owned(),
             isolator: OnceLock::new(),
             events: std::array::from_fn(|_| OnceLock::new()),
+            hashes: Mutex::default(),
         }
     }
 
@@ -114,6 +121,31 @@ impl ModuleMetrics {
         self.series.contained.set(if is_contained { 1.0 } else { 0.0 });
     }
 
+    /// An instance has parameters with this hash, until the value is dropped.
+    pub fn configured(self: &Arc<Self>, hash: u64) -> Configured {
+        static INSTANCES: AtomicU64 = AtomicU64::new(0);
+        let number = INSTANCES.fetch_add(1, Ordering::Relaxed);
+        let configured = Configured { metrics: self.clone(), number };
+        configured.set(hash);
+        configured
+    }
+
+    /// Notes the hash of an instance, and shows that of all of them: one series, so that a hook and
+    /// an isolator of one name do not look like two configurations.
+    fn show_config(&self, number: u64, hash: Option<u64>) {
+        let mut all = self.hashes.lock();
+        match hash {
+            Some(hash) => all.insert(number, hash),
+            None => all.remove(&number),
+        };
+        let mut hashes: Vec<u64> = all.values().copied().collect();
+        // In whichever order they were created.
+        hashes.sort_unstable();
+        let joined = hashes.into_iter().reduce(|all, one| all.rotate_left(7) ^ one);
+        // Under the lock, so that the last one to come is the one that is shown.
+        self.series.config.set(joined.map(|hash| format!("{hash:016x}")));
+    }
+
     /// A line of the call log was lost.
     pub fn call_log_lost(&self) {
         self.series.call_log_lost.increment(1);
@@ -122,6 +154,26 @@ impl ModuleMetrics {
     /// A signal was sent to a command's process group.
     pub fn kill(&self, signal: KillSignal) {
         self.series.kills.of(signal).increment(1);
+    }
+}
+
+/// What `mesos_command_config_info` says of one instance.
+#[derive(Debug)]
+pub struct Configured {
+    metrics: Arc<ModuleMetrics>,
+    number: u64,
+}
+
+impl Configured {
+    /// Its parameters have another hash from now on.
+    pub fn set(&self, hash: u64) {
+        self.metrics.show_config(self.number, Some(hash));
+    }
+}
+
+impl Drop for Configured {
+    fn drop(&mut self) {
+        self.metrics.show_config(self.number, None);
     }
 }
 

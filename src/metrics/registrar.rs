@@ -6,6 +6,7 @@ use metrics::{Counter, Gauge, Key, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::histogram::{Drain, Histogram};
+use super::info::{Info, Infos};
 use super::terms::{Kind, Metric};
 
 /// The recorder requires some for each registration; it does not use it.
@@ -17,17 +18,23 @@ static METADATA: Metadata<'static> =
 pub(super) struct Registrar {
     recorder: PrometheusRecorder,
     drain: Arc<Drain>,
+    infos: Infos,
 }
 
 impl Registrar {
     pub(super) fn new(recorder: PrometheusRecorder) -> Registrar {
         let drain = Drain::new(recorder.handle());
-        Registrar { recorder, drain }
+        Registrar { recorder, drain, infos: Infos::default() }
     }
 
     /// What folds durations into their buckets, and renders all of it.
     pub(super) fn drain(&self) -> &Drain {
         &self.drain
+    }
+
+    /// The series whose last label changes.
+    pub(super) fn infos(&self) -> &Infos {
+        &self.infos
     }
 
     /// The counter of `metric` with these label values, in the catalogue's order.
@@ -47,6 +54,12 @@ impl Registrar {
         debug_assert_eq!(metric.kind, Kind::Histogram);
         let sink = self.recorder.register_histogram(&key(metric, values), &METADATA);
         self.drain.histogram(sink)
+    }
+
+    /// The series of `metric` whose last label changes; these are the values of the others.
+    pub(super) fn info(&self, metric: &'static Metric, values: &[&str]) -> Arc<Info> {
+        debug_assert_eq!(metric.kind, Kind::Gauge);
+        self.infos.register(metric, values)
     }
 }
 

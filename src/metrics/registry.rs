@@ -90,7 +90,7 @@ impl Registry {
 
     /// See [`super::render`].
     pub fn render(&self) -> String {
-        self.registrar.drain().render()
+        self.registrar.drain().render() + &self.registrar.infos().render()
     }
 
     /// Folds recorded durations into their buckets. The exporter does this regularly.
@@ -294,6 +294,33 @@ mod tests {
     }
 
     #[test]
+    fn there_is_one_hash_for_all_instances_of_a_name_and_none_without_any() {
+        let registry = Registry::new();
+        let module = registry.module("m\\\"", ModuleKind::Hook);
+        let hashes = || -> Vec<String> {
+            let text = registry.render();
+            let lines = text.lines().filter(|line| line.starts_with("mesos_command_config_info"));
+            lines.map(str::to_owned).collect()
+        };
+        assert!(hashes().is_empty());
+        let hook = module.configured(0xabc);
+        let alone = r#"mesos_command_config_info{module="m\\\"",hash="0000000000000abc"} 1"#;
+        assert_eq!(hashes(), [alone]);
+        let isolator = module.configured(0xdef);
+        let both = hashes();
+        assert!(both.len() == 1 && both[0] != alone, "{both:?}");
+        isolator.set(0x123);
+        let changed = hashes();
+        assert!(changed.len() == 1 && changed != both, "{changed:?}");
+        isolator.set(0xdef);
+        assert_eq!(hashes(), both, "it says what holds, and not how it came to that");
+        drop(isolator);
+        assert_eq!(hashes(), [alone]);
+        drop(hook);
+        assert!(hashes().is_empty());
+    }
+
+    #[test]
     fn the_start_method_is_told_once() {
         let registry = Registry::new();
         assert!(!registry.render().contains("spawn_info{"));
@@ -310,6 +337,7 @@ mod tests {
         let module = registry.module("m", ModuleKind::Isolator);
         module.event(Event::Usage).worker();
         module.event(Event::Usage).shadow();
+        let _configured = module.configured(1);
         registry.set_build_info("1.11.0");
         registry.set_start_method(StartMethod::Clone);
         let text = registry.render();

@@ -79,6 +79,8 @@ pub enum Label {
     WarmStart,
     /// [`StartMethod`].
     StartMethod,
+    /// Hash of the parameters that hold.
+    ConfigHash,
     /// Version of this product.
     Version,
     /// Version of the Mesos that loaded it.
@@ -97,16 +99,19 @@ impl Label {
             Label::Signal => "signal",
             Label::WarmStart => "start",
             Label::StartMethod => "method",
+            Label::ConfigHash => "hash",
             Label::Version => "version",
             Label::MesosVersion => "mesos_version",
         }
     }
 
     /// All values that the label can have; `None` when they are not known in advance (few all the
-    /// same: instances and versions).
+    /// same: instances, their parameters and versions).
     pub fn values(self) -> Option<Vec<&'static str>> {
         Some(match self {
-            Label::Module | Label::Version | Label::MesosVersion => return None,
+            Label::Module | Label::ConfigHash | Label::Version | Label::MesosVersion => {
+                return None;
+            }
             Label::Event => Event::ALL.map(Event::label).to_vec(),
             Label::Outcome => OutcomeKind::ALL.map(OutcomeKind::label).to_vec(),
             Label::FailureReason => FailureReason::ALL.map(FailureReason::label).to_vec(),

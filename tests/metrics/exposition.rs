@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use mesos_command::event::{Event, ModuleKind};
-use mesos_command::metrics::Registry;
 use mesos_command::metrics::catalogue::{METRICS, find};
+use mesos_command::metrics::{Configured, Registry};
 use mesos_command::outcome::OutcomeKind;
 use mesos_command::outcome::{CacheResult, FailureReason, KillSignal, WarmStart, WorkerRestart};
 use mesos_command::run::StartMethod;
@@ -15,8 +15,9 @@ use proptest::prelude::*;
 use crate::promql::{Token, tokens};
 use crate::support::{both, have, run};
 
-/// Puts every metric of the catalogue into `registry` and moves most of them.
-pub(crate) fn metrics_of(registry: &Registry, module: &str) {
+/// Puts every metric of the catalogue into `registry` and moves most of them; one is there for as
+/// long as what is returned.
+pub(crate) fn metrics_of(registry: &Registry, module: &str) -> Configured {
     registry.set_build_info("1.11.0");
     registry.set_start_method(StartMethod::Clone);
     let module = registry.module(module, ModuleKind::Isolator);
@@ -38,6 +39,7 @@ pub(crate) fn metrics_of(registry: &Registry, module: &str) {
         event.stray();
         event.lossy_output();
     }
+    module.configured(0x1234)
 }
 
 #[test]
@@ -46,7 +48,7 @@ fn promtool_finds_nothing_to_say() {
         return;
     }
     let registry = Registry::new();
-    metrics_of(&registry, "check \"me\"\\ \n ü");
+    let _configured = metrics_of(&registry, "check \"me\"\\ \n ü");
     let output = run(Command::new("promtool").args(["check", "metrics"]), Some(&registry.render()));
     assert!(output.status.success(), "{}", both(&output));
     assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{}", both(&output));
@@ -55,7 +57,7 @@ fn promtool_finds_nothing_to_say() {
 #[test]
 fn series_are_those_of_the_catalogue_with_its_labels_and_values() {
     let registry = Registry::new();
-    metrics_of(&registry, "m");
+    let _configured = metrics_of(&registry, "m");
     let mut seen = BTreeSet::new();
     for line in registry.render().lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
         let (name, labels) = parse(line);
