@@ -338,6 +338,7 @@ mod tests {
         module.event(Event::Usage).worker();
         module.event(Event::Usage).shadow();
         let _configured = module.configured(1);
+        module.event(Event::Usage).warm();
         registry.set_build_info("1.11.0");
         registry.set_start_method(StartMethod::Clone);
         let text = registry.render();

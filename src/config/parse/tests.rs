@@ -132,7 +132,9 @@ fn worker_mode_is_per_event() {
     assert_eq!(fallback(Event::Usage), Fallback::Fail);
     assert_eq!(fallback(Event::Status), Fallback::Spawn);
     assert!(error(&[("isolator_usage_workers", "65")]).contains("from 1 to 64"));
-    assert!(error(&[("isolator_usage_mode", "thread")]).ends_with("accepted are spawn, worker"));
+    assert!(
+        error(&[("isolator_usage_mode", "thread")]).ends_with("accepted are spawn, worker, warm")
+    );
     assert!(error(&[("isolator_usage_fallback", "no")]).ends_with("accepted are spawn, fail"));
 }
 
