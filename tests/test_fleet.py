@@ -8,7 +8,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "fleet"))
-from agents import NEW, Agents, Sample, plan, samples
+from agents import NEW, OTHER_HASH, Agents, Sample, plan, samples
 
 EXPOSITION = """# HELP mesos_command_calls_total Calls
 # TYPE mesos_command_calls_total counter
@@ -22,6 +22,7 @@ mesos_command_call_duration_seconds_bucket{module="m",event="isolator_usage",le=
 mesos_command_queued{module="m"} 0
 # TYPE mesos_command_build_info gauge
 mesos_command_build_info{version="0.1.0",mesos_version="1.11.0"} 1
+mesos_command_config_info{module="m",hash="00"} 1
 mesos_command_panics_total 0
 """
 
@@ -44,7 +45,7 @@ class Fleet(unittest.TestCase):
     def test_faults_are_few_and_no_agent_has_two_that_hide_each_other(self) -> None:
         for count in (100, 1000, 3000):
             planned = plan(count)
-            few = [*planned][:4]
+            few = [*planned][:5]
             for index, these in enumerate(few):
                 self.assertGreaterEqual(len(these), 5)
                 self.assertLess(max(these), count)
@@ -66,7 +67,9 @@ class Fleet(unittest.TestCase):
             self.assertGreater(self.served(agent, bucket, le="+Inf"), 0)
         for agent, faulty in [(well, False), (min(planned.queued), True)]:
             self.assertEqual(self.served(agent, "mesos_command_queued") > 0, faulty)
+        self.assertIn(OTHER_HASH, self.agents.serve(min(planned.odd), 1.0))
         self.assertIn(NEW, self.agents.serve(min(planned.new), 1.0))
+        self.assertNotIn(OTHER_HASH, self.agents.serve(well, 1.0))
         self.assertNotIn(NEW, self.agents.serve(well, 1.0))
 
     def test_counters_only_grow(self) -> None:

@@ -19,7 +19,7 @@ QUEUED, HANGING = 25, 2
 SAMPLE = re.compile(r"^(?P<name>[a-z0-9_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 # What an agent's own Prometheus would tell apart by.
-NEW = "9.9.9"
+NEW, OTHER_HASH = "9.9.9", "feedfacefeedface"
 
 
 class Fault(NamedTuple):
@@ -29,6 +29,7 @@ class Fault(NamedTuple):
     slow: bool = False
     queued: bool = False
     hanging: bool = False
+    odd: bool = False
     new: bool = False
 
 
@@ -39,6 +40,7 @@ class Planned(NamedTuple):
     slow: frozenset[int]
     queued: frozenset[int]
     hanging: frozenset[int]
+    odd: frozenset[int]
     new: frozenset[int]
 
     def fault(self, agent: int) -> Fault:
@@ -58,6 +60,7 @@ def plan(agents: int) -> Planned:
         slow=spread(1),
         queued=spread(2),
         hanging=spread(3),
+        odd=spread(4),
         new=frozenset(range(5, agents, 8)),
     )
 
@@ -113,6 +116,8 @@ def altered(sample: Sample, fault: Fault) -> list[tuple[str, str]]:
     def value(name: str, old: str) -> str:
         if fault.new and sample.name == "mesos_command_build_info" and name == "version":
             return NEW
+        if fault.odd and sample.name == "mesos_command_config_info" and name == "hash":
+            return OTHER_HASH
         return old
 
     return [(name, value(name, old)) for name, old in sample.labels]

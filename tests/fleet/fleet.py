@@ -26,7 +26,7 @@ import time
 import urllib.parse
 from collections.abc import Callable
 
-from agents import Agents
+from agents import OTHER_HASH, Agents
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "observe"))
@@ -173,6 +173,7 @@ class Judgement:
                 "count(instance:mesos_command_calls_failed:ratio_rate5m > 0)",
                 len(self.planned.failing),
             ),
+            ("count(instance_module_hash:mesos_command_config_info:odd)", len(self.planned.odd)),
         ]:
             prometheus.wait_for(expression, look(expression, wanted), patience)
 
@@ -192,6 +193,7 @@ class Judgement:
             ("Slowest agents", planned.slow),
             ("Longest queues", planned.queued),
             ("Agents with hanging commands", planned.hanging),
+            ("Agents with a rare configuration", planned.odd),
         ]:
             found = named(title, len(wanted))
             self.demand(f"{title}: {len(wanted)} agents", found == wanted, found ^ wanted or "")
@@ -199,6 +201,9 @@ class Judgement:
         counts = sorted(int(value) for _, value in versions)
         new = len(planned.new)
         self.demand("two versions", counts == sorted([new, self.count - new]), counts)
+        hashes = self.server.vector(by_title["Agents by configuration"].split("{")[0], time.time())
+        odd = [int(value) for labels, value in hashes if labels["hash"] == OTHER_HASH]
+        self.demand("two configurations", odd == [len(planned.odd)], odd)
 
     def queries(self, panels: list[prometheus.Panel], at_most: float) -> None:
         """How long each takes, as Grafana asks: those of time series for three hours."""
