@@ -210,7 +210,8 @@ class Page(unittest.TestCase):
 
     def test_every_command_can_be_executed(self) -> None:
         for path in EXAMPLES.rglob("*"):
-            if path.suffix in (".sh", ".py"):
+            # What workers import is no command.
+            if path.suffix in (".sh", ".py") and path.name != "mesos_worker.py":
                 self.assertTrue(os.access(path, os.X_OK), path)
 
 

@@ -33,7 +33,7 @@ class Problems(unittest.TestCase):
             ("tests/support/src/wait.rs::until", "is no #[test]"),
             ("tests/support/src/own_process.rs::child", "is ignored"),
             ("tests/nowhere.rs::x", "no such file"),
-            ("tests/mesos/suite.py#no such scenario", "stands neither"),
+            ("tests/mesos/suite.py#a scenario of no name", "stands neither"),
             ("tests/mesos/suite.py", "is neither"),
         ]:
             [line] = self.found(self.row(test=test))
