@@ -28,6 +28,11 @@ BOOT = ROOT / "tests/tool/deploy/machine.sh"
 NAME = "libmesos_command_modules.so"
 DIRECTORY = "/usr/lib/mesos/modules"
 CANNOT = 77
+# The mounts of BOOT, gone with the shell that makes them.
+TRY_OVERLAY = (
+    "mount -t tmpfs try /mnt; cd /mnt; mkdir upper work root; "
+    "mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root"
+)
 
 
 def quiet(*words: str | pathlib.Path) -> None:
@@ -200,6 +205,11 @@ def main() -> int:
         return CANNOT
     if not pathlib.Path("/usr/sbin/sshd").exists():
         print("there is no sshd (Debian's openssh-server)")
+        return CANNOT
+    words = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", TRY_OVERLAY]
+    tried = subprocess.run(words, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        print(f"no overlay can be mounted here: {tried.stderr.strip()}")
         return CANNOT
     with tempfile.TemporaryDirectory(prefix="mesos-deploy-", dir="/tmp") as name:
         machine = Machine(pathlib.Path(name), arguments.mesos.resolve())

@@ -13,6 +13,9 @@ use test_support::{skip, until};
 const SSHD: &str = "/usr/sbin/sshd";
 const TOOL: &str = env!("CARGO_BIN_EXE_mesos-command");
 
+/// The mounts of `machine.sh`, gone with the shell that makes them.
+const TRY_OVERLAY: &str = "mount -t tmpfs try /mnt; cd /mnt; mkdir upper work root; \
+                           mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root";
 /// Its first process.
 const BOOT: &str = include_str!("machine.sh");
 
@@ -47,6 +50,10 @@ impl Machine {
         }
         if !Path::new(SSHD).exists() {
             test_support::skip_offline(test, "there is no sshd (Debian's openssh-server)");
+            return None;
+        }
+        if let Some(why) = no_overlay() {
+            skip(test, &format!("no overlay can be mounted here: {why}"));
             return None;
         }
         let place = tempfile::Builder::new().prefix("deploy").tempdir_in("/tmp").expect("a place");
@@ -160,6 +167,14 @@ impl Drop for Machine {
         let _ = self.unshare.kill();
         let _ = self.unshare.wait();
     }
+}
+
+/// Why no overlay of this machine's files can be mounted, as in a container that forbids it.
+fn no_overlay() -> Option<String> {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-ec", TRY_OVERLAY]);
+    let done = command.stdin(Stdio::null()).output().expect("util-linux's unshare");
+    (!done.status.success()).then(|| String::from_utf8_lossy(&done.stderr).trim().to_owned())
 }
 
 /// Starts it; `None` when it ends at once.
