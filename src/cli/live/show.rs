@@ -195,25 +195,29 @@ pub(super) fn failures(answer: &Value) {
         println!("nothing has failed");
     }
     for failure in all {
-        let about = [("container", &failure["container"]), ("task", &failure["task"])];
-        let about = about.iter().filter(|(_, value)| !value.is_null());
-        let about: String = about.map(|(key, value)| format!(", {key} {}", text(value))).collect();
-        let line = format!(
-            "{}  call {}: {} of '{}'{about}: {}, {} after {}",
-            clock(&failure["time"]),
-            text(&failure["id"]),
-            text(&failure["event"]),
-            text(&failure["module"]),
-            text(&failure["outcome"]),
-            text(&failure["reason"]),
-            duration(&failure["run_seconds"]),
-        );
+        let line = failure_line(failure, &["container", "task"]);
         println!("{}", Mark::Bad.of(&line));
         println!("    {}", text(&failure["text"]));
         if !failure["tail"].is_null() {
             println!("    stdout and stderr end with: {}", text(&failure["tail"]));
         }
     }
+}
+
+/// What failed when and how, in a line; with what is known of `keys`.
+pub(super) fn failure_line(failure: &Value, keys: &[&str]) -> String {
+    let about = keys.iter().filter(|key| !failure[**key].is_null());
+    let about: String = about.map(|key| format!(", {key} {}", text(&failure[*key]))).collect();
+    format!(
+        "{}  call {}: {} of '{}'{about}: {}, {} after {}",
+        clock(&failure["time"]),
+        text(&failure["id"]),
+        text(&failure["event"]),
+        text(&failure["module"]),
+        text(&failure["outcome"]),
+        text(&failure["reason"]),
+        duration(&failure["run_seconds"]),
+    )
 }
 
 /// A time in UTC, with its date: `2026-11-27T13:45:34Z`.

@@ -7,7 +7,7 @@ use mesos_command::quantity;
 use serde_json::Value;
 
 use crate::live::mark::Mark;
-use crate::live::show::{clock, duration, text};
+use crate::live::show::{clock, duration, failure_line, text};
 
 use super::columns::{cut, table};
 use super::screen::Style;
@@ -211,19 +211,7 @@ fn overview(view: &View, ui: &mut Ui, width: usize, room: usize) -> Vec<Line> {
 fn whole_failures(view: &View) -> Vec<Line> {
     let mut lines = vec![("FAILURES, the newest first".to_owned(), Style::Head)];
     for failure in &view.failures.last {
-        let about =
-            ["container", "task", "framework"].iter().filter(|key| !failure[**key].is_null());
-        let about: String = about.map(|key| format!(", {key} {}", text(&failure[*key]))).collect();
-        let line = format!(
-            "{}  call {}: {} of '{}'{about}: {}, {} after {}",
-            clock(&failure["time"]),
-            text(&failure["id"]),
-            text(&failure["event"]),
-            text(&failure["module"]),
-            text(&failure["outcome"]),
-            text(&failure["reason"]),
-            duration(&failure["run_seconds"]),
-        );
+        let line = failure_line(failure, &["container", "task", "framework"]);
         lines.push((line, Style::Marked(Mark::Bad)));
         lines.push((format!("    {}", text(&failure["text"])), Style::PLAIN));
         if !failure["tail"].is_null() {
