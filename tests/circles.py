@@ -21,6 +21,7 @@ import architecture
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Where it is a rule.
 CHECKED = [
+    "src/call",
     "src/cli/check",
     "src/metrics",
     "src/reactor",

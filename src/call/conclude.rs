@@ -12,6 +12,7 @@ use crate::schema::{Parsed, split_json_object};
 use crate::worker::WorkerLog;
 
 use super::decode::{decode, decode_part};
+use super::failure::CallResult;
 use super::finished::Finished;
 use super::fresh_for::{fresh_for, is_it};
 use super::{CallFailure, Command, Container, Observed, log, outcome_of, rules};
@@ -30,9 +31,6 @@ pub struct Part {
     /// For how long it is good, if it says so.
     pub fresh_for: Option<Duration>,
 }
-
-/// The serialised answer, `None` for an empty output; or why there is none.
-pub(super) type CallResult = Result<Option<Vec<u8>>, CallFailure>;
 
 impl Command {
     /// Reads the answer out of `report`, counts the run and logs what went wrong.
@@ -111,8 +109,8 @@ impl Command {
         if let Some(live) = &self.live {
             let is_failure = result.as_ref().is_err_and(CallFailure::is_told);
             if is_failure || live.is_followed() {
-                let finished = Finished::new(self, report, result, subject);
-                live.finished(self, report, finished, is_failure);
+                let finished = Finished::new(&self.spec, &self.redact, report, result, subject);
+                live.finished(report, finished, is_failure);
             }
         }
         let (event, command) = (self.row.event, self.text.as_str());

@@ -17,6 +17,14 @@ pub struct CallFailure {
     pub message: String,
 }
 
+/// The serialised answer, `None` for an empty output; or why there is none.
+pub(super) type CallResult = Result<Option<Vec<u8>>, CallFailure>;
+
+/// The outcome to count for a result.
+pub(crate) fn outcome_of<T>(result: &Result<T, CallFailure>) -> OutcomeKind {
+    result.as_ref().map_or_else(|failure| failure.outcome, |_| OutcomeKind::Ok)
+}
+
 impl CallFailure {
     /// A failure whose reason is just its outcome.
     pub fn new(outcome: OutcomeKind, message: String) -> CallFailure {

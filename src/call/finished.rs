@@ -9,10 +9,11 @@ use serde_json::{Map, Value, json};
 use crate::control::Told;
 use crate::event::{Event, ModuleKind};
 use crate::outcome::{FailureReason, OutcomeKind};
-use crate::run::{RunReport, next_number};
+use crate::redact::Redaction;
+use crate::run::{CommandSpec, RunReport, next_number};
 
 use super::about::About;
-use super::{CallFailure, Command, log, outcome_of};
+use super::{CallFailure, log, outcome_of};
 
 /// What is kept of the text of a failure, in bytes.
 const MOST_TEXT: usize = 4096;
@@ -51,9 +52,10 @@ pub(super) struct Finished {
 }
 
 impl Finished {
-    /// What is told of a run of `command`, or, without a report, of a call that failed before.
+    /// What is told of a run of `spec`, or, without a report, of a call that failed before.
     pub(super) fn new<T>(
-        command: &Command,
+        spec: &CommandSpec,
+        redact: &Redaction,
         report: Option<&RunReport>,
         result: &Result<T, CallFailure>,
         subject: &str,
@@ -62,20 +64,21 @@ impl Finished {
         let failure = result.as_ref().err();
         let timings = report.map(|report| report.timings).unwrap_or_default();
         // Words of a failure name the command, too.
-        let shown = command.redact.parameter("", &command.text);
-        let told = |text: &str| bounded(&text.trim_end().replace(&command.text, &shown));
+        let command = spec.command.text().to_string_lossy();
+        let shown = redact.parameter("", &command);
+        let told = |text: &str| bounded(&text.trim_end().replace(&*command, &shown));
         Finished {
             order: ENDED.fetch_add(1, Ordering::Relaxed),
             id: followed.map_or_else(next_number, |followed| followed.id),
             at: SystemTime::now(),
-            module: command.spec.module.clone(),
-            event: command.row.event,
+            module: spec.module.clone(),
+            event: spec.event,
             command: shown.clone(),
             subject: subject.to_owned(),
             container: match followed {
                 Some(followed) => followed.container_id.clone(),
                 // Of a call that was skipped: no request was made that would have it.
-                None if is_of_container(command, outcome_of(result)) => Some(subject.into()),
+                None if is_of_container(spec.event, outcome_of(result)) => Some(subject.into()),
                 None => None,
             },
             about: followed.map(|followed| About::input(&followed.input)).unwrap_or_default(),
@@ -130,8 +133,8 @@ impl Finished {
 }
 
 /// Whether the subject of a call without a request is a container.
-fn is_of_container(command: &Command, outcome: OutcomeKind) -> bool {
-    outcome == OutcomeKind::Skipped && command.row.kind == ModuleKind::Isolator
+fn is_of_container(event: Event, outcome: OutcomeKind) -> bool {
+    outcome == OutcomeKind::Skipped && event.row().kind == ModuleKind::Isolator
 }
 
 impl Told for Finished {

@@ -11,7 +11,6 @@ use crate::redact::Redaction;
 use crate::run::{RunReport, Runner};
 use crate::staging::Input;
 
-use super::Command;
 use super::finished::Finished;
 
 /// Keeps the failed calls of one instance.
@@ -40,17 +39,12 @@ impl Kept {
 
     /// Keeps a call whose command has failed, unless others are being kept: some time soon, on a
     /// thread that nothing waits for.
-    pub(super) fn keep(
-        self: &Arc<Kept>,
-        command: &Command,
-        report: &RunReport,
-        finished: &Arc<Finished>,
-    ) {
+    pub(super) fn keep(self: &Arc<Kept>, report: &RunReport, finished: &Arc<Finished>) {
         let Some(followed) = &report.followed else { return };
         if !self.keeper.begin() {
             return;
         }
-        let names: Vec<String> = command
+        let names: Vec<String> = followed
             .spec
             .environment
             .iter()

@@ -18,7 +18,6 @@ use crate::redact::Redaction;
 use crate::run::{Followed, RunReport, Runner};
 use crate::worker::Workers;
 
-use super::Command;
 use super::about::About;
 use super::call_log::{CallLog, Hit};
 use super::finished::{Finished, seconds};
@@ -193,7 +192,6 @@ impl Live {
     /// A call has finished: it is told to those who follow, and kept if it `is_failure`.
     pub(super) fn finished(
         &self,
-        command: &Command,
         report: Option<&RunReport>,
         finished: Finished,
         is_failure: bool,
@@ -202,7 +200,7 @@ impl Live {
         if is_failure {
             self.failed(finished.clone());
             if let (Some(kept), Some(report)) = (&self.kept, report) {
-                kept.keep(command, report, &finished);
+                kept.keep(report, &finished);
             }
         }
         if let Some(log) = self.log.get() {

@@ -38,10 +38,10 @@ pub use commands::Commands;
 pub use conclude::{Part, Parts};
 pub use create_error::CreateError;
 pub use failure::CallFailure;
+pub(crate) use failure::outcome_of;
 pub use fresh_for::FRESH_FOR;
 pub(crate) use live::{Containers, Suspension};
 pub use observer::{Observed, Observer};
-pub(crate) use open::outcome_of;
 pub(crate) use open::{Call, Ended};
 pub(crate) use rules::Container;
 #[cfg(feature = "fuzz")]

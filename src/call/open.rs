@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::outcome::OutcomeKind;
 use crate::run::RunReport;
 
-use super::{Answer, CallFailure, Command, Container};
+use super::{Answer, CallFailure, Command, Container, outcome_of};
 
 /// One call of an event that has a command.
 ///
@@ -106,9 +106,4 @@ impl Drop for Call {
     fn drop(&mut self) {
         self.count(OutcomeKind::Cancelled, true);
     }
-}
-
-/// The outcome to count for a result.
-pub(crate) fn outcome_of<T>(result: &Result<T, CallFailure>) -> OutcomeKind {
-    result.as_ref().map_or_else(|failure| failure.outcome, |_| OutcomeKind::Ok)
 }

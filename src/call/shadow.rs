@@ -27,8 +27,8 @@ use crate::run::{
 };
 use crate::schema::{MessageType, Parsed};
 
-use super::conclude::CallResult;
 use super::decode::decode;
+use super::failure::CallResult;
 use super::finished::seconds;
 use super::log::{self, Limiter};
 use super::{CallFailure, Container, rules};
