@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHECKED = [
     "src/call",
     "src/cli/check",
+    "src/config",
     "src/metrics",
     "src/reactor",
     "src/run",

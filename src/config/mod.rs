@@ -1,9 +1,9 @@
 //! Parameters of a module instance: from the host's key/value list to a checked [`Config`].
 //!
 //! `params` and `event_params` have one row for each parameter, from which everything else
-//! follows; [`keys`] finds rows by key, [`value`] holds one parser per kind of value, `reader`
-//! reads a row's, and `parse` puts them together. Later duplicates of a key win, as in the original
-//! modules.
+//! follows. Below them, [`value`] holds one parser per kind of value, `reader` reads a row's, and
+//! `special` and `identity` those that are like no other. Above them, [`keys`] finds rows by key,
+//! and `parse` puts them together. Later duplicates of a key win, as in the original modules.
 
 mod command;
 mod define;
@@ -17,6 +17,7 @@ mod params;
 mod parse;
 mod problem;
 mod reader;
+mod rights;
 mod row;
 mod special;
 mod trust;

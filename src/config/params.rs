@@ -18,7 +18,7 @@ use super::define::parameters;
 use super::reader::{
     Reader, Value, boolean, bytes, count, directory, duration, optional_directory, special, words,
 };
-use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
+use super::row::{Accepts, ORIGINAL, Parameter, Place, Scope, Unset};
 use super::{ConfigError, EnvironmentChoice, EventConfig, IoChoice, special as of};
 use crate::command::{Background, Containment, Stdio};
 use crate::control::{ControlSocket, DEFAULT_SOCKET};
@@ -89,7 +89,9 @@ parameters! {
             scope: ISOLATOR,
             since: "0.1.0",
             unset: Unset::Text("2mins"),
-            value: special(Accepts::Duration { zero: true }, of::stale_ttl),
+            value: special(Accepts::Duration { zero: true }, |reader, row| {
+                of::stale_ttl(reader, row, [&rows::cache_ttl, &rows::stale_while_revalidate])
+            }),
             meaning: "age up to which the last good value is served when refreshing it fails or takes longer than a second; by default at least twice the TTL",
         }
         stale_while_revalidate: Duration = {
@@ -262,7 +264,11 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Text("false"),
-            value: of::status_page(),
+            // It is served by the listeners of the metrics.
+            value: special(Accepts::Boolean, |reader, row| {
+                of::boolean_with(reader, row, &rows::metrics_addresses)
+            })
+            .at(Place::Metrics),
             meaning: "`true` serves a page for people at `/status` of `metrics_address`: instances, rates, calls in flight, failures with what commands printed, workers, containers of the process; to whoever can connect there",
         }
         metrics_textfile: Option<TextfilePath> = {

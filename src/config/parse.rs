@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::event_params::{EventConfig, event_rows};
-use super::params::{Config, rows};
+use super::params::{Config, PARAMETERS, rows};
 use super::reader::{Reader, refused};
 use super::row::Parameter;
 use super::warm::{WarmProblem, warm_script};
-use super::{ConfigError, IoChoice, Mode, Warning, is_shell_script};
+use super::{ConfigError, IoChoice, Mode, Warning, is_shell_script, keys};
 use crate::command::{CommandLine, WarmScript};
 use crate::event::{Event, ModuleKind};
 
@@ -17,7 +17,8 @@ pub(super) fn parse(
     kind: ModuleKind,
     parameters: &[(String, String)],
 ) -> Result<(Config, Vec<Warning>), ConfigError> {
-    let mut reader = Reader::new(kind, parameters);
+    let mut reader = Reader::new(parameters, &event_rows::command);
+    reader.doubt_keys(kind);
     let mut config = Config::read(&mut reader, kind, BTreeMap::new())?;
     reader.inspect_directories(&config)?;
     for event in Event::of_kind(kind) {
@@ -31,6 +32,22 @@ pub(super) fn parse(
 }
 
 impl Reader<'_> {
+    /// Notes keys that are not known, and those that another one puts out of effect.
+    fn doubt_keys(&mut self, kind: ModuleKind) {
+        let mut unknown: Vec<&str> = self.keys().filter(|key| keys::find(key).is_none()).collect();
+        unknown.sort_unstable();
+        self.warnings.extend(unknown.into_iter().map(|key| Warning::UnknownKey {
+            key: key.to_owned(),
+            nearest: keys::nearest(kind, key),
+        }));
+        for row in PARAMETERS {
+            let given = row.aliases.iter().find(|alias| self.get(alias).is_some());
+            if let (Some(alias), Some(_)) = (given, self.get(row.name)) {
+                self.doubt(row.name, &format!("which has no effect beside '{alias}'"));
+            }
+        }
+    }
+
     /// What is configured for `event`, whose parameters are being read, if it has a command. The
     /// parameters of an event without a command are checked too.
     fn event_config(

@@ -5,17 +5,23 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::event_params::event_rows;
 use super::row::{Accepts, Parameter, Place, Unset};
 use super::value::{self, DURATION_FORMS, ORIGINAL_DURATION_FORMS};
-use super::{ConfigError, Warning, keys, params};
-use crate::event::{Event, ModuleKind};
+use super::{ConfigError, Warning};
+use crate::event::Event;
 
 /// How the text of a parameter becomes a value, and what people need to know of that.
 pub(super) struct Value<T: 'static> {
     pub(super) accepts: Accepts,
     pub(super) place: Option<Place>,
     pub(super) read: fn(&mut Reader<'_>, &'static Parameter) -> Result<T, ConfigError>,
+}
+
+impl<T> Value<T> {
+    /// The same, of a parameter that names something that is an agent's.
+    pub(super) const fn at(self, place: Place) -> Value<T> {
+        Value { place: Some(place), ..self }
+    }
 }
 
 /// A value that a function of its own reads.
@@ -54,24 +60,20 @@ pub(super) const fn duration() -> Value<Duration> {
 
 /// A directory: an absolute path.
 pub(super) const fn directory() -> Value<PathBuf> {
-    Value {
-        place: Some(Place::Directory),
-        ..special(Accepts::Path, |reader, row| {
-            reader.doubt_blanks(row);
-            reader.value(row, value::path)
-        })
-    }
+    let read = special(Accepts::Path, |reader, row| {
+        reader.doubt_blanks(row);
+        reader.value(row, value::path)
+    });
+    read.at(Place::Directory)
 }
 
 /// A directory that need not be named.
 pub(super) const fn optional_directory() -> Value<Option<PathBuf>> {
-    Value {
-        place: Some(Place::Directory),
-        ..special(Accepts::Path, |reader, row| {
-            reader.doubt_blanks(row);
-            reader.optional(row, value::path)
-        })
-    }
+    let read = special(Accepts::Path, |reader, row| {
+        reader.doubt_blanks(row);
+        reader.optional(row, value::path)
+    });
+    read.at(Place::Directory)
 }
 
 /// One of a few words, with what each means: `words!["kill" => Kill, "keep" => Keep]`. Where there
@@ -96,6 +98,8 @@ pub(super) use words;
 /// Parameters by key, and what was noticed while reading them.
 pub(super) struct Reader<'a> {
     values: HashMap<&'a str, &'a str>,
+    /// The row of the command that an event has if anything is to be run for it.
+    command: &'static Parameter,
     /// Whose parameters are being read, of those that each event has.
     event: Option<Event>,
     pub(super) warnings: Vec<Warning>,
@@ -114,24 +118,19 @@ pub(super) fn refused(key: &str, value: &str, accepted: &str) -> ConfigError {
 }
 
 impl<'a> Reader<'a> {
-    /// Notes keys that are not known, and those that another one puts out of effect.
-    pub(super) fn new(kind: ModuleKind, parameters: &'a [(String, String)]) -> Reader<'a> {
+    /// Reads these, of which the last one with a key counts. An event has a command if `command` is
+    /// given for it.
+    pub(super) fn new(
+        parameters: &'a [(String, String)],
+        command: &'static Parameter,
+    ) -> Reader<'a> {
         let values = parameters.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let mut reader = Reader { values: values.collect(), event: None, warnings: Vec::new() };
-        let mut unknown: Vec<&str> =
-            reader.values.keys().copied().filter(|key| keys::find(key).is_none()).collect();
-        unknown.sort_unstable();
-        reader.warnings.extend(unknown.into_iter().map(|key| Warning::UnknownKey {
-            key: key.to_owned(),
-            nearest: keys::nearest(kind, key),
-        }));
-        for row in params::PARAMETERS {
-            let given = row.aliases.iter().find(|alias| reader.get(alias).is_some());
-            if let (Some(alias), Some(_)) = (given, reader.get(row.name)) {
-                reader.doubt(row.name, &format!("which has no effect beside '{alias}'"));
-            }
-        }
-        reader
+        Reader { values: values.collect(), command, event: None, warnings: Vec::new() }
+    }
+
+    /// All keys, also those without a value, in any order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a str> {
+        self.values.keys().copied()
     }
 
     /// Reads with `read` what belongs to one event.
@@ -148,7 +147,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value, if the key is given and not empty.
-    fn get(&self, key: &str) -> Option<&'a str> {
+    pub(super) fn get(&self, key: &str) -> Option<&'a str> {
         self.values.get(key).copied().filter(|value| !value.is_empty())
     }
 
@@ -168,7 +167,7 @@ impl<'a> Reader<'a> {
 
     /// Whether a command is given for the event.
     pub(super) fn has_command(&mut self, event: Event) -> bool {
-        self.of_event(event, |reader| reader.given(&event_rows::command).is_some())
+        self.of_event(event, |reader| reader.given(reader.command).is_some())
     }
 
     /// The value that is given, or the one of the text for the case that none is.
@@ -243,7 +242,7 @@ impl<'a> Reader<'a> {
     ) -> Result<T, ConfigError> {
         match read {
             Err(error) if !self.has_command(event) => {
-                let command = event_rows::command.key(Some(event));
+                let command = self.command.key(Some(event));
                 let key = error.key;
                 let text = format!("{}. '{key}' has no effect without '{command}'", error.text);
                 self.warnings.push(Warning::DoubtfulValue { key, text });

@@ -4,7 +4,6 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::params::rows;
 use super::reader::{Reader, Value, count, refused, special};
 use super::row::{Accepts, Parameter, Place};
 use super::{ConfigError, command_line, value};
@@ -50,7 +49,7 @@ pub(super) const fn cgroup_root() -> Value<PathBuf> {
             }
         })
     });
-    Value { place: Some(Place::Cgroups), ..read }
+    read.at(Place::Cgroups)
 }
 
 /// Exactly `true`, as for the original.
@@ -88,17 +87,19 @@ pub(super) fn cache_ttl(
     Ok(ttl)
 }
 
-/// A value that is refreshed less often is old when it expires; it must be of use after that.
+/// A value that is refreshed less often, as `ttl` and `stale_while_revalidate` say, is old when it
+/// expires; it must be of use after that.
 pub(super) fn stale_ttl(
     reader: &mut Reader<'_>,
     row: &'static Parameter,
+    [ttl, stale_while_revalidate]: [&'static Parameter; 2],
 ) -> Result<Duration, ConfigError> {
     let stale_ttl = reader.duration(row)?;
     if reader.given(row).is_some() {
         return Ok(stale_ttl);
     }
-    let ttl = reader.duration(&rows::cache_ttl)?;
-    let stale_while_revalidate = reader.duration(&rows::stale_while_revalidate)?;
+    let ttl = reader.duration(ttl)?;
+    let stale_while_revalidate = reader.duration(stale_while_revalidate)?;
     let twice = ttl.saturating_mul(2);
     Ok(stale_ttl.max(twice).max(ttl.saturating_add(stale_while_revalidate)))
 }
@@ -112,30 +113,31 @@ pub(super) const fn metrics_addresses() -> Value<Vec<MetricsAddress>> {
         });
         Ok(addresses?.unwrap_or_default())
     });
-    Value { place: Some(Place::Metrics), ..read }
+    read.at(Place::Metrics)
 }
 
-/// It is served by the listeners of the metrics.
-pub(super) const fn status_page() -> Value<bool> {
-    let read = special(Accepts::Boolean, |reader, row| {
-        let is_wanted = reader.value(row, value::boolean)?;
-        if is_wanted && reader.given(&rows::metrics_addresses).is_none() {
-            reader.doubt(row.name, "which has no effect without 'metrics_address'");
-        }
-        Ok(is_wanted)
-    });
-    Value { place: Some(Place::Metrics), ..read }
+/// `true` or `false`, of which `true` has no effect unless this other one is given.
+pub(super) fn boolean_with(
+    reader: &mut Reader<'_>,
+    row: &'static Parameter,
+    needed: &'static Parameter,
+) -> Result<bool, ConfigError> {
+    let is_wanted = reader.value(row, value::boolean)?;
+    if is_wanted && reader.given(needed).is_none() {
+        reader.doubt(row.name, &format!("which has no effect without '{}'", needed.name));
+    }
+    Ok(is_wanted)
 }
 
 pub(super) const fn metrics_textfile() -> Value<Option<TextfilePath>> {
     let read = special(Accepts::Path, |reader, row| {
         reader.optional(row, |text| text.parse().map_err(|error: TextfileError| error.to_string()))
     });
-    Value { place: Some(Place::Metrics), ..read }
+    read.at(Place::Metrics)
 }
 
 pub(super) const fn keep_failures() -> Value<usize> {
-    Value { place: Some(Place::Kept), ..count(0, 1024) }
+    count(0, 1024).at(Place::Kept)
 }
 
 /// A file: made when something is to be written to it.
@@ -150,13 +152,13 @@ pub(super) const fn call_log() -> Value<Option<PathBuf>> {
             }
         })
     });
-    Value { place: Some(Place::Other), ..read }
+    read.at(Place::Other)
 }
 
 pub(super) const fn control_socket() -> Value<ControlSocket> {
     let accepts = Accepts::Text("an absolute path, none");
     let read = special(accepts, |reader, row| reader.value(row, ControlSocket::parse));
-    Value { place: Some(Place::Control), ..read }
+    read.at(Place::Control)
 }
 
 /// The command of the event whose parameters are being read; empty where none is given.
