@@ -5,4 +5,6 @@
 
 mod contract;
 mod life;
+#[path = "../worker/log.rs"]
+mod log;
 mod support;

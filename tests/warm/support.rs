@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use mesos_command::command::{Background, CommandLine, Stdio};
@@ -16,30 +16,11 @@ use mesos_command::run::{CommandSpec, Lifetime, Request, RunReport, Runner};
 use mesos_command::staging::{Input, IoMode};
 use mesos_command::sys::Identity;
 use mesos_command::warm::{WarmPool, WarmSettings};
-use mesos_command::worker::{Recycling, WorkerLog};
+use mesos_command::worker::Recycling;
 use tempfile::TempDir;
 pub(crate) use test_support::{PATIENCE, until, wait_for};
 
-/// Lines that a pool logged.
-#[derive(Default)]
-pub(crate) struct Log(Mutex<Vec<String>>);
-
-impl WorkerLog for Log {
-    fn failure(&self, text: &str) {
-        self.0.lock().unwrap().push(text.to_owned());
-    }
-
-    fn note(&self, text: &str) {
-        self.0.lock().unwrap().push(text.to_owned());
-    }
-}
-
-impl Log {
-    /// Waits for a line that contains `text`.
-    pub(crate) fn wait(&self, text: &str) -> String {
-        wait_for(text, || self.0.lock().unwrap().iter().find(|line| line.contains(text)).cloned())
-    }
-}
+use super::log::Log;
 
 /// What can be chosen.
 pub(crate) struct Choice {

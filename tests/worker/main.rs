@@ -6,6 +6,7 @@ mod examples;
 mod faults;
 mod identity;
 mod leftovers;
+mod log;
 mod multiplex;
 mod multiplex_lost;
 mod queue;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use mesos_command::command::{Background, CommandLine, Stdio};
@@ -13,36 +13,17 @@ use mesos_command::outcome::OutcomeKind;
 use mesos_command::run::{CommandSpec, LaneQueue, Request, RunReport, Runner};
 use mesos_command::staging::{Input, IoMode};
 use mesos_command::sys::Identity;
-use mesos_command::worker::{Recycling, WorkerLog, WorkerPool, WorkerSettings};
+use mesos_command::worker::{Recycling, WorkerPool, WorkerSettings};
 use tempfile::TempDir;
 pub(crate) use test_support::{PATIENCE, wait_for};
+
+use super::log::Log;
 
 /// The probe.
 pub(crate) const PROBE: &str = env!("CARGO_BIN_EXE_mcmd-probe-worker");
 
 /// Held by every test; the one that looks at the whole process holds it alone.
 pub(crate) static TOGETHER: RwLock<()> = RwLock::new(());
-
-/// Lines that a pool logged.
-#[derive(Default)]
-pub(crate) struct Log(Mutex<Vec<String>>);
-
-impl WorkerLog for Log {
-    fn failure(&self, text: &str) {
-        self.0.lock().unwrap().push(text.to_owned());
-    }
-
-    fn note(&self, text: &str) {
-        self.0.lock().unwrap().push(text.to_owned());
-    }
-}
-
-impl Log {
-    /// Waits for a line that contains `text`.
-    pub(crate) fn wait(&self, text: &str) -> String {
-        wait_for(text, || self.0.lock().unwrap().iter().find(|line| line.contains(text)).cloned())
-    }
-}
 
 /// A pool, its command and what it logged.
 pub(crate) struct Rig {
