@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use parking_lot::Mutex;
@@ -74,6 +74,8 @@ pub(super) struct Shadow {
     redact: Redaction,
     metrics: Arc<ModuleMetrics>,
     lines: Limiter,
+    /// How many there were of each result.
+    results: [AtomicU64; ShadowResult::ALL.len()],
     differences: Mutex<VecDeque<Value>>,
 }
 
@@ -144,6 +146,7 @@ impl Shadow {
             redact: redact.clone(),
             metrics: metrics.clone(),
             lines: Limiter::new(),
+            results: Default::default(),
             differences: Mutex::default(),
         }
     }
@@ -190,6 +193,7 @@ impl Shadow {
     }
 
     fn count(&self, result: ShadowResult) {
+        self.results[result as usize].fetch_add(1, Ordering::Relaxed);
         self.metrics.event(self.row.event).shadow().series.results.of(result).increment(1);
     }
 
@@ -301,10 +305,15 @@ impl Shadow {
 
     /// What is shown of it on the control socket: the newest difference first.
     pub(super) fn to_json(&self) -> Value {
+        let results = ShadowResult::ALL.map(|result| {
+            let count = self.results[result as usize].load(Ordering::Relaxed);
+            (result.label().to_owned(), count.into())
+        });
         let differences: Vec<Value> = self.differences.lock().iter().rev().cloned().collect();
         json!({
             "event": self.row.prefix,
             "command": self.redact.parameter("", &self.text()),
+            "results": Value::Object(results.into_iter().collect()),
             "differences": differences,
         })
     }

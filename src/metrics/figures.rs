@@ -14,9 +14,11 @@ pub use distribution::Distribution;
 
 use text::Sample;
 
+/// The outcome of a call whose command is not run for it.
+const SKIPPED: &str = "skipped";
 /// The outcomes of a call that has not failed. Others, also those that a newer agent may have, are
 /// failures.
-const WELL: [&str; 2] = ["ok", "skipped"];
+const WELL: [&str; 2] = ["ok", SKIPPED];
 
 /// Sums by the value of a label.
 pub type Sums = BTreeMap<String, f64>;
@@ -159,6 +161,11 @@ impl EventFigures {
         let well: f64 = WELL.iter().filter_map(|outcome| self.calls.get(*outcome)).sum();
         (all, all - well)
     }
+
+    /// Calls whose command was not run for them.
+    pub fn skipped(&self) -> f64 {
+        self.calls.get(SKIPPED).copied().unwrap_or_default()
+    }
 }
 
 impl ModuleFigures {
@@ -235,6 +242,7 @@ mod tests {
         let count = || {
             usage.call(OutcomeKind::Ok, Some(Duration::from_millis(3)));
             usage.call(OutcomeKind::Timeout, Some(Duration::from_secs(7)));
+            usage.call(OutcomeKind::Skipped, None);
             usage.failure(FailureReason::Timeout);
             module.cache_request(CacheResult::Hit);
             module.cache_request(CacheResult::Miss);
@@ -251,7 +259,7 @@ mod tests {
         let later = Figures::read(&registry.render()).since(Some(&first));
         let key = ("a \"b\"\\c".to_owned(), "isolator_usage".to_owned());
         let event = &later.events[&key];
-        assert_eq!(event.calls_and_failed(), (4.0, 2.0));
+        assert_eq!((event.calls_and_failed(), event.skipped()), ((6.0, 2.0), 2.0));
         assert_eq!(event.failures["timeout"], 2.0);
         assert_eq!((event.running, event.workers_up), (1.0, Some(1.0)));
         assert_eq!(event.call_duration.count(), 4.0);
@@ -261,7 +269,7 @@ mod tests {
         assert_eq!((module.at_once(), module.containers), (Some(0.5), 4.0));
         // A process that was started anew.
         let again = first.since(Some(&Figures::read(&registry.render())));
-        assert_eq!(again.events[&key].calls_and_failed(), (2.0, 1.0));
+        assert_eq!(again.events[&key].calls_and_failed(), (3.0, 1.0));
     }
 
     #[test]

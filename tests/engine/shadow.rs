@@ -150,6 +150,8 @@ fn differences_are_shown_without_their_secrets() {
     let status = ask(&socket(&bench), "GET", "/v1/status?module=shadow-shown", 200);
     let shadow = &status["instances"][0]["shadows"][0];
     assert_eq!(shadow["event"], "isolator_prepare");
+    let results = serde_json::json!({"same": 0, "different": 1, "failed": 0, "dropped": 0});
+    assert_eq!(shadow["results"], results);
     let difference = &shadow["differences"][0];
     let of = |key: &str| difference[key].as_str().unwrap_or_default();
     assert_eq!((of("subject"), of("result")), ("shadowed-1", "different"));

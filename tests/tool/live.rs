@@ -7,7 +7,7 @@ use std::time::Duration;
 use mesos_command::call::{Answer, InputValue};
 use mesos_command::event::Event;
 use mesos_command::isolator::Isolator;
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_support::{skip, wait_for};
 
 use crate::support::{Place, stderr};
@@ -22,6 +22,15 @@ pub(crate) struct Agent {
 }
 
 pub(crate) fn agent(module: &str, prepare: &str) -> Agent {
+    agent_with(module, prepare, |_| Vec::new())
+}
+
+/// With these parameters, too.
+pub(crate) fn agent_with(
+    module: &str,
+    prepare: &str,
+    more: impl FnOnce(&Place) -> Vec<(&'static str, String)>,
+) -> Agent {
     let place = Place::new();
     let parameters = [
         ("module_name", module.to_owned()),
@@ -32,7 +41,8 @@ pub(crate) fn agent(module: &str, prepare: &str) -> Agent {
         ("keep_failures", "0".to_owned()),
         ("isolator_prepare_command", place.script("prepare", prepare)),
     ];
-    let parameters = parameters.map(|(key, value)| (key.to_owned(), value));
+    let parameters = parameters.into_iter().chain(more(&place));
+    let parameters: Vec<_> = parameters.map(|(key, value)| (key.to_owned(), value)).collect();
     let isolator = Isolator::create(&parameters).expect("accepted");
     Agent { place, isolator }
 }
@@ -55,19 +65,31 @@ impl Agent {
 
     /// Starts a prepare of a container.
     pub(crate) fn prepare(&self, container: &str) -> mpsc::Receiver<Answer> {
-        // ContainerConfig: directory (3), command_info (11); ContainerID: value (1).
+        // ContainerConfig: directory (3), command_info (11).
         let config = [0x1a, 2, b'/', b'x', 0x5a, 0];
-        let length = u8::try_from(container.len()).expect("short");
-        let id = [&[0x0a, length], container.as_bytes()].concat();
-        let values = [InputValue::Message(&config), InputValue::Message(&id)];
+        let values = [InputValue::Message(&config), InputValue::Message(&id(container))];
+        self.call(Event::Prepare, &values)
+    }
+
+    /// Starts an isolate of a container.
+    pub(crate) fn isolate(&self, container: &str) -> mpsc::Receiver<Answer> {
+        let id = id(container);
+        let values = [InputValue::Absent, InputValue::Message(&id), InputValue::Integer(1)];
+        self.call(Event::Isolate, &values)
+    }
+
+    fn call(&self, event: Event, values: &[InputValue<'_>]) -> mpsc::Receiver<Answer> {
         let (sender, receiver) = mpsc::channel();
-        self.isolator.call(
-            Event::Prepare,
-            &values,
-            Box::new(move |answer| drop(sender.send(answer))),
-        );
+        let done = Box::new(move |answer| drop(sender.send(answer)));
+        self.isolator.call(event, values, done);
         receiver
     }
+}
+
+/// A ContainerID.
+fn id(container: &str) -> Vec<u8> {
+    let length = u8::try_from(container.len()).expect("short");
+    [&[0x0a, length], container.as_bytes()].concat()
 }
 
 pub(crate) fn tool(arguments: &[&str]) -> Output {
@@ -128,6 +150,33 @@ fn status_containers_and_the_log_level_are_shown_and_set() {
     assert_eq!(agent.ask(&["status", "--module", "nobody"]).status.code(), Some(1));
     assert_eq!(agent.ask(&["reset-breaker", "isolator_usage"]).status.code(), Some(1));
     assert_eq!(agent.ask(&["log-level", "loud"]).status.code(), Some(2));
+}
+
+/// Writes an environment with one variable.
+fn variable(value: u32) -> String {
+    let json = json!({"environment": {"variables": [{"name": "A", "value": value.to_string()}]}});
+    format!("printf '%s' '{json}' >\"$2\"")
+}
+
+#[test]
+fn in_what_a_shadow_differs_is_shown_by_places() {
+    let agent = agent_with("tool-shadow", &variable(1), |place| {
+        let shadow = place.script("shadow", &variable(2));
+        vec![("isolator_prepare_shadow_command", shadow)]
+    });
+    let arguments = ["status", "--module", "tool-shadow"];
+    let before = agent.shown(&arguments);
+    let script = agent.place.text("shadow");
+    assert!(before.contains(&format!("  shadow of isolator_prepare: {script}\n")), "{before}");
+    assert!(before.contains("    0 same, 0 different, 0 failed, 0 dropped\n"), "{before}");
+    agent.prepare("c1").recv_timeout(SOON).expect("an answer");
+    let status = wait_for("the comparison", || {
+        Some(agent.shown(&arguments)).filter(|status| status.contains("1 different"))
+    });
+    assert!(status.contains("    0 same, 1 different, 0 failed, 0 dropped\n"), "{status}");
+    assert!(status.contains(" of c1: different\n"), "{status}");
+    let place = "      environment.variables[0].value: \"2\", not \"1\"\n";
+    assert!(status.contains(place), "{status}");
 }
 
 #[test]

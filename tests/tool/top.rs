@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 use test_support::{skip_offline, until, wait_for};
 
-use crate::live::{Agent, SOON, agent, tool};
+use crate::live::{Agent, SOON, agent, agent_with, tool};
 use crate::schema::conforms;
 use crate::support::stderr;
 
@@ -230,6 +230,37 @@ fn once_is_for_people_and_json_for_programs() {
     let none = agent.json(&[&arguments[..], &["--filter", "nothing-has-this"]].concat());
     conforms(&schema, &schema, &none, "top");
     assert_eq!(none["in_flight"]["calls"], serde_json::json!([]));
+}
+
+#[test]
+fn skipped_calls_and_shadows_are_in_view() {
+    let agent = agent_with("top-skipped", "true", |place| {
+        let shadow = place.script("shadow", "exit 3");
+        vec![
+            ("isolator_prepare_shadow_command", shadow),
+            ("isolator_isolate_command", "/bin/true".to_owned()),
+            ("isolator_isolate_when", "nested".to_owned()),
+        ]
+    });
+    agent.prepare("c1").recv_timeout(SOON).expect("an answer");
+    agent.isolate("c1").recv_timeout(SOON).expect("an answer");
+    let arguments = ["top", "--once", "--interval", "200ms", "--module", "top-skipped"];
+    let one = wait_for("the comparison", || {
+        Some(agent.json(&arguments)).filter(|one| one["shadows"][0]["failed"] == 1)
+    });
+    let printed = tool(&["top", "--json-schema"]);
+    let schema: Value = serde_json::from_slice(&printed.stdout).expect("a schema");
+    conforms(&schema, &schema, &one, "top");
+    assert_eq!(one["shadows"][0]["differences"][0]["subject"], "c1");
+    let events = one["events"].as_array().expect("events").iter();
+    let skipped: Vec<_> = events.map(|it| (it["event"].as_str(), it["skipped"].as_u64())).collect();
+    let expected = [(Some("isolator_isolate"), Some(1)), (Some("isolator_prepare"), Some(0))];
+    assert_eq!(skipped, expected);
+    let shown = agent.shown(&arguments);
+    assert!(shown.contains("shadows 1   0 same, 0 different, 1 failed, 0 dropped"), "{shown}");
+    assert!(shown.contains("SKIPPED/S"), "{shown}");
+    // What was left out on purpose is no failure.
+    assert!(shown.contains("none is kept"), "{shown}");
 }
 
 #[test]

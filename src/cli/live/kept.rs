@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::table::plain;
 
 use super::mark::Mark;
-use super::show::{clock, text};
+use super::words::{clock, text};
 
 #[derive(clap::Args)]
 #[command(

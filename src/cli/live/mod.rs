@@ -1,15 +1,17 @@
 //! `mesos-command status`, `calls`, `failures`, `containers`, `kill`, `log-level`, `reset-breaker`,
 //! `tail`, `top`: what a running agent or master says and does over its control socket.
 //!
-//! * `client`: which agent, and a request to it. `kept`: failed calls in files. `show`, `mark`:
-//!   tables for people.
+//! * `client`: which agent, and a request to it. `kept`: failed calls in files. `show`, `shadow`,
+//!   `words`, `mark`: tables for people.
 
 mod client;
 mod kept;
 mod mark;
+mod shadow;
 mod show;
 mod tail;
 mod top;
+mod words;
 
 use serde_json::Value;
 

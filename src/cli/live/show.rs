@@ -1,48 +1,15 @@
 //! Answers of the control socket as people read them.
 
-use mesos_command::quantity;
 use serde_json::Value;
 
 use crate::table::plain;
 
 use super::mark::{self, Mark};
+use super::shadow;
+use super::words::{bytes, clock, duration, list, short, text};
 
 /// A call in flight for longer than this part of the time to its deadline is marked.
 const LATE: f64 = 0.5;
-/// Columns of a text in a table.
-const MOST_TEXT: usize = 100;
-
-/// A text of an answer, for a terminal; `-` where there is none.
-pub(super) fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) => plain(text).into_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Seconds as people say them: `0.12s`, `4m05s`, `3h07m`; `-` where there are none.
-pub(super) fn duration(value: &Value) -> String {
-    value.as_f64().map_or("-".to_owned(), quantity::duration)
-}
-
-/// Bytes as people say them.
-pub(super) fn bytes(value: &Value) -> String {
-    value.as_u64().map_or("-".to_owned(), quantity::bytes)
-}
-
-/// The beginning of a long text.
-fn short(text: &str) -> String {
-    match text.char_indices().nth(MOST_TEXT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-fn list<'a>(answer: &'a Value, key: &str) -> &'a [Value] {
-    answer[key].as_array().map(Vec::as_slice).unwrap_or_default()
-}
 
 fn left_out(answer: &Value) {
     if let Some(count) = answer["left_out"].as_u64().filter(|count| *count > 0) {
@@ -88,7 +55,7 @@ pub(super) fn status(answer: &Value, with_parameters: bool) {
             };
             println!("  {event}: {command_text} (timeout {timeout}{when})");
         }
-        list(instance, "shadows").iter().for_each(shadow);
+        list(instance, "shadows").iter().for_each(compared);
         for pool in list(instance, "workers") {
             workers(pool);
         }
@@ -102,16 +69,13 @@ pub(super) fn status(answer: &Value, with_parameters: bool) {
     }
 }
 
-/// A shadow command, with its last difference.
-fn shadow(shadow: &Value) {
-    let line = format!("  shadow of {}: {}", text(&shadow["event"]), text(&shadow["command"]));
-    let Some(last) = list(shadow, "differences").first() else {
-        println!("{line}, no difference yet");
-        return;
-    };
-    println!("{}", Mark::Bad.of(&format!("{line}, the last difference:")));
-    let (command, own) = (short(&text(&last["command"])), short(&text(&last["shadow"])));
-    println!("    {}: the command {command}, the shadow {own}", text(&last["subject"]));
+/// A shadow command: how it compared, and its last difference.
+fn compared(one: &Value) {
+    println!("  shadow of {}: {}", text(&one["event"]), text(&one["command"]));
+    let differences = shadow::last_difference(one);
+    let mark = if differences.is_empty() { Mark::Plain } else { Mark::Bad };
+    println!("{}", mark.of(&format!("    {}", shadow::counts(one))));
+    differences.iter().for_each(|line| println!("    {line}"));
 }
 
 fn workers(pool: &Value) {
@@ -123,11 +87,20 @@ fn workers(pool: &Value) {
         println!(
             "    pid {}: {}, up {}, {} requests, {}",
             worker["pid"],
-            if worker["busy"] == true { "busy" } else { "idle" },
+            worker_state(worker),
             duration(&worker["up_seconds"]),
             worker["requests"],
             bytes(&worker["rss_bytes"]),
         );
+    }
+}
+
+/// `busy with 3`, where it can have several requests.
+fn worker_state(worker: &Value) -> String {
+    match worker["in_flight"].as_u64() {
+        _ if worker["busy"] != true => "idle".to_owned(),
+        Some(requests) if requests > 1 => format!("busy with {requests}"),
+        _ => "busy".to_owned(),
     }
 }
 
@@ -220,11 +193,6 @@ pub(super) fn failure_line(failure: &Value, keys: &[&str]) -> String {
     )
 }
 
-/// A time in UTC, with its date: `2026-11-27T13:45:34Z`.
-pub(super) fn clock(value: &Value) -> String {
-    value.as_f64().map_or("-".to_owned(), quantity::clock)
-}
-
 pub(super) fn containers(answer: &Value) {
     let all = list(answer, "containers");
     if all.is_empty() {
@@ -304,14 +272,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn what_there_is_not_is_a_dash() {
-        assert_eq!((duration(&json!(125.0)), duration(&Value::Null)), ("2m05s".into(), "-".into()));
-        assert_eq!((bytes(&json!(10_240)), bytes(&Value::Null)), ("10KiB".into(), "-".into()));
-        assert_eq!(clock(&Value::Null), "-");
-        assert_eq!(short(&"x".repeat(200)).chars().count(), MOST_TEXT + 1);
-    }
 
     #[test]
     fn a_call_past_half_of_its_time_is_marked() {

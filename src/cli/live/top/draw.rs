@@ -7,12 +7,13 @@ use mesos_command::quantity;
 use serde_json::Value;
 
 use crate::live::mark::Mark;
-use crate::live::show::{clock, duration, failure_line, text};
+use crate::live::show::failure_line;
+use crate::live::words::{clock, duration, text};
 
 use super::columns::{cut, table};
 use super::screen::Style;
 use super::ui::{Shown, Ui};
-use super::view::View;
+use super::view::{Shadow, View};
 
 type Line = (String, Style);
 
@@ -23,7 +24,7 @@ const HELP: &[&str] = &[
     "q, F10, Ctrl-C    end",
     "h, ?, F1          this help; any key ends it",
     "Tab, Shift-Tab    next view, view before",
-    "1 2 3 4 5         overview, in flight, failures, workers, instances",
+    "1 2 3 4 5 6       overview, in flight, failures, workers, instances, shadows",
     "<, >, F6          sort by the column to the left or right (it has a *)",
     "R, I              the other way round",
     "/, F4             filter: event, module, container, task, framework, command",
@@ -34,6 +35,7 @@ const HELP: &[&str] = &[
     "Up, Down, k, j    scroll by a line; PgUp, PgDn, Home, End",
     "",
     "CALLS/S           calls that ended, per second, those from the cache too",
+    "SKIPPED/S         of them those for which the command is not run (<event>_when)",
     "P50, P99          what calls waited that were not answered from the cache",
     "RUN P50, RUN P99  what commands took; QUEUE P99: what they waited before",
     "LEFT              time to the deadline",
@@ -122,6 +124,7 @@ fn head(view: &View, ui: &Ui) -> Vec<Line> {
     );
     let mut lines = vec![(first, Style::Head), plain(second), plain(third), plain(cache(view))];
     lines.push(failures(view));
+    lines.extend(shadows(view).map(plain));
     for one in &view.instances {
         for event in &one.suspended {
             let line = format!("suspended: {} of '{}'", one_line(event), one_line(&one.module));
@@ -129,6 +132,21 @@ fn head(view: &View, ui: &Ui) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// How shadows compared, where there are some.
+fn shadows(view: &View) -> Option<String> {
+    let sum = |of: fn(&Shadow) -> u64| view.shadows.iter().map(of).sum::<u64>();
+    (!view.shadows.is_empty()).then(|| {
+        format!(
+            "shadows {}   {} same, {} different, {} failed, {} dropped",
+            view.shadows.len(),
+            sum(|one| one.same),
+            sum(|one| one.different),
+            sum(|one| one.failed),
+            sum(|one| one.dropped),
+        )
+    })
 }
 
 /// How usage is answered, of all modules together.
@@ -174,6 +192,7 @@ fn body(view: &View, ui: &mut Ui, width: usize, room: usize) -> Vec<Line> {
         Shown::Failures => whole_failures(view),
         Shown::Workers => tables::workers(view, width),
         Shown::Instances => tables::instances(view, width),
+        Shown::Shadows => tables::shadows(view, width),
     };
     scrolled(lines, ui, room)
 }
@@ -292,6 +311,31 @@ mod tests {
     }
 
     #[test]
+    fn skipped_calls_requests_of_workers_and_shadows_have_their_places() {
+        let shown = |shown: Shown| {
+            let mut ui = Ui { shown, ..ui() };
+            texts(&screen(&view(""), &mut ui, (120, 24), None))
+        };
+        let cells = |text: &str, part: &str| {
+            let line = text.lines().find(|line| line.contains(part)).expect(text);
+            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let overview = shown(Shown::Overview);
+        let counts = "shadows 1   98 same, 2 different, 1 failed, 4 dropped\n";
+        assert!(overview.contains(counts), "{overview}");
+        let (heads, row) = (cells(&overview, "SKIPPED/S"), cells(&overview, "isolator_usage"));
+        let column = heads.iter().position(|head| head == "SKIPPED/S").expect(&overview);
+        assert_eq!(row[column], "0.60", "{overview}");
+        let workers = shown(Shown::Workers);
+        assert_eq!(cells(&workers, "isolator_usage")[2..5], ["12", "busy", "3"], "{workers}");
+        let shadows = shown(Shown::Shadows);
+        let expected = ["isolator_usage", "m", "98", "2", "1", "4", "/opt/new"];
+        assert_eq!(cells(&shadows, "/opt/new"), expected, "{shadows}");
+        assert!(shadows.contains("of c-old: different\n"), "{shadows}");
+        assert!(shadows.contains("a: 2, not 1\n"), "{shadows}");
+    }
+
+    #[test]
     fn calls_are_sorted_by_any_column_and_scrolled() {
         let mut ui = Ui { shown: Shown::Calls, ..ui() };
         let first = |ui: &mut Ui| {
@@ -306,7 +350,7 @@ mod tests {
             first(&mut ui);
         }
         ui.press(Key::End);
-        screen(&view(""), &mut ui, (100, 9), None);
+        screen(&view(""), &mut ui, (100, 10), None);
         assert_eq!(ui.scroll, 1, "bounded by what there is: two calls, room for one");
     }
 

@@ -95,17 +95,22 @@ pub(super) mod tests {
 
     use super::*;
 
+    /// What has counted these calls of usage.
+    pub(in super::super) fn figures(ok: u32, skipped: u32) -> Figures {
+        let series = "mesos_command_calls_total{module=\"m\",event=\"isolator_usage\"";
+        Figures::read(&format!(
+            "{series},outcome=\"ok\"}} {ok}\n{series},outcome=\"skipped\"}} {skipped}"
+        ))
+    }
+
     /// A look at a process, so many seconds after another.
     pub(in super::super) fn look(pid: u32, begin: Instant, seconds: u64, calls: u32) -> Look {
-        let text = format!(
-            "mesos_command_calls_total{{module=\"m\",event=\"isolator_usage\",outcome=\"ok\"}} {calls}"
-        );
         let status = json!({"pid": pid, "version": "1", "instances": [
             {"kind": "isolator", "module": "m", "up_seconds": 100.0, "running": 0, "queued": 0}]});
         Look {
             at: begin + Duration::from_secs(seconds),
             time: SystemTime::UNIX_EPOCH,
-            figures: Figures::read(&text),
+            figures: figures(calls, 0),
             status,
             calls: json!({"calls": [], "left_out": 0}),
             failures: json!({"failures": []}),

@@ -42,7 +42,7 @@ const INTERVALS: std::ops::RangeInclusive<Duration> =
 #[derive(clap::Args)]
 #[command(
     after_help = format!("Rates and percentiles are of the last ten seconds, or of what has passed of them. Keys: q ends it, \
-                          Tab and 1 to 5 change what is shown, < and > the column by which it is sorted, R the order, / filters, \
+                          Tab and 1 to 6 change what is shown, < and > the column by which it is sorted, R the order, / filters, \
                           space pauses, + and - change the interval, h shows all of them.\n{STATUS_HELP}")
 )]
 pub(crate) struct Top {

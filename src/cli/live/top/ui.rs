@@ -14,11 +14,18 @@ pub(super) enum Shown {
     Failures,
     Workers,
     Instances,
+    Shadows,
 }
 
 impl Shown {
-    pub(super) const ALL: [Shown; 5] =
-        [Shown::Overview, Shown::Calls, Shown::Failures, Shown::Workers, Shown::Instances];
+    pub(super) const ALL: [Shown; 6] = [
+        Shown::Overview,
+        Shown::Calls,
+        Shown::Failures,
+        Shown::Workers,
+        Shown::Instances,
+        Shown::Shadows,
+    ];
 
     pub(super) fn label(self) -> &'static str {
         match self {
@@ -27,6 +34,7 @@ impl Shown {
             Shown::Failures => "failures",
             Shown::Workers => "workers",
             Shown::Instances => "instances",
+            Shown::Shadows => "shadows",
         }
     }
 }
@@ -66,7 +74,7 @@ pub(super) enum Wish {
 }
 
 /// Columns by which the events and the calls can be sorted.
-pub(super) const EVENT_COLUMNS: usize = 10;
+pub(super) const EVENT_COLUMNS: usize = 11;
 pub(super) const CALL_COLUMNS: usize = 10;
 /// Lines of a page.
 const PAGE: usize = 10;
@@ -124,7 +132,7 @@ impl Ui {
             }
             Key::Tab => self.show(1),
             Key::BackTab => self.show(Shown::ALL.len() - 1),
-            Key::Char(number @ '1'..='5') => {
+            Key::Char(number @ '1'..='6') => {
                 self.shown = Shown::ALL[number as usize - '1' as usize];
                 self.scroll = 0;
             }
@@ -220,7 +228,7 @@ mod tests {
             [Wish::Nothing, Wish::Look]
         );
         ui.press(Key::BackTab);
-        assert_eq!(ui.shown, Shown::Instances);
+        assert_eq!(ui.shown, Shown::Shadows);
         ui.press(Key::Tab);
         assert_eq!(ui.shown, Shown::Overview);
         for _ in 0..40 {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::look::Window;
+use crate::live::shadow;
 
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct View {
@@ -23,6 +24,7 @@ pub(super) struct View {
     pub(super) in_flight: InFlight,
     pub(super) failures: Failures,
     pub(super) workers: Vec<Worker>,
+    pub(super) shadows: Vec<Shadow>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +48,8 @@ pub(super) struct EventRow {
     pub(super) event: String,
     pub(super) calls_per_second: f64,
     pub(super) failed_per_second: f64,
+    /// Whose command is not run for them.
+    pub(super) skipped_per_second: f64,
     pub(super) runs_per_second: f64,
     /// What a call waited that was not answered from the cache.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +67,7 @@ pub(super) struct EventRow {
     /// Since the process started.
     pub(super) calls: u64,
     pub(super) failed: u64,
+    pub(super) skipped: u64,
 }
 
 /// How the cache of a module answers usage.
@@ -113,10 +118,30 @@ pub(super) struct Worker {
     pub(super) event: String,
     pub(super) pid: u64,
     pub(super) busy: bool,
+    /// Requests that it has now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) in_flight: Option<u64>,
     pub(super) requests: u64,
     pub(super) up_seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rss_bytes: Option<u64>,
+}
+
+/// A shadow command; counts are since its instance was created.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Shadow {
+    pub(super) module: String,
+    pub(super) event: String,
+    pub(super) command: String,
+    pub(super) same: u64,
+    pub(super) different: u64,
+    pub(super) failed: u64,
+    pub(super) dropped: u64,
+    /// What differed last, a line each; for people.
+    #[serde(skip)]
+    pub(super) difference: Vec<String>,
+    /// The newest first, as `/v1/status` has them.
+    pub(super) differences: Vec<Value>,
 }
 
 impl View {
@@ -172,6 +197,11 @@ impl View {
                 .flat_map(workers)
                 .filter(|it| is_wanted(&[&it.module, &it.event]))
                 .collect(),
+            shadows: all
+                .iter()
+                .flat_map(shadows)
+                .filter(|it| is_wanted(&[&it.module, &it.event, &it.command]))
+                .collect(),
             events,
         }
     }
@@ -219,6 +249,7 @@ fn event_row(
         event: event.to_owned(),
         calls_per_second: rate(calls),
         failed_per_second: rate(failed),
+        skipped_per_second: rate(now.skipped()),
         runs_per_second: rate(now.runs.values().sum()),
         call_p50_seconds: quantile(&now.call_duration, 0.5),
         call_p99_seconds: quantile(&now.call_duration, 0.99),
@@ -228,6 +259,7 @@ fn event_row(
         running: now.running as u64,
         calls: all as u64,
         failed: all_failed as u64,
+        skipped: total.skipped() as u64,
     }
 }
 
@@ -261,6 +293,7 @@ fn workers(instance: &Value) -> Vec<Worker> {
             event: text(pool, "event"),
             pid: one["pid"].as_u64().unwrap_or_default(),
             busy: one["busy"] == true,
+            in_flight: one["in_flight"].as_u64(),
             requests: one["requests"].as_u64().unwrap_or_default(),
             up_seconds: one["up_seconds"].as_f64().unwrap_or_default(),
             rss_bytes: one["rss_bytes"].as_u64(),
@@ -269,13 +302,28 @@ fn workers(instance: &Value) -> Vec<Worker> {
     all
 }
 
+fn shadows(instance: &Value) -> Vec<Shadow> {
+    let one = |one: &Value| Shadow {
+        module: text(instance, "module"),
+        event: text(one, "event"),
+        command: text(one, "command"),
+        same: shadow::count(one, "same"),
+        different: shadow::count(one, "different"),
+        failed: shadow::count(one, "failed"),
+        dropped: shadow::count(one, "dropped"),
+        difference: shadow::last_difference(one),
+        differences: list(one, "differences").to_vec(),
+    };
+    list(instance, "shadows").iter().map(one).collect()
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use std::time::Instant;
 
     use serde_json::json;
 
-    use super::super::look::tests::look;
+    use super::super::look::tests::{figures, look};
     use super::*;
 
     /// A view of an agent with some of everything.
@@ -283,6 +331,7 @@ pub(super) mod tests {
         let begin = Instant::now();
         let mut window = Window::new(look(7, begin, 0, 50));
         let mut later = look(7, begin, 5, 60);
+        later.figures = figures(57, 3);
         later.calls = json!({"left_out": 0, "calls": [
             {"id": 1, "event": "isolator_prepare", "module": "m", "container": "c-old", "pid": 9,
              "age_seconds": 75.0, "state": "running", "command": "/opt/a\u{1b}[2Jb.sh",
@@ -294,8 +343,12 @@ pub(super) mod tests {
              "reason": "exit", "text": "no luck", "tail": "the end", "run_seconds": 0.1}]});
         later.status["instances"][0]["running"] = json!(1);
         later.status["instances"][0]["workers"] = json!([{"event": "isolator_usage", "up": 1,
-            "queued": 0, "processes": [{"pid": 12, "busy": true, "requests": 4,
-            "up_seconds": 9.0, "rss_bytes": 10240}]}]);
+            "queued": 0, "processes": [{"pid": 12, "busy": true, "in_flight": 3,
+            "requests": 4, "up_seconds": 9.0, "rss_bytes": 10240}]}]);
+        later.status["instances"][0]["shadows"] = json!([{"event": "isolator_usage",
+            "command": "/opt/new", "results": {"same": 98, "different": 2, "failed": 1, "dropped": 4},
+            "differences": [{"time": 0.0, "subject": "c-old", "result": "different",
+                             "command": "{\"a\":1}", "shadow": "{\"a\":2}"}]}]);
         window.add(later);
         View::of(&window, filter)
     }
@@ -304,10 +357,15 @@ pub(super) mod tests {
     fn rates_ages_and_lists_are_those_of_the_looks() {
         let all = view("");
         assert_eq!((all.events[0].calls_per_second, all.events[0].calls), (2.0, 60));
+        assert_eq!((all.events[0].skipped_per_second, all.events[0].skipped), (0.6, 3));
         assert_eq!(all.in_flight.by_age, ByAge { below_1s: 1, above: 1, ..ByAge::default() });
         assert_eq!((all.in_flight.running, all.failures.last.len()), (1, 1));
         assert!(all.in_flight.calls[1].get("pid").is_none(), "it has none");
-        assert_eq!((all.workers[0].pid, all.workers[0].rss_bytes), (12, Some(10240)));
+        let worker = &all.workers[0];
+        assert_eq!((worker.pid, worker.in_flight, worker.rss_bytes), (12, Some(3), Some(10240)));
+        let shadow = &all.shadows[0];
+        assert_eq!((shadow.same, shadow.different, shadow.failed, shadow.dropped), (98, 2, 1, 4));
+        assert_eq!(shadow.difference[1], "  a: 2, not 1");
     }
 
     #[test]
@@ -315,6 +373,6 @@ pub(super) mod tests {
         let some = view("C-OLD");
         assert_eq!((some.in_flight.calls.len(), some.events.len()), (1, 0));
         assert_eq!((some.failures.last.len(), some.workers.len()), (0, 0));
-        assert_eq!(view("usage").events.len(), 1);
+        assert_eq!((view("usage").events.len(), view("/opt/new").shadows.len()), (1, 1));
     }
 }

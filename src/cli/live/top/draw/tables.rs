@@ -6,12 +6,13 @@ use mesos_command::quantity::{self, rate};
 use serde_json::Value;
 
 use crate::live::mark::Mark;
-use crate::live::show::{bytes, call_mark, duration, left, text};
+use crate::live::show::{call_mark, left};
+use crate::live::words::{bytes, duration, text};
 use crate::table::plain;
 
 use super::super::columns::Column;
 use super::super::ui::{CALL_COLUMNS, EVENT_COLUMNS, Sort};
-use super::super::view::{EventRow, Instance, View, Worker};
+use super::super::view::{EventRow, Instance, Shadow, View, Worker};
 use super::{Line, lines};
 
 /// How two rows stand by a column: what is looked for first is less.
@@ -58,21 +59,23 @@ fn sorted<'a, T, const N: usize>(rows: &'a [T], orders: &[Order<T>; N], sort: So
 
 const EVENTS: [Column<EventRow>; EVENT_COLUMNS] = [
     column("EVENT", 0, 16, |row| plain(&row.event).into_owned()),
-    column("MODULE", 7, 6, |row| plain(&row.module).into_owned()),
+    column("MODULE", 8, 6, |row| plain(&row.module).into_owned()),
     number("CALLS/S", 1, |row| rate(row.calls_per_second)),
     number("FAILED/S", 2, |row| rate(row.failed_per_second)),
+    number("SKIPPED/S", 7, |row| rate(row.skipped_per_second)),
     number("P50", 3, |row| time(row.call_p50_seconds)),
     number("P99", 4, |row| time(row.call_p99_seconds)),
     number("RUNNING", 5, |row| row.running.to_string()),
-    number("RUN P50", 8, |row| time(row.run_p50_seconds)),
+    number("RUN P50", 9, |row| time(row.run_p50_seconds)),
     number("RUN P99", 6, |row| time(row.run_p99_seconds)),
-    number("QUEUE P99", 9, |row| time(row.queue_p99_seconds)),
+    number("QUEUE P99", 10, |row| time(row.queue_p99_seconds)),
 ];
 const EVENT_ORDERS: [Order<EventRow>; EVENT_COLUMNS] = [
     |a, b| a.event.cmp(&b.event),
     |a, b| a.module.cmp(&b.module),
     |a, b| b.calls_per_second.total_cmp(&a.calls_per_second),
     |a, b| b.failed_per_second.total_cmp(&a.failed_per_second),
+    |a, b| b.skipped_per_second.total_cmp(&a.skipped_per_second),
     |a, b| most_first(a.call_p50_seconds, b.call_p50_seconds),
     |a, b| most_first(a.call_p99_seconds, b.call_p99_seconds),
     |a, b| b.running.cmp(&a.running),
@@ -147,11 +150,12 @@ pub(super) fn failures(view: &View, width: usize) -> Vec<Line> {
     lines(&FAILURES, &all.iter().collect::<Vec<_>>(), width, None, |_| Mark::Plain)
 }
 
-const WORKERS: [Column<Worker>; 7] = [
+const WORKERS: [Column<Worker>; 8] = [
     column("EVENT", 0, 16, |worker| plain(&worker.event).into_owned()),
     column("MODULE", 3, 6, |worker| plain(&worker.module).into_owned()),
     number("PID", 1, |worker| worker.pid.to_string()),
     column("STATE", 2, 4, |worker| if worker.busy { "busy" } else { "idle" }.to_owned()),
+    number("IN FLIGHT", 7, |worker| worker.in_flight.map_or("-".to_owned(), |it| it.to_string())),
     number("UP", 5, |worker| duration(&worker.up_seconds.into())),
     number("REQUESTS", 4, |worker| worker.requests.to_string()),
     number("MEMORY", 6, |worker| bytes(&worker.rss_bytes.map_or(Value::Null, Value::from))),
@@ -185,6 +189,32 @@ pub(super) fn instances(view: &View, width: usize) -> Vec<Line> {
     lines(&INSTANCES, &seen.iter().collect::<Vec<_>>(), width, None, |seen| {
         if seen.0.suspended.is_empty() { Mark::Plain } else { Mark::Bad }
     })
+}
+
+const SHADOWS: [Column<Shadow>; 7] = [
+    column("EVENT", 0, 16, |shadow| plain(&shadow.event).into_owned()),
+    column("MODULE", 5, 6, |shadow| plain(&shadow.module).into_owned()),
+    number("SAME", 3, |shadow| shadow.same.to_string()),
+    number("DIFFERENT", 1, |shadow| shadow.different.to_string()),
+    number("FAILED", 2, |shadow| shadow.failed.to_string()),
+    number("DROPPED", 4, |shadow| shadow.dropped.to_string()),
+    column("COMMAND", 6, 8, |shadow| plain(&shadow.command).into_owned()),
+];
+
+/// Each shadow, and below it what differed last.
+pub(super) fn shadows(view: &View, width: usize) -> Vec<Line> {
+    let rows: Vec<&Shadow> = view.shadows.iter().collect();
+    let mut table = lines(&SHADOWS, &rows, width, None, |shadow| {
+        if shadow.difference.is_empty() { Mark::Plain } else { Mark::Bad }
+    })
+    .into_iter();
+    let mut all: Vec<Line> = table.by_ref().take(1).collect();
+    for (shadow, line) in rows.into_iter().zip(table) {
+        all.push(line);
+        let difference = shadow.difference.iter();
+        all.extend(difference.map(|line| (format!("    {line}"), super::Style::PLAIN)));
+    }
+    all
 }
 
 #[cfg(test)]
