@@ -106,7 +106,8 @@ impl Live {
             let text = config.redact.parameter("", command.text());
             let when = command.when.as_ref().map(|it| config.redact.parameter("", it.text()));
             json!({"event": event.label(), "command": text, "when": when,
-                   "timeout_seconds": timeout, "lane": event.row().lane.label()})
+                   "mode": command.mode.label(), "timeout_seconds": timeout,
+                   "lane": event.row().lane.label()})
         });
         Arc::new(Live {
             kind: config.kind,

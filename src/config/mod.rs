@@ -70,6 +70,17 @@ pub enum Mode {
     Warm,
 }
 
+impl Mode {
+    /// As `<event>_mode` says it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Mode::Spawn => "spawn",
+            Mode::Worker => "worker",
+            Mode::Warm => "warm",
+        }
+    }
+}
+
 /// What becomes of calls while no worker of their event is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
+use test_support::wait_for;
 
 use crate::support::{Place, stderr};
 
@@ -94,6 +95,16 @@ fn what_is_written_is_found_right() {
     assert_eq!(mode & 0o700, 0o700);
     let done = tool(&place, &["call", "--command", "./usage.py", "isolator_usage"]);
     assert!(done.status.success() && stdout(&done).contains("\"mem_rss_bytes\":134217728"));
+    // It is said, and tried, that it can be run warm as it is.
+    assert!(place.read("usage.py").contains("\nisolator_usage_mode=warm runs it as it is"));
+    let done = tool(&place, &["test", "usage.py.test.json", "--filter", "run warm"]);
+    assert!(stdout(&done).ends_with("1 passed, 0 failed\n"), "{}", stdout(&done));
+    let mode = ["--set", "isolator_usage_mode=warm"];
+    let call = ["call", "--verbose", "--command", "./usage.py"];
+    wait_for("a warm run", || {
+        let done = tool(&place, &[&call[..], &mode, &["isolator_usage"]].concat());
+        stdout(&done).contains("(forked from a warm interpreter)").then_some(())
+    });
     let state = place.text("state");
     place.modules(&[("isolator_usage_command", &place.text("usage.py")), ("state_dir", &state)]);
     let done = tool(&place, &["check", "modules.json"]);

@@ -103,6 +103,8 @@ fn an_event_is_explained_in_full() {
     for part in [
         "when: again and again",
         "called by: containerizer; nobody waits",
+        "how the command is run (isolator_watch_mode): `spawn` runs the command for each call;",
+        "`warm` runs an unchanged Python script",
         "  container_id: mesos.ContainerID\n    parent: mesos.ContainerID\n    value: text (required)",
         "output: JSON of mesos.slave.ContainerLimitation",
         "    reason: one of REASON_",

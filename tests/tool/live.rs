@@ -152,6 +152,25 @@ fn status_containers_and_the_log_level_are_shown_and_set() {
     assert_eq!(agent.ask(&["log-level", "loud"]).status.code(), Some(2));
 }
 
+#[test]
+fn a_command_is_shown_with_its_mode() {
+    let agent = agent_with("tool-mode", "true", |place| {
+        let script = place.program("isolate.py", b"#!/usr/bin/python3\n");
+        vec![
+            ("isolator_isolate_command", script),
+            ("isolator_isolate_mode", "warm".to_owned()),
+            ("isolator_isolate_timeout", "7s".to_owned()),
+        ]
+    });
+    let status = agent.shown(&["status", "--module", "tool-mode"]);
+    let command = |event: &str, name: &str| format!("  {event}: {} (", agent.place.text(name));
+    let warm = command("isolator_isolate", "isolate.py") + "timeout 7.00s, mode warm)\n";
+    assert!(status.contains(&warm), "{status}");
+    let plain = command("isolator_prepare", "prepare");
+    let line = status.lines().find(|line| line.starts_with(&plain)).expect(&status);
+    assert!(!line.contains("mode"), "{line}");
+}
+
 /// Writes an environment with one variable.
 fn variable(value: u32) -> String {
     let json = json!({"environment": {"variables": [{"name": "A", "value": value.to_string()}]}});

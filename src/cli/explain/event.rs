@@ -34,6 +34,10 @@ pub(super) fn print(row: &Row) -> anyhow::Result<()> {
     };
     println!("timeout: {}{from}", timeout(row));
     println!("when it fails: {}", keys::failure_default(row.event));
+    let mode = format!("{}_mode", row.prefix);
+    if let Some((parameter, _)) = keys::parameter(&mode) {
+        println!("how the command is run ({mode}): {}", parameter.meaning);
+    }
     println!(
         "in worker mode, while no worker is up: the command is run for the call ({0}_fallback=fail: \
          the call waits for a second, then fails)",

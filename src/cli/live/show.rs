@@ -53,7 +53,11 @@ pub(super) fn status(answer: &Value, with_parameters: bool) {
                 Value::Null => String::new(),
                 condition => format!(", when {}", text(condition)),
             };
-            println!("  {event}: {command_text} (timeout {timeout}{when})");
+            let mode = match &command["mode"] {
+                Value::String(mode) if mode != "spawn" => format!(", mode {}", plain(mode)),
+                _ => String::new(),
+            };
+            println!("  {event}: {command_text} (timeout {timeout}{mode}{when})");
         }
         list(instance, "shadows").iter().for_each(compared);
         for pool in list(instance, "workers") {

@@ -49,8 +49,13 @@ impl Language {
         matches!(self, Language::C | Language::WorkerC)
     }
 
-    const fn is_worker(self) -> bool {
-        matches!(self, Language::WorkerPython | Language::WorkerC)
+    /// Another `<event>_mode` than `spawn` that it can be run in, and how a case says that.
+    const fn other_mode(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Language::WorkerPython | Language::WorkerC => Some(("worker", "by a worker")),
+            Language::Python => Some(("warm", "run warm")),
+            Language::Sh | Language::Bash | Language::C => None,
+        }
     }
 }
 
@@ -269,11 +274,11 @@ fn cases(event: Event, language: Language, command: &str) -> String {
         _ => expect,
     };
     let mut cases = vec![json!({"name": "the sample input", "expect": expect})];
-    if language.is_worker() {
-        let mode = format!("{}_mode", event.label());
+    if let Some((mode, how)) = language.other_mode() {
+        let key = format!("{}_mode", event.label());
         cases.push(json!({
-            "name": "the sample input, by a worker",
-            "parameters": { mode: "worker" },
+            "name": format!("the sample input, {how}"),
+            "parameters": { key: mode },
             "expect": expect,
         }));
     }

@@ -36,6 +36,7 @@ fn the_status_has_the_effective_parameters_without_secrets() {
     let commands = status["commands"].as_array().unwrap();
     let prepare = commands.iter().find(|one| one["event"] == "isolator_prepare").unwrap();
     assert_eq!((&prepare["timeout_seconds"], &prepare["lane"]), (&7.0.into(), &"launch".into()));
+    assert_eq!(prepare["mode"], "spawn");
     let unknown = ask(&socket(&one), "GET", "/v1/status?module=nobody", 404);
     assert!(unknown["error"].as_str().unwrap().contains("control-status"), "it says who there is");
 }
