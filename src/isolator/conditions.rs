@@ -1,5 +1,5 @@
-//! Which commands are not run for a container (`<event>_when`): decided once, when it becomes
-//! known, by prepare or by recovery out of its context. Calls only look.
+//! Which commands are not run for a container (`<event>_when`, `skip_debug_containers`): decided
+//! once, when it becomes known, by prepare or by recovery out of its context. Calls only look.
 
 use std::sync::Arc;
 
@@ -7,13 +7,31 @@ use crate::call::{Call, Command};
 use crate::condition::Given;
 use crate::container::ContainerId;
 use crate::event::{Event, ModuleKind};
+use crate::schema::FieldValue;
 
 use super::Inner;
 use super::context::{Context, Skips};
 
+/// `ContainerClass.DEBUG` (Mesos 1.11.0 `include/mesos/slave/containerizer.proto`).
+const DEBUG_CLASS: u64 = 2;
+
 impl Inner {
+    /// Whether no command is run for a container with this config, in wire format, because of its
+    /// class.
+    pub(super) fn is_left_out(&self, config: &[u8]) -> bool {
+        let is_debug = || {
+            let classes = self.config_type.find_field(config, "container_class");
+            let class = classes.unwrap_or_default().last().and_then(FieldValue::bits);
+            class == Some(DEBUG_CLASS)
+        };
+        self.commands.config.skip_debug_containers && is_debug()
+    }
+
     /// The events whose commands are not run for a container with this config, in wire format.
     pub(super) fn skips(&self, id: &ContainerId, config: &[u8]) -> Skips {
+        if self.is_left_out(config) {
+            return Skips::ALL;
+        }
         // Containers of a batch are asked for as usage.
         let called = Event::of_kind(ModuleKind::Isolator).filter(|it| *it != Event::UsageBatch);
         let is_skipped = |event: &Event| {

@@ -7,7 +7,6 @@ use crate::call::{Answer, Call, CallFailure, Command, Completion, Container, End
 use crate::container::ContainerId;
 use crate::event::Event;
 use crate::outcome::OutcomeKind;
-use crate::schema::FieldValue;
 use crate::staging::Input;
 
 use super::Inner;
@@ -15,8 +14,6 @@ use super::context::{ById, Context, Skips};
 
 /// The original's words for a container that is prepared twice.
 const ALREADY_INITIALIZED: &str = "mesos-command-module already initialized for container";
-/// `ContainerClass.DEBUG` (Mesos 1.11.0 `include/mesos/slave/containerizer.proto`).
-const DEBUG_CLASS: u64 = 2;
 
 /// A launch-path call on its way.
 pub(super) struct Launch<'a> {
@@ -43,9 +40,7 @@ impl Inner {
         if let Err(error) = self.config_type.write_json(config, &mut json) {
             return done(Answer::Failure(format!("prepare: the container's config: {error}")));
         }
-        let left_out = self.commands.config.skip_debug_containers && self.is_debug(config);
-        let skips = if left_out { Skips::ALL } else { self.skips(&id, config) };
-        let context = match self.new_context(&id, &json, skips) {
+        let context = match self.new_context(&id, &json, self.skips(&id, config)) {
             Ok(context) => Arc::new(context),
             Err(error) => return done(Answer::Failure(format!("prepare: {error}"))),
         };
@@ -55,10 +50,6 @@ impl Inner {
                 drop(Call::begin(command, id.text.clone()).refuse(failure));
             }
             return done(Answer::Failure(ALREADY_INITIALIZED.to_owned()));
-        }
-        if left_out {
-            self.skip(Event::Prepare, &id);
-            return done(Answer::Nothing);
         }
         let container = Container {
             command_task: self.config_type.has_field(config, "task_info").unwrap_or(true),
@@ -76,12 +67,6 @@ impl Inner {
             let launch = Launch { command, id: &id, input: Ok(context.input.clone()), container };
             inner.submit_launch(launch, |ended| complete(done, ended.answer));
         });
-    }
-
-    /// Whether a serialised config is of a container of class DEBUG.
-    fn is_debug(&self, config: &[u8]) -> bool {
-        let classes = self.config_type.find_field(config, "container_class").unwrap_or_default();
-        classes.last().and_then(FieldValue::bits) == Some(DEBUG_CLASS)
     }
 
     /// isolate and update: as prepare, for a container that should be known.

@@ -3,7 +3,8 @@
 //! A context outlives its container when the agent died before Mesos had noted the container, or
 //! when the machine was restarted and the directory is on a disk. What the container's commands
 //! left behind (addresses, firewall rules) is known from nothing else, so the recover command is
-//! given such contexts, under the key `lost`, before they are removed.
+//! given such contexts, under the key `lost`, before they are removed: but for containers for which
+//! no command is run (`skip_debug_containers`), which have a context so that this stays known.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +76,8 @@ impl Inner {
             return self.discard(lost, || complete(done, Answer::Nothing));
         };
         let no_container = ContainerId { wire: Wire::new(), text: "".into() };
-        let input = command.render(values, None).map(|input| with_lost(input, &lost).into());
+        let told: Vec<&Lost> = lost.iter().filter(|it| !self.was_left_out(it)).collect();
+        let input = command.render(values, None).map(|input| with_lost(input, &told).into());
         let launch = Launch { command, id: &no_container, input, container: Container::default() };
         let inner = self.clone();
         self.submit_launch(launch, move |ended| {
@@ -135,6 +137,12 @@ impl Inner {
         Some(config)
     }
 
+    /// Whether no command was run for a container that is gone.
+    fn was_left_out(&self, lost: &Lost) -> bool {
+        let config = self.config_type.read_json(&lost.config);
+        config.is_ok_and(|config| self.is_left_out(&config.bytes))
+    }
+
     /// Removes the contexts of containers that are gone, ends what was to run until their cleanup,
     /// and goes on with `then`.
     fn discard(self: &Arc<Self>, lost: Vec<Lost>, then: impl FnOnce() + Send + 'static) {
@@ -180,7 +188,7 @@ fn borrowed(copy: &Option<Vec<Vec<u8>>>) -> InputValue<'_> {
 
 /// Adds the key `lost` to the input object of recover, which has others and is sorted: it comes
 /// first. Without lost contexts the input stays as it is.
-fn with_lost(input: Vec<u8>, lost: &[Lost]) -> Vec<u8> {
+fn with_lost(input: Vec<u8>, lost: &[&Lost]) -> Vec<u8> {
     if lost.is_empty() {
         return input;
     }
@@ -226,7 +234,8 @@ mod tests {
     fn lost_contexts_come_first_in_the_input() {
         let lost = |name: &str| Lost { name: name.to_owned(), config: b"{\"a\":1}".to_vec() };
         let text = |input: &str, lost: &[Lost]| {
-            String::from_utf8(with_lost(input.as_bytes().to_vec(), lost)).expect("UTF-8")
+            let lost: Vec<&Lost> = lost.iter().collect();
+            String::from_utf8(with_lost(input.as_bytes().to_vec(), &lost)).expect("UTF-8")
         };
         assert_eq!(text("{\"states\":[]}", &[]), "{\"states\":[]}");
         assert_eq!(

@@ -6,19 +6,13 @@ use mesos_command::call::{Answer, InputValue};
 use mesos_command::event::Event;
 use mesos_command::hook::Hook;
 use mesos_command::isolator::Isolator;
-use mesos_command::schema;
 use serde_json::{Value, json};
 use test_support::{collect_log, dropped_unanswered, logged, until};
 
 use crate::control::{ask, socket};
-use crate::support::{Instance, PATIENCE, id, usage_text};
+use crate::support::{Instance, PATIENCE, bytes, id, usage_text};
 
 const USAGE: &str = "printf '{\"mem_rss_bytes\":7}' >\"$2\"";
-
-fn bytes(message: &str, value: &Value) -> Vec<u8> {
-    let kind = schema::current().message(message).unwrap();
-    kind.read_json(value.to_string().as_bytes()).unwrap().bytes
-}
 
 /// The config of a task with a label `team`.
 fn config(team: &str) -> Vec<u8> {

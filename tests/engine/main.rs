@@ -14,6 +14,7 @@ mod conditions;
 mod contained;
 mod control;
 mod dead_storage;
+mod debug_containers;
 mod descriptors;
 mod end;
 mod files;

@@ -8,6 +8,7 @@ use mesos_command::call::{Answer, InputValue};
 use mesos_command::event::Event;
 use mesos_command::isolator::Isolator;
 use mesos_command::{metrics, schema};
+use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use test_support::{PATIENCE, until};
@@ -97,6 +98,12 @@ impl Instance {
 
 /// A serialised ContainerConfig: directory (3) "/x", command_info (11) empty.
 pub(crate) const CONFIG: &[u8] = &[0x1a, 2, b'/', b'x', 0x5a, 0];
+
+/// A message of the host, serialised.
+pub(crate) fn bytes(message: &str, value: &Value) -> Vec<u8> {
+    let kind = schema::current().message(message).unwrap();
+    kind.read_json(value.to_string().as_bytes()).unwrap().bytes
+}
 
 /// The serialised ID of a container without a parent.
 pub(crate) fn id(container: &str) -> Vec<u8> {
