@@ -41,8 +41,11 @@ fn a_hung_prepare_is_listed_and_its_launch_fails_when_an_operator_kills_it() {
     let script = hung.path("isolator_prepare").display().to_string();
     assert_eq!(call["command"], script);
     let pid = call["pid"].as_i64().unwrap();
-    let program = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
-    assert!(program.contains("sleep") || program.contains("isolator_prepare"), "{program:?}");
+    // Until it is the script it has the words of the process that starts it.
+    until("the start of the script", || {
+        let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+        words.contains("sleep") || words.contains("isolator_prepare")
+    });
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     let (since, deadline) = (call["since"].as_f64().unwrap(), call["deadline"].as_f64().unwrap());
     assert!((now - since - call["age_seconds"].as_f64().unwrap()).abs() < 5.0, "{call}");
