@@ -136,7 +136,7 @@ python:
 deps: python
 	$(PYTHON) tests/deps.py
 
-# The engine's tests with the sanitizers of addresses, leaks and threads, and in valgrind:
+# The engine and the module with the sanitizers of addresses, leaks and threads, and in valgrind:
 # make sanitize STEP=thread-units
 STEP =
 sanitize: python

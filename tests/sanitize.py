@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plays tests of the engine with sanitizers and in valgrind, and ends with a table.
+"""Plays the engine and the module with sanitizers and in valgrind, and ends with a table.
 
     sanitize.py [STEP ...] [--tests NAME ...]
 
@@ -10,6 +10,9 @@ The steps, all without one:
     thread-units     the unit tests with the thread sanitizer
     thread-engine    the tests from outside with the same
     valgrind         tests from outside in valgrind, which counts descriptors too
+    address-module   the shared library, its C++ layer too, and its host in a real libmesos, with
+                     the address and the leak sanitizer
+    address-end      the same, where the process ends with calls on their way
 
 `-Zsanitizer` is an option of nightly compilers, to which RUSTC_BOOTSTRAP=1 makes any other. The
 thread sanitizer wants a standard library that is built with it, for which the source of that
@@ -18,7 +21,7 @@ posix_spawn: by the usual way a child shares our memory, and code that sanitizer
 them of a thread that goes on elsewhere. target/sanitize has the builds and what was said.
 
 Exit status: 0 nothing was found; 1 something was, or a test failed; 2 usage; 3 something cannot be
-built.
+built or fetched.
 """
 
 import argparse
@@ -44,7 +47,7 @@ FOUND = re.compile(
     r"|^==\d+== *(definitely lost: [1-9].*)",
     re.MULTILINE,
 )
-PASSED = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.MULTILINE)
+PASSED = re.compile(r"^(?:test result: \w+\. )?(\d+) passed[;,] (\d+) failed", re.MULTILINE)
 
 
 class Step(NamedTuple):
@@ -87,6 +90,45 @@ THREAD = {"RUSTFLAGS": "-Zsanitizer=thread", "TSAN_OPTIONS": "history_size=4"}
 BY_PROGRAM = {"MESOS_COMMAND_SPAWN": "posix_spawn"}
 VALGRIND = "valgrind --quiet --track-fds=yes --leak-check=full --child-silent-after-fork=yes"
 
+MODULE = "address-module"
+# Of tests/mesos/suite.py, which counts its scenarios as cargo does tests. What is on its way when a
+# process ends is kept on purpose, as nobody may be left whom it could be told: no leaks there.
+SCENARIOS = {
+    "address-module": [
+        *("all-events", "examples", "failing", "conditions", "contract"),
+        *("faults", "methods", "foreign"),
+    ],
+    "address-end": ["in-flight", "end"],
+}
+REPORTS = PLACE / MODULE / "reports"
+
+
+def in_libmesos(detect_leaks: int) -> dict[str, str]:
+    """The runtime of the sanitizer is the host program's.
+
+    Its reports are read, and a scenario is judged by what it did: libmesos, which is built without
+    one, keeps much until its end.
+    """
+    options = {
+        "detect_leaks": detect_leaks,
+        "detect_stack_use_after_return": 0,
+        "exitcode": 0,
+        "log_path": REPORTS / "report",
+        # Libstdc++ has no frame pointers, and each line has to name its library.
+        "fast_unwind_on_malloc": 0,
+        "stack_trace_format": '"    #%n %f %S (%m)"',
+    }
+    return {
+        "RUSTFLAGS": "-Zsanitizer=address -Clink-arg=-rdynamic",
+        "CXXFLAGS": "-fsanitize=address -fno-omit-frame-pointer",
+        "ASAN_OPTIONS": ":".join(f"{name}={value}" for name, value in options.items()),
+        **BY_PROGRAM,
+    }
+
+
+PROGRAMS = ["-p", "mesos-command-modules", "-p", "mesos-host", "-p", "mesos-command"]
+LIBRARY = "libmesos_command_modules.so"
+
 STEPS = [
     Step("address-units", "address", UNITS, ADDRESS),
     Step("address-engine", "address", OUTSIDE, {**ADDRESS, **BY_PROGRAM}, USUAL_START),
@@ -99,6 +141,8 @@ STEPS = [
         {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER": VALGRIND, **BY_PROGRAM},
         (*SHARES_MEMORY, *USUAL_START),
     ),
+    Step("address-module", MODULE, PROGRAMS, in_libmesos(detect_leaks=1)),
+    Step("address-end", MODULE, PROGRAMS, in_libmesos(detect_leaks=0)),
 ]
 
 
@@ -110,11 +154,45 @@ def read(step: str, output: str, status: int) -> Row:
     return Row(step, passed, failed, list(dict.fromkeys(found)), status)
 
 
-def command(step: Step, *words: str) -> list[str]:
+def leaks(report: str) -> list[str]:
+    """What the module's code allocated and nobody reaches any more: sizes and places."""
+    found = []
+    for block in re.findall(r"^Direct leak of .*(?:\n    #.*)+", report, re.MULTILINE):
+        ours = [line.strip() for line in block.splitlines() if f"/{LIBRARY})" in line]
+        if ours:
+            found.append(f"{block.splitlines()[0].split(' allocated')[0]}: {ours[0]}")
+    return found
+
+
+def reported(directory: pathlib.Path) -> list[str]:
+    """What the sanitizer wrote of the processes of the module's step."""
+    found = []
+    for path in sorted(directory.glob("report.*")):
+        text = path.read_text(errors="replace")
+        found += [f"{name} ({path})" for name in re.findall(r"ERROR: (AddressSanitizer.*)", text)]
+        found += leaks(text)
+    return list(dict.fromkeys(found))
+
+
+def cargo(step: Step, *words: str) -> list[str]:
     # The thread sanitizer refuses a standard library that is built without it.
     whole = ["-Zbuild-std"] if step.build == "thread" else []
-    cargo = os.environ.get("CARGO", "cargo")
-    return [cargo, "test", *whole, "--target", TARGET, "--no-fail-fast", *step.words, *words]
+    program = os.environ.get("CARGO", "cargo")
+    return [program, words[0], *whole, "--target", TARGET, *step.words, *words[1:]]
+
+
+def build(step: Step) -> list[str]:
+    return cargo(step, "build") if step.build == MODULE else cargo(step, "test", "--no-run")
+
+
+def tests_of(step: Step, names: Sequence[str]) -> list[str]:
+    """What plays those with these names, or all."""
+    if step.build == MODULE:
+        host = PLACE / step.build / TARGET / "debug/mesos-host"
+        only = [word for name in names or SCENARIOS[step.name] for word in ("--only", name)]
+        return [sys.executable, str(ROOT / "tests/mesos/suite.py"), "--host", str(host), *only]
+    left_out = [word for name in step.left_out for word in ("--skip", name)]
+    return cargo(step, "test", "--no-fail-fast", "--", *left_out, *names)
 
 
 def environment(step: Step) -> dict[str, str]:
@@ -143,11 +221,13 @@ def missing(step: Step) -> str:
 def play(step: Step, tests: list[str]) -> Row:
     """Plays the tests of a step, with what they say shown and kept."""
     print(f"== {step.name}", flush=True)
-    left_out = [word for name in step.left_out for word in ("--skip", name)]
     log = PLACE / f"{step.name}.log"
+    if step.build == MODULE:
+        shutil.rmtree(REPORTS, ignore_errors=True)
+        REPORTS.mkdir(parents=True)
     with log.open("w") as kept:
         done = subprocess.Popen(
-            command(step, "--", *left_out, *tests),
+            tests_of(step, tests),
             cwd=ROOT,
             env=environment(step),
             stdin=subprocess.DEVNULL,
@@ -161,7 +241,8 @@ def play(step: Step, tests: list[str]) -> Row:
             print(line, end="", flush=True)
             kept.write(line)
         status = done.wait()
-    return read(step.name, log.read_text(), status)
+    row = read(step.name, log.read_text(), status)
+    return row._replace(findings=reported(REPORTS)) if step.build == MODULE else row
 
 
 def report(rows: list[Row]) -> str:
@@ -198,10 +279,8 @@ def main() -> int:
         return 3
     rows = []
     for step in steps:
-        if subprocess.run(
-            command(step, "--no-run"), cwd=ROOT, env=environment(step), check=False
-        ).returncode:
-            print(f"FAILED: the tests of {step.name} could not be built")
+        if subprocess.run(build(step), cwd=ROOT, env=environment(step), check=False).returncode:
+            print(f"FAILED: what {step.name} plays could not be built")
             return 3
         rows.append(play(step, arguments.tests))
     print(report(rows))

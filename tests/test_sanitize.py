@@ -1,6 +1,8 @@
 """How sanitize.py reads and tells what sanitizers and valgrind found. Played by `make unit`."""
 
+import pathlib
 import re
+import tempfile
 import unittest
 
 import sanitize
@@ -18,6 +20,17 @@ DESCRIPTOR = """==77== Open file descriptor 9: /run/x
 ==77==    at 0x4A: open
 ==77==    definitely lost: 16 bytes in 1 blocks
 """
+OURS = """Direct leak of 48 byte(s) in 2 object(s) allocated from:
+    #0 malloc asan_malloc_linux.cpp:67:3 (/t/mesos-host)
+    #1 mesos_command::shim::keep() cpp/shim/hook.cpp:12:3 (/t/libmesos_command_modules.so)
+
+"""
+THEIRS = """Direct leak of 8 byte(s) in 1 object(s) allocated from:
+    #0 malloc asan_malloc_linux.cpp:67:3 (/t/mesos-host)
+    #1 google::Init() (/t/libmesos.so)
+
+"""
+OVERFLOW = "==7==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x60 at pc 0x55\n"
 
 
 class Reading(unittest.TestCase):
@@ -41,6 +54,21 @@ class Reading(unittest.TestCase):
         found = sanitize.read("valgrind", PASSED + lost.format(8), 0).findings
         self.assertEqual(found, ["definitely lost: 8 bytes in 0 blocks"])
 
+    def test_scenarios_count_as_tests(self) -> None:
+        row = sanitize.read("address-module", "Mesos    result\n10 passed, 1 failed\n", 1)
+        self.assertEqual((row.passed, row.failed), (10, 1))
+
+    def test_what_libmesos_keeps_is_no_leak_of_ours(self) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            directory = pathlib.Path(place)
+            (directory / "report.7").write_text(THEIRS)
+            self.assertEqual(sanitize.reported(directory), [])
+            (directory / "report.8").write_text(THEIRS + OURS + THEIRS)
+            [leak] = sanitize.reported(directory)
+            self.assertRegex(leak, r"^Direct leak of 48 byte.*: #1 mesos_command::shim::keep")
+            (directory / "report.9").write_text(OVERFLOW)
+            self.assertIn("heap-buffer-overflow", sanitize.reported(directory)[1])
+
     def test_a_step_that_tests_nothing_has_failed(self) -> None:
         self.assertFalse(sanitize.read("valgrind", "", 0).is_good())
         self.assertFalse(sanitize.read("valgrind", PASSED, 1).is_good())
@@ -61,6 +89,12 @@ class Steps(unittest.TestCase):
                     for end in (".rs", "/mod.rs")
                 ) or re.search(rf"(fn|mod) \w*{re.escape(parts[-1])}", text)
                 self.assertTrue(is_there, f"{step.name} leaves out {name}, which is not there")
+
+    def test_scenarios_that_are_played_exist(self) -> None:
+        folder = sanitize.ROOT / "tests/mesos"
+        text = "\n".join(path.read_text() for path in folder.glob("*.py"))
+        for name in [name for names in sanitize.SCENARIOS.values() for name in names]:
+            self.assertIn(f'"{name}"', text)
 
     def test_the_way_to_start_is_the_other_one_where_threads_are_watched(self) -> None:
         for step in sanitize.STEPS:

@@ -2,7 +2,8 @@
 """The module inside real Mesos libraries, release by release, with a table at the end.
 
 hosts.py says which release gets every scenario, and which those of the core alone; --whole plays
-everything everywhere, --only NAME one scenario, in the newest release unless others are named.
+everything everywhere, --only NAME one scenario (several with more of them), in the newest release
+unless others are named.
 
 Exit status: 0 all ran and passed; 1 something failed; 2 there is no such scenario; 3 a library
 could not be had (with ALLOW_OFFLINE=1 such releases are skipped, with the reason, and do not count
@@ -83,8 +84,8 @@ class Suite:
         self.skipped: list[str] = []
         # What runs the host program.
         self.under: Command = []
-        # The only scenario that is played, and the names of those that were not, for that.
-        self.only = ""
+        # The only scenarios that are played, all without one, and those that were not, for that.
+        self.only: list[str] = []
         self.others: list[str] = []
 
     @property
@@ -103,7 +104,7 @@ class Suite:
         environment: Mapping[str, str] | None = None,
     ) -> str:
         """Plays a command; its output."""
-        if self.only not in {"", name}:
+        if self.only and name not in self.only:
             self.others.append(name)
             return ""
         log = self.scratch / f"{name}.log"
@@ -165,7 +166,7 @@ class Suite:
         for attempt in range(1, ATTEMPTS + 1):
             places = {"TMPDIR": MEMORY, **(environment or {})}
             times = verdicts.late(self.play(name, command, complaints, places))
-            if self.failed[-1:] != [name] or not times or self.only not in {"", name}:
+            if self.failed[-1:] != [name] or not times:
                 return
             seen += times
             if attempt < ATTEMPTS:
@@ -344,7 +345,9 @@ def main() -> None:
         help=f"default: {' '.join(every)}",
     )
     parser.add_argument("--whole", action="store_true", help="play everything in each of them")
-    parser.add_argument("--only", default="", metavar="NAME", help="play this scenario alone")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="play this scenario alone"
+    )
     arguments = parser.parse_args()
     if arguments.only and arguments.releases == every:
         arguments.releases = [hosts.NEWEST]
@@ -367,9 +370,9 @@ def main() -> None:
             suite = Suite(arguments.host, release, arguments.whole, pathlib.Path(scratch))
             suite.only = arguments.only
             suite.all()
-            if arguments.only and not suite.played:
+            if unknown := [name for name in arguments.only if name not in suite.played]:
                 known = ", ".join(sorted(set(suite.others)))
-                parser.error(f"{release} plays no '{arguments.only}'; there are {known}")
+                parser.error(f"{release} plays no {', '.join(unknown)}; there are {known}")
         passed, failed = passed + len(suite.passed), failed + len(suite.failed)
         if suite.failed:
             table.append((release, "FAILED", ", ".join(suite.failed)))
