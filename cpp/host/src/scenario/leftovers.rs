@@ -59,8 +59,15 @@ fn children() -> Vec<char> {
         .collect()
 }
 
+/// The list that the engine keeps of its running commands where it has no cgroups for them; it is
+/// there for as long as the process is.
+const LIST: &str = "running";
+
 fn tree(directory: &Path, snapshot: &mut Snapshot) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name() == LIST {
+            continue;
+        }
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             snapshot.directories += 1;
             tree(&entry.path(), snapshot);
