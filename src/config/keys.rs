@@ -57,27 +57,34 @@ pub fn nearest(kind: ModuleKind, key: &str) -> Option<String> {
     let near = |known: &str| known.len().min(key.len()) / 3 + 1;
     all(kind)
         .into_iter()
-        // A value in the place of a key may be long, and the distance takes time.
-        .filter(|known| known.len().abs_diff(key.len()) <= near(known))
-        .map(|known| (edit_distance(key, &known), known))
+        .filter_map(|known| Some((edit_distance(key, &known, near(&known))?, known)))
         .min()
-        .filter(|(distance, known)| *distance <= near(known))
         .map(|(_, known)| known)
 }
 
-/// Levenshtein distance, by bytes: keys are ASCII.
-fn edit_distance(a: &str, b: &str) -> usize {
+/// Levenshtein distance, by bytes: keys are ASCII. `None` when it is more than `most`, which is
+/// found early: a value in the place of a key may be long, and the distance takes time.
+fn edit_distance(a: &str, b: &str, most: usize) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > most {
+        return None;
+    }
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.bytes().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;
+        let mut least = row[0];
         for (j, to) in b.bytes().enumerate() {
             let replaced = diagonal + usize::from(from != to);
             diagonal = row[j + 1];
             row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+            least = least.min(row[j + 1]);
+        }
+        // No row has less than the one before it.
+        if least > most {
+            return None;
         }
     }
-    row[b.len()]
+    Some(row[b.len()]).filter(|distance| *distance <= most)
 }
 
 /// The parameters as a Markdown table, which stands in docs/parameters.md.
