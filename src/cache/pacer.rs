@@ -9,38 +9,52 @@ use parking_lot::Mutex;
 /// waiting.
 #[derive(Debug)]
 pub struct Pacer {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
     /// In which all containers are to have their turn once.
     period: Duration,
     /// How many may start at once before the others are spread.
     burst: u32,
-    next: Mutex<Option<Instant>>,
+    next: Option<Instant>,
 }
 
 impl Pacer {
     /// For values that live for `ttl` and are answered for `grace` longer: they are all refreshed
     /// within a quarter of the shorter, so that a paced refresh is never too late.
     pub fn new(ttl: Duration, grace: Duration) -> Pacer {
-        Pacer { period: ttl.min(grace) / 4, burst: 0, next: Mutex::new(None) }
+        Pacer::with(ttl.min(grace) / 4, 0)
     }
 
     /// For first runs of something that then has its turn once in each `period`: `burst` of them
     /// start at once, more are spread over the period, and with them all that follow.
     pub fn over(period: Duration, burst: usize) -> Pacer {
         let burst = u32::try_from(burst).unwrap_or(u32::MAX);
-        Pacer { period, burst, next: Mutex::new(None) }
+        Pacer::with(period, burst)
+    }
+
+    fn with(period: Duration, burst: u32) -> Pacer {
+        Pacer { state: Mutex::new(State { period, burst, next: None }) }
+    }
+
+    /// Spreads as `other` does from now on.
+    pub fn follow(&self, other: Pacer) {
+        *self.state.lock() = other.state.into_inner();
     }
 
     /// When a run that is asked for at `now` is to start, one of `containers` that may need one.
     pub fn start(&self, now: Instant, containers: usize) -> Instant {
-        if containers <= self.burst as usize {
+        let mut state = self.state.lock();
+        if containers <= state.burst as usize {
             return now;
         }
-        let pause = self.period / u32::try_from(containers).unwrap_or(u32::MAX).max(1);
-        let mut next = self.next.lock();
-        let ahead = pause.saturating_mul(self.burst);
-        let latest = now + self.period + ahead;
-        let turn = next.map_or(now, |next| next.clamp(now, latest));
-        *next = Some(turn + pause);
+        let pause = state.period / u32::try_from(containers).unwrap_or(u32::MAX).max(1);
+        let ahead = pause.saturating_mul(state.burst);
+        let latest = now + state.period + ahead;
+        let turn = state.next.map_or(now, |next| next.clamp(now, latest));
+        state.next = Some(turn + pause);
         turn.checked_sub(ahead).map_or(now, |start| start.max(now))
     }
 }
@@ -83,6 +97,15 @@ mod tests {
         assert!(starts[299] < SECOND * 30);
         let late = (0..300).map(|_| pacer.start(later, 300) - later).max();
         assert_eq!(late, Some(SECOND * 30), "never later than by a period");
+    }
+
+    #[test]
+    fn another_period_holds_at_once() {
+        let (pacer, now) = (Pacer::over(SECOND * 30, 1), Instant::now());
+        pacer.start(now, 10);
+        pacer.follow(Pacer::over(SECOND * 10, 0));
+        assert_eq!(pacer.start(now, 10), now);
+        assert_eq!(pacer.start(now, 10) - now, SECOND);
     }
 
     #[test]

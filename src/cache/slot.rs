@@ -322,6 +322,16 @@ impl<W> Slot<W> {
         Some(Flight::new(holder.clone(), policy, number))
     }
 
+    /// Lets the value count as expired from `now` on, and a failure as forgotten: what brings
+    /// values is another command.
+    pub fn expire(&self, now: Instant) {
+        let mut state = self.state.lock();
+        if let Some(good) = &mut state.good {
+            good.fresh_until = good.fresh_until.min(now);
+        }
+        state.failed = None;
+    }
+
     /// Whether a good value is kept.
     pub fn has_value(&self) -> bool {
         self.state.lock().good.is_some()

@@ -36,12 +36,14 @@ impl Expires for Box<dyn Waiting> {
 /// A number of permits and a queue for them.
 pub struct LaneQueue {
     state: Mutex<State>,
-    parallel: usize,
     queue_limit: Option<usize>,
 }
 
 struct State {
+    parallel: usize,
     free: usize,
+    /// Permits that are not given back to anybody, because the lane has become narrower.
+    too_many: usize,
     /// Empty while a permit is free.
     waiting: Queue<Box<dyn Waiting>>,
 }
@@ -75,13 +77,41 @@ impl LaneQueue {
     /// `queue_limit` wait; `None`: any number.
     pub fn new(parallel: usize, queue_limit: Option<usize>) -> Arc<LaneQueue> {
         let parallel = parallel.max(1);
-        let state = State { free: parallel, waiting: Queue::default() };
-        Arc::new(LaneQueue { state: Mutex::new(state), parallel, queue_limit })
+        let state = State { parallel, free: parallel, too_many: 0, waiting: Queue::default() };
+        Arc::new(LaneQueue { state: Mutex::new(state), queue_limit })
     }
 
     /// How many runs go on at a time, at most.
     pub fn parallel(&self) -> usize {
-        self.parallel
+        self.state.lock().parallel
+    }
+
+    /// Lets at most `parallel` runs (at least one) go on at a time from now on. What waits keeps
+    /// its place; what runs goes on, also where it is more than that.
+    pub fn resize(self: &Arc<LaneQueue>, parallel: usize) {
+        let parallel = parallel.max(1);
+        let mut next = Vec::new();
+        {
+            let mut state = self.state.lock();
+            let before = std::mem::replace(&mut state.parallel, parallel);
+            let fewer = before.saturating_sub(parallel);
+            let taken = fewer.min(state.free);
+            state.free -= taken;
+            state.too_many += fewer - taken;
+            let more = parallel.saturating_sub(before);
+            let kept = more.min(state.too_many);
+            state.too_many -= kept;
+            for _ in kept..more {
+                match state.waiting.pop() {
+                    Some(one) => next.push(one),
+                    None => state.free += 1,
+                }
+            }
+        }
+        for one in next {
+            let (permit, reactor) = (Permit(self.clone()), one.reactor().clone());
+            reactor.run(Box::new(move || one.start(permit)));
+        }
     }
 
     /// How many runs wait.
@@ -122,6 +152,10 @@ impl QueueOwner for LaneQueue {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
+        if state.too_many > 0 {
+            state.too_many -= 1;
+            return;
+        }
         let Some(next) = state.waiting.pop() else {
             state.free += 1;
             return;

@@ -27,6 +27,13 @@ fn a_full_queue_refuses_and_forgets_nothing() {
     play(1000, lanes::a_full_queue_refuses_and_forgets_nothing);
 }
 
+/// Refuses a `Permit::drop` that gives its permit back in a lane that has become narrower, and a
+/// `LaneQueue::resize` that forgets how many have still to be taken.
+#[test]
+fn a_lane_that_is_resized_forgets_nothing() {
+    play(1000, lanes::a_lane_that_is_resized_forgets_nothing);
+}
+
 /// Refuses a `Timers::due` that lets go of the lock before it says when the runtime wakes next.
 #[test]
 fn every_timer_is_done_once() {

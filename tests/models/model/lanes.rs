@@ -140,6 +140,17 @@ impl Waiting for Entry {
 /// Submits all entries, waits for their fates, and returns those in their order.
 fn submit_all(parallel: usize, limit: Option<usize>, expires: bool) -> Vec<(usize, Fate)> {
     let play = Play::begin(parallel, limit);
+    submit_beside(&play, parallel, expires, || {})
+}
+
+/// The same in a lane that `beside` changes meanwhile, after which so many are to run at a time.
+fn submit_beside(
+    play: &Arc<Play>,
+    parallel: usize,
+    expires: bool,
+    beside: impl FnOnce() + Send + 'static,
+) -> Vec<(usize, Fate)> {
+    let beside = thread::spawn(beside);
     let threads: Vec<_> = (0..THREADS)
         .map(|thread| {
             let play = play.clone();
@@ -153,6 +164,7 @@ fn submit_all(parallel: usize, limit: Option<usize>, expires: bool) -> Vec<(usiz
     for thread in threads {
         thread.join().expect("it does not panic");
     }
+    beside.join().expect("it does not panic");
     let all = u32::try_from(ALL).expect("few");
     drop(shuttle::future::block_on(play.over.acquire_many(all)).expect("it is not closed"));
     // All permits are free again: as many as there are may start at once.
@@ -163,8 +175,9 @@ fn submit_all(parallel: usize, limit: Option<usize>, expires: bool) -> Vec<(usiz
     };
     let again: Vec<_> = (0..parallel).map(admit).collect();
     assert!(again.iter().all(|it| matches!(it, Admission::Now(..))), "a permit was lost");
-    drop(again);
     let fates = std::mem::take(&mut play.seen.lock().fates);
+    assert!(matches!(admit(parallel), Admission::Later), "a permit too many");
+    drop(again);
     let mut numbers: Vec<_> = fates.iter().map(|(number, _)| *number).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..ALL).collect::<Vec<_>>(), "each has one fate");
@@ -199,6 +212,23 @@ pub fn turns_are_in_the_order_of_submission() {
         let own = started.clone().filter(|(number, _)| number / ENTRIES == thread);
         assert!(own.is_sorted_by_key(|(number, _)| *number), "{fates:?}");
     }
+}
+
+/// A lane that becomes wider and narrower while it is used gives each its turn, never has more
+/// than it had at its widest, and has as many places in the end as it was given last.
+///
+/// # Panics
+/// As above.
+pub fn a_lane_that_is_resized_forgets_nothing() {
+    let play = Play::begin(3, None);
+    let lane = play.lane.clone();
+    let fates = submit_beside(&play, 2, true, move || {
+        for parallel in [1, 3, 2] {
+            lane.resize(parallel);
+            thread::yield_now();
+        }
+    });
+    assert_eq!(fates.len(), ALL);
 }
 
 /// What a full queue has no room for is refused at once, and all else has its turn.
