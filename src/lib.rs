@@ -8,8 +8,8 @@
 //!
 //! `ARCHITECTURE.md` has the table of imports, and `tests/architecture.py` holds the code to it.
 //! From below: sys, wire, escape, quantity, event, container, outcome, command, redact, schema,
-//! condition, metrics; reactor, exporter, control, status_page, staging; run; config; worker;
-//! cache; call; hook and isolator.
+//! condition, metrics; reactor, exporter, control, status_page, staging; run; config; reload;
+//! worker; cache; call; hook and isolator.
 //!
 //! State belongs to a module instance. Process-wide are only the runner with its threads
 //! ([`run::Runner`]), the schema of the host and the metrics registry.
@@ -35,6 +35,7 @@ pub mod outcome;
 pub mod quantity;
 pub mod reactor;
 pub mod redact;
+mod reload;
 pub mod run;
 pub mod schema;
 pub mod staging;

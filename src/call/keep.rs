@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use crate::config::Effective;
@@ -20,7 +21,7 @@ pub(super) struct Kept {
     runner: Arc<Runner>,
     redact: Redaction,
     /// A modules file with this instance alone.
-    modules: Vec<u8>,
+    modules: Mutex<Arc<[u8]>>,
 }
 
 impl Kept {
@@ -34,7 +35,13 @@ impl Kept {
         parameters: &[Effective],
     ) -> Kept {
         let keeper = Keeper::new(&format!("{}-{module}", kind.word()), most);
-        Kept { keeper, runner, redact, modules: modules(kind, parameters) }
+        let modules = Mutex::new(modules(kind, parameters));
+        Kept { keeper, runner, redact, modules }
+    }
+
+    /// The instance has these parameters from now on.
+    pub(super) fn set_parameters(&self, kind: ModuleKind, parameters: &[Effective]) {
+        *self.modules.lock() = modules(kind, parameters);
     }
 
     /// Keeps a call whose command has failed, unless others are being kept: some time soon, on a
@@ -86,7 +93,7 @@ impl Job {
         failure["environment"] = json!(self.environment);
         let mut files = vec![
             ("failure.json", format!("{failure:#}\n").into_bytes()),
-            ("modules.json", self.kept.modules.clone()),
+            ("modules.json", self.kept.modules.lock().to_vec()),
         ];
         let input = self.input.bytes().unwrap_or_default();
         // The host's input is JSON, but for bytes that are no UTF-8.
@@ -106,7 +113,7 @@ impl Job {
 }
 
 /// A modules file from which the tool can make such an instance.
-fn modules(kind: ModuleKind, parameters: &[Effective]) -> Vec<u8> {
+fn modules(kind: ModuleKind, parameters: &[Effective]) -> Arc<[u8]> {
     let symbol = match kind {
         ModuleKind::Hook => "com_criteo_mesos_CommandHook",
         ModuleKind::Isolator => "com_criteo_mesos_CommandIsolator",
@@ -117,5 +124,5 @@ fn modules(kind: ModuleKind, parameters: &[Effective]) -> Vec<u8> {
     module.insert("name".to_owned(), json!(symbol));
     module.insert("parameters".to_owned(), json!(given));
     let file = json!({"libraries": [{"file": "libmesos_command_modules.so", "modules": [module]}]});
-    format!("{file:#}\n").into_bytes()
+    format!("{file:#}\n").into_bytes().into()
 }

@@ -46,6 +46,14 @@ impl Lanes {
         }
     }
 
+    /// Makes the lanes as wide as they are configured now.
+    pub(super) fn resize(&self, config: &Config) {
+        self.launch.resize(config.lifecycle_parallel);
+        self.sampling.resize(config.max_parallel);
+        self.status.resize(config.max_parallel.div_ceil(STATUS_PART));
+        self.watch.resize(config.watch_parallel);
+    }
+
     /// Where a command of `event` waits; `None`: it does not.
     pub(super) fn of(&self, event: Event) -> Option<&Arc<LaneQueue>> {
         match event.row().lane {

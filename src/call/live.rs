@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::config::{self, Config, Effective};
+use crate::config::{self, Config};
 use crate::control::{self, Entries, Instance, Told, Wanted};
 use crate::event::{Event, ModuleKind};
 use crate::metrics::{Configured, ModuleMetrics};
@@ -24,6 +24,7 @@ use super::finished::{Finished, seconds};
 use super::in_flight::Table;
 use super::keep::Kept;
 use super::shadow::Shadow;
+use super::shown::{Shown, without_secrets};
 
 /// Failures that are kept.
 const FAILURES: usize = 64;
@@ -51,23 +52,27 @@ pub(crate) struct Live {
     kind: ModuleKind,
     module: Arc<str>,
     redact: Redaction,
-    /// Without secrets.
-    parameters: Value,
-    commands: Value,
+    shown: Mutex<Shown>,
     created: Instant,
+    reloads: Mutex<Option<Reloaded>>,
     level: OnceLock<&'static str>,
     debug: AtomicBool,
     pub(super) table: Arc<Table>,
     failures: Mutex<VecDeque<Arc<Finished>>>,
     kept: Option<Arc<Kept>>,
-    _configured: Configured,
+    configured: Configured,
     log: OnceLock<CallLog>,
     /// Whether somebody may want to know of answers from the cache: all that one of them reads.
     tells_hits: AtomicBool,
-    workers: OnceLock<Vec<(Event, Workers)>>,
-    shadows: OnceLock<Vec<Arc<Shadow>>>,
     suspensions: OnceLock<Vec<(Event, Arc<dyn Suspension>)>>,
     containers: OnceLock<Box<dyn Containers>>,
+}
+
+/// The last reload.
+struct Reloaded {
+    at: Instant,
+    /// Keys that hold only after a restart.
+    pending: Vec<String>,
 }
 
 impl std::fmt::Debug for Live {
@@ -84,48 +89,28 @@ impl Live {
         runner: &Arc<Runner>,
         metrics: &Arc<ModuleMetrics>,
     ) -> Arc<Live> {
-        let without_secrets = |one: Effective| {
-            let value = config.redact.parameter(&one.key, &one.value);
-            Effective { value, ..one }
-        };
-        let effective: Vec<Effective> =
-            config::effective(config.kind, given).into_iter().map(without_secrets).collect();
+        let effective = without_secrets(config, given);
         let kept = (config.keep_failures > 0).then(|| {
             let (module, most) = (&config.module_name, config.keep_failures);
             let (runner, redact) = (runner.clone(), config.redact.clone());
             Arc::new(Kept::new(config.kind, module, most, runner, redact, &effective))
         });
         let configured = metrics.configured(config::hash(&effective));
-        let shown = |one: &Effective| {
-            json!({"key": one.key, "value": one.value,
-                   "origin": if one.is_given { "given" } else { "default" }})
-        };
-        let parameters = effective.iter().map(shown).collect();
-        let commands = config.events.iter().map(|(event, command)| {
-            let timeout = command.timeout.map(|timeout| timeout.as_secs_f64());
-            let text = config.redact.parameter("", command.text());
-            let when = command.when.as_ref().map(|it| config.redact.parameter("", it.text()));
-            json!({"event": event.label(), "command": text, "when": when,
-                   "mode": command.mode.label(), "timeout_seconds": timeout,
-                   "lane": event.row().lane.label()})
-        });
         Arc::new(Live {
             kind: config.kind,
             module: config.module_name.clone(),
             redact: config.redact.clone(),
-            commands: commands.collect(),
-            parameters,
+            shown: Mutex::new(Shown::new(config, &effective)),
             created: Instant::now(),
+            reloads: Mutex::default(),
             level: OnceLock::new(),
             debug: AtomicBool::new(config.debug),
             table: Arc::default(),
             failures: Mutex::default(),
             kept,
-            _configured: configured,
+            configured,
             log: OnceLock::new(),
             tells_hits: AtomicBool::new(config.debug),
-            workers: OnceLock::new(),
-            shadows: OnceLock::new(),
             suspensions: OnceLock::new(),
             containers: OnceLock::new(),
         })
@@ -147,12 +132,25 @@ impl Live {
         self.tells_hits.store(self.is_debug() || is_logged, Ordering::Relaxed);
     }
 
-    pub(super) fn set_workers(&self, workers: Vec<(Event, Workers)>) {
-        let _ = self.workers.set(workers);
+    /// The workers and shadows that there are now.
+    pub(super) fn set_commands(&self, workers: Vec<(Event, Workers)>, shadows: Vec<Arc<Shadow>>) {
+        let mut shown = self.shown.lock();
+        (shown.workers, shown.shadows) = (workers, shadows);
     }
 
-    pub(super) fn set_shadows(&self, shadows: Vec<Arc<Shadow>>) {
-        let _ = self.shadows.set(shadows);
+    /// Other parameters hold now.
+    pub(super) fn set_parameters(&self, config: &Config, given: &[(String, String)]) {
+        let effective = without_secrets(config, given);
+        self.configured.set(config::hash(&effective));
+        if let Some(kept) = &self.kept {
+            kept.set_parameters(config.kind, &effective);
+        }
+        *self.shown.lock() = Shown::new(config, &effective);
+    }
+
+    /// A reload has succeeded, after which these keys wait for a restart.
+    pub(super) fn reloaded(&self, pending: Vec<String>) {
+        *self.reloads.lock() = Some(Reloaded { at: Instant::now(), pending });
     }
 
     pub(crate) fn set_suspensions(&self, suspensions: Vec<(Event, Arc<dyn Suspension>)>) {
@@ -222,21 +220,6 @@ impl Live {
         failures.push_back(finished);
     }
 
-    fn workers(&self) -> Value {
-        let all = self.workers.get().map(Vec::as_slice).unwrap_or_default();
-        let pools = all.iter().map(|(event, workers)| {
-            let seen = workers.look();
-            let processes = seen.processes.into_iter().map(|worker| {
-                json!({"pid": worker.pid, "busy": worker.in_flight > 0,
-                       "in_flight": worker.in_flight, "requests": worker.requests,
-                       "up_seconds": worker.up.as_secs_f64(), "rss_bytes": worker.rss_bytes})
-            });
-            json!({"event": event.label(), "up": seen.up, "queued": seen.queued,
-                   "processes": processes.collect::<Vec<_>>()})
-        });
-        pools.collect()
-    }
-
     fn suspended(&self) -> Value {
         let all = self.suspensions.get().map(Vec::as_slice).unwrap_or_default();
         let suspended = all.iter().filter_map(|(event, suspension)| {
@@ -292,21 +275,28 @@ impl Instance for Live {
 
     fn status(&self) -> Value {
         let (queued, running) = self.table.counts();
+        let shown = self.shown.lock().clone();
+        let (reloaded, pending) = match &*self.reloads.lock() {
+            Some(last) => (Some(last.at.elapsed().as_secs_f64()), last.pending.clone()),
+            None => (None, Vec::new()),
+        };
         json!({
             "kind": self.kind.word(),
             "module": &*self.module,
             "up_seconds": self.created.elapsed().as_secs_f64(),
+            "reloaded_seconds": reloaded,
+            "needs_restart": pending,
             "debug": self.is_debug(),
             "containment": self.level.get(),
             "queued": queued,
             "running": running,
             "containers": self.containers.get().map(|containers| containers.count()),
-            "commands": self.commands,
-            "workers": self.workers(),
-            "shadows": self.shadows.get().into_iter().flatten().map(|it| it.to_json()).collect::<Value>(),
+            "commands": shown.commands,
+            "workers": shown.workers(),
+            "shadows": shown.shadows(),
             "suspended": self.suspended(),
             "foreseen": self.containers.get().and_then(|containers| containers.foreseen()),
-            "parameters": self.parameters,
+            "parameters": shown.parameters,
         })
     }
 

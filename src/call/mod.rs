@@ -1,6 +1,7 @@
 //! One call of one event: from the host's values to the answer for the host.
 //!
-//! [`Commands`] is what a module instance has configured; a [`Command`] renders the input of its
+//! [`Commands`] is what a module instance has configured: what stays (`base`), and the
+//! [`CommandSet`] that a reload exchanges (`exchange`). A [`Command`] renders the input of its
 //! event, and turns a run's report into a result, counting and logging the run exactly once. A
 //! `Call` is one call of Mesos on its way, and counts itself exactly once.
 //! `Live` is what the control socket sees of an instance: its requests on their way (`in_flight`),
@@ -9,6 +10,7 @@
 //! [`completion`] holds the threads on which answers are handed to the host.
 
 mod about;
+mod base;
 mod call_log;
 mod command;
 mod commands;
@@ -17,6 +19,7 @@ mod conclude;
 mod create_error;
 mod decode;
 mod environment;
+mod exchange;
 mod failure;
 mod finished;
 mod fresh_for;
@@ -28,7 +31,9 @@ mod log;
 mod observer;
 mod open;
 mod rules;
+mod set;
 mod shadow;
+mod shown;
 mod value;
 mod warm;
 
@@ -46,4 +51,5 @@ pub(crate) use open::{Call, Ended};
 pub(crate) use rules::Container;
 #[cfg(feature = "fuzz")]
 pub(crate) use rules::apply as apply_rules;
+pub use set::CommandSet;
 pub use value::{Answer, Completion, InputValue};

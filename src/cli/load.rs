@@ -103,7 +103,7 @@ impl Engine {
         let schema = schema::current();
         let ids = (0..containers).map(|number| {
             let id = message(&schema, "mesos.ContainerID", &json!({"value": name(number)}))?;
-            let config = config(number).to_string();
+            let config = config_of(number).to_string();
             isolator.introduce(&id, config.as_bytes()).map_err(|problem| anyhow!(problem))?;
             Ok(id)
         });
@@ -113,11 +113,12 @@ impl Engine {
 
     /// The usage command, to be started bare.
     fn bare(&self, times: u32, parent: &Path) -> anyhow::Result<Option<Bare>> {
-        let usage = self.isolator.config().events.get(&Event::Usage);
+        let config = self.isolator.config();
+        let usage = config.events.get(&Event::Usage);
         Ok(match usage.map(|usage| &usage.command) {
             Some(CommandLine::Path(path)) if times > 0 => {
                 let input =
-                    json!({"container_config": config(0), "container_id": {"value": name(0)}});
+                    json!({"container_config": config_of(0), "container_id": {"value": name(0)}});
                 Some(Bare::new(Path::new(path), input.to_string().as_bytes(), Some(parent))?)
             }
             _ => None,
@@ -130,6 +131,6 @@ fn name(number: u32) -> String {
     format!("{number:08x}-0000-4000-8000-000000000000")
 }
 
-fn config(number: u32) -> serde_json::Value {
+fn config_of(number: u32) -> serde_json::Value {
     json!({"directory": format!("/var/lib/mesos/{number}"), "command_info": {"value": "sleep 60"}})
 }

@@ -37,7 +37,7 @@ pub const MOST_BYTES: usize = 4096;
 pub const MOST_DEPTH: usize = 32;
 
 /// When the command of one event is run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     event: Event,
     text: String,

@@ -24,7 +24,7 @@ macro_rules! parameters {
         }
     ) => {
         $(#[$outer])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct $name {
             $( $(#[$extra_meta])* pub $extra: $extra_type, )*
             $(

@@ -9,6 +9,7 @@ mod command;
 mod define;
 mod effective;
 mod event_params;
+mod fixed;
 mod identity;
 pub mod json;
 pub mod keys;
@@ -30,6 +31,7 @@ use command::is_shell_script;
 pub use command::{CommandProblem, command_line, inspect_command, inspect_trust};
 pub use effective::{Effective, effective, hash};
 pub use event_params::{EVENT_PARAMETERS, EventConfig};
+pub use fixed::{FIXED, why_fixed};
 pub use params::{Config, PARAMETERS};
 pub use problem::{ConfigError, FileError, Warning};
 pub use row::{Accepts, ORIGINAL, Parameter, Place, Scope, Unset};
@@ -57,6 +59,17 @@ pub enum EnvironmentChoice {
     Agent,
     /// An allow-list of it.
     Clean,
+}
+
+/// When the parameters of an instance that runs are taken from the modules file anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadChoice {
+    /// When an operator asks for it.
+    Manual,
+    /// Then, and whenever the file has changed.
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// Who does the work of an event's calls.

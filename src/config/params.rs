@@ -19,7 +19,7 @@ use super::reader::{
     Reader, Value, boolean, bytes, count, directory, duration, optional_directory, special, words,
 };
 use super::row::{Accepts, ORIGINAL, Parameter, Place, Scope, Unset};
-use super::{ConfigError, EnvironmentChoice, EventConfig, IoChoice, special as of};
+use super::{ConfigError, EnvironmentChoice, EventConfig, IoChoice, ReloadChoice, special as of};
 use crate::command::{Background, Containment, Stdio};
 use crate::control::{ControlSocket, DEFAULT_SOCKET};
 use crate::event::{Event, ModuleKind};
@@ -310,6 +310,24 @@ parameters! {
             unset: Unset::Text(DEFAULT_SOCKET),
             value: of::control_socket(),
             meaning: "Unix socket, for root and the agent's user, at which `mesos-command status`, `calls`, `kill` and others ask; one for all instances of a process; `<pid>` is its number; `none`: no socket",
+        }
+        reload: ReloadChoice = {
+            name: "reload",
+            scope: Scope::Both,
+            since: "Unreleased",
+            unset: Unset::Text("manual"),
+            value: words![
+                "manual" => ReloadChoice::Manual, "auto" => ReloadChoice::Auto,
+                "off" => ReloadChoice::Off],
+            meaning: "when commands, timeouts and other parameters are taken from the modules file anew, without a restart: `manual` by `mesos-command reload`, `auto` also when the file has changed, `off` never (docs/reload.md)",
+        }
+        reload_from: Option<PathBuf> = {
+            name: "reload_from",
+            scope: Scope::Both,
+            since: "Unreleased",
+            unset: Unset::Word("automatic"),
+            value: of::reload_from(),
+            meaning: "the modules file from which they are taken: the one that the agent was started with; needed where `--modules` is the JSON itself",
         }
         strict_permissions: bool = {
             name: "strict_permissions",

@@ -155,6 +155,11 @@ pub(super) const fn call_log() -> Value<Option<PathBuf>> {
     read.at(Place::Other)
 }
 
+/// Read from now and then, and never written.
+pub(super) const fn reload_from() -> Value<Option<PathBuf>> {
+    special(Accepts::Path, |reader, row| reader.optional(row, value::path)).at(Place::Other)
+}
+
 pub(super) const fn control_socket() -> Value<ControlSocket> {
     let accepts = Accepts::Text("an absolute path, none");
     let read = special(accepts, |reader, row| reader.value(row, ControlSocket::parse));

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::events::{self, Filter};
 use super::query::Query;
+use super::reload::{PATIENCE, reloader};
 use super::{Instance, Wanted, gather, instances};
 use crate::event::Event;
-use crate::exporter::{Body, Client, Site, exposition, whole, with_body};
+use crate::exporter::{Body, Client, Later, Site, exposition, whole, with_body};
 use crate::metrics::registry;
 use crate::outcome::OutcomeKind;
 
@@ -28,6 +29,9 @@ const METRICS: [&str; 1] = ["metrics"];
 /// The path of the stream.
 const EVENTS: [&str; 2] = ["v1", "events"];
 const LINES: &str = "application/x-ndjson";
+
+/// The path at which parameters are taken from the modules file anew.
+const RELOAD: [&str; 2] = ["v1", "reload"];
 
 /// What is behind the control socket.
 pub(super) struct Api;
@@ -53,12 +57,17 @@ impl Site for Api {
         matches!(client, Client::User(user) if user == 0 || user == own)
     }
 
+    fn later(&self, head: &Parts) -> Option<Later> {
+        let is_reload = path_of(head) == RELOAD && head.method == Method::POST && !has_body(head);
+        is_reload.then(|| reload(head.uri.query()))
+    }
+
     fn answer(&self, head: &Parts) -> Response<Body> {
         if has_body(head) {
             let text = "no request here has a body: what it says stands in path and query";
             return refuse(&Refusal(StatusCode::PAYLOAD_TOO_LARGE, text.to_owned()), None);
         }
-        let path: Vec<&str> = head.uri.path().trim_start_matches('/').split('/').collect();
+        let path = path_of(head);
         let Some(allowed) = method(&path) else {
             let text =
                 "not found: try /v1/status, /v1/calls, /v1/failures, /v1/containers, /metrics";
@@ -81,6 +90,10 @@ impl Site for Api {
     }
 }
 
+fn path_of(head: &Parts) -> Vec<&str> {
+    head.uri.path().trim_start_matches('/').split('/').collect()
+}
+
 /// Whether something comes behind the head that nobody would read.
 fn has_body(head: &Parts) -> bool {
     let length = head.headers.get(CONTENT_LENGTH);
@@ -92,9 +105,8 @@ fn method(path: &[&str]) -> Option<Method> {
     match path {
         ["metrics"] => Some(Method::GET),
         ["v1", "status" | "calls" | "failures" | "containers" | "events"] => Some(Method::GET),
-        ["v1", "calls", _, "kill"] | ["v1", "log-level"] | ["v1", "breakers", _, "reset"] => {
-            Some(Method::POST)
-        }
+        ["v1", "calls", _, "kill"] | ["v1", "breakers", _, "reset"] => Some(Method::POST),
+        ["v1", "log-level" | "reload"] => Some(Method::POST),
         _ => None,
     }
 }
@@ -204,6 +216,38 @@ fn reset(event: &str, query: &Query) -> Answer {
         return Err(Refusal(StatusCode::NOT_FOUND, text));
     }
     Ok(json!({"reset": reset}))
+}
+
+/// Reloads, and answers when that has ended, or has taken too long to be waited for.
+fn reload(query: Option<&str>) -> Later {
+    let begun = Query::parse(query, &["module"]).map_err(bad).and_then(|query| {
+        chosen(&query)?;
+        let nobody = || Refusal(StatusCode::NOT_FOUND, "there is no instance".to_owned());
+        let (sender, ended) = tokio::sync::oneshot::channel();
+        // The receiver is gone when the client was not waited for.
+        let answer = move |result| drop(sender.send(result));
+        reloader().ok_or_else(nobody)?.reload(query.get("module"), Box::new(answer));
+        Ok(ended)
+    });
+    Box::pin(async move {
+        let ended = match begun {
+            Ok(ended) => ended,
+            Err(refusal) => return refuse(&refusal, None),
+        };
+        match tokio::time::timeout(PATIENCE, ended).await {
+            Ok(Ok(Ok(value))) => response(StatusCode::OK, value),
+            Ok(Ok(Err(text))) => refuse(&Refusal(StatusCode::CONFLICT, text), None),
+            Ok(Err(_)) => {
+                let text = "the reload has failed without a word: the log may have one";
+                refuse(&Refusal(StatusCode::INTERNAL_SERVER_ERROR, text.to_owned()), None)
+            }
+            Err(_) => {
+                let text = "the reload goes on: the file system of the modules file, or of a \
+                            command, does not answer; the log will say what came of it";
+                refuse(&Refusal(StatusCode::GATEWAY_TIMEOUT, text.to_owned()), None)
+            }
+        }
+    })
 }
 
 /// The stream of finished calls.

@@ -7,7 +7,8 @@
 //!
 //! * `address`: the parameter `control_socket`. `api`: paths, methods, their answers. `query`:
 //!   what stands behind the `?`. `events`: finished calls, for those who follow them.
-//!   `gather`: lists of several instances. `kept`: failed calls in files.
+//!   `gather`: lists of several instances. `kept`: failed calls in files. `reload`: the way to what
+//!   takes parameters from the modules file anew.
 
 mod address;
 mod api;
@@ -15,6 +16,7 @@ mod events;
 pub(crate) mod gather;
 mod kept;
 mod query;
+mod reload;
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -31,6 +33,7 @@ use crate::exporter;
 
 pub(crate) use events::{Told, are_followed, tell};
 pub(crate) use kept::Keeper;
+pub(crate) use reload::{ReloadAnswer, Reloader, set_reloader};
 
 pub use kept::FAILURES;
 

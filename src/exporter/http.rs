@@ -41,7 +41,7 @@ where
         let endless = &endless;
         async move {
             place.answers();
-            let response = respond(request, site);
+            let response = respond(request, site).await;
             *endless.lock() = response.body().progress();
             Ok::<_, Infallible>(response)
         }
@@ -66,8 +66,11 @@ where
     }
 }
 
-fn respond(request: Request<Incoming>, site: &dyn Site) -> Response<Body> {
+async fn respond(request: Request<Incoming>, site: &dyn Site) -> Response<Body> {
     let (head, _unread) = request.into_parts();
+    if let Some(later) = guarded(registry(), || site.later(&head)).flatten() {
+        return later.await;
+    }
     guarded(registry(), || site.answer(&head)).unwrap_or_else(|| {
         whole(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "rendering failed\n".into())
     })

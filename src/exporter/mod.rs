@@ -38,7 +38,7 @@ use crate::sys;
 
 pub(crate) use connections::Client;
 pub(crate) use line_file::{Line, LineFile, flush as flush_line_files};
-pub(crate) use site::{Body, PLAIN, Site, Source, whole, with_body};
+pub(crate) use site::{Body, Later, PLAIN, Site, Source, whole, with_body};
 #[cfg(feature = "fuzz")]
 pub(crate) use {connections::Connections, http::serve};
 

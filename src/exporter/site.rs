@@ -31,7 +31,16 @@ pub(crate) trait Site: Send + Sync + 'static {
     /// The answer to a request of this head. The body of the request is never read. On the thread
     /// of the listeners: it must not block.
     fn answer(&self, head: &Parts) -> Response<Body>;
+
+    /// An answer that takes time, which somebody else works on; `None`: [`answer`](Site::answer)
+    /// has one. Both deadlines of a connection hold for it.
+    fn later(&self, _head: &Parts) -> Option<Later> {
+        None
+    }
 }
+
+/// An answer that is not there yet.
+pub(crate) type Later = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 /// Where a body comes from that has no end of its own.
 pub(crate) trait Source: Send {

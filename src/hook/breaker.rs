@@ -21,12 +21,12 @@ const MAX_PAUSE: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
 pub(super) struct Breaker {
-    first_pause: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
+    first_pause: Duration,
     timeouts: u32,
     /// While suspended: until when, and how long the pause was.
     suspended: Option<(Instant, Duration)>,
@@ -35,9 +35,17 @@ struct State {
 
 impl Breaker {
     pub(super) fn new(timeout: Duration) -> Breaker {
-        let first_pause = timeout.saturating_mul(PAUSE_FACTOR).clamp(MIN_PAUSE, MAX_PAUSE);
-        let state = State { timeouts: 0, suspended: None, probing: false };
-        Breaker { first_pause, state: Mutex::new(state) }
+        let first_pause = first_pause(timeout);
+        let state = State { first_pause, timeouts: 0, suspended: None, probing: false };
+        Breaker { state: Mutex::new(state) }
+    }
+
+    /// The command is another one, with this timeout: what the one before did is forgotten.
+    pub(super) fn begin_anew(&self, timeout: Duration) {
+        let mut state = self.state.lock();
+        state.first_pause = first_pause(timeout);
+        state.timeouts = 0;
+        state.suspended = None;
     }
 
     /// Lets a call through, or returns how long the command is still suspended. Each call that is
@@ -67,11 +75,15 @@ impl Breaker {
         if state.timeouts >= TIMEOUTS {
             let pause = match state.suspended {
                 Some((_, pause)) => pause.saturating_mul(2).min(MAX_PAUSE),
-                None => self.first_pause,
+                None => state.first_pause,
             };
             state.suspended = Some((now + pause, pause));
         }
     }
+}
+
+fn first_pause(timeout: Duration) -> Duration {
+    timeout.saturating_mul(PAUSE_FACTOR).clamp(MIN_PAUSE, MAX_PAUSE)
 }
 
 impl Suspension for Breaker {
@@ -144,6 +156,18 @@ mod tests {
             breaker.ended(true, start);
         }
         assert_eq!(breaker.admit(start), Ok(()));
+    }
+
+    #[test]
+    fn another_command_begins_without_a_suspension_and_with_its_own_pause() {
+        let start = Instant::now();
+        let breaker = suspended(start);
+        breaker.begin_anew(TIMEOUT * 2);
+        for _ in 0..TIMEOUTS {
+            assert_eq!(breaker.admit(start), Ok(()));
+            breaker.ended(true, start);
+        }
+        assert_eq!(breaker.admit(start), Err(PAUSE * 2));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::call::completion::complete;
 use crate::call::{
-    Answer, Call, CallFailure, Command, Commands, Completion, Container, CreateError, InputValue,
-    Observer, Suspension,
+    Answer, Call, CallFailure, Command, CommandSet, Commands, Completion, Container, CreateError,
+    InputValue, Observer, Suspension,
 };
 use crate::config::Config;
 use crate::event::{Event, Lane, ModuleKind, Row};
@@ -46,15 +46,24 @@ impl Hook {
     /// When a parameter cannot be used, or this process has no room for threads.
     pub fn create(parameters: &[(String, String)]) -> Result<Hook, CreateError> {
         let commands = Commands::create(ModuleKind::Hook, parameters)?;
-        let breakers = Event::ALL.map(|event| {
-            let timeout = commands.get(event).and_then(|command| command.spec.timeout);
-            Arc::new(Breaker::new(timeout.unwrap_or_default()))
-        });
+        let set = commands.set();
+        let timeout = |set: &CommandSet, event| {
+            set.get(event).and_then(|command| command.spec.timeout).unwrap_or_default()
+        };
+        let breakers = Event::ALL.map(|event| Arc::new(Breaker::new(timeout(&set, event))));
         let with_command = Event::ALL.into_iter().zip(&breakers);
         let suspensions = with_command
-            .filter(|(event, _)| commands.get(*event).is_some())
+            .filter(|(event, _)| set.get(*event).is_some())
             .map(|(event, breaker)| (event, breaker.clone() as Arc<dyn Suspension>));
         commands.live().set_suspensions(suspensions.collect());
+        let own = breakers.clone();
+        commands.on_exchange(move |before, now| {
+            for (event, breaker) in Event::ALL.into_iter().zip(&own) {
+                if !before.shares(now, event) {
+                    breaker.begin_anew(timeout(now, event));
+                }
+            }
+        });
         Ok(Hook { commands, breakers })
     }
 
@@ -63,9 +72,9 @@ impl Hook {
         self.commands.wait_until_warm(patience);
     }
 
-    /// The instance's parameters.
-    pub fn config(&self) -> &Config {
-        &self.commands.config
+    /// The instance's parameters, as they hold now.
+    pub fn config(&self) -> Config {
+        self.commands.set().config.clone()
     }
 
     /// Shows each later run to `observer`; only the first call has an effect.
@@ -76,7 +85,7 @@ impl Hook {
     /// Whether a command is configured for `event`: if not, the adapter need not serialise
     /// anything and answers [`Answer::Nothing`].
     pub fn handles(&self, event: Event) -> bool {
-        self.commands.get(event).is_some()
+        self.commands.set().get(event).is_some()
     }
 
     /// Logs a warning for each of `events`, which this Mesos never calls, that has a command. It is
@@ -99,26 +108,28 @@ impl Hook {
     /// Runs a synchronous hook; blocks until the answer is known, at most until the deadline and
     /// the grace period have passed. An event that runs behind is answered at once.
     pub fn call(&self, event: Event, values: &[InputValue<'_>]) -> Answer {
-        let (admitted, request) = match self.admit(event, values) {
+        let set = self.commands.set();
+        let (admitted, request) = match self.admit(&set, event, values) {
             Ok(admitted) => admitted,
             Err(answer) => return answer,
         };
         if event.row().lane == Lane::Behind {
-            self.commands.submit(request, None, move |report| drop(admitted.end(report)));
+            set.submit(request, None, move |report| drop(admitted.end(report)));
             return Answer::Nothing;
         }
-        let report = self.commands.run_blocking(request);
+        let report = set.run_blocking(request);
         admitted.end(report)
     }
 
     /// Runs an asynchronous hook (the Docker one).
     pub fn call_async(&self, event: Event, values: &[InputValue<'_>], done: Completion) {
-        match self.admit(event, values) {
+        let set = self.commands.set();
+        match self.admit(&set, event, values) {
             Err(answer) => done(answer),
             Ok((admitted, request)) => {
                 let done = self.commands.while_alive(done);
                 let ended = move |report| complete(done, admitted.end(report));
-                self.commands.submit(request, None, ended);
+                set.submit(request, None, ended);
             }
         }
     }
@@ -127,10 +138,11 @@ impl Hook {
     /// without a run.
     fn admit(
         &self,
+        set: &CommandSet,
         event: Event,
         values: &[InputValue<'_>],
     ) -> Result<(Admitted, Request), Answer> {
-        let Some(command) = self.commands.get(event) else { return Err(Answer::Nothing) };
+        let Some(command) = set.get(event) else { return Err(Answer::Nothing) };
         let call = Call::begin(command, subject(command.row, values));
         if !command.is_for(values) {
             return Err(call.skip());

@@ -6,20 +6,21 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::cache::{Ahead, Containers, LEAST_LIFE, Slot};
-use crate::call::Command;
+use crate::cache::{Ahead, Containers, LEAST_LIFE, Policy, Slot};
+use crate::call::{Command, CommandSet};
 use crate::event::Event;
 use crate::outcome::AheadResult;
 use crate::reactor::{CancelToken, sleep_until};
 
 use super::Inner;
 use super::context::{Context, Sampled};
+use super::sampling::sampler;
 
 /// What requests and runs tell the task.
 #[derive(Debug, Default)]
@@ -31,7 +32,10 @@ pub(super) struct Foresight {
     /// The longest run since the task last looked, in microseconds.
     run_time: AtomicU64,
     /// What the task decides with; operators look at it. No run is started while it is locked.
-    ahead: OnceLock<Mutex<Ahead<Sampled>>>,
+    /// `None` where nothing is refreshed ahead.
+    ahead: Mutex<Option<Ahead<Sampled>>>,
+    /// Whether there is a task.
+    has_task: AtomicBool,
 }
 
 /// What is planned, as an operator sees it who asks.
@@ -57,6 +61,14 @@ impl Planned {
 }
 
 impl Foresight {
+    /// What refreshes ahead the values of a set; `None`: nothing does.
+    fn of(set: &CommandSet) -> Option<Ahead<Sampled>> {
+        let config = &set.config;
+        let command = sampler(set, Event::Usage).filter(|_| config.refresh_ahead)?;
+        let is_batch = command.row.event == Event::UsageBatch;
+        (config.cache_ttl >= LEAST_LIFE).then(|| Ahead::new(config.cache_ttl, is_batch))
+    }
+
     /// Usage is asked for.
     pub(super) fn heard(&self, now: Instant) {
         if self.listening.load(Ordering::Relaxed) {
@@ -84,8 +96,8 @@ impl Foresight {
 
     /// What is planned now.
     pub(super) fn planned(&self) -> Planned {
-        let Some(ahead) = self.ahead.get() else { return Planned::default() };
-        let ahead = ahead.lock();
+        let ahead = self.ahead.lock();
+        let Some(ahead) = &*ahead else { return Planned::default() };
         let address = |sampled: &Sampled| Arc::as_ptr(&sampled.context);
         Planned {
             foreseen: ahead.foreseen(),
@@ -96,25 +108,24 @@ impl Foresight {
 
     /// When the task has something to do next.
     fn next(&self) -> Option<Instant> {
-        self.ahead.get().and_then(|ahead| ahead.lock().next())
+        self.ahead.lock().as_ref().and_then(Ahead::next)
     }
 }
 
 impl Inner {
-    /// Starts the task, where there is something to refresh ahead.
-    pub(super) fn foresee(self: &Arc<Self>) {
-        let config = &self.commands.config;
-        let Some(command) = self.sampler(Event::Usage).filter(|_| config.refresh_ahead) else {
-            return;
-        };
-        if config.cache_ttl < LEAST_LIFE {
+    /// Begins to learn paces, where there is something to refresh ahead with this set: anew, since
+    /// values live for another time, or come from another command.
+    pub(super) fn foresee(self: &Arc<Self>, set: &CommandSet) {
+        let ahead = Foresight::of(set);
+        let has_some = ahead.is_some();
+        *self.foresight.ahead.lock() = ahead;
+        self.foresight.listening.store(has_some, Ordering::Relaxed);
+        self.foresight.changed.notify_one();
+        // An instance has one task.
+        if !has_some || self.foresight.has_task.swap(true, Ordering::Relaxed) {
             return;
         }
-        let ahead = Ahead::new(config.cache_ttl, command.row.event == Event::UsageBatch);
-        // Set once: an instance has one task.
-        let _ = self.foresight.ahead.set(Mutex::new(ahead));
-        self.foresight.listening.store(true, Ordering::Relaxed);
-        let task = Task { foresight: self.foresight.clone(), command: command.clone(), told: None };
+        let task = Task { foresight: self.foresight.clone(), told: None };
         let stop = self.commands.token();
         self.commands.runner.handle().spawn(task.run(Arc::downgrade(self), stop));
     }
@@ -122,7 +133,6 @@ impl Inner {
 
 struct Task {
     foresight: Arc<Foresight>,
-    command: Arc<Command>,
     /// The pace that the log has told last.
     told: Option<Duration>,
 }
@@ -142,12 +152,14 @@ impl Task {
     }
 
     fn step(&mut self, inner: &Arc<Inner>) {
-        let Some(ahead) = self.foresight.ahead.get() else { return };
+        let set = inner.commands.set();
+        let Some(command) = sampler(&set, Event::Usage) else { return };
         let burst = self.foresight.burst.lock().take();
         let took = self.foresight.run_time.swap(0, Ordering::Relaxed);
         let now = Instant::now();
         let mut hands = Hands { inner, turns: Vec::new() };
-        let mut ahead = ahead.lock();
+        let mut locked = self.foresight.ahead.lock();
+        let Some(ahead) = &mut *locked else { return };
         if let Some(burst) = burst {
             ahead.burst(burst);
         }
@@ -156,23 +168,23 @@ impl Task {
         }
         ahead.step(now, &mut hands);
         let foreseen = ahead.foreseen();
-        drop(ahead);
-        let policy = inner.policy.together();
+        drop(locked);
+        let policy = Policy::from(set.config.cache()).together();
         for (container, until) in hands.turns {
             if let Some(flight) = Slot::take_ahead(&container, policy, now, until) {
-                inner.refresh(&self.command, flight);
+                inner.refresh(&set, command, flight);
             }
         }
-        self.tell(foreseen);
+        self.tell(command, foreseen);
     }
 
     /// Says which pace was found, once until it is another.
-    fn tell(&mut self, foreseen: Option<(Duration, Instant)>) {
+    fn tell(&mut self, command: &Command, foreseen: Option<(Duration, Instant)>) {
         let Some((period, _)) = foreseen else { return };
         let known = |told: Duration| told.abs_diff(period) <= told / 5;
         if !self.told.is_some_and(known) {
             self.told = Some(period);
-            self.command.note("", || {
+            command.note("", || {
                 format!(
                     "usage is asked for every {:.1} s: values are refreshed shortly before \
                      (isolator_usage_refresh_ahead)",

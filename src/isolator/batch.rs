@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crate::cache::{Arrived, Slot};
-use crate::call::{Command, Container, Part, Parts, outcome_of};
+use crate::cache::{Arrived, Policy, Slot};
+use crate::call::{Command, CommandSet, Container, Part, Parts, outcome_of};
 use crate::event::Event;
 use crate::outcome::FailureReason;
 use crate::outcome::OutcomeKind;
@@ -26,8 +26,13 @@ const SUBJECT: &str = "batch";
 
 impl Inner {
     /// Starts the run that ends the first container's flight, and those of all that are due.
-    pub(super) fn refresh_batch(self: &Arc<Self>, command: &Arc<Command>, first: Sampling) {
-        let flights = self.collect_due(first);
+    pub(super) fn refresh_batch(
+        self: &Arc<Self>,
+        set: &Arc<CommandSet>,
+        command: &Arc<Command>,
+        first: Sampling,
+    ) {
+        let flights = self.collect_due(set, first);
         let mut input = b"{\"containers\":[".to_vec();
         for (index, flight) in flights.iter().enumerate() {
             if index > 0 {
@@ -38,10 +43,10 @@ impl Inner {
         input.extend_from_slice(b"]}");
         let request = command.batch_request(Input::Text(input.into()), flights.len(), SUBJECT);
         let began = request.submitted;
-        let (inner, command) = (self.clone(), command.clone());
+        let (inner, command, began_with) = (self.clone(), command.clone(), set.clone());
         // A container that is cleaned up meanwhile is not waited for, nor is the run withdrawn:
         // its slot is closed and drops what comes late.
-        self.commands.submit(request, None, move |report| {
+        set.submit(request, None, move |report| {
             let mut parts = Parts::new();
             let result = command.conclude(report, SUBJECT, Container::default(), |output| {
                 parts = command.read_by_container(output, SUBJECT)?;
@@ -50,14 +55,15 @@ impl Inner {
             inner.foresight.took(began.elapsed());
             let outcome = outcome_of(&result);
             let silent = matches!(result, Ok(None));
-            inner.distribute(&command, flights, &mut BatchAnswer { outcome, parts, silent });
+            let answer = &mut BatchAnswer { outcome, parts, silent };
+            inner.distribute((&began_with, &command), flights, answer);
         });
     }
 
     /// The first container's flight and those of all others that are due; ahead of requests, of
     /// those that somebody has asked for.
-    fn collect_due(&self, first: Sampling) -> Vec<Sampling> {
-        let policy = self.policy.together();
+    fn collect_due(&self, set: &CommandSet, first: Sampling) -> Vec<Sampling> {
+        let policy = Policy::from(set.config.cache()).together();
         let now = Instant::now();
         let until = now + policy.ttl() / 2;
         let ahead = first.is_ahead();
@@ -78,7 +84,12 @@ impl Inner {
 
     /// Ends all flights. A container that the answer leaves out, or gets wrong, is served its last
     /// good value.
-    fn distribute(&self, command: &Command, flights: Vec<Sampling>, answer: &mut BatchAnswer) {
+    fn distribute(
+        &self,
+        (set, command): (&Arc<CommandSet>, &Command),
+        flights: Vec<Sampling>,
+        answer: &mut BatchAnswer,
+    ) {
         let now = Instant::now();
         let results: Vec<_> = flights
             .into_iter()
@@ -91,6 +102,7 @@ impl Inner {
         for (flight, result) in results {
             let context = flight.holder().context.clone();
             let delivery = flight.arrive(result, now);
+            self.expire_if_reloaded(set, Event::Usage, &context);
             tell_delivery(command, &context.id.text, &delivery);
             deliver(&self.commands.metrics, Event::Usage, delivery);
         }

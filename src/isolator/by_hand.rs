@@ -42,19 +42,19 @@ impl Isolator {
     /// then Mesos would go on to wait, and the loop to run. Never blocks.
     pub fn watch_once(&self, wire: &[u8], done: Completion) {
         let inner = &self.inner;
-        let command = inner.commands.get(Event::Watch);
-        let (Some(command), Some(context)) = (command, inner.context(wire)) else {
+        let set = inner.commands.set();
+        let (Some(command), Some(context)) = (set.get(Event::Watch), inner.context(wire)) else {
             return done(Answer::Nothing);
         };
         if context.skips.has(Event::Watch) {
-            inner.skip(Event::Watch, &context.id);
+            inner.skip(&set, Event::Watch, &context.id);
             return done(Answer::Nothing);
         }
         let call = Call::begin(command, context.id.text.clone());
         let input = context.input_for(command.spec.io, &inner.kept_inputs);
         let request = command.request(input, Some(call.subject().clone()), call.subject());
         let cancel = context.cancel.clone();
-        inner.commands.submit(request, Some(cancel), move |report| {
+        set.submit(request, Some(cancel), move |report| {
             complete(done, call.end(report, Container::default()).answer);
         });
     }

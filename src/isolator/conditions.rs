@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::call::{Call, Command};
+use crate::call::{Call, Command, CommandSet};
 use crate::condition::Given;
 use crate::container::ContainerId;
 use crate::event::{Event, ModuleKind};
@@ -11,6 +11,7 @@ use crate::schema::FieldValue;
 
 use super::Inner;
 use super::context::{Context, Skips};
+use super::sampling::sampler;
 
 /// `ContainerClass.DEBUG` (Mesos 1.11.0 `include/mesos/slave/containerizer.proto`).
 const DEBUG_CLASS: u64 = 2;
@@ -18,24 +19,24 @@ const DEBUG_CLASS: u64 = 2;
 impl Inner {
     /// Whether no command is run for a container with this config, in wire format, because of its
     /// class.
-    pub(super) fn is_left_out(&self, config: &[u8]) -> bool {
+    pub(super) fn is_left_out(&self, set: &CommandSet, config: &[u8]) -> bool {
         let is_debug = || {
             let classes = self.config_type.find_field(config, "container_class");
             let class = classes.unwrap_or_default().last().and_then(FieldValue::bits);
             class == Some(DEBUG_CLASS)
         };
-        self.commands.config.skip_debug_containers && is_debug()
+        set.config.skip_debug_containers && is_debug()
     }
 
     /// The events whose commands are not run for a container with this config, in wire format.
-    pub(super) fn skips(&self, id: &ContainerId, config: &[u8]) -> Skips {
-        if self.is_left_out(config) {
+    pub(super) fn skips(&self, set: &CommandSet, id: &ContainerId, config: &[u8]) -> Skips {
+        if self.is_left_out(set, config) {
             return Skips::ALL;
         }
         // Containers of a batch are asked for as usage.
         let called = Event::of_kind(ModuleKind::Isolator).filter(|it| *it != Event::UsageBatch);
         let is_skipped = |event: &Event| {
-            let command = self.sampler(*event);
+            let command = sampler(set, *event);
             command.is_some_and(|command| !self.is_for(command, id, Some(config)))
         };
         called.filter(is_skipped).fold(Skips::default(), Skips::and)
@@ -58,8 +59,8 @@ impl Inner {
     }
 
     /// Counts a call whose command is not run for its container, if there is a command.
-    pub(super) fn skip(&self, event: Event, id: &ContainerId) {
-        if let Some(command) = self.commands.get(event) {
+    pub(super) fn skip(&self, set: &CommandSet, event: Event, id: &ContainerId) {
+        if let Some(command) = set.get(event) {
             // The answer is that of the method, which knows what it is.
             let _ = Call::begin(command, id.text.clone()).skip();
         }
@@ -69,7 +70,7 @@ impl Inner {
     #[cold]
     pub(super) fn skip_sample(&self, event: Event, context: &Context) -> Option<Arc<[u8]>> {
         // Without a command nothing is counted, as for any other container.
-        self.sampler(event)?.skip_sample(event, &context.id.text);
+        sampler(&self.commands.set(), event)?.skip_sample(event, &context.id.text);
         Some(self.nothing.clone())
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::call::completion::complete;
-use crate::call::{Answer, Call, CallFailure, Command, Completion, Container, Ended, InputValue};
+use crate::call::{
+    Answer, Call, CallFailure, Command, CommandSet, Completion, Container, Ended, InputValue,
+};
 use crate::container::ContainerId;
 use crate::event::Event;
 use crate::outcome::OutcomeKind;
@@ -40,12 +42,13 @@ impl Inner {
         if let Err(error) = self.config_type.write_json(config, &mut json) {
             return done(Answer::Failure(format!("prepare: the container's config: {error}")));
         }
-        let context = match self.new_context(&id, &json, self.skips(&id, config)) {
+        let set = self.commands.set();
+        let context = match self.new_context(&id, &json, self.skips(&set, &id, config)) {
             Ok(context) => Arc::new(context),
             Err(error) => return done(Answer::Failure(format!("prepare: {error}"))),
         };
         if !self.remember(&context) {
-            if let Some(command) = self.commands.get(Event::Prepare) {
+            if let Some(command) = set.get(Event::Prepare) {
                 let failure = CallFailure::input(ALREADY_INITIALIZED.to_owned());
                 drop(Call::begin(command, id.text.clone()).refuse(failure));
             }
@@ -57,15 +60,15 @@ impl Inner {
         };
         let (inner, kept) = (self.clone(), context.clone());
         self.keep_file(kept, move || {
-            let Some(command) = inner.commands.get(Event::Prepare) else {
+            let Some(command) = set.get(Event::Prepare) else {
                 return complete(done, Answer::Nothing);
             };
             if context.skips.has(Event::Prepare) {
-                inner.skip(Event::Prepare, &id);
+                inner.skip(&set, Event::Prepare, &id);
                 return complete(done, Answer::Nothing);
             }
             let launch = Launch { command, id: &id, input: Ok(context.input.clone()), container };
-            inner.submit_launch(launch, |ended| complete(done, ended.answer));
+            submit_launch(&set, launch, |ended| complete(done, ended.answer));
         });
     }
 
@@ -78,13 +81,14 @@ impl Inner {
         done: Completion,
     ) {
         let context = self.context(&id.wire);
-        let Some(command) = self.commands.get(event) else { return done(Answer::Nothing) };
+        let set = self.commands.set();
+        let Some(command) = set.get(event) else { return done(Answer::Nothing) };
         let is_for = match &context {
             Some(context) => !context.skips.has(event),
             None => self.is_for(command, id, None),
         };
         if !is_for {
-            self.skip(event, id);
+            self.skip(&set, event, id);
             return done(Answer::Nothing);
         }
         if context.is_none() {
@@ -95,34 +99,35 @@ impl Inner {
         let config = context.as_ref().map(|context| context.config());
         let input = command.render(values, config).map(Arc::from);
         let launch = Launch { command, id, input, container: Container::default() };
-        self.submit_launch(launch, |ended| complete(done, ended.answer));
+        submit_launch(&set, launch, |ended| complete(done, ended.answer));
     }
 
     /// Withdraws the container's watch and sampling runs, and when they have ended runs the
     /// cleanup command; forgets the context, on disk once the command has ended, so that an agent
     /// that dies meanwhile runs it again.
     pub(super) fn cleanup(self: &Arc<Self>, id: ContainerId, done: Completion) {
+        let set = self.commands.set();
         let Some(ById(context)) = self.contexts.remove(&*id.wire) else {
             tracing::debug!("cleanup of container {}, which is not known", id.text);
-            self.end_without_run(Event::Cleanup, &id);
+            end_without_run(&set, Event::Cleanup, &id);
             return self.forget_file(id, || complete(done, Answer::Nothing));
         };
         self.commands.metrics.containers_add(-1);
         context.cancel.cancel();
         self.close_slots(&context);
         let is_skipped = context.skips.has(Event::Cleanup);
-        let Some(command) = self.commands.get(Event::Cleanup).filter(|_| !is_skipped) else {
-            self.skip(Event::Cleanup, &id);
+        let Some(command) = set.get(Event::Cleanup).filter(|_| !is_skipped).cloned() else {
+            self.skip(&set, Event::Cleanup, &id);
             self.commands.end_rest([&*id.text]);
             return self.forget_file(id, || complete(done, Answer::Nothing));
         };
-        let (inner, command, drain) = (self.clone(), command.clone(), context.drain.clone());
+        let (inner, drain) = (self.clone(), context.drain.clone());
         drain.close(move || {
             let input = Ok(context.input.clone());
             let container = Container::default();
             let launch = Launch { command: &command, id: &id, input, container };
-            let (keeper, id) = (inner.clone(), id.clone());
-            inner.submit_launch(launch, move |ended| {
+            let (keeper, id) = (inner, id.clone());
+            submit_launch(&set, launch, move |ended| {
                 keeper.commands.end_rest([&*id.text]);
                 // What was never tried is handed to the recover command of the next start, and so
                 // is what was ended with the agent.
@@ -152,7 +157,7 @@ impl Inner {
         let parsed = self.config_type.read_json(json).map_err(|error| error.to_string())?;
         let mut text = Vec::with_capacity(json.len());
         self.config_type.write_json(&parsed.bytes, &mut text).map_err(|error| error.to_string())?;
-        self.new_context(id, &text, self.skips(id, &parsed.bytes))
+        self.new_context(id, &text, self.skips(&self.commands.set(), id, &parsed.bytes))
     }
 
     fn new_context(&self, id: &ContainerId, json: &[u8], skips: Skips) -> Result<Context, String> {
@@ -170,28 +175,28 @@ impl Inner {
         }
         new
     }
+}
 
-    /// Counts a call that is answered although its command is not run, if there is one.
-    fn end_without_run(&self, event: Event, id: &ContainerId) {
-        if let Some(command) = self.commands.get(event) {
-            Call::begin(command, id.text.clone()).end_without_run();
-        }
+/// Counts a call that is answered although its command is not run, if there is one.
+fn end_without_run(set: &CommandSet, event: Event, id: &ContainerId) {
+    if let Some(command) = set.get(event) {
+        Call::begin(command, id.text.clone()).end_without_run();
     }
+}
 
-    /// Submits a launch-path command; `then` gets how the call ended.
-    pub(super) fn submit_launch(
-        self: &Arc<Self>,
-        launch: Launch<'_>,
-        then: impl FnOnce(Ended) + Send + 'static,
-    ) {
-        let Launch { command, id, input, container } = launch;
-        let call = Call::begin(command, id.text.clone());
-        let input = match input {
-            Ok(input) => input,
-            Err(failure) => return then(call.fail(failure)),
-        };
-        let named = (!id.text.is_empty()).then(|| id.text.clone());
-        let request = command.request(Input::Text(input), named, &id.text);
-        self.commands.submit(request, None, move |report| then(call.end(report, container)));
-    }
+/// Submits a launch-path command of the set; `then` gets how the call ended.
+pub(super) fn submit_launch(
+    set: &CommandSet,
+    launch: Launch<'_>,
+    then: impl FnOnce(Ended) + Send + 'static,
+) {
+    let Launch { command, id, input, container } = launch;
+    let call = Call::begin(command, id.text.clone());
+    let input = match input {
+        Ok(input) => input,
+        Err(failure) => return then(call.fail(failure)),
+    };
+    let named = (!id.text.is_empty()).then(|| id.text.clone());
+    let request = command.request(Input::Text(input), named, &id.text);
+    set.submit(request, None, move |report| then(call.end(report, container)));
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::cache::Look;
+use crate::cache::{Look, Policy};
 use crate::call::Containers;
 use crate::control::Wanted;
 use crate::event::{Event, ModuleKind, Output};
@@ -14,6 +14,7 @@ use crate::schema;
 use super::Inner;
 use super::ahead::Planned;
 use super::context::{Context, Skips};
+use super::sampling::sampler;
 
 /// Contexts and values that are longer are told by their length, in bytes.
 const MOST_BYTES: usize = 256 << 10;
@@ -58,23 +59,24 @@ impl Inner {
     /// The events whose commands are not run for a container.
     fn skipped_events(&self, context: &Context) -> Vec<&'static str> {
         let called = Event::of_kind(ModuleKind::Isolator).filter(|it| *it != Event::UsageBatch);
-        let skipped = called.filter(|it| context.skips.has(*it) && self.sampler(*it).is_some());
+        let set = self.commands.set();
+        let skipped = called.filter(|it| context.skips.has(*it) && sampler(&set, *it).is_some());
         skipped.map(Event::label).collect()
     }
 
     fn show(&self, context: &Context, planned: &Planned, whole: bool) -> Value {
+        let set = self.commands.set();
+        let policy = Policy::from(set.config.cache());
         let mut shown = json!({
             "container": &*context.id.text,
-            "module": &*self.commands.config.module_name,
+            "module": &*set.config.module_name,
             "left_out": context.skips == Skips::ALL,
             "skipped": self.skipped_events(context),
         });
         for event in [Event::Usage, Event::Status] {
-            let is_sampled = self.commands.get(event).is_some()
-                || event == Event::Usage && self.commands.get(Event::UsageBatch).is_some();
-            if is_sampled {
+            if sampler(&set, event).is_some() {
                 let now = Instant::now();
-                let seen = context.slot(event).look(self.policy, now);
+                let seen = context.slot(event).look(policy, now);
                 let mut value = show_value(event, seen, whole);
                 if event == Event::Usage {
                     let left = planned.next(context).map(|at| at.saturating_duration_since(now));
@@ -85,7 +87,7 @@ impl Inner {
         }
         if whole {
             let config = String::from_utf8_lossy(context.config());
-            shown["context"] = as_value(self.commands.config.redact.json(&config), config.len());
+            shown["context"] = as_value(set.config.redact.json(&config), config.len());
         }
         shown
     }

@@ -32,8 +32,8 @@ use std::time::{Duration, SystemTime};
 
 use dashmap::DashSet;
 
-use crate::cache::{Pacer, Policy};
-use crate::call::{Answer, Commands, Completion, CreateError, InputValue};
+use crate::cache::Pacer;
+use crate::call::{Answer, CommandSet, Commands, Completion, CreateError, InputValue};
 use crate::config::Config;
 use crate::event::{Event, ModuleKind};
 use crate::schema::{self, MessageType};
@@ -62,7 +62,7 @@ struct Inner {
     contexts: DashSet<ById>,
     store: Store,
     unsettled: Unsettled,
-    policy: Policy,
+    /// Of refreshes that nobody waits for.
     pacer: Pacer,
     foresight: Arc<Foresight>,
     /// Of the first watch runs.
@@ -84,7 +84,8 @@ impl Isolator {
         let commands = Commands::create(ModuleKind::Isolator, parameters)?;
         let schema = schema::current();
         let find = |name| schema.message(name).ok_or(CreateError::Message(name));
-        let config = &commands.config;
+        let set = commands.set();
+        let config = &set.config;
         let store = Store::new(&config.state_dir, &config.module_name);
         store.open();
         if store.is_shared() {
@@ -99,10 +100,9 @@ impl Isolator {
                 contexts: DashSet::new(),
                 store,
                 unsettled: Unsettled::default(),
-                policy: Policy::from(config.cache()),
-                pacer: Pacer::new(config.cache_ttl, config.stale_while_revalidate),
+                pacer: refresh_pacer(config),
                 foresight: Arc::default(),
-                watch_pacer: Pacer::over(config.watch_interval, config.watch_parallel),
+                watch_pacer: watch_pacer(config),
                 kept_inputs: MemfdBudget::new(KEPT_INPUTS),
                 id_type: find("mesos.ContainerID")?,
                 config_type: find("mesos.slave.ContainerConfig")?,
@@ -111,7 +111,13 @@ impl Isolator {
                 commands,
             }),
         };
-        isolator.inner.foresee();
+        isolator.inner.foresee(&set);
+        let own = Arc::downgrade(&isolator.inner);
+        isolator.inner.commands.on_exchange(move |before, now| {
+            if let Some(inner) = own.upgrade() {
+                inner.reloaded(before, now);
+            }
+        });
         let known = look::Known(Arc::downgrade(&isolator.inner));
         isolator.inner.commands.live().set_containers(Box::new(known));
         Ok(isolator)
@@ -122,19 +128,19 @@ impl Isolator {
         self.inner.commands.wait_until_warm(patience);
     }
 
-    /// The instance's parameters.
-    pub fn config(&self) -> &Config {
-        &self.inner.commands.config
+    /// The instance's parameters, as they hold now.
+    pub fn config(&self) -> Config {
+        self.inner.commands.set().config.clone()
     }
 
     /// Answer of `supportsNesting`.
     pub fn supports_nesting(&self) -> bool {
-        self.config().nested
+        self.inner.commands.set().config.nested
     }
 
     /// Answer of `supportsStandalone`.
     pub fn supports_standalone(&self) -> bool {
-        self.config().standalone
+        self.inner.commands.set().config.standalone
     }
 
     /// How many containers the instance knows.
@@ -210,10 +216,31 @@ impl Inner {
         }
     }
 
+    /// Follows a reload.
+    fn reloaded(self: &Arc<Self>, before: &CommandSet, now: &CommandSet) {
+        self.pacer.follow(refresh_pacer(&now.config));
+        self.watch_pacer.follow(watch_pacer(&now.config));
+        let are_others = sampling::are_other_values(before, now);
+        if are_others {
+            self.expire();
+        }
+        if are_others || before.config.refresh_ahead != now.config.refresh_ahead {
+            self.foresee(now);
+        }
+    }
+
     /// The context of a container, if it is known.
     fn context(&self, wire: &[u8]) -> Option<Arc<Context>> {
         self.contexts.get(wire).map(|known| known.0.clone())
     }
+}
+
+fn refresh_pacer(config: &Config) -> Pacer {
+    Pacer::new(config.cache_ttl, config.stale_while_revalidate)
+}
+
+fn watch_pacer(config: &Config) -> Pacer {
+    Pacer::over(config.watch_interval, config.watch_parallel)
 }
 
 /// The host always gives an ID; if it ever does not, only the methods that may fail do.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::completion::complete;
-use crate::call::{Answer, Completion, Container, InputValue};
+use crate::call::{Answer, CommandSet, Completion, Container, InputValue};
 use crate::container::{ContainerId, Wire};
 use crate::escape::one_line;
 use crate::event::Event;
@@ -19,7 +19,7 @@ use crate::schema::{FieldValue, write_json_string};
 use crate::wire::bytes_field;
 
 use super::Inner;
-use super::lifecycle::Launch;
+use super::lifecycle::{Launch, submit_launch};
 use super::store::{Lost, WorkDirectories};
 
 /// Field `container_id` of `mesos.slave.ContainerState` (Mesos 1.11.0
@@ -72,15 +72,16 @@ impl Inner {
             self.restore(id);
         }
         let lost = if readable { self.lost(states, &ids) } else { Vec::new() };
-        let Some(command) = self.commands.get(Event::Recover) else {
+        let set = self.commands.set();
+        let Some(command) = set.get(Event::Recover) else {
             return self.discard(lost, || complete(done, Answer::Nothing));
         };
         let no_container = ContainerId { wire: Wire::new(), text: "".into() };
-        let told: Vec<&Lost> = lost.iter().filter(|it| !self.was_left_out(it)).collect();
+        let told: Vec<&Lost> = lost.iter().filter(|it| !self.was_left_out(&set, it)).collect();
         let input = command.render(values, None).map(|input| with_lost(input, &told).into());
         let launch = Launch { command, id: &no_container, input, container: Container::default() };
         let inner = self.clone();
-        self.submit_launch(launch, move |ended| {
+        submit_launch(&set, launch, move |ended| {
             // A command that failed gets them once more at the next start.
             if ended.outcome == OutcomeKind::Ok {
                 inner.discard(lost, || complete(done, ended.answer));
@@ -138,9 +139,9 @@ impl Inner {
     }
 
     /// Whether no command was run for a container that is gone.
-    fn was_left_out(&self, lost: &Lost) -> bool {
+    fn was_left_out(&self, set: &CommandSet, lost: &Lost) -> bool {
         let config = self.config_type.read_json(&lost.config);
-        config.is_ok_and(|config| self.is_left_out(&config.bytes))
+        config.is_ok_and(|config| self.is_left_out(set, &config.bytes))
     }
 
     /// Removes the contexts of containers that are gone, ends what was to run until their cleanup,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::cache::{Arrived, Closed, Delivery, Fresh, Lookup, Policy, Released, Served, Slot};
 use crate::call::completion::complete;
-use crate::call::{Answer, Command, Completion, Container, Hit};
+use crate::call::{Answer, Command, CommandSet, Completion, Container, Hit};
 use crate::event::Event;
 use crate::metrics::ModuleMetrics;
 use crate::outcome::{AheadResult, CacheResult, FailureReason, OutcomeKind};
@@ -56,7 +56,8 @@ impl Inner {
         if !is_logged && !live.is_debug() {
             return;
         }
-        if let (Some(context), Some(command)) = (self.context(wire), self.sampler(event)) {
+        let set = self.commands.set();
+        if let (Some(context), Some(command)) = (self.context(wire), sampler(&set, event)) {
             let (result, how) = match fresh.ahead {
                 true => (CacheResult::Ahead, "fresh, refreshed ahead"),
                 false => (CacheResult::Hit, "fresh"),
@@ -85,7 +86,8 @@ impl Inner {
         if let Some(value) = self.cached(event, wire) {
             return done(Answer::Message(value));
         }
-        let Some(command) = self.sampler(event) else { return done(Answer::Nothing) };
+        let set = self.commands.set();
+        let Some(command) = sampler(&set, event) else { return done(Answer::Nothing) };
         let metrics = &self.commands.metrics;
         let Some(context) = self.context(wire) else {
             metrics.event(event).call(OutcomeKind::Ok, None);
@@ -101,7 +103,7 @@ impl Inner {
             }
         };
         let now = Instant::now();
-        let policy = self.policy_for(command);
+        let policy = policy_for(&set, command);
         let sampled = Sampled { context, event };
         if event == Event::Usage {
             self.foresight.heard(now);
@@ -132,22 +134,10 @@ impl Inner {
             // How the others are answered is known, and counted, when they are.
             Lookup::Joined => self.release_in_time(&sampled, policy, now),
             Lookup::Lead(flight) => {
-                self.refresh(command, flight);
+                self.refresh(&set, command, flight);
                 self.release_in_time(&sampled, policy, now);
             }
         }
-    }
-
-    /// The command that brings values of `event`: for usage the batch command, if there is one.
-    pub(super) fn sampler(&self, event: Event) -> Option<&Arc<Command>> {
-        let batch = self.commands.get(Event::UsageBatch).filter(|_| event == Event::Usage);
-        batch.or_else(|| self.commands.get(event))
-    }
-
-    /// Values that one run brings for many containers expire together.
-    fn policy_for(&self, command: &Command) -> Policy {
-        let is_batch = command.row.event == Event::UsageBatch;
-        if is_batch { self.policy.together() } else { self.policy }
     }
 
     /// A value of usage is served for the first time.
@@ -173,7 +163,8 @@ impl Inner {
         let release = move || {
             let Released { value, age, waiters, next } =
                 sampled.as_ref().release(policy, Instant::now());
-            if let Some(command) = inner.sampler(sampled.event).filter(|_| !waiters.is_empty()) {
+            let set = inner.commands.set();
+            if let Some(command) = sampler(&set, sampled.event).filter(|_| !waiters.is_empty()) {
                 let how = "stale: its refresh takes longer than a second";
                 command.tell_served(&sampled.context.id.text, waiters.len(), age, how);
             }
@@ -191,7 +182,8 @@ impl Inner {
         let now = Instant::now();
         let waiter = Waiter { done: Box::new(drop), since: now };
         let sampled = Sampled { context, event: Event::Usage };
-        match Slot::lookup(&sampled, self.policy, now, waiter) {
+        let policy = Policy::from(self.commands.set().config.cache());
+        match Slot::lookup(&sampled, policy, now, waiter) {
             Lookup::Lead(flight) => {
                 let mut delivery = flight.finish(Ok(Some(value.into())), now);
                 // No call of Mesos's that would be counted.
@@ -206,8 +198,8 @@ impl Inner {
     /// Starts a run that no caller waits for: on the runtime, because making its files takes some
     /// ten times as long as the answer took, and an agent asks for all its containers in one go;
     /// and when it is its turn.
-    fn refresh_behind(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
-        let (inner, command) = (self.clone(), command.clone());
+    fn refresh_behind(self: &Arc<Self>, command: &Command, flight: Sampling) {
+        let (inner, flight) = (self.clone(), self.guarded(flight));
         let now = Instant::now();
         let start = match command.row.event {
             // One run refreshes everything that is due.
@@ -218,20 +210,38 @@ impl Inner {
             if start > now {
                 tokio::time::sleep_until(start.into()).await;
             }
-            inner.refresh(&command, flight);
+            // A reload may have come meanwhile.
+            let (set, event) = (inner.commands.set(), flight.holder().event);
+            match sampler(&set, event) {
+                Some(command) => inner.refresh(&set, command, flight),
+                None => {
+                    let cancelled = flight.finish(Err(OutcomeKind::Cancelled), Instant::now());
+                    deliver(&inner.commands.metrics, event, cancelled);
+                }
+            }
         });
     }
 
     /// Starts the run that ends `flight`.
-    pub(super) fn refresh(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
+    pub(super) fn refresh(
+        self: &Arc<Self>,
+        set: &Arc<CommandSet>,
+        command: &Arc<Command>,
+        flight: Sampling,
+    ) {
         if command.row.event == Event::UsageBatch {
-            self.refresh_batch(command, flight);
+            self.refresh_batch(set, command, flight);
         } else {
-            self.refresh_one(command, flight);
+            self.refresh_one(set, command, flight);
         }
     }
 
-    fn refresh_one(self: &Arc<Self>, command: &Arc<Command>, flight: Sampling) {
+    fn refresh_one(
+        self: &Arc<Self>,
+        set: &Arc<CommandSet>,
+        command: &Arc<Command>,
+        flight: Sampling,
+    ) {
         let flight = self.guarded(flight);
         let Sampled { context, event } = flight.holder().clone();
         let Some(pass) = context.drain.enter() else {
@@ -243,7 +253,10 @@ impl Inner {
         let request = command.request(input, Some(about.clone()), &about);
         let (command, metrics) = (command.clone(), self.commands.metrics.clone());
         let (foresight, began) = (self.foresight.clone(), request.submitted);
-        self.commands.submit(request, Some(context.cancel.clone()), move |report| {
+        // What is left behind does not keep the instance.
+        let (inner, began_with) = (Arc::downgrade(self), set.clone());
+        let cancel = context.cancel.clone();
+        set.submit(request, Some(cancel), move |report| {
             let fresh_for = command.fresh_for(&report.output, &about);
             let result = command.conclude(report, &about, Container::default(), |_| Ok(()));
             let result = match result {
@@ -252,6 +265,9 @@ impl Inner {
             };
             let now = Instant::now();
             let delivery = flight.arrive(result, now);
+            if let Some(inner) = inner.upgrade() {
+                inner.expire_if_reloaded(&began_with, event, &context);
+            }
             drop(pass);
             if event == Event::Usage {
                 foresight.took(now.saturating_duration_since(began));
@@ -259,6 +275,29 @@ impl Inner {
             tell_delivery(&command, &about, &delivery);
             deliver(&metrics, event, delivery);
         });
+    }
+
+    /// After a reload: the values that there are expire, so that the next ones are those of the
+    /// commands and times that hold now. They are served meanwhile, as any that have expired.
+    pub(super) fn expire(&self) {
+        let now = Instant::now();
+        for known in self.contexts.iter() {
+            for event in [Event::Usage, Event::Status] {
+                known.0.slot(event).expire(now);
+            }
+        }
+    }
+
+    /// A run that began before a reload has brought a value after it.
+    pub(super) fn expire_if_reloaded(
+        &self,
+        began_with: &CommandSet,
+        event: Event,
+        context: &Context,
+    ) {
+        if are_other_values(began_with, &self.commands.set()) {
+            context.slot(event).expire(Instant::now());
+        }
     }
 
     /// Ends the cache of a container that goes away; waiting callers get an empty answer.
@@ -284,6 +323,27 @@ impl Inner {
         let (metrics, event) = (self.commands.metrics.clone(), flight.holder().event);
         flight.on_abandoned(move |delivery| deliver(&metrics, event, delivery))
     }
+}
+
+/// The command that brings values of `event`: for usage the batch command, if there is one.
+pub(super) fn sampler(set: &CommandSet, event: Event) -> Option<&Arc<Command>> {
+    let batch = set.get(Event::UsageBatch).filter(|_| event == Event::Usage);
+    batch.or_else(|| set.get(event))
+}
+
+/// Values that one run brings for many containers expire together.
+fn policy_for(set: &CommandSet, command: &Command) -> Policy {
+    let policy = Policy::from(set.config.cache());
+    if command.row.event == Event::UsageBatch { policy.together() } else { policy }
+}
+
+/// Whether values of one set are not those of another: they come from another command, or live for
+/// another time.
+pub(super) fn are_other_values(one: &CommandSet, other: &CommandSet) -> bool {
+    one.config.cache() != other.config.cache()
+        || [Event::Usage, Event::UsageBatch, Event::Status]
+            .into_iter()
+            .any(|event| !one.shares(other, event))
 }
 
 fn answer(value: Served) -> Answer {

@@ -27,7 +27,8 @@ impl Inner {
     pub(super) fn watch(self: &Arc<Self>, id: &ContainerId, done: Completion) {
         // Dropping `done` leaves the future pending, which is what Mesos expects of an isolator
         // that has nothing to say.
-        let Some(command) = self.commands.get(Event::Watch) else { return };
+        let set = self.commands.set();
+        let Some(command) = set.get(Event::Watch) else { return };
         let Some(context) = self.context(&id.wire) else {
             command.metrics().failure(FailureReason::NoContext);
             let text = "the container is not known (it is older than the module, or its context \
@@ -35,22 +36,17 @@ impl Inner {
             return command.log_failure(text, &id.text);
         };
         if context.skips.has(Event::Watch) {
-            return self.skip(Event::Watch, id);
+            return self.skip(&set, Event::Watch, id);
         }
-        let watched = watch_loop(Arc::downgrade(self), command.clone(), context, done);
+        // Dropped where the loop ends without a limitation: then it is counted as cancelled.
+        let call = Call::begin(command, id.text.clone());
+        let watched = watch_loop(Arc::downgrade(self), call, context, done);
         self.commands.runner.handle().spawn(watched);
     }
 }
 
-async fn watch_loop(
-    inner: Weak<Inner>,
-    command: Arc<Command>,
-    context: Arc<Context>,
-    done: Completion,
-) {
+async fn watch_loop(inner: Weak<Inner>, call: Call, context: Arc<Context>, done: Completion) {
     let id = &context.id;
-    // Dropped where the loop ends without a limitation: then it is counted as cancelled.
-    let call = Call::begin(&command, id.text.clone());
     let first = |inner: Arc<Inner>| inner.watch_pacer.start(call.submitted(), inner.contexts.len());
     let Some(start) = inner.upgrade().map(first) else { return };
     tokio::select! {
@@ -60,11 +56,20 @@ async fn watch_loop(
     while let Some(pass) = context.drain.enter() {
         // An instance that is gone has nothing to watch for.
         let Some(instance) = inner.upgrade() else { break };
-        let interval = instance.commands.config.watch_interval;
+        // Each run is that of the parameters which hold then.
+        let set = instance.commands.set();
+        let interval = set.config.watch_interval;
+        let Some(command) = set.get(Event::Watch).cloned() else {
+            drop((pass, instance, set));
+            tokio::select! {
+                () = tokio::time::sleep(interval) => continue,
+                () = context.cancel.cancelled() => break,
+            }
+        };
         let input = context.input_for(command.spec.io, &instance.kept_inputs);
         let request = command.request(input, Some(id.text.clone()), &id.text);
-        let run = instance.commands.run(request, Some(context.cancel.clone()));
-        drop(instance);
+        let run = set.run(request, Some(context.cancel.clone()));
+        drop((instance, set));
         let report = {
             tokio::pin!(run);
             tokio::select! {
@@ -94,7 +99,7 @@ async fn watch_loop(
 fn warn_of_waiting(inner: &Inner, command: &Command, id: &ContainerId) {
     let waiting = inner.commands.waiting(Event::Watch);
     if waiting > 0 {
-        let parallel = inner.commands.config.watch_parallel;
+        let parallel = inner.commands.set().config.watch_parallel;
         let text = format!(
             "command \"{}\" has not ended within two intervals, and {waiting} containers wait for \
              their turn to be watched: {parallel} commands run at a time. Let it look and end, or \

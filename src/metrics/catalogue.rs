@@ -274,6 +274,16 @@ catalogue! {
             help: "Always 1; the label is a hash of the parameters that hold for the instances of the name, \
                    defaults too, without their secrets: agents with another one are configured differently.",
         }
+        reloaded: Gauge = {
+            name: "mesos_command_reload_success_timestamp_seconds",
+            unit: Seconds,
+            help: "When the parameters were last taken from the modules file: at load, or by a reload (Unix time).",
+        }
+        reload_failures: Counter = {
+            name: "mesos_command_reload_failures_total",
+            unit: Count,
+            help: "Reloads of the modules file that have failed, so that all parameters stayed as they were.",
+        }
         call_log_lost: Counter = {
             name: "mesos_command_call_log_lost_total",
             unit: Count,

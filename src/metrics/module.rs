@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
@@ -144,6 +144,17 @@ impl ModuleMetrics {
         let joined = hashes.into_iter().reduce(|all, one| all.rotate_left(7) ^ one);
         // Under the lock, so that the last one to come is the one that is shown.
         self.series.config.set(joined.map(|hash| format!("{hash:016x}")));
+    }
+
+    /// The parameters were taken from the modules file now.
+    pub fn loaded(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.series.reloaded.set(now.as_secs_f64());
+    }
+
+    /// The modules file could not be reloaded.
+    pub fn reload_failed(&self) {
+        self.series.reload_failures.increment(1);
     }
 
     /// A line of the call log was lost.

@@ -31,7 +31,7 @@ thread_local! {
 #[derive(Debug)]
 pub struct Lifetime {
     stop: CancelToken,
-    grace: Duration,
+    grace: Mutex<Duration>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -55,12 +55,17 @@ pub(crate) struct Speaking<'a>(&'a Lifetime);
 impl Lifetime {
     /// A life that begins now; `grace` is the time between TERM and KILL.
     pub fn begin(grace: Duration) -> Arc<Lifetime> {
-        let (stop, changed) = (CancelToken::new(), Condvar::new());
+        let (stop, changed, grace) = (CancelToken::new(), Condvar::new(), Mutex::new(grace));
         let lifetime = Arc::new(Lifetime { stop, grace, state: Mutex::default(), changed });
         let mut all = ALL.lock();
         all.retain(|other| other.strong_count() > 0);
         all.push(Arc::downgrade(&lifetime));
         lifetime
+    }
+
+    /// The time between TERM and KILL is another one from now on.
+    pub(crate) fn set_grace(&self, grace: Duration) {
+        *self.grace.lock() = grace;
     }
 
     /// Cancelled at the end. Everything that the instance submits must have it or a child of it.
@@ -106,7 +111,7 @@ impl Lifetime {
     }
 
     fn patience(&self) -> Duration {
-        self.grace.min(LONGEST_GRACE) + SLACK
+        (*self.grace.lock()).min(LONGEST_GRACE) + SLACK
     }
 
     fn wait_until(&self, until: Instant) -> bool {

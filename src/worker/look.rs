@@ -8,6 +8,7 @@ use crate::sys;
 use super::worker::{Phase, Pool, Worker};
 
 /// The workers of one event, for as long as their pool lives.
+#[derive(Clone)]
 pub struct Workers(pub(super) Weak<Pool>);
 
 impl std::fmt::Debug for Workers {

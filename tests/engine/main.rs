@@ -28,6 +28,7 @@ mod meaning;
 mod multiplexed;
 mod quarantine;
 mod recycled;
+mod reload;
 mod shadow;
 mod shipped;
 mod stale;

@@ -37,6 +37,16 @@ fn with_table(page: &str, name: &str, table: &str) -> Option<String> {
 }
 
 #[test]
+fn the_page_of_reloads_names_what_needs_a_restart() {
+    let page = std::fs::read_to_string(test_support::repository("docs/reload.md")).expect("there");
+    let section = page.split("## What needs a restart").nth(1).expect("the section");
+    let table = section.split("\n## ").next().expect("its text");
+    for (name, _) in mesos_command::config::FIXED {
+        assert!(table.contains(&format!("`{name}`")), "{name} is not in the table");
+    }
+}
+
+#[test]
 fn pages_are_what_the_tool_prints() {
     let writes = std::env::var_os("WRITE_PAGES").is_some();
     for (file, name, arguments) in PAGES {

@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
             Module::Isolator(isolator) if !about_container => {
                 let values = Values::new(event, self.object)?;
                 let pending = self.start(isolator, event, &values);
-                Ok(vec![self.finish(isolator.config(), event, "-", pending)])
+                Ok(vec![self.finish(&isolator.config(), event, "-", pending)])
             }
             Module::Isolator(_) if self.containers.is_empty() => {
                 Err(anyhow!("{} needs the input 'container_id'", event.label()))
@@ -173,7 +173,7 @@ impl<'a> Session<'a> {
             std::thread::sleep(Duration::from_millis(5));
             runs = self.take_runs();
         }
-        let made = Made::new(hook.config(), event, container, answer, since.elapsed());
+        let made = Made::new(&hook.config(), event, container, answer, since.elapsed());
         Ok(made.with_run(runs.pop()))
     }
 
@@ -194,7 +194,7 @@ impl<'a> Session<'a> {
                 match event {
                     Event::Watch => Ok(self.watch(isolator, container)),
                     _ => start(event).map(|started| {
-                        self.finish(isolator.config(), event, &container.name, started)
+                        self.finish(&isolator.config(), event, &container.name, started)
                     }),
                 }
             });
@@ -221,7 +221,7 @@ impl<'a> Session<'a> {
             let is_batch =
                 |run: &&Run| run.event == Event::UsageBatch && run.outcome != OutcomeKind::Skipped;
             let run = own.or_else(|| runs.iter().rfind(is_batch)).cloned();
-            Made::new(config, asked, &container.name, answer, took).with_run(run)
+            Made::new(&config, asked, &container.name, answer, took).with_run(run)
         });
         Ok(made.collect())
     }
@@ -234,7 +234,7 @@ impl<'a> Session<'a> {
             let since = Instant::now();
             isolator.watch_once(&container.wire, Box::new(move |answer| drop(sender.send(answer))));
             let made =
-                self.finish(config, Event::Watch, &container.name, Pending { answer, since });
+                self.finish(&config, Event::Watch, &container.name, Pending { answer, since });
             if done >= self.watch_runs || made.is_limitation() || interrupt::requested() {
                 return made;
             }
