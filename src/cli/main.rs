@@ -100,6 +100,8 @@ enum Subcommands {
     Kill(live::Kill),
     /// Let a running agent log inputs and outputs, or no longer
     LogLevel(live::LogLevel),
+    /// Let a running agent take commands and timeouts from its modules file anew
+    Reload(live::Reload),
     /// End the suspension of a hook of a running agent
     ResetBreaker(live::ResetBreaker),
     /// What `inspect` runs in a process of its own
@@ -150,6 +152,7 @@ fn execute(command: Subcommands) -> anyhow::Result<u8> {
         Subcommands::Tail(arguments) => live::tail(&arguments),
         Subcommands::Kill(arguments) => live::kill(&arguments),
         Subcommands::LogLevel(arguments) => live::log_level(&arguments),
+        Subcommands::Reload(arguments) => live::reload(&arguments),
         Subcommands::ResetBreaker(arguments) => live::reset_breaker(&arguments),
         Subcommands::InspectProbe(arguments) => {
             inspect::probe::run(&arguments);

@@ -98,6 +98,8 @@ impl Private {
         let kept = |key: &str| match place(key) {
             // What it answers would be seen by nobody; `call --diff` is for that.
             None if key.ends_with("_shadow_command") => false,
+            // It is what the command line names, and ends with it.
+            None if key == "reload" => false,
             None => true,
             Some(place) => place == Place::Metrics && told.with_metrics,
         };

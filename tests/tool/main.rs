@@ -16,6 +16,7 @@ mod live;
 mod load;
 mod own;
 mod pages;
+mod reload;
 mod replay;
 mod schema;
 mod support;

@@ -1,8 +1,9 @@
-//! The directories that a configuration names.
+//! The directories and files that a configuration names.
 
 use std::path::Path;
 
 use mesos_command::config::Config;
+use mesos_command::config::modules_file::{self, ModuleEntry};
 use mesos_command::event::ModuleKind;
 
 use super::codes;
@@ -50,7 +51,29 @@ pub(super) fn look_at(config: &Config) -> Vec<(&'static str, Finding)> {
             .advice("make it, or name the directory that node_exporter's textfile collector reads");
         found.push(("metrics_textfile", finding));
     }
+    found.extend(not_reloaded(config).map(|finding| ("reload_from", finding)));
     found
+}
+
+/// A modules file that is to be reloaded, and has nothing for this module.
+fn not_reloaded(config: &Config) -> Option<Finding> {
+    let path = config.reload_from.as_ref()?;
+    let is_this = |entry: &ModuleEntry| {
+        let named = entry.parameters.iter().rev().find(|(key, _)| key == "module_name");
+        entry.kind == config.kind && named.is_some_and(|(_, name)| **name == *config.module_name)
+    };
+    let message = match modules_file::read(path) {
+        Ok(entries) if entries.iter().any(is_this) => return None,
+        Ok(_) => format!(
+            "'{}' has no {} with module_name '{}', so a reload is refused",
+            path.display(),
+            config.kind.word(),
+            config.module_name
+        ),
+        Err(error) => format!("a reload is refused: {error}"),
+    };
+    let finding = Finding::warning(codes::RELOAD_FILE, message);
+    Some(finding.advice("name a modules file with this module, or leave the parameter out"))
 }
 
 /// A directory for contexts in which something else lives.

@@ -1,5 +1,6 @@
-//! `mesos-command status`, `calls`, `failures`, `containers`, `kill`, `log-level`, `reset-breaker`,
-//! `tail`, `top`: what a running agent or master says and does over its control socket.
+//! `mesos-command status`, `calls`, `failures`, `containers`, `kill`, `log-level`, `reload`,
+//! `reset-breaker`, `tail`, `top`: what a running agent or master says and does over its control
+//! socket.
 //!
 //! * `client`: which agent, and a request to it. `kept`: failed calls in files. `show`, `shadow`,
 //!   `words`, `mark`: tables for people.
@@ -25,7 +26,7 @@ pub(crate) use top::{Top, run as top};
 use crate::{PROBLEMS, SUCCESS, UNKNOWN};
 
 /// What stands at the end of the help of each of them.
-const STATUS_HELP: &str = "Exit status: 0 the agent has answered; 1 it refuses: there is no such call, module or event; 2 the command \
+const STATUS_HELP: &str = "Exit status: 0 the agent has answered; 1 it refuses: there is no such call, module or event, or its modules file cannot be used; 2 the command \
      line could not be used; 3 no agent could be asked.\n\
      The agent is found by itself where one has a control socket in /run/mesos-command (parameter \
      `control_socket`), which is for root and the agent's user.";
@@ -146,6 +147,19 @@ pub(crate) struct ResetBreaker {
     chosen: Chosen,
 }
 
+#[derive(clap::Args)]
+#[command(
+    after_help = format!("The agent reads the file that `--modules` named when it was started (or the parameter \
+                          `reload_from`), checks it as `mesos-command check` does, and takes commands, timeouts, \
+                          failure answers, lifetimes, limits and workers from it: for all instances, or for none if \
+                          there is a mistake. Calls that are on their way end as they began. Parameters that need a \
+                          restart are named, and stay as they are.\n{STATUS_HELP}")
+)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    chosen: Chosen,
+}
+
 pub(crate) fn status(arguments: &Status) -> anyhow::Result<u8> {
     let path = arguments.chosen.query("/v1/status", &[]);
     let show = |answer: &Value| show::status(answer, arguments.parameters);
@@ -191,6 +205,11 @@ pub(crate) fn log_level(arguments: &LogLevel) -> anyhow::Result<u8> {
     };
     let path = arguments.chosen.query("/v1/log-level", &[("debug", Some(debug))]);
     ask(&arguments.chosen.common, "POST", &path, show::log_level)
+}
+
+pub(crate) fn reload(arguments: &Reload) -> anyhow::Result<u8> {
+    let path = arguments.chosen.query("/v1/reload", &[]);
+    ask(&arguments.chosen.common, "POST", &path, show::reload)
 }
 
 pub(crate) fn reset_breaker(arguments: &ResetBreaker) -> anyhow::Result<u8> {

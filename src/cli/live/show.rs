@@ -17,6 +17,19 @@ fn left_out(answer: &Value) {
     }
 }
 
+/// When its parameters were last taken from the file anew, and what of that needs a restart.
+fn reloaded(instance: &Value) {
+    if instance["reloaded_seconds"].is_null() {
+        return;
+    }
+    println!("  reloaded {} ago", duration(&instance["reloaded_seconds"]));
+    let pending: Vec<String> = list(instance, "needs_restart").iter().map(text).collect();
+    if !pending.is_empty() {
+        let line = format!("  these need a restart to be as in the file: {}", pending.join(", "));
+        println!("{}", Mark::Doubtful.of(&line));
+    }
+}
+
 pub(super) fn status(answer: &Value, with_parameters: bool) {
     println!("process {}, module version {}", text(&answer["pid"]), text(&answer["version"]));
     for instance in list(answer, "instances") {
@@ -29,6 +42,7 @@ pub(super) fn status(answer: &Value, with_parameters: bool) {
             duration(&instance["up_seconds"]),
             text(&instance["containment"]),
         );
+        reloaded(instance);
         let containers = match &instance["containers"] {
             Value::Null => String::new(),
             count => format!(", {count} containers"),
@@ -261,6 +275,34 @@ pub(super) fn log_level(answer: &Value) {
     for instance in list(answer, "instances") {
         let (kind, module) = (text(&instance["kind"]), text(&instance["module"]));
         println!("{kind} '{module}': debug={}", instance["debug"]);
+    }
+}
+
+pub(super) fn reload(answer: &Value) {
+    for instance in list(answer, "reloaded") {
+        let (changed, pending) = (list(instance, "changed"), list(instance, "needs_restart"));
+        let what = match changed.len() {
+            0 => "no parameter has changed".to_owned(),
+            1 => "1 parameter has changed".to_owned(),
+            count => format!("{count} parameters have changed"),
+        };
+        println!("{} '{}': {what}", text(&instance["kind"]), text(&instance["module"]));
+        for one in changed {
+            println!("  {} = {} (was {})", text(&one["key"]), text(&one["to"]), text(&one["from"]));
+        }
+        for one in pending {
+            let line = format!(
+                "  {} needs a restart to become {}, and stays {}: {}",
+                text(&one["key"]),
+                text(&one["to"]),
+                text(&one["from"]),
+                text(&one["why"])
+            );
+            println!("{}", Mark::Doubtful.of(&line));
+        }
+    }
+    for instance in list(answer, "off") {
+        println!("{} '{}': reload=off", text(&instance["kind"]), text(&instance["module"]));
     }
 }
 

@@ -149,6 +149,7 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     ("MC077", r#"{"key":"isolator_usage_command","value":«"/opt/$NAME/c"»}"#, "write the path out"),
     ("MC140", r#"{"key":"metrics_address","value":«"127.0.0.1:5051"»}"#, "another port"),
     ("MC141", r#"{"key":"metrics_address","value":«"31500"»}"#, "outside of them"),
+    ("MC146", r#"{"key":"reload_from","value":«"/no/such/modules.json"»}"#, "with this module"),
     (
         "MC145",
         r#"{"key":"status_page","value":"true"},{"key":"metrics_address","value":«"10.1.2.3:9464"»}"#,

@@ -1,4 +1,4 @@
-//! Permissions, directories and ports: MC130 and up.
+//! Permissions, directories, files and ports: MC130 and up.
 
 use super::codes;
 
@@ -68,5 +68,11 @@ codes! {
         why: "The listener has neither a password nor TLS, and the page names containers and tasks and quotes what commands print.",
         example: "{\"key\": \"status_page\", \"value\": \"true\"} beside {\"key\": \"metrics_address\", \"value\": \"0.0.0.0:9464\"}",
         advice: "give the instance with status_page a metrics_address of 127.0.0.1 or unix:, and another instance that of Prometheus",
+    }
+    RELOAD_FILE = "MC146" "reload-file" {
+        title: "a reload_from from which nothing can be reloaded",
+        why: "A reload reads this file instead of the agent's own, and finds the instance by its kind and its module_name.",
+        example: "{\"key\": \"reload_from\", \"value\": \"/etc/mesos/other.json\"}",
+        advice: "name a modules file with this module, or leave the parameter out",
     }
 }
