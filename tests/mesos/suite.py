@@ -222,6 +222,8 @@ class Suite:
             self.play("shared-state", [sys.executable, shared, self.host, self.release])
             operating = HERE / "operating.py"
             self.play("operator", [sys.executable, operating, self.host, self.release])
+            reloading = HERE / "reloading.py"
+            self.play("reload", [sys.executable, reloading, self.host, self.release])
             kernels.play(self, OLD_KERNEL_PLAYS)
             descriptors = HERE / "descriptors.sh"
             self.play("descriptors", ["sh", descriptors, self.host, self.release, "1.8.1"])
