@@ -73,8 +73,9 @@ impl Staging {
         (self.root.read().clone(), number.to_string())
     }
 
-    /// Notes a command whose leader was started a moment ago, so that the next start ends it should
-    /// this process die. `None` where the directory is not in memory, and when there is no room.
+    /// Notes a command whose leader has started and was not waited for, so that the next start
+    /// ends it should this process die. `None` where the directory is not in memory, and when there
+    /// is no room.
     pub(crate) fn note(&self, leader: Pid) -> Option<Noted> {
         if self.on_disk.is_some() {
             return None;

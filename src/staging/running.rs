@@ -2,7 +2,8 @@
 //! calls left running is ended by the next start.
 //!
 //! For commands that have no cgroup. A note is 16 bytes in a file in memory, the leader's number
-//! and when it was started; so a number that another process has got meanwhile is told apart. What
+//! and when that was noted. A process that has the number and was started before is the leader,
+//! however long its start took; one that was started later has got the number after it. What
 //! commands were to leave running is not noted.
 
 use std::fs::File;
@@ -22,9 +23,6 @@ use crate::sys::{self, Family, Pid, process_stat};
 pub(super) const NAME: &str = "running";
 /// Bytes of a note.
 const NOTE: usize = 16;
-/// How much a leader's start in /proc, which is counted in ticks, may differ from what was noted
-/// after it.
-const TOLERANCE: Duration = Duration::from_millis(250);
 
 /// How long descendants are looked for, and how many of them.
 const SEARCH: Duration = Duration::from_secs(1);
@@ -62,7 +60,7 @@ impl Running {
         Ok(Arc::new(Running { file, places: Mutex::default() }))
     }
 
-    /// Notes a command whose leader was started a moment ago.
+    /// Notes a command whose leader has started and was not waited for.
     pub(super) fn note(self: &Arc<Running>, leader: Pid) -> Option<Noted> {
         let place = {
             let mut places = self.places.lock();
@@ -91,10 +89,10 @@ fn since_boot() -> Option<Duration> {
     clock_gettime(ClockId::CLOCK_BOOTTIME).ok().map(Duration::from)
 }
 
-fn encode(leader: Pid, started: Duration) -> [u8; NOTE] {
+fn encode(leader: Pid, noted: Duration) -> [u8; NOTE] {
     let mut note = [0; NOTE];
     note[..8].copy_from_slice(&u64::from(leader.as_raw().unsigned_abs()).to_ne_bytes());
-    note[8..].copy_from_slice(&(started.as_nanos() as u64).to_ne_bytes());
+    note[8..].copy_from_slice(&(noted.as_nanos() as u64).to_ne_bytes());
     note
 }
 
@@ -103,12 +101,13 @@ fn alive(notes: &[u8]) -> Vec<Pid> {
     let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).max(1) as u64;
     let word = |bytes: &[u8]| bytes.try_into().map(u64::from_ne_bytes).ok();
     let read = |note: &[u8]| {
-        let (number, started) = note.split_at(NOTE / 2);
+        let (number, noted) = note.split_at(NOTE / 2);
         let pid = Pid::from_raw(i32::try_from(word(number)?).ok()?)?;
         let stat = process_stat(pid)?;
         let start = Duration::from_nanos(stat.start.saturating_mul(1_000_000_000 / ticks));
-        let difference = start.abs_diff(Duration::from_nanos(word(started)?));
-        (difference <= TOLERANCE && stat.group == Some(pid.led_group())).then_some(pid)
+        // In whole ticks, rounded down, and so never later than the note on it.
+        let is_it = start <= Duration::from_nanos(word(noted)?);
+        (is_it && stat.group == Some(pid.led_group())).then_some(pid)
     };
     notes.chunks_exact(NOTE).filter_map(read).collect()
 }
@@ -149,8 +148,10 @@ mod tests {
         let notes = || std::fs::read(directory.path().join(NAME)).unwrap();
         let noted = running.note(pid).unwrap();
         assert_eq!(alive(&notes()), [pid]);
-        let other = since_boot().unwrap() + Duration::from_secs(1);
-        assert_eq!(alive(&encode(pid, other)), [], "another process, started later");
+        let late = since_boot().unwrap() + Duration::from_secs(60);
+        assert_eq!(alive(&encode(pid, late)), [pid], "its start took long");
+        let before = since_boot().unwrap() - Duration::from_secs(60);
+        assert_eq!(alive(&encode(pid, before)), [], "another process has got the number since");
         let own = Pid::own();
         assert_eq!(alive(&encode(own, since_boot().unwrap())), [], "no leader of ours");
         drop(noted);

@@ -254,18 +254,24 @@ pub(crate) fn threads() -> Vec<String> {
     names
 }
 
-/// Directories of calls in all places where this process may have one.
+/// The private directories of a process, in all places where it may have one.
+pub(crate) fn private_directories(pid: u32) -> Vec<PathBuf> {
+    let prefix = format!("mesos-command.{pid}.");
+    let places = ["/run", "/dev/shm", "/tmp"].into_iter().flat_map(std::fs::read_dir);
+    let entries = places.flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Directories of calls of this process.
 fn call_directories() -> Vec<PathBuf> {
-    let prefix = format!("mesos-command.{}.", std::process::id());
     let mut found = Vec::new();
-    for parent in ["/run", "/dev/shm", "/tmp"] {
-        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                let calls = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
-                // Beside them are the notes on what runs.
-                found.extend(calls.map(|call| call.path()).filter(|path| path.is_dir()));
-            }
-        }
+    for place in private_directories(std::process::id()) {
+        let calls = std::fs::read_dir(place).into_iter().flatten().flatten();
+        // Beside them are the notes on what runs.
+        found.extend(calls.map(|call| call.path()).filter(|path| path.is_dir()));
     }
     found.sort();
     found
