@@ -27,10 +27,15 @@ use super::standby::Standby;
 use super::start_error::{explain, reason};
 use super::{RunReport, waited_since};
 
-/// Pauses before further attempts when a file is being written or processes run short: 50 ms in
-/// all.
-const RETRY_PAUSES: [Duration; 3] =
-    [Duration::from_millis(5), Duration::from_millis(15), Duration::from_millis(30)];
+/// Pauses before further attempts when a file is being written or processes run short: a quarter of
+/// a second in all. A file may look so because another thread of this process is starting
+/// something, which on a busy machine takes longer than its time slice.
+const RETRY_PAUSES: [Duration; 4] = [
+    Duration::from_millis(5),
+    Duration::from_millis(15),
+    Duration::from_millis(30),
+    Duration::from_millis(200),
+];
 
 /// A run that has its files.
 pub(super) struct Supervision {

@@ -122,7 +122,7 @@ fn a_file_that_is_being_written_is_tried_again_and_then_named() {
         assert!(report.message.contains("being written"), "{}", report.message);
     }
 
-    // The last attempt to execute it comes after 50 ms; a busy machine may close it later than
+    // The last attempt to execute it comes after 250 ms; a busy machine may close it later than
     // that, so a few rounds are played.
     let mut writer = Some(writer);
     let mut seen = Vec::new();
