@@ -6,14 +6,12 @@ command, and its launch fails with that reason. The one that waited for its turn
 starts. Nothing is left.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
-import sys
-import tempfile
 import time
 
+import verdicts
 from files import Json, call, modules_file
 
 PATIENCE = 60  # seconds
@@ -166,14 +164,8 @@ def play(host: pathlib.Path, release: str, root: pathlib.Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("host", type=pathlib.Path)
-    parser.add_argument("release")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mesos-operator-") as root:
-        wrong = play(arguments.host, arguments.release, pathlib.Path(root))
-    print(*wrong or ["a hung prepare and one that waits were found and killed"], sep="\n")
-    sys.exit(1 if wrong else 0)
+    seen = "a hung prepare and one that waits were found and killed"
+    verdicts.played(__doc__, lambda *given: (play(*given), seen))
 
 
 if __name__ == "__main__":

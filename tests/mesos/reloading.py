@@ -6,15 +6,13 @@ one, and runs beside it, because more may run at a time now. Before that a file 
 refused, and changes nothing.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 
+import verdicts
 from files import Json, call, modules_file
 
 PATIENCE = 60  # seconds
@@ -143,14 +141,8 @@ def play(host: pathlib.Path, release: str, root: pathlib.Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("host", type=pathlib.Path)
-    parser.add_argument("release")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mesos-reload-") as root:
-        wrong = play(arguments.host, arguments.release, pathlib.Path(root))
-    print(*wrong or ["a launch ended as it began, and the next one as reloaded"], sep="\n")
-    sys.exit(1 if wrong else 0)
+    seen = "a launch ended as it began, and the next one as reloaded"
+    verdicts.played(__doc__, lambda *given: (play(*given), seen))
 
 
 if __name__ == "__main__":

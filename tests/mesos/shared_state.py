@@ -6,16 +6,14 @@ not: every cleanup command gets its container's context, and nobody's file goes 
 of an agent's own containers that its Mesos no longer knows.
 """
 
-import argparse
 import json
 import pathlib
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 
+import verdicts
 from files import Json, call, modules_file
 
 PATIENCE = 60  # seconds
@@ -191,16 +189,15 @@ def complaints(machine: Machine) -> list[str]:
     return wrong + ([] if left == ["notes.txt"] else [f"left are {left}"])
 
 
+def play(host: pathlib.Path, release: str, root: pathlib.Path) -> tuple[list[str], str]:
+    """What is wrong, and what was seen."""
+    machine = Machine(host, release, root)
+    wrong = complaints(machine)
+    return wrong, f"{machine.started} agents, 4 cleanups with their contexts"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("host", type=pathlib.Path)
-    parser.add_argument("release")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mesos-shared-state-") as root:
-        machine = Machine(arguments.host, arguments.release, pathlib.Path(root))
-        wrong = complaints(machine)
-    print(*wrong or [f"{machine.started} agents, 4 cleanups with their contexts"], sep="\n")
-    sys.exit(1 if wrong else 0)
+    verdicts.played(__doc__, play)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """What is wrong with how a scenario went, beyond what mesos-host itself says."""
 
+import argparse
 import pathlib
+import sys
+import tempfile
+from collections.abc import Callable
 
 
 def late(output: str) -> list[str]:
@@ -23,3 +27,21 @@ def outlived(pids: pathlib.Path) -> list[str]:
         if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
             wrong.append(f"command {pid} outlived its host")
     return wrong
+
+
+def played(
+    about: str | None, play: Callable[[pathlib.Path, str, pathlib.Path], tuple[list[str], str]]
+) -> None:
+    """The program of a scenario of its own: HOST RELEASE, and a directory that goes with it.
+
+    `play` says what is wrong, and what was seen when nothing is, which is printed. Exit status: 0
+    nothing is wrong; 1 something is.
+    """
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
+    parser.add_argument("host", type=pathlib.Path)
+    parser.add_argument("release")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mesos-played-") as root:
+        wrong, seen = play(arguments.host, arguments.release, pathlib.Path(root))
+    print(*wrong or [seen], sep="\n")
+    sys.exit(1 if wrong else 0)
