@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use mesos_command::outcome::OutcomeKind;
+use mesos_command::outcome::{OutcomeKind, WorkerRestart};
 use mesos_command::worker::Recycling;
 
 use crate::support::{Choice, PROBE, Rig, has_ended, wait_for};
@@ -40,7 +40,11 @@ fn call_until_recycled(rig: &Rig, wanted: f64) -> BTreeSet<i64> {
 /// What is lost is counted apart.
 fn has_no_faults(rig: &Rig) {
     assert!(recycled(rig) > 0.0);
-    assert_eq!(rig.metric(RESTARTS, ""), recycled(rig), "nothing else was lost");
+    let others = WorkerRestart::ALL.into_iter().filter(|it| *it != WorkerRestart::Recycled);
+    for other in others {
+        let label = format!("reason=\"{}\"", other.label());
+        assert_eq!(rig.metric(RESTARTS, &label), 0.0, "{label}: nothing else was lost");
+    }
 }
 
 #[test]
