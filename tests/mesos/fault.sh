@@ -14,7 +14,7 @@ ignores-term) trap '' TERM; while :; do sleep 600; done ;;
 garbage) echo 'this is no {JSON' >"$2" ;;
 background) sleep 2 & ;;
 huge) head -c 1073741824 /dev/zero >"$2" ;;
-huge-stderr) head -c 134217728 /dev/zero >&2 ;;
+huge-stderr) head -c 16777216 /dev/zero >&2 ;;
 symlink) ln -sf /etc/passwd "$2" ;;
 fifo) rm "$2"; mkfifo "$2" ;;
 removes) rm "$2" ;;
