@@ -43,9 +43,16 @@ OUTSIDE = ["-p", "integration-tests", "--test", "engine", "--test", "worker", "-
 LEFT_TO_A_CHILD = "leak:mesos_command::sys::spawn::spawn_by_clone\n"
 FOUND = re.compile(
     r"^(?:==\d+==\s*ERROR: |SUMMARY: |WARNING: )(\w+Sanitizer: .*)"
-    r"|^==\d+== (Open file descriptor \d+: .*|Invalid (?:read|write) .*|Conditional jump .*)"
+    r"|^==\d+== (Invalid (?:read|write) .*|Conditional jump .*)"
     r"|^==\d+== *(definitely lost: [1-9].*)",
     re.MULTILINE,
+)
+# A descriptor that is open at the end, and where it was opened.
+OPEN = re.compile(r"^==\d+== (Open file descriptor \d+:.*)\n((?:==\d+==    .*\n)*)", re.MULTILINE)
+# Reactors, the runtime, the listener's and the call log's thread are the process's, for good.
+KEPT_OPEN = re.compile(
+    r"reactor::epoll::Reactor>::start|run::services::|exporter::Service>::start"
+    r"|line_file::Writer>|<inherited from parent>"
 )
 PASSED = re.compile(r"^(?:test result: \w+\. )?(\d+) passed[;,] (\d+) failed", re.MULTILINE)
 
@@ -171,6 +178,7 @@ def read(step: str, output: str, status: int) -> Row:
     counts = PASSED.findall(output)
     passed, failed = (sum(int(count[at]) for count in counts) for at in (0, 1))
     found = ["".join(parts) for parts in FOUND.findall(output)]
+    found += [what for what, where in OPEN.findall(output) if not KEPT_OPEN.search(where)]
     return Row(step, passed, failed, list(dict.fromkeys(found)), status)
 
 

@@ -54,6 +54,14 @@ class Reading(unittest.TestCase):
         found = sanitize.read("valgrind", PASSED + lost.format(8), 0).findings
         self.assertEqual(found, ["definitely lost: 8 bytes in 0 blocks"])
 
+    def test_a_descriptor_that_the_process_keeps_is_no_finding(self) -> None:
+        place = "==77==    by 0x4B: <mesos_command::reactor::epoll::Reactor>::start (epoll.rs:97)\n"
+        end = "==77== \n"
+        kept = DESCRIPTOR.splitlines(keepends=True)[0] + place + end
+        self.assertEqual(sanitize.read("valgrind", PASSED + kept, 0).findings, [])
+        found = sanitize.read("valgrind", PASSED + kept + DESCRIPTOR, 0).findings
+        self.assertIn("Open file descriptor 9: /run/x", found)
+
     def test_scenarios_count_as_tests(self) -> None:
         row = sanitize.read("address-module", "Mesos    result\n10 passed, 1 failed\n", 1)
         self.assertEqual((row.passed, row.failed), (10, 1))
