@@ -48,7 +48,7 @@ struct Ready {
 impl Exchange {
     /// `set` holds, whose parameters are `given`.
     pub(super) fn new(base: Arc<Base>, set: Arc<CommandSet>, given: Given) -> Arc<Exchange> {
-        base.live.set_commands(set.seen_workers(), set.shadows());
+        base.live.set_parts(set.parts());
         let first = set.config.events.keys().copied().collect();
         Arc::new(Exchange {
             base,
@@ -175,7 +175,7 @@ impl Prepared for Ready {
         base.lanes.resize(&set.config);
         base.lifetime.set_grace(set.config.kill_grace);
         base.live.set_parameters(&set.config, &given);
-        base.live.set_commands(set.seen_workers(), set.shadows());
+        base.live.set_parts(set.parts());
         if before.config.debug != set.config.debug {
             base.live.set_debug(set.config.debug);
         }

@@ -16,15 +16,13 @@ use crate::event::{Event, ModuleKind};
 use crate::metrics::{Configured, ModuleMetrics};
 use crate::redact::Redaction;
 use crate::run::{Followed, RunReport, Runner};
-use crate::worker::Workers;
 
 use super::about::About;
 use super::call_log::{CallLog, Hit};
 use super::finished::{Finished, seconds};
 use super::in_flight::Table;
 use super::keep::Kept;
-use super::shadow::Shadow;
-use super::shown::{Shown, without_secrets};
+use super::shown::{Parts, Shown, without_secrets};
 
 /// Failures that are kept.
 const FAILURES: usize = 64;
@@ -132,10 +130,9 @@ impl Live {
         self.tells_hits.store(self.is_debug() || is_logged, Ordering::Relaxed);
     }
 
-    /// The workers and shadows that there are now.
-    pub(super) fn set_commands(&self, workers: Vec<(Event, Workers)>, shadows: Vec<Arc<Shadow>>) {
-        let mut shown = self.shown.lock();
-        (shown.workers, shown.shadows) = (workers, shadows);
+    /// The workers, warm interpreters and shadows that there are now.
+    pub(super) fn set_parts(&self, parts: Parts) {
+        self.shown.lock().parts = parts;
     }
 
     /// Other parameters hold now.
@@ -292,8 +289,9 @@ impl Instance for Live {
             "running": running,
             "containers": self.containers.get().map(|containers| containers.count()),
             "commands": shown.commands,
-            "workers": shown.workers(),
-            "shadows": shown.shadows(),
+            "workers": shown.parts.workers(),
+            "warm": shown.parts.warm(),
+            "shadows": shown.parts.shadows(),
             "suspended": self.suspended(),
             "foreseen": self.containers.get().and_then(|containers| containers.foreseen()),
             "parameters": shown.parameters,

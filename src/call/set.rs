@@ -17,12 +17,12 @@ use crate::reactor::CancelToken;
 use crate::run::{Request, RunReport, Standby, lost_report};
 use crate::schema::{self, Schema};
 use crate::warm::WarmPool;
-use crate::worker::{WorkerPool, WorkerSettings, Workers};
+use crate::worker::{WorkerPool, WorkerSettings};
 
 use super::base::Base;
 use super::in_flight::InFlight;
 use super::lanes::{queue_limit, recycling};
-use super::shadow::Shadow;
+use super::shown::Parts;
 use super::warm::start_warm;
 use super::{Command, CreateError, Observer};
 
@@ -192,15 +192,14 @@ impl CommandSet {
         self.pools[event as usize].as_deref()
     }
 
-    /// What operators see of the workers.
-    pub(super) fn seen_workers(&self) -> Vec<(Event, Workers)> {
-        let pools = Event::ALL.into_iter().zip(&self.pools);
-        pools.filter_map(|(event, pool)| Some((event, pool.as_ref()?.workers()))).collect()
-    }
-
-    /// The shadows of its commands.
-    pub(super) fn shadows(&self) -> Vec<Arc<Shadow>> {
-        self.events.iter().flatten().filter_map(|command| command.shadow.clone()).collect()
+    /// What operators see of what its commands keep up.
+    pub(super) fn parts(&self) -> Parts {
+        let shadows = self.events.iter().flatten().filter_map(|command| command.shadow.clone());
+        Parts {
+            workers: seen(&self.pools, WorkerPool::workers),
+            warm: seen(&self.warm, WarmPool::interpreters),
+            shadows: shadows.collect(),
+        }
     }
 
     /// Shows each later run to `observer`; only the first one of a command has an effect.
@@ -223,7 +222,7 @@ impl CommandSet {
     }
 
     fn is_warm(&self) -> bool {
-        self.warm.iter().flatten().all(|pool| pool.standby().is_ready())
+        self.warm.iter().flatten().all(|pool| pool.standby().ready() > 0)
     }
 
     /// Gives a request to a worker of its event, or runs the command in its event's lane, and
@@ -299,6 +298,12 @@ impl CommandSet {
     fn standby(&self, event: Event) -> Option<Arc<Standby>> {
         self.warm[event as usize].as_ref().map(|pool| pool.standby().clone())
     }
+}
+
+/// What is seen of each of these that there is.
+fn seen<T, S>(all: &ByEvent<T>, look: impl Fn(&T) -> S) -> Vec<(Event, S)> {
+    let all = Event::ALL.into_iter().zip(all);
+    all.filter_map(|(event, one)| Some((event, look(one.as_ref()?)))).collect()
 }
 
 /// Waits until something is so, for at most `patience`.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::config::{self, Config, Effective};
 use crate::event::Event;
+use crate::warm::Interpreters;
 use crate::worker::Workers;
 
 use super::shadow::Shadow;
@@ -15,7 +16,14 @@ use super::shadow::Shadow;
 pub(super) struct Shown {
     pub(super) parameters: Value,
     pub(super) commands: Value,
+    pub(super) parts: Parts,
+}
+
+/// What its commands keep up, and what is compared with them.
+#[derive(Clone, Default)]
+pub(super) struct Parts {
     pub(super) workers: Vec<(Event, Workers)>,
+    pub(super) warm: Vec<(Event, Interpreters)>,
     pub(super) shadows: Vec<Arc<Shadow>>,
 }
 
@@ -29,7 +37,7 @@ pub(super) fn without_secrets(config: &Config, given: &[(String, String)]) -> Ve
 }
 
 impl Shown {
-    /// Of these parameters, without workers and shadows.
+    /// Of these parameters, without parts.
     pub(super) fn new(config: &Config, effective: &[Effective]) -> Shown {
         let parameter = |one: &Effective| {
             json!({"key": one.key, "value": one.value,
@@ -46,11 +54,12 @@ impl Shown {
         Shown {
             parameters: effective.iter().map(parameter).collect(),
             commands: commands.collect(),
-            workers: Vec::new(),
-            shadows: Vec::new(),
+            parts: Parts::default(),
         }
     }
+}
 
+impl Parts {
     pub(super) fn workers(&self) -> Value {
         let pools = self.workers.iter().map(|(event, workers)| {
             let seen = workers.look();
@@ -61,6 +70,19 @@ impl Shown {
             });
             json!({"event": event.label(), "up": seen.up, "queued": seen.queued,
                    "processes": processes.collect::<Vec<_>>()})
+        });
+        pools.collect()
+    }
+
+    pub(super) fn warm(&self) -> Value {
+        let pools = self.warm.iter().map(|(event, interpreters)| {
+            let seen = interpreters.look();
+            let interpreter = seen.interpreter.map(|one| {
+                json!({"pid": one.pid, "made": one.made, "up_seconds": one.up.as_secs_f64(),
+                       "rss_bytes": one.rss_bytes})
+            });
+            json!({"event": event.label(), "interpreter": interpreter, "ready": seen.ready,
+                   "why": seen.why})
         });
         pools.collect()
     }

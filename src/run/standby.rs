@@ -120,9 +120,9 @@ impl Standby {
         self.ask();
     }
 
-    /// Whether a process stands ready.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.state.lock().ready.is_empty()
+    /// How many processes stand ready.
+    pub(crate) fn ready(&self) -> usize {
+        self.state.lock().ready.len()
     }
 
     /// How many processes the interpreter has made.

@@ -320,6 +320,22 @@ fn worker_table(html: &mut Html, statuses: &[Value]) {
                 ]
             }));
         }
+        rows.extend(list(one, "warm").iter().map(|pool| {
+            let interpreter = &pool["interpreter"];
+            let state = match interpreter.is_null() {
+                true => Cell::Marked("none is up", shown(&pool["why"])),
+                false => Cell::Text(format!("warm, {} ready", pool["ready"])),
+            };
+            vec![
+                number(&interpreter["pid"]),
+                text(&pool["event"]),
+                text(&one["module"]),
+                state,
+                duration(&interpreter["up_seconds"]),
+                number(&interpreter["made"]),
+                measured(interpreter["rss_bytes"].as_u64(), quantity::bytes),
+            ]
+        }));
     }
     html.table(&WORKERS, rows, 0);
 }

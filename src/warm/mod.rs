@@ -13,6 +13,8 @@
 //! * every process is a child of this one, is reaped, and ends with the instance;
 //! * nothing of a script is run in the interpreter itself but its imports of the standard library.
 
+mod look;
 mod supervisor;
 
+pub use look::{Interpreters, SeenInterpreter, SeenWarm};
 pub use supervisor::{WarmPool, WarmSettings};

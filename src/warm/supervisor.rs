@@ -32,6 +32,8 @@ use crate::run::{
 use crate::sys::{poll_channel, receive_message, resident_bytes, send_message};
 use crate::worker::{Recycling, WorkerLog};
 
+use super::look::{Interpreters, Serving};
+
 /// The text that the interpreter runs.
 const TEXT: &str = concat!(
     include_str!("interpreter/1-start.py.in"),
@@ -82,6 +84,7 @@ pub struct WarmSettings {
 /// that have a run go on.
 pub struct WarmPool {
     standby: Arc<Standby>,
+    serving: Arc<Serving>,
     stop: CancelToken,
 }
 
@@ -95,6 +98,7 @@ struct Shared {
     runner: Arc<Runner>,
     settings: WarmSettings,
     standby: Arc<Standby>,
+    serving: Arc<Serving>,
     stop: CancelToken,
 }
 
@@ -113,8 +117,10 @@ impl WarmPool {
         let (reactor, handle) = (runner.worker_reactor()?, runner.handle().clone());
         let standby = Standby::new(reactor, handle.clone(), lifetime, cgroups, settings.ready);
         let stop = lifetime.stop().child();
-        let pool = WarmPool { standby: standby.clone(), stop: stop.clone() };
-        let shared = Shared { runner, settings, standby, stop };
+        let serving: Arc<Serving> = Arc::default();
+        let (shown, end) = (serving.clone(), stop.clone());
+        let pool = WarmPool { standby: standby.clone(), serving: shown, stop: end };
+        let shared = Shared { runner, settings, standby, serving, stop };
         // Makes the series, so that they are there as zeros.
         shared.metrics().worker();
         shared.metrics().warm();
@@ -125,6 +131,12 @@ impl WarmPool {
     /// The processes that stand ready, for the requests of the command.
     pub fn standby(&self) -> &Arc<Standby> {
         &self.standby
+    }
+
+    /// What an operator sees of the interpreter.
+    pub fn interpreters(&self) -> Interpreters {
+        let standby = Arc::downgrade(&self.standby);
+        Interpreters { standby, serving: self.serving.clone() }
     }
 }
 
@@ -176,12 +188,10 @@ async fn supervise(shared: Shared, unended: Unended) {
     let mut backoff = Backoff::new(PAUSES[0], PAUSES[1]);
     let mut refused = Backoff::new(REFUSED_PAUSES[0], REFUSED_PAUSES[1]);
     let mut ahead = true;
-    let mut told = String::new();
     while !shared.stop.is_cancelled() {
         let (reason, pause, text) = match bring_up(&shared, ahead).await {
             Ok(interpreter) => {
                 refused.reset();
-                told.clear();
                 let (ending, lived) = serve_on(&shared, interpreter, ahead).await;
                 ahead = true;
                 if lived >= HEALTHY {
@@ -211,10 +221,9 @@ async fn supervise(shared: Shared, unended: Unended) {
                 (WorkerRestart::Handshake, refused.pause(), text)
             }
         };
-        if told != text {
+        if shared.serving.failed(&text) {
             let line = format!("{}; started again in {pause:?}", shared.line(&text));
             shared.settings.log.failure(&line);
-            told = text;
         }
         tokio::select! {
             () = shared.stop.cancelled() => break,
@@ -237,6 +246,7 @@ async fn serve_on(
     loop {
         let worker = shared.metrics().worker();
         shared.standby.open(interpreter.channel.get_ref().clone());
+        shared.serving.up(interpreter.child.pid(), interpreter.up);
         worker.up_inc();
         let ending = until_ending(shared, &interpreter).await;
         // The successor first: until it is up, the one before serves.
@@ -246,6 +256,7 @@ async fn serve_on(
         };
         if successor.is_none() {
             shared.standby.close();
+            shared.serving.down();
         }
         worker.up_dec();
         let Interpreter { child, channel, up } = interpreter;

@@ -169,6 +169,30 @@ fn a_command_is_shown_with_its_mode() {
     let plain = command("isolator_prepare", "prepare");
     let line = status.lines().find(|line| line.starts_with(&plain)).expect(&status);
     assert!(!line.contains("mode"), "{line}");
+    wait_for("the interpreter", || {
+        let status = agent.shown(&["status", "--module", "tool-mode"]);
+        let is_up = |line: &&str| {
+            line.starts_with("  warm interpreter of isolator_isolate: pid ")
+                && line.contains(" 1 ready, ")
+        };
+        status.lines().find(is_up).map(str::to_owned)
+    });
+}
+
+#[test]
+fn a_warm_interpreter_that_cannot_be_started_is_shown_with_the_reason() {
+    let agent = agent_with("tool-no-interpreter", "true", |place| {
+        let script = place.program("isolate.py", b"");
+        let interpreter = place.script("python3", "echo no luck >&2; exit 3");
+        std::fs::write(&script, format!("#!{interpreter}\n")).expect("a script");
+        vec![("isolator_isolate_command", script), ("isolator_isolate_mode", "warm".to_owned())]
+    });
+    wait_for("the reason", || {
+        let status = agent.shown(&["status", "--module", "tool-no-interpreter"]);
+        let none = "no warm interpreter of isolator_isolate: it ended before it was ready";
+        let line = status.lines().find(|line| line.contains(none))?;
+        line.contains("no luck").then(|| line.to_owned())
+    });
 }
 
 /// Writes an environment with one variable.

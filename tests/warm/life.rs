@@ -9,7 +9,7 @@ use mesos_command::containment::choose;
 use mesos_command::outcome::{OutcomeKind, WarmStart};
 use mesos_command::run::{Lifetime, RunReport, Runner};
 use mesos_command::worker::Recycling;
-use test_support::skip;
+use test_support::{skip, wait_for};
 
 use crate::support::{Choice, PATIENCE, Rig, until, write};
 
@@ -85,6 +85,30 @@ fn a_file_that_hides_a_module_of_the_library_is_found() {
         ["JSON", "mine"].contains(&text(&report).as_str()) && text(&report) == "mine"
     });
     assert_eq!(text(&rig.run(true)), "mine");
+    rig.finish();
+}
+
+#[test]
+fn a_look_from_outside_sees_the_interpreter_or_why_there_is_none() {
+    let rig = Rig::new("", &answers("1"), Choice::default());
+    rig.warm();
+    let seen = rig.look();
+    let interpreter = seen.interpreter.expect("an interpreter");
+    assert!(rig.processes().contains(&interpreter.pid), "{interpreter:?}");
+    assert!(interpreter.made > 0 && interpreter.rss_bytes.is_some_and(|it| it > 1 << 20));
+    assert_eq!(seen.why, None);
+    write(&rig.path(), "", b"import json\nimport\n");
+    let why = wait_for("the reason", || {
+        // The change is found when a process is made.
+        rig.run(true);
+        let seen = rig.look();
+        seen.interpreter.is_none().then_some(seen.why).flatten()
+    });
+    assert!(why.contains("SyntaxError"), "{why}");
+    assert_eq!(rig.look().ready, 0);
+    write(&rig.path(), "", &answers("2"));
+    until("another interpreter", || rig.look().interpreter.is_some());
+    assert_eq!((text(&rig.run(true)), rig.look().why), ("2".to_owned(), None));
     rig.finish();
 }
 

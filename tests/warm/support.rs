@@ -15,7 +15,7 @@ use mesos_command::outcome::WarmStart;
 use mesos_command::run::{CommandSpec, Lifetime, Request, RunReport, Runner};
 use mesos_command::staging::{Input, IoMode};
 use mesos_command::sys::Identity;
-use mesos_command::warm::{WarmPool, WarmSettings};
+use mesos_command::warm::{SeenWarm, WarmPool, WarmSettings};
 use mesos_command::worker::Recycling;
 use tempfile::TempDir;
 pub(crate) use test_support::{PATIENCE, until, wait_for};
@@ -133,6 +133,11 @@ impl Rig {
             let report = self.run(true);
             (report.warm_start == Some(WarmStart::Warm)).then_some(report)
         })
+    }
+
+    /// What an operator sees of its interpreter.
+    pub(crate) fn look(&self) -> SeenWarm {
+        self.pool.as_ref().unwrap().interpreters().look()
     }
 
     /// The value of a series of this rig.

@@ -77,6 +77,7 @@ pub(super) fn status(answer: &Value, with_parameters: bool) {
         for pool in list(instance, "workers") {
             workers(pool);
         }
+        list(instance, "warm").iter().for_each(warm);
         for parameter in list(instance, "parameters") {
             if with_parameters || parameter["origin"] == "given" {
                 let (key, value) = (text(&parameter["key"]), text(&parameter["value"]));
@@ -111,6 +112,28 @@ fn workers(pool: &Value) {
             bytes(&worker["rss_bytes"]),
         );
     }
+}
+
+/// A warm interpreter, or why there is none.
+fn warm(pool: &Value) {
+    let (event, one) = (text(&pool["event"]), &pool["interpreter"]);
+    if one.is_null() {
+        let why = match &pool["why"] {
+            Value::String(why) => format!(": it {}", plain(why)),
+            _ => " yet".to_owned(),
+        };
+        let line = format!("  no warm interpreter of {event}{why}");
+        println!("{}", Mark::Bad.of(&line));
+        return;
+    }
+    println!(
+        "  warm interpreter of {event}: pid {}, up {}, {} runs made, {} ready, {}",
+        one["pid"],
+        duration(&one["up_seconds"]),
+        one["made"],
+        pool["ready"],
+        bytes(&one["rss_bytes"]),
+    );
 }
 
 /// `busy with 3`, where it can have several requests.

@@ -105,11 +105,12 @@ fn head(view: &View, ui: &Ui) -> Vec<Line> {
     let oldest =
         oldest.fold(None, |oldest: Option<f64>, age| Some(oldest.map_or(age, |it| it.max(age))));
     let busy = view.workers.iter().filter(|worker| worker.busy).count();
+    let workers = view.workers.iter().filter(|worker| !worker.warm).count();
     let second = format!(
         "instances {}   containers {}   workers {} ({busy} busy)   hanging {}",
         view.instances.len(),
         sum(|one| one.containers.unwrap_or_default()),
-        view.workers.len(),
+        workers,
         sum(|one| one.quarantined),
     );
     let third = format!(

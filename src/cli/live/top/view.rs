@@ -118,6 +118,9 @@ pub(super) struct Worker {
     pub(super) event: String,
     pub(super) pid: u64,
     pub(super) busy: bool,
+    /// Whether it is a warm interpreter, whose requests are the processes that it has made.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) warm: bool,
     /// Requests that it has now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) in_flight: Option<u64>,
@@ -293,12 +296,25 @@ fn workers(instance: &Value) -> Vec<Worker> {
             event: text(pool, "event"),
             pid: one["pid"].as_u64().unwrap_or_default(),
             busy: one["busy"] == true,
+            warm: false,
             in_flight: one["in_flight"].as_u64(),
             requests: one["requests"].as_u64().unwrap_or_default(),
             up_seconds: one["up_seconds"].as_f64().unwrap_or_default(),
             rss_bytes: one["rss_bytes"].as_u64(),
         }));
     }
+    let up = list(instance, "warm").iter().filter(|pool| !pool["interpreter"].is_null());
+    all.extend(up.map(|pool| Worker {
+        module: module.clone(),
+        event: text(pool, "event"),
+        pid: pool["interpreter"]["pid"].as_u64().unwrap_or_default(),
+        busy: false,
+        warm: true,
+        in_flight: None,
+        requests: pool["interpreter"]["made"].as_u64().unwrap_or_default(),
+        up_seconds: pool["interpreter"]["up_seconds"].as_f64().unwrap_or_default(),
+        rss_bytes: pool["interpreter"]["rss_bytes"].as_u64(),
+    }));
     all
 }
 
@@ -345,6 +361,10 @@ pub(super) mod tests {
         later.status["instances"][0]["workers"] = json!([{"event": "isolator_usage", "up": 1,
             "queued": 0, "processes": [{"pid": 12, "busy": true, "in_flight": 3,
             "requests": 4, "up_seconds": 9.0, "rss_bytes": 10240}]}]);
+        later.status["instances"][0]["warm"] = json!([
+            {"event": "isolator_watch", "interpreter": null, "ready": 0, "why": "has ended"},
+            {"event": "isolator_usage", "interpreter": {"pid": 13, "made": 7, "up_seconds": 5.0,
+             "rss_bytes": 20480}, "ready": 1, "why": null}]);
         later.status["instances"][0]["shadows"] = json!([{"event": "isolator_usage",
             "command": "/opt/new", "results": {"same": 98, "different": 2, "failed": 1, "dropped": 4},
             "differences": [{"time": 0.0, "subject": "c-old", "result": "different",
@@ -363,6 +383,8 @@ pub(super) mod tests {
         assert!(all.in_flight.calls[1].get("pid").is_none(), "it has none");
         let worker = &all.workers[0];
         assert_eq!((worker.pid, worker.in_flight, worker.rss_bytes), (12, Some(3), Some(10240)));
+        let warm: Vec<_> = all.workers.iter().filter(|worker| worker.warm).collect();
+        assert_eq!((warm.len(), warm[0].pid, warm[0].requests), (1, 13, 7));
         let shadow = &all.shadows[0];
         assert_eq!((shadow.same, shadow.different, shadow.failed, shadow.dropped), (98, 2, 1, 4));
         assert_eq!(shadow.difference[1], "  a: 2, not 1");

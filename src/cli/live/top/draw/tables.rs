@@ -154,12 +154,20 @@ const WORKERS: [Column<Worker>; 8] = [
     column("EVENT", 0, 16, |worker| plain(&worker.event).into_owned()),
     column("MODULE", 3, 6, |worker| plain(&worker.module).into_owned()),
     number("PID", 1, |worker| worker.pid.to_string()),
-    column("STATE", 2, 4, |worker| if worker.busy { "busy" } else { "idle" }.to_owned()),
+    column("STATE", 2, 4, |worker| state(worker).to_owned()),
     number("IN FLIGHT", 7, |worker| worker.in_flight.map_or("-".to_owned(), |it| it.to_string())),
     number("UP", 5, |worker| duration(&worker.up_seconds.into())),
     number("REQUESTS", 4, |worker| worker.requests.to_string()),
     number("MEMORY", 6, |worker| bytes(&worker.rss_bytes.map_or(Value::Null, Value::from))),
 ];
+
+fn state(worker: &Worker) -> &'static str {
+    match (worker.warm, worker.busy) {
+        (true, _) => "warm",
+        (false, true) => "busy",
+        (false, false) => "idle",
+    }
+}
 
 pub(super) fn workers(view: &View, width: usize) -> Vec<Line> {
     lines(&WORKERS, &view.workers.iter().collect::<Vec<_>>(), width, None, |_| Mark::Plain)
