@@ -179,6 +179,14 @@ impl SlotPool {
     }
 }
 
+impl Drop for SlotPool {
+    fn drop(&mut self) {
+        for directory in std::mem::take(self.free.get_mut()) {
+            self.tree.retire(directory.path);
+        }
+    }
+}
+
 impl Directory {
     fn cgroups(&self, version: Version) -> io::Result<Cgroups> {
         let procs = self.procs.clone();
