@@ -163,6 +163,17 @@ impl SlotPool {
         self.limits
     }
 
+    /// Cgroups for what makes the processes of these commands, without a limit of processes: where
+    /// a process cannot be made in its own cgroup it is counted in that of its maker until it has
+    /// entered its own.
+    pub(crate) fn of_their_maker(&self) -> Arc<SlotPool> {
+        let (tree, name, module) = (self.tree.clone(), self.name.clone(), self.module.clone());
+        let limits = Limits { pids: None, ..self.limits };
+        let is_kept = |limit: &&Limit| limit.controller() != Controller::Pids;
+        let prepared = self.prepared.iter().filter(is_kept).cloned().collect();
+        Arc::new(SlotPool { tree, name, module, limits, prepared, free: Mutex::default() })
+    }
+
     /// Sets the limits for a new cgroup.
     fn limited(&self, path: PathBuf) -> io::Result<Directory> {
         let mut beside = Vec::new();

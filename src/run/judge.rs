@@ -110,6 +110,31 @@ pub(super) fn judge(
     Some(report)
 }
 
+/// A limit that processes have met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LimitMet {
+    /// The kernel ended some of them for their memory.
+    pub(crate) is_memory: bool,
+    /// The parameter and what it lets them have, in words for people.
+    pub(crate) text: String,
+}
+
+impl LimitMet {
+    /// What the processes of a command have met.
+    pub(super) fn of(spec: &CommandSpec, exceeded: Exceeded) -> Option<LimitMet> {
+        let limits = spec.cgroups.as_ref().map(|pool| pool.limits()).unwrap_or_default();
+        let prefix = spec.event.label();
+        if let (true, Some(most)) = (exceeded.memory, limits.memory) {
+            let text = format!("{prefix}_memory_max lets its processes have {most} bytes");
+            return Some(LimitMet { is_memory: true, text });
+        }
+        let most = limits.pids.filter(|_| exceeded.pids)?;
+        let text =
+            format!("{prefix}_pids_max let it have no more than {most} processes and threads");
+        Some(LimitMet { is_memory: false, text })
+    }
+}
+
 /// Says of a command that failed by itself which limits its processes had met.
 pub(super) fn explain_limits(
     mut report: RunReport,
@@ -119,14 +144,11 @@ pub(super) fn explain_limits(
     if !matches!(report.outcome, OutcomeKind::Exit | OutcomeKind::Signal) {
         return report;
     }
-    let limits = spec.cgroups.as_ref().map(|pool| pool.limits()).unwrap_or_default();
-    let prefix = spec.event.label();
-    if let (true, Some(most)) = (exceeded.memory, limits.memory) {
-        report.outcome = OutcomeKind::Oom;
-        report.message = format!("{prefix}_memory_max lets its processes have {most} bytes");
-    } else if let (true, Some(most)) = (exceeded.pids, limits.pids) {
-        report.message =
-            format!("{prefix}_pids_max let it have no more than {most} processes and threads");
+    if let Some(met) = LimitMet::of(spec, exceeded) {
+        if met.is_memory {
+            report.outcome = OutcomeKind::Oom;
+        }
+        report.message = met.text;
     }
     report
 }

@@ -16,10 +16,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 use tokio::net::unix::pipe;
 
-use crate::event::Event;
 use crate::sys::{self, ExitStatus, Pid, Source, User};
 
 use super::execute::{AttachError, Executed, execute};
+use super::judge::LimitMet;
 use super::plan::{interpreter_plan, worker_plan};
 use super::tree::Tree;
 use super::{CommandSpec, Quarantine, Request, Runner};
@@ -40,7 +40,7 @@ pub(crate) struct PipedChild {
     child: Child,
     /// The cgroup that it runs in.
     slot: Option<Slot>,
-    event: Event,
+    spec: Arc<CommandSpec>,
     ended: bool,
     /// How long the start took.
     pub(crate) spawn: Duration,
@@ -54,6 +54,17 @@ pub(crate) struct PipeEnds {
     pub(crate) stdout: OwnedFd,
     /// Its stderr, when it is captured.
     pub(crate) stderr: Option<pipe::Receiver>,
+}
+
+/// What is known of such a program when it has been ended.
+#[derive(Debug)]
+pub(crate) struct PipedEnd {
+    /// How it ended.
+    pub(crate) end: End,
+    /// It had to be killed.
+    pub(crate) killed: bool,
+    /// A limit that it or one of its processes had met, whenever that was.
+    pub(crate) met: Option<LimitMet>,
 }
 
 /// How such a program ended.
@@ -114,7 +125,7 @@ impl Runner {
         let deadline = Instant::now().checked_add(timeout);
         let Executed { child, slot, spawn } =
             execute(&request, plan, deadline, cancel, &self.services).await?;
-        let child = PipedChild { child, slot, event: spec.event, ended: false, spawn };
+        let child = PipedChild { child, slot, spec: spec.clone(), ended: false, spawn };
         Ok((child, PipeEnds { stdin, stdout, stderr }))
     }
 }
@@ -140,6 +151,7 @@ impl Runner {
         timeout: Duration,
         cancel: &CancelToken,
     ) -> Result<(PipedChild, InterpreterEnds), AttachError> {
+        let spec = &interpreter_spec(spec);
         let (channel, its_channel) = sys::channel().map_err(std::io::Error::from)?;
         let (stderr, its_stderr) = pipe_ends(spec.identity.user.as_ref())?;
         let stderr = pipe::Receiver::from_owned_fd(stderr)?;
@@ -150,9 +162,15 @@ impl Runner {
         let deadline = Instant::now().checked_add(timeout);
         let Executed { child, slot, spawn } =
             execute(&request, plan, deadline, cancel, &self.services).await?;
-        let child = PipedChild { child, slot, event: spec.event, ended: false, spawn };
+        let child = PipedChild { child, slot, spec: spec.clone(), ended: false, spawn };
         Ok((child, InterpreterEnds { channel, stderr }))
     }
+}
+
+/// The command as its interpreter is started for it.
+fn interpreter_spec(spec: &CommandSpec) -> Arc<CommandSpec> {
+    let cgroups = spec.cgroups.as_ref().map(|pool| pool.of_their_maker());
+    Arc::new(CommandSpec { cgroups, ..spec.clone() })
 }
 
 impl PipedChild {
@@ -169,14 +187,14 @@ impl PipedChild {
 
     /// Ends it with all processes that belong to it, and reaps it: at once, or when it has not
     /// ended by itself within `grace`, for which its input must be closed. Meanwhile `drain`, which
-    /// does not end, keeps it from being stopped by a full pipe. The flag is true when it had to
-    /// be killed. One that outlives that is counted in `quarantine`.
+    /// does not end, keeps it from being stopped by a full pipe. One that outlives being killed is
+    /// counted in `quarantine`.
     pub(crate) async fn end(
         mut self,
         grace: Duration,
         drain: impl Future<Output = ()>,
         quarantine: Option<&Arc<Quarantine>>,
-    ) -> (End, bool) {
+    ) -> PipedEnd {
         if !grace.is_zero() {
             tokio::select! {
                 () = self.child.ended() => {}
@@ -198,13 +216,13 @@ impl PipedChild {
         }
         self.ended = true;
         let Some(exit) = exit else {
-            let member = quarantine.map(|it| it.enter(self.event, None, self.child.pid()));
+            let member = quarantine.map(|it| it.enter(self.spec.event, None, self.child.pid()));
             tokio::spawn(async move {
                 self.child.ended().await;
                 self.child.reap();
                 drop(member);
             });
-            return (End::Unkillable, killed);
+            return PipedEnd { end: End::Unkillable, killed, met: None };
         };
         tree.kill_rest(&self.child);
         self.child.reap();
@@ -213,7 +231,8 @@ impl PipedChild {
             Exit::Status(status) => End::Status(status),
             Exit::Lost => End::Lost,
         };
-        (end, killed)
+        let exceeded = self.slot.as_mut().map(Slot::exceeded).unwrap_or_default();
+        PipedEnd { end, killed, met: LimitMet::of(&self.spec, exceeded) }
     }
 }
 

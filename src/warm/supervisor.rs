@@ -192,7 +192,7 @@ async fn supervise(shared: Shared, unended: Unended) {
         let (reason, pause, text) = match bring_up(&shared, ahead).await {
             Ok(interpreter) => {
                 refused.reset();
-                let (ending, lived) = serve_on(&shared, interpreter, ahead).await;
+                let (ending, limit, lived) = serve_on(&shared, interpreter, ahead).await;
                 ahead = true;
                 if lived >= HEALTHY {
                     backoff.reset();
@@ -204,7 +204,9 @@ async fn supervise(shared: Shared, unended: Unended) {
                         shared.metrics().worker().restart(WorkerRestart::CommandChanged);
                         continue;
                     }
-                    Ending::Ended => (WorkerRestart::Exit, backoff.pause(), "has ended".to_owned()),
+                    Ending::Ended => {
+                        (WorkerRestart::Exit, backoff.pause(), format!("has ended{limit}"))
+                    }
                     Ending::Stopped | Ending::Due(_) => continue,
                 }
             }
@@ -237,12 +239,12 @@ async fn supervise(shared: Shared, unended: Unended) {
 }
 
 /// Lets an interpreter serve, and each that takes its place when it is due, until one ends in
-/// another way; how, and how long it was up.
+/// another way; how, the limit that it had met, for a log line, and how long it was up.
 async fn serve_on(
     shared: &Shared,
     mut interpreter: Interpreter,
     ahead: bool,
-) -> (Ending, Duration) {
+) -> (Ending, String, Duration) {
     loop {
         let worker = shared.metrics().worker();
         shared.standby.open(interpreter.channel.get_ref().clone());
@@ -263,8 +265,10 @@ async fn serve_on(
         // It ends when nobody is at the other end.
         drop(channel);
         let lived = up.elapsed();
-        end(shared, child).await;
-        let (Ending::Due(why), Some(next)) = (&ending, successor) else { return (ending, lived) };
+        let limit = end(shared, child).await;
+        let (Ending::Due(why), Some(next)) = (&ending, successor) else {
+            return (ending, limit, lived);
+        };
         let text = format!("{why} and ends; another takes its place");
         shared.settings.log.note(&shared.line(&text));
         worker.restart(WorkerRestart::Recycled);
@@ -318,10 +322,9 @@ async fn bring_up(shared: &Shared, ahead: bool) -> Result<Interpreter, NotUp> {
     match answer {
         Ok(channel) => Ok(Interpreter { child, channel, up: Instant::now() }),
         Err(not_up) => {
-            let printed = printed(&stderr);
-            end(shared, child).await;
+            let said = printed(&stderr) + &end(shared, child).await;
             Err(match not_up {
-                NotUp::Failed(why) => NotUp::Failed(format!("{why}{printed}")),
+                NotUp::Failed(why) => NotUp::Failed(format!("{why}{said}")),
                 other => other,
             })
         }
@@ -386,11 +389,12 @@ fn printed(stderr: &pipe::Receiver) -> String {
     }
 }
 
-/// Ends an interpreter whose channel is closed.
-async fn end(shared: &Shared, child: PipedChild) {
+/// Ends an interpreter whose channel is closed; the limit that it had met, for a log line.
+async fn end(shared: &Shared, child: PipedChild) -> String {
     let quarantine = shared.settings.quarantine.as_ref();
-    let (_, killed) = child.end(GRACE, std::future::pending(), quarantine).await;
-    if killed {
+    let ended = child.end(GRACE, std::future::pending(), quarantine).await;
+    if ended.killed {
         shared.settings.metrics.kill(KillSignal::Kill);
     }
+    ended.met.map_or_else(String::new, |met| format!("; {}", met.text))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::escape::one_line_bytes;
 use crate::outcome::OutcomeKind;
 use crate::outcome::WorkerRestart;
-use crate::run::{End, Kills, PipedChild, RunReport};
+use crate::run::{End, Kills, LimitMet, PipedChild, PipedEnd, RunReport};
 use crate::sys::{ExitStatus, Pid};
 
 use super::fault::Fault;
@@ -106,6 +106,7 @@ pub(super) struct Teardown {
     pid: Pid,
     end: End,
     killed: bool,
+    met: Option<LimitMet>,
     stderr: Vec<u8>,
 }
 
@@ -119,8 +120,8 @@ impl Teardown {
     ) -> Teardown {
         let (pid, stderr) = (worker.pid, worker.stderr.take());
         let quarantine = pool.settings.quarantine.as_ref();
-        let (end, killed) = child.end(grace, worker.drain(), quarantine).await;
-        Teardown { pid, end, killed, stderr }
+        let PipedEnd { end, killed, met } = child.end(grace, worker.drain(), quarantine).await;
+        Teardown { pid, end, killed, met, stderr }
     }
 
     pub(super) fn count_kill(&self, pool: &Pool) {
@@ -138,6 +139,9 @@ impl Teardown {
             }
             _ => String::new(),
         };
+        if let Some(met) = &self.met {
+            text += &format!("; {}", met.text);
+        }
         let said = self.stderr.trim_ascii();
         if !said.is_empty() {
             text += &format!("; its stderr ends with: {}", one_line_bytes(said));
@@ -195,7 +199,20 @@ impl Teardown {
                 (OutcomeKind::Cancelled, "the module is being taken down".to_owned())
             }
         };
+        if *fault == Fault::Ended {
+            self.explain_limits(&mut report);
+        }
         report.stdio_tail.clone_from(&self.stderr);
         report
+    }
+
+    /// Says of a worker that ended by itself which limit it had met. Its processes may have met
+    /// that in an earlier request, so only one that the kernel ended has run out of memory now.
+    fn explain_limits(&self, report: &mut RunReport) {
+        let Some(met) = &self.met else { return };
+        if met.is_memory && report.signal == Some(libc::SIGKILL) {
+            report.outcome = OutcomeKind::Oom;
+        }
+        report.message += &format!("; {}", met.text);
     }
 }

@@ -18,7 +18,7 @@ mod runner;
 
 pub use mesos_command::run::Standby;
 
-pub(crate) use child::{End, Fate, PipeEnds, PipedChild};
+pub(crate) use child::{End, Fate, LimitMet, PipeEnds, PipedChild, PipedEnd};
 pub use followed::{Followed, next_number};
 pub use lane::LaneQueue;
 pub(crate) use reply::ReplyOnce;

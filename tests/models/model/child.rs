@@ -54,6 +54,19 @@ pub(crate) enum End {
     Unkillable,
 }
 
+/// What is known of a program that has been ended.
+pub(crate) struct PipedEnd {
+    pub(crate) end: End,
+    pub(crate) killed: bool,
+    pub(crate) met: Option<LimitMet>,
+}
+
+/// A limit; no play has one.
+pub(crate) struct LimitMet {
+    pub(crate) is_memory: bool,
+    pub(crate) text: String,
+}
+
 /// A started program.
 pub(crate) struct PipedChild {
     process: Arc<Process>,
@@ -110,7 +123,7 @@ impl PipedChild {
         grace: Duration,
         drain: impl Future<Output = ()>,
         _quarantine: Option<&Arc<Quarantine>>,
-    ) -> (End, bool) {
+    ) -> PipedEnd {
         if !grace.is_zero() {
             tokio::select! {
                 () = self.ended() => {}
@@ -121,7 +134,7 @@ impl PipedChild {
         self.process.killed.store(true, Ordering::SeqCst);
         self.ended().await;
         let status = if killed { ExitStatus::Signaled(9) } else { ExitStatus::Exited(0) };
-        (End::Status(status), killed)
+        PipedEnd { end: End::Status(status), killed, met: None }
     }
 }
 
