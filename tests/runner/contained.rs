@@ -11,68 +11,32 @@ use mesos_command::containment::{Level, SlotPool, choose};
 use mesos_command::outcome::OutcomeKind;
 use mesos_command::run::Request;
 use mesos_command::staging::Input;
-use test_support::{own_process_by, own_process_with, skip};
+use test_support::{
+    CGROUP_ROOT, CGROUP_VERSION, each_cgroup_version, own_process_by, own_process_with,
+};
 
 use crate::modes::by_posix_spawn;
 use crate::support::{
     Case, alive, command, eventually, pid_in, private_directories, runner, script, serial,
 };
 
-const VERSION: &str = "RUNNER_TEST_CGROUP";
-const ROOT: &str = "RUNNER_TEST_CGROUP_ROOT";
 /// As a version: no cgroups.
 const GROUP: &str = "group";
 /// Commands that a killed host leaves.
 const LEFT: usize = 50;
-
-/// Starts a program in a mount namespace without cgroup version 2.
-const WITHOUT_TWO: [&str; 5] =
-    ["unshare", "--mount", "sh", "-c", "umount --all --types cgroup2 && exec \"$0\" \"$@\""];
 
 fn each_version(test: &str, name: &str) {
     let _oracle = serial();
     if by_posix_spawn() {
         return refused_by_posix_spawn();
     }
-    if !nix::unistd::geteuid().is_root() {
-        return skip(test, "cgroups need root");
-    }
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    let mut played = 0;
-    for (version, mounted, wrapper) in
-        [("2", " cgroup2 ", &[][..]), ("1", "freezer", &WITHOUT_TWO[..])]
-    {
-        if !mounts.contains(mounted) {
-            skip(test, &format!("cgroup version {version} is not mounted here"));
-            continue;
-        }
-        let root = format!("mesos-command-test-{}", std::process::id());
-        let name = format!("contained::{name}");
-        let _ = own_process_by(wrapper, &name, &[(VERSION, version), (ROOT, &root)]);
-        remove_root(&root);
-        played += 1;
-    }
-    assert!(played > 0 || test_support::is_allowed(false));
+    each_cgroup_version(test, &format!("contained::{name}"));
 }
 
 /// With this start method no child can begin in a cgroup.
 fn refused_by_posix_spawn() {
     let refusal = choose(Containment::Cgroup, Path::new("never-made")).expect_err("refused");
     assert!(refusal.contains("MESOS_COMMAND_SPAWN"), "{refusal}");
-}
-
-/// Removes what is empty of a root of cgroups, wherever it is; what is not is a finding.
-fn remove_root(root: &str) {
-    for line in std::fs::read_to_string("/proc/self/mounts").unwrap().lines() {
-        let words: Vec<_> = line.split(' ').collect();
-        let path = Path::new(words[1]).join(root);
-        if words[2].starts_with("cgroup") && path.exists() {
-            eventually("no process and no directory is left", || {
-                directories(&path).iter().all(|one| std::fs::remove_dir(one).is_ok())
-                    && std::fs::remove_dir(&path).is_ok()
-            });
-        }
-    }
 }
 
 fn directories(path: &Path) -> Vec<PathBuf> {
@@ -82,13 +46,13 @@ fn directories(path: &Path) -> Vec<PathBuf> {
 
 /// The directory of this process's cgroups.
 fn own_directory() -> PathBuf {
-    let mount = match std::env::var(VERSION).unwrap().as_str() {
+    let mount = match std::env::var(CGROUP_VERSION).unwrap().as_str() {
         "2" => " cgroup2 ",
         _ => "freezer",
     };
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     let line = mounts.lines().find(|line| line.contains(mount)).unwrap();
-    let root = Path::new(line.split(' ').nth(1).unwrap()).join(std::env::var(ROOT).unwrap());
+    let root = Path::new(line.split(' ').nth(1).unwrap()).join(std::env::var(CGROUP_ROOT).unwrap());
     let prefix = format!("{}.", std::process::id());
     let is_own = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&prefix);
     directories(&root).into_iter().find(is_own).expect("the directory of this process")
@@ -107,7 +71,7 @@ fn pool() -> Arc<SlotPool> {
 }
 
 fn limited(limits: Limits) -> Arc<SlotPool> {
-    let root = std::env::var(ROOT).unwrap();
+    let root = std::env::var(CGROUP_ROOT).unwrap();
     let chosen = choose(Containment::Cgroup, Path::new(&root)).expect("level cgroup");
     assert_eq!(chosen.level(), Level::Cgroup);
     chosen.pool("a/strange\nname", "isolator_usage", limits).unwrap().unwrap()
@@ -234,7 +198,7 @@ fn the_next_start_ends_what_a_killed_host_left_and_nothing_else() {
 #[test]
 fn the_next_start_ends_commands_without_a_cgroup_too() {
     let _oracle = serial();
-    let _ = own_process_with("contained::next_start", &[(VERSION, GROUP)]);
+    let _ = own_process_with("contained::next_start", &[(CGROUP_VERSION, GROUP)]);
 }
 
 #[test]
@@ -253,7 +217,7 @@ fn next_start() {
         .unwrap();
     let count = |path: &Path| std::fs::read_dir(path).unwrap().count();
     eventually("commands that hang", || count(&pids) == 2 * LEFT && count(&daemons) == 2);
-    if std::env::var(VERSION).as_deref() == Ok(GROUP) {
+    if std::env::var(CGROUP_VERSION).as_deref() == Ok(GROUP) {
         // What a host has started in the moment of its death it may not have noted yet.
         eventually("a note on each", || noted_by(host.id()) == LEFT);
     }
@@ -265,7 +229,7 @@ fn next_start() {
     };
     assert!(numbers(&pids).into_iter().all(alive), "they survived their host");
 
-    match std::env::var(VERSION).as_deref() {
+    match std::env::var(CGROUP_VERSION).as_deref() {
         Ok(GROUP) => runner().check_temp_dir(None).unwrap(),
         _ => drop(pool()),
     }
@@ -291,7 +255,7 @@ fn noted_by(pid: u32) -> usize {
 #[ignore = "started by next_start"]
 fn host_that_is_killed() {
     let directory = PathBuf::from(std::env::var_os("RUNNER_TEST_DIRECTORY").unwrap());
-    let pool = (std::env::var(VERSION).as_deref() != Ok(GROUP)).then(pool);
+    let pool = (std::env::var(CGROUP_VERSION).as_deref() != Ok(GROUP)).then(pool);
     let daemon = "setsid sh -c ': >\"${0%/*}/daemons/$$\"; exec sleep 600' \"$0\" &\nsleep 0.2";
     for background in [Background::Keep, Background::Container] {
         let case = shell(&directory, "daemon", daemon).with(|spec| spec.cgroups = pool.clone());

@@ -2,6 +2,7 @@
 //!
 //! The rules are in `tests/README.md`. Nothing here knows the product.
 
+mod cgroups;
 mod dead_disk;
 mod dying_fs;
 mod lateness;
@@ -11,6 +12,7 @@ mod repository;
 mod skip;
 mod wait;
 
+pub use cgroups::{CGROUP_ROOT, CGROUP_VERSION, each_cgroup_version};
 pub use dead_disk::DeadDisk;
 pub use dying_fs::DyingFs;
 pub use lateness::{Lateness, Verdict, in_time};
