@@ -95,9 +95,10 @@ async def _serve_async(
 
 def _take_pipes() -> Tuple[BinaryIO, BinaryIO]:
     """The pipes of the protocol, where nobody else writes to them or reads from them."""
-    # Bytes, because the lines are UTF-8 whatever the agent's locale is.
-    requests = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb")
+    # Bytes, because the lines are UTF-8 whatever the agent's locale is. Open until the process has
+    # ended: a pipe that is closed before tells the agent nothing of the exit status.
+    requests = os.fdopen(os.dup(0), "rb", closefd=False)
+    answers = os.fdopen(os.dup(1), "wb", closefd=False)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
