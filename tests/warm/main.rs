@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod by_worker;
 mod contract;
 mod life;
 #[path = "../worker/log.rs"]

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -30,6 +30,10 @@ pub(crate) struct Choice {
     pub(crate) cgroups: Option<Arc<SlotPool>>,
     pub(crate) io: IoMode,
     pub(crate) stdio: Stdio,
+    pub(crate) identity: Identity,
+    /// Beside what is always in it.
+    pub(crate) environment: Vec<OsString>,
+    pub(crate) input: Vec<u8>,
 }
 
 impl Default for Choice {
@@ -41,6 +45,9 @@ impl Default for Choice {
             cgroups: None,
             io: IoMode::Files,
             stdio: Stdio::Capture,
+            identity: Identity::default(),
+            environment: Vec::new(),
+            input: b"{\"in\":1}".to_vec(),
         }
     }
 }
@@ -51,7 +58,8 @@ pub(crate) struct Rig {
     pub(crate) log: Arc<Log>,
     pub(crate) module: String,
     lifetime: Arc<Lifetime>,
-    spec: Arc<CommandSpec>,
+    pub(crate) spec: Arc<CommandSpec>,
+    input: Arc<[u8]>,
     pool: Option<WarmPool>,
 }
 
@@ -69,7 +77,8 @@ impl Rig {
         let path = directory.path().join("script.py");
         write(&path, option, body);
         let module = directory.path().file_name().unwrap().to_str().unwrap().to_owned();
-        let environment: Vec<OsString> = vec!["PATH=/usr/bin:/bin".into(), "LC_ALL=C".into()];
+        let mut environment: Vec<OsString> = vec!["PATH=/usr/bin:/bin".into(), "LC_ALL=C".into()];
+        environment.extend(choice.environment);
         let command = CommandLine::Path(path.into());
         let script = warm_script(&command).unwrap();
         let spec = Arc::new(CommandSpec {
@@ -83,7 +92,7 @@ impl Rig {
             io: choice.io,
             stdio: choice.stdio,
             background: Background::Kill,
-            identity: Identity::default(),
+            identity: choice.identity,
             temp_dir: None,
             cgroups: choice.cgroups,
         });
@@ -99,7 +108,8 @@ impl Rig {
         };
         let lifetime = Lifetime::begin(Duration::ZERO);
         let pool = WarmPool::start_in(&lifetime, Runner::global().unwrap(), settings).unwrap();
-        Rig { directory, log, module, lifetime, spec, pool: Some(pool) }
+        let input = choice.input.into();
+        Rig { directory, log, module, lifetime, spec, input, pool: Some(pool) }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -108,7 +118,7 @@ impl Rig {
 
     /// A request, for a process that stands ready if it is `warm`.
     pub(crate) fn request(&self, warm: bool) -> Request {
-        let mut request = Request::new(self.spec.clone(), Input::Text(b"{\"in\":1}"[..].into()));
+        let mut request = Request::new(self.spec.clone(), Input::Text(self.input.clone()));
         request.container_id = Some("c".into());
         request.standby = self.pool.as_ref().filter(|_| warm).map(|it| it.standby().clone());
         request
@@ -151,13 +161,7 @@ impl Rig {
     /// The processes that have this script among their arguments: its interpreter, and those that
     /// stand ready.
     pub(crate) fn processes(&self) -> Vec<i32> {
-        let path = self.path();
-        let is_its = |pid: &i32| {
-            let text = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            text.split(|byte| *byte == 0).any(|part| part == path.as_os_str().as_encoded_bytes())
-        };
-        let entries = std::fs::read_dir("/proc").unwrap().flatten();
-        entries.filter_map(|it| it.file_name().to_str()?.parse().ok()).filter(is_its).collect()
+        processes_of(&self.path())
     }
 
     /// Ends it and demands that nothing is left.
@@ -169,6 +173,16 @@ impl Rig {
         // Those of other tests are reaped meanwhile.
         until("no zombie", || children_in_state('Z') == 0);
     }
+}
+
+/// The processes that have a path among their arguments.
+pub(crate) fn processes_of(path: &Path) -> Vec<i32> {
+    let is_its = |pid: &i32| {
+        let text = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        text.split(|byte| *byte == 0).any(|part| part == path.as_os_str().as_encoded_bytes())
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|it| it.file_name().to_str()?.parse().ok()).filter(is_its).collect()
 }
 
 /// Children of this process in a state, as `/proc` has it.
@@ -187,7 +201,7 @@ pub(crate) fn children_in_state(state: char) -> usize {
 }
 
 /// Writes an executable script of Python.
-pub(crate) fn write(path: &std::path::Path, option: &str, body: &[u8]) {
+pub(crate) fn write(path: &Path, option: &str, body: &[u8]) {
     let line = format!("#!/usr/bin/python3{option}\n");
     let new = path.with_extension("new");
     std::fs::write(&new, [line.as_bytes(), body].concat()).unwrap();
