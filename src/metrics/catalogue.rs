@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, Gauge};
 
+use super::define::{MOST_LABELS, catalogue, joined, metric};
 use super::handle::{
     ByAheadResult, ByCacheResult, ByOutcome, ByReason, ByRestart, ByShadowResult, BySignal,
     ByWarmStart, Handle,
@@ -26,74 +27,6 @@ pub const BUCKETS: [f64; 22] = [
     0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
     0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0,
 ];
-
-const MOST_LABELS: usize = 4;
-
-/// The labels of a group followed by the handle's own, and how many that are.
-const fn joined(group: &[Label], own: Option<Label>) -> ([Label; MOST_LABELS], usize) {
-    let mut labels = [Label::Module; MOST_LABELS];
-    let mut count = 0;
-    while count < group.len() {
-        labels[count] = group[count];
-        count += 1;
-    }
-    if let Some(label) = own {
-        labels[count] = label;
-        count += 1;
-    }
-    (labels, count)
-}
-
-/// Defines a structure with a handle for each metric of each group, and the list of all.
-macro_rules! catalogue {
-    ($(
-        $(#[$doc:meta])*
-        $group:ident: $labels:expr => {
-            $( $field:ident: $handle:ty = {
-                name: $name:literal,
-                unit: $unit:ident,
-                help: $help:literal,
-            } )+
-        }
-    )+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug)]
-            pub struct $group { $( #[doc = $help] pub $field: $handle, )+ }
-
-            impl $group {
-                /// Makes the series with these values of the group's labels.
-                pub(super) fn register(registrar: &Registrar, values: &[&str]) -> $group {
-                    $group { $( $field: {
-                        static METRIC: Metric =
-                            metric!($handle, $labels, $name, $unit, $help);
-                        <$handle>::register(registrar, &METRIC, values)
-                    }, )+ }
-                }
-            }
-        )+
-
-        /// All metrics, in the order of the documentation.
-        pub static METRICS: &[Metric] =
-            &[$( $( metric!($handle, $labels, $name, $unit, $help) ),+ ),+];
-    };
-}
-
-macro_rules! metric {
-    ($handle:ty, $labels:expr, $name:literal, $unit:ident, $help:literal) => {
-        Metric {
-            name: $name,
-            kind: <$handle as Handle>::KIND,
-            unit: Unit::$unit,
-            labels: {
-                const LABELS: &([Label; MOST_LABELS], usize) =
-                    &joined(&$labels, <$handle as Handle>::LABEL);
-                LABELS.0.split_at(LABELS.1).0
-            },
-            help: $help,
-        }
-    };
-}
 
 catalogue! {
     /// Of one event, from the start of an instance that has a command for it.

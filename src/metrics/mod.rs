@@ -17,6 +17,7 @@
 //! * Memory is bounded by the number of series, whether anybody scrapes or not.
 
 pub mod catalogue;
+mod define;
 pub mod figures;
 mod handle;
 mod histogram;
