@@ -2,9 +2,9 @@
 //!
 //! Parameter names, command line, metric labels, documentation and the host adapters all read
 //! [`Row`]s; nothing else in the engine knows what, say, `prepare` takes or what its failure means.
-//! (The tool has sentences of its own about what Mesos makes of an answer.)
 //! A new event needs a name in `names` and a row in `table`; `CONTRIBUTING.md` has the rest.
 
+mod base;
 mod names;
 pub mod rules;
 mod table;
@@ -138,6 +138,17 @@ impl SkippedAnswer {
     }
 }
 
+/// What Mesos makes of the answers to an event: each completes "Mesos …".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// Of a failure that it is told.
+    pub failure: &'static str,
+    /// Of no value.
+    pub nothing: &'static str,
+    /// Of a value.
+    pub value: &'static str,
+}
+
 /// Which queue a command waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
@@ -206,6 +217,10 @@ pub struct Row {
     pub method: &'static str,
     /// Who calls it and who waits for the answer.
     pub caller: &'static str,
+    /// When its command is run, as a part of a sentence.
+    pub moment: &'static str,
+    /// What Mesos makes of its answers.
+    pub mesos: Meaning,
     /// Keys of the input object in the order in which the host passes them, which is their
     /// bytewise order.
     pub inputs: &'static [InputKey],
@@ -215,6 +230,9 @@ pub struct Row {
     pub output: Output,
     /// A required field of the output that is dropped, and need not be there.
     pub dropped: Option<&'static str>,
+    /// An answer that makes sense for the sample input, as JSON, where the output is read; of one
+    /// container, where it is by container.
+    pub sample: Option<&'static str>,
     /// What an empty output means.
     pub empty: Empty,
     /// What Mesos gets when a call fails, unless `<prefix>_failure` says otherwise.
@@ -286,6 +304,18 @@ mod tests {
             [ModuleKind::Hook, ModuleKind::Isolator].map(|kind| Event::of_kind(kind).count());
         assert_eq!(of_kinds.iter().sum::<usize>(), Event::ALL.len());
         assert!(of_kinds[0] >= 11 && of_kinds[1] >= 9, "{of_kinds:?}");
+    }
+
+    #[test]
+    fn every_row_says_when_it_is_run_and_what_comes_of_its_answers() {
+        for event in Event::ALL {
+            let row = event.row();
+            let texts = [row.prefix, row.method, row.caller, row.moment];
+            assert!(texts.iter().all(|text| !text.is_empty()), "{event:?}: {texts:?}");
+            let is_read = row.output != Output::Ignored;
+            assert_eq!(row.sample.is_some(), is_read, "{event:?}: an answer to show");
+            assert_eq!(row.mesos.value != row.mesos.nothing, is_read, "{event:?}: {:?}", row.mesos);
+        }
     }
 
     #[test]

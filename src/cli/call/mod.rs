@@ -7,7 +7,7 @@
 //!   `replay`: a call that an agent has kept.
 
 mod compare;
-pub(crate) mod consequence;
+mod consequence;
 pub(crate) mod containers;
 mod detail;
 pub(crate) mod made;

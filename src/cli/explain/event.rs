@@ -7,8 +7,6 @@ use mesos_command::event::{Empty, InputKey, InputKind, Output, Row, SkippedAnswe
 use mesos_command::schema::{self, FieldType, ValueType};
 use serde_json::{Value, json};
 
-use super::moments;
-use crate::call::consequence;
 use crate::samples;
 
 /// Values of an enum that are shown; the JSON Schema has all.
@@ -25,7 +23,7 @@ pub(super) fn timeout(row: &Row) -> String {
 /// When the host's messages do not have what the sample has.
 pub(super) fn print(row: &Row) -> anyhow::Result<()> {
     println!("{} ({}::{})", row.prefix, row.kind.label(), row.method);
-    println!("when: {}", moments::of(row.event));
+    println!("when: {}", row.moment);
     println!("called by: {}", row.called_by());
     let from = match (row.timeout, row.lane.counts_from_start()) {
         (None, _) => "",
@@ -92,7 +90,7 @@ fn print_condition(row: &Row) {
 }
 
 fn print_consequences(row: &Row) {
-    let meaning = consequence::of(row.event);
+    let meaning = row.mesos;
     println!("what Mesos does:");
     if row.output != Output::Ignored {
         println!("  with an answer: {}", meaning.value);
@@ -166,7 +164,7 @@ fn value(value: &ValueType) -> String {
 
 /// The same for programs.
 pub(super) fn data(row: &Row) -> Value {
-    let meaning = consequence::of(row.event);
+    let meaning = row.mesos;
     let input = samples::input(row.event).ok();
     let input: Option<Value> = input.and_then(|text| serde_json::from_str(&text).ok());
     let inputs = row
@@ -184,7 +182,7 @@ pub(super) fn data(row: &Row) -> Value {
         "event": row.prefix,
         "module": row.kind.label().to_lowercase(),
         "method": row.method,
-        "when": moments::of(row.event),
+        "when": row.moment,
         "called_by": row.called_by(),
         "timeout": keys::timeout_default(row.event),
         "timeout_counts_from_start": row.lane.counts_from_start(),

@@ -7,7 +7,6 @@ mod event;
 mod json_schema;
 mod manual;
 mod matched;
-mod moments;
 mod parameters;
 
 use std::path::{Path, PathBuf};
@@ -98,11 +97,6 @@ fn print_matched(arguments: &Arguments, path: &Path) -> anyhow::Result<()> {
         module: arguments.module.as_deref(),
     };
     matched::print(&wanted, arguments.json)
-}
-
-/// When the command of `event` is run.
-pub(crate) fn moment(event: Event) -> &'static str {
-    moments::of(event)
 }
 
 fn print_text(what: &str) -> anyhow::Result<()> {

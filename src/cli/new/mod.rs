@@ -10,8 +10,7 @@ use mesos_command::config::keys;
 use mesos_command::event::{Event, Output, Row};
 use serde_json::{Value, json};
 
-use crate::call::{consequence, parse_event};
-use crate::explain;
+use crate::call::parse_event;
 use crate::samples;
 
 /// What the command is written in.
@@ -186,9 +185,9 @@ fn text(event: Event, language: Language, command: &str) -> String {
 
 /// What the author has to know, a line each.
 fn head(row: &Row) -> Vec<String> {
-    let meaning = consequence::of(row.event);
+    let meaning = row.mesos;
     let mut lines = vec![
-        format!("{}: {}.", row.event.label(), explain::moment(row.event)),
+        format!("{}: {}.", row.event.label(), row.moment),
         String::new(),
         "Called as: COMMAND INPUT OUTPUT ERROR".to_owned(),
         "  INPUT   one line of JSON, which standard input is too, with these keys:".to_owned(),

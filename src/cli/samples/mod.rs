@@ -1,7 +1,7 @@
 //! An input and an answer for each event, to look at and to try commands with.
 
 use anyhow::{Context, anyhow};
-use mesos_command::event::{Event, InputKey, InputKind};
+use mesos_command::event::{Event, InputKey, InputKind, Output};
 use mesos_command::schema::{self, Schema};
 use serde_json::{Map, Value, json};
 
@@ -96,62 +96,18 @@ fn containers(schema: &Schema, object: &Map<String, Value>) -> anyhow::Result<St
 
 /// An answer that makes sense for the sample; `None` where none is read.
 pub(crate) fn answer(event: Event) -> Option<Value> {
-    use Event as E;
-    let usage = json!({"mem_rss_bytes": 134_217_728, "cpus_user_time_secs": 12.5});
-    Some(match event {
-        E::MasterLaunchTaskLabelDecorator | E::SlaveRunTaskLabelDecorator => json!({"labels": [
-            {"key": "team", "value": "search"},
-            {"key": "rack", "value": "r17"},
-        ]}),
-        E::MasterLaunchTaskResourceDecorator => json!({"resources": [
-            {"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.5}},
-            {"name": "mem", "type": "SCALAR", "scalar": {"value": 320}},
-        ]}),
-        E::SlaveExecutorEnvironmentDecorator => {
-            json!({"variables": [{"name": "STATSD_HOST", "value": "127.0.0.1"}]})
-        }
-        E::SlavePreLaunchDockerTaskExecutorDecorator => {
-            let variables = json!({"variables": [{"name": "STATSD_HOST", "value": "127.0.0.1"}]});
-            json!({"taskEnvironment": variables})
-        }
-        E::SlaveTaskStatusDecorator => json!({
-            "task_id": {"value": "web.1"},
-            "state": "TASK_RUNNING",
-            "labels": {"labels": [{"key": "rack", "value": "r17"}]},
-        }),
-        E::SlaveResourcesDecorator => json!({"resources": [
-            {"name": "cpus", "type": "SCALAR", "scalar": {"value": 8}},
-            {"name": "mem", "type": "SCALAR", "scalar": {"value": 16384}},
-            {"name": "gpu_memory", "type": "SCALAR", "scalar": {"value": 24576}},
-        ]}),
-        E::SlaveAttributesDecorator => json!({"attributes": [
-            {"name": "rack", "type": "TEXT", "text": {"value": "r17"}},
-            {"name": "kernel", "type": "TEXT", "text": {"value": "6.12"}},
-        ]}),
-        E::Prepare => {
-            json!({"environment": {"variables": [{"name": "GREETING", "value": "hello"}]}})
-        }
-        E::Watch => json!({
-            "message": "the sandbox takes 2 GiB, the limit is 1 GiB",
-            "reason": "REASON_CONTAINER_LIMITATION_DISK",
-        }),
-        E::Usage => usage,
-        E::UsageBatch => json!({ CONTAINER: usage }),
-        E::Status => json!({"network_infos": [{"ip_addresses": [{"ip_address": "10.1.2.3"}]}]}),
-        E::MasterSlaveLostHook
-        | E::SlavePostFetchHook
-        | E::SlaveRemoveExecutorHook
-        | E::Recover
-        | E::Isolate
-        | E::Update
-        | E::Cleanup => return None,
+    let row = event.row();
+    // A test reads each.
+    let answer: Value = serde_json::from_str(row.sample?).ok()?;
+    Some(match row.output {
+        Output::ByContainer(_) => json!({ CONTAINER: answer }),
+        _ => answer,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mesos_command::event::Output;
 
     #[test]
     fn every_event_has_an_input() {
