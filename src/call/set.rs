@@ -100,11 +100,7 @@ impl CommandSet {
 
     /// Whether the command of `event` is the same with `config`: nothing that makes it differs.
     fn is_same(&self, config: &Config, event: Event) -> bool {
-        let shared = |config: &Config| {
-            let Config { kill_grace, max_output_bytes, io, stdio, background, .. } = *config;
-            (kill_grace, max_output_bytes, io, stdio, background)
-        };
-        shared(&self.config) == shared(config)
+        self.config.makes_the_same_commands(config)
             && self.config.events.get(&event) == config.events.get(&event)
     }
 

@@ -17,6 +17,7 @@ macro_rules! parameters {
                     scope: $scope:expr,
                     since: $since:expr,
                     unset: $unset:expr,
+                    $(reload: $reload:expr,)?
                     value: $value:expr,
                     meaning: $meaning:literal,
                 }
@@ -36,6 +37,11 @@ macro_rules! parameters {
         }
 
         impl $name {
+            /// Whether commands are made of both alike: no parameter differs that they are made of.
+            pub fn makes_the_same_commands(&self, other: &$name) -> bool {
+                $( ($rows::$field.reload != Reload::Commands || self.$field == other.$field) )&&+
+            }
+
             /// Reads the parameter of each row, in their order.
             pub(super) fn read(
                 reader: &mut Reader<'_>,
@@ -64,6 +70,7 @@ macro_rules! parameters {
                         scope: $scope,
                         since: $since,
                         unset: $unset,
+                        reload: Reload::or_commands(&[$($reload)?]),
                         accepts: VALUE.accepts,
                         place: VALUE.place,
                         meaning: $meaning,

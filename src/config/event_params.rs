@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::define::parameters;
 use super::reader::{Reader, Value, count, special, words};
-use super::row::{Accepts, ORIGINAL, Parameter, Scope, Unset};
+use super::row::{Accepts, ORIGINAL, Parameter, Reload, Scope, Unset};
 use super::{ConfigError, Fallback, Mode, identity, special as of, value};
 use crate::command::{CommandLine, WarmScript};
 use crate::condition::Condition;

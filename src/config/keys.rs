@@ -2,7 +2,7 @@
 
 use super::event_params::EVENT_PARAMETERS;
 use super::params::PARAMETERS;
-use super::row::{Parameter, Scope};
+use super::row::{Parameter, Reload, Scope};
 use crate::event::{Event, FailureAnswer, ModuleKind};
 
 /// All parameters, those that each event has first: the order of the documentation.
@@ -17,6 +17,14 @@ pub fn parameter(key: &str) -> Option<(&'static Parameter, Option<Event>)> {
         return Some((row, None));
     }
     EVENT_PARAMETERS.iter().find_map(|row| Some((*row, Some(row.event_of(key)?))))
+}
+
+/// Why the parameter with this key cannot change while its instance lives; `None`: it can.
+pub fn why_fixed(key: &str) -> Option<&'static str> {
+    match parameter(key)?.0.reload {
+        Reload::Restart(why) => Some(why),
+        Reload::Commands | Reload::AtOnce => None,
+    }
 }
 
 /// The kind of module that has a parameter with this key, `Some(None)` where all have it.
@@ -167,6 +175,18 @@ mod tests {
                 let explained = |word: &&str| row.meaning.contains(&format!("`{word}`"));
                 assert!(words.iter().all(explained), "{name} has a value that is not explained");
             }
+        }
+    }
+
+    #[test]
+    fn a_key_that_needs_a_restart_says_why() {
+        assert_eq!(why_fixed("nested"), Some("Mesos asks for it once"));
+        for key in ["kill_grace", "isolator_usage_timeout", "isolator_watch_interval", "colour"] {
+            assert_eq!(why_fixed(key), None, "{key}");
+        }
+        // The commands of one event are compared as a whole.
+        for row in EVENT_PARAMETERS {
+            assert_eq!(row.reload, Reload::Commands, "{}", row.name);
         }
     }
 

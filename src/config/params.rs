@@ -18,7 +18,7 @@ use super::define::parameters;
 use super::reader::{
     Reader, Value, boolean, bytes, count, directory, duration, optional_directory, special, words,
 };
-use super::row::{Accepts, ORIGINAL, Parameter, Place, Scope, Unset};
+use super::row::{Accepts, ORIGINAL, Parameter, Place, Reload, Scope, Unset};
 use super::{ConfigError, EnvironmentChoice, EventConfig, IoChoice, ReloadChoice, special as of};
 use crate::command::{Background, Containment, Stdio};
 use crate::control::{ControlSocket, DEFAULT_SOCKET};
@@ -52,6 +52,7 @@ parameters! {
             scope: Scope::Both,
             since: ORIGINAL,
             unset: Unset::Text("false"),
+            reload: Reload::AtOnce,
             value: special(Accepts::Boolean, of::debug),
             meaning: "exactly `true` logs every input and output, without their secrets (`redact`)",
         }
@@ -60,6 +61,7 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Text(redact::DEFAULT_NAMES),
+            reload: Reload::Restart("what the control socket shows was made without these secrets"),
             value: special(
                 Accepts::Text("names separated by commas, `*` at either end; none"),
                 |reader, row| reader.value(row, Redaction::parse),
@@ -72,6 +74,7 @@ parameters! {
             scope: ISOLATOR,
             since: ORIGINAL,
             unset: Unset::Text("30s"),
+            reload: Reload::AtOnce,
             value: special(Accepts::Duration { zero: false }, of::watch_interval),
             meaning: "pause between two runs of the watch command",
         }
@@ -81,6 +84,7 @@ parameters! {
             scope: ISOLATOR,
             since: "0.1.0",
             unset: Unset::Text("1s"),
+            reload: Reload::AtOnce,
             value: special(Accepts::Duration { zero: true }, of::cache_ttl),
             meaning: "how long a usage or status value is served from the cache (less by up to a tenth, the first value of a container by up to a half, so that containers drift apart); 0 turns the cache off",
         }
@@ -89,6 +93,7 @@ parameters! {
             scope: ISOLATOR,
             since: "0.1.0",
             unset: Unset::Text("2mins"),
+            reload: Reload::AtOnce,
             value: special(Accepts::Duration { zero: true }, |reader, row| {
                 of::stale_ttl(reader, row, [&rows::cache_ttl, &rows::stale_while_revalidate])
             }),
@@ -99,6 +104,7 @@ parameters! {
             scope: ISOLATOR,
             since: "0.1.0",
             unset: Unset::Text("0"),
+            reload: Reload::AtOnce,
             value: duration(),
             meaning: "within this time after expiry the old value is answered at once and refreshed behind",
         }
@@ -108,6 +114,7 @@ parameters! {
             scope: ISOLATOR,
             since: "Unreleased",
             unset: Unset::Text("auto"),
+            reload: Reload::AtOnce,
             value: words!["auto" => true, "off" => false],
             meaning: "`auto` learns at what pace usage is asked for, and refreshes the values shortly before the next request, so that it waits for no command (TTLs of 100ms or more); `off` refreshes only what is asked for (docs/refresh-ahead.md)",
         }
@@ -116,6 +123,7 @@ parameters! {
             scope: ISOLATOR,
             since: "0.1.0",
             unset: Unset::Text("64"),
+            reload: Reload::AtOnce,
             value: count(1, 1024),
             meaning: "usage commands at a time, and a quarter as many status commands",
         }
@@ -124,6 +132,7 @@ parameters! {
             scope: ISOLATOR,
             since: "Unreleased",
             unset: Unset::Text("16"),
+            reload: Reload::AtOnce,
             value: count(1, 1024),
             meaning: "watch commands at a time, one after the other beyond that",
         }
@@ -132,6 +141,7 @@ parameters! {
             scope: ISOLATOR,
             since: "0.1.0",
             unset: Unset::Text("1"),
+            reload: Reload::AtOnce,
             value: count(1, 1024),
             meaning: "launch-path commands (prepare, isolate, update, cleanup, recover) at a time",
         }
@@ -174,6 +184,7 @@ parameters! {
             scope: Scope::Both,
             since: "0.1.0",
             unset: Unset::Text("agent"),
+            reload: Reload::Restart("the environment of commands is taken when the agent starts"),
             value: words![
                 "agent" => EnvironmentChoice::Agent, "clean" => EnvironmentChoice::Clean],
             meaning: "`agent` passes the agent's environment, `clean` an allow-list",
@@ -194,6 +205,7 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Text("auto"),
+            reload: Reload::Restart("the level of containment is chosen when the agent starts"),
             value: words![
                 "auto" => Containment::Auto, "group" => Containment::Group,
                 "cgroup" => Containment::Cgroup],
@@ -204,6 +216,7 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Text("mesos-command"),
+            reload: Reload::Restart("the cgroups are made when the agent starts"),
             value: of::cgroup_root(),
             meaning: "where the cgroups of commands are made, below the mount of the cgroup file system",
         }
@@ -213,6 +226,7 @@ parameters! {
             since: "0.1.0",
             // Where the original kept its contexts.
             unset: Unset::Text("/var/run/mesos/isolators/command"),
+            reload: Reload::Restart("the contexts of the containers are kept there"),
             value: directory(),
             meaning: "where container contexts are kept, as `<state_dir>/<module_name>/<container>`; agents may share it",
         }
@@ -222,6 +236,7 @@ parameters! {
             scope: Scope::Both,
             since: "0.1.0",
             unset: Unset::Word("automatic"),
+            reload: Reload::Restart("the directories of calls are made there when the agent starts"),
             value: optional_directory(),
             meaning: "where the private directory of each call is made: /run, else /dev/shm",
         }
@@ -231,6 +246,7 @@ parameters! {
             scope: ISOLATOR,
             since: "0.1.0",
             unset: Unset::Text("true"),
+            reload: Reload::Restart("Mesos asks for it once"),
             value: boolean(),
             meaning: "whether nested containers are handled",
         }
@@ -240,6 +256,7 @@ parameters! {
             scope: ISOLATOR,
             since: "0.1.0",
             unset: Unset::Text("false"),
+            reload: Reload::Restart("Mesos asks for it once"),
             value: boolean(),
             meaning: "whether standalone containers are handled",
         }
@@ -248,6 +265,7 @@ parameters! {
             scope: ISOLATOR,
             since: "0.1.0",
             unset: Unset::Text("false"),
+            reload: Reload::AtOnce,
             value: boolean(),
             meaning: "whether DEBUG containers (command health checks) are left out",
         }
@@ -256,6 +274,7 @@ parameters! {
             scope: Scope::Both,
             since: "0.1.0",
             unset: Unset::Word("none"),
+            reload: Reload::Restart("a listener is never given up while the agent runs"),
             value: of::metrics_addresses(),
             meaning: "where Prometheus metrics are served: `127.0.0.1:9464`, `[::1]:9464`, `unix:/path`, several separated by commas; `0.0.0.0` is all of IPv4, `[::]` all of IPv6",
         }
@@ -264,6 +283,7 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Text("false"),
+            reload: Reload::Restart("a listener is never given up while the agent runs"),
             // It is served by the listeners of the metrics.
             value: special(Accepts::Boolean, |reader, row| {
                 of::boolean_with(reader, row, &rows::metrics_addresses)
@@ -276,6 +296,7 @@ parameters! {
             scope: Scope::Both,
             since: "0.1.0",
             unset: Unset::Word("none"),
+            reload: Reload::Restart("the file is kept up to date while the agent runs"),
             value: of::metrics_textfile(),
             meaning: "file for node_exporter's textfile collector",
         }
@@ -284,6 +305,7 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Text("16"),
+            reload: Reload::Restart("where failed calls are kept is decided when the agent starts"),
             value: of::keep_failures(),
             meaning: "failed calls whose input, output and words are kept in `/run/mesos-command/failures`, without their secrets, for `mesos-command failures show` and `call --replay`; 0: none",
         }
@@ -292,6 +314,7 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Word("none"),
+            reload: Reload::Restart("the file is opened when the agent starts"),
             value: of::call_log(),
             meaning: "file to which a line of JSON is added for each command that has ended and each call that failed without one; a new file is begun when it was moved away",
         }
@@ -300,6 +323,7 @@ parameters! {
             scope: ISOLATOR,
             since: "Unreleased",
             unset: Unset::Text("1000"),
+            reload: Reload::Restart("it belongs to a file that is opened when the agent starts"),
             value: count(0, 1_000_000_000),
             meaning: "one of so many answers from the cache is a line of `call_log`; 0: none",
         }
@@ -308,6 +332,7 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Text(DEFAULT_SOCKET),
+            reload: Reload::Restart("the socket is made when the agent starts"),
             value: of::control_socket(),
             meaning: "Unix socket, for root and the agent's user, at which `mesos-command status`, `calls`, `kill` and others ask; one for all instances of a process; `<pid>` is its number; `none`: no socket",
         }
@@ -316,6 +341,7 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Text("manual"),
+            reload: Reload::Restart("it says whether the file is read anew at all"),
             value: words![
                 "manual" => ReloadChoice::Manual, "auto" => ReloadChoice::Auto,
                 "off" => ReloadChoice::Off],
@@ -326,6 +352,7 @@ parameters! {
             scope: Scope::Both,
             since: "Unreleased",
             unset: Unset::Word("automatic"),
+            reload: Reload::Restart("it says which file is read anew"),
             value: of::reload_from(),
             meaning: "the modules file from which they are taken: the one that the agent was started with; needed where `--modules` is the JSON itself",
         }
@@ -334,6 +361,7 @@ parameters! {
             scope: Scope::Both,
             since: "0.1.0",
             unset: Unset::Text("false"),
+            reload: Reload::AtOnce,
             value: boolean(),
             meaning: "`true` refuses commands, interpreters, `state_dir` and `temp_dir` if anybody but root and the agent's user owns or may write one step of their paths (else a warning)",
         }

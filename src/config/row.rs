@@ -82,6 +82,28 @@ impl Accepts {
     }
 }
 
+/// What becomes of a parameter that has another value in the modules file of a running agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// The commands of the instance, or of its event, are made anew, and their workers with them.
+    Commands,
+    /// It holds at once, and commands have nothing to do with it.
+    AtOnce,
+    /// Nothing before a restart, for this reason.
+    Restart(&'static str),
+}
+
+impl Reload {
+    /// What a row says, which is [`Reload::Commands`] where it says nothing: a command that is made
+    /// anew for nothing costs its workers' start, one that stays as it was is wrong.
+    pub(super) const fn or_commands(said: &[Reload]) -> Reload {
+        match said {
+            [] => Reload::Commands,
+            [reload, ..] => *reload,
+        }
+    }
+}
+
 /// What a parameter names that belongs to an agent, and that others must not touch: a tool that
 /// creates an instance beside an agent uses something else, or does without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +135,8 @@ pub struct Parameter {
     pub since: &'static str,
     /// What holds without it.
     pub unset: Unset,
+    /// What becomes of it when the modules file is read anew.
+    pub reload: Reload,
     /// What it accepts.
     pub accepts: Accepts,
     /// What it names that is an agent's.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{self, Effective, keys, why_fixed};
+use crate::config::{self, Effective, keys};
 use crate::event::{Event, ModuleKind};
 
 use super::Given;
@@ -72,7 +72,7 @@ pub(super) fn plan(kind: ModuleKind, now: &Given, wanted: &Given, fixed: &[Fixed
         let by_event = event_of(key)
             .and_then(|event| fixed.iter().find(|(other, _)| *other == event))
             .map(|(_, why)| *why);
-        let why_not = why_fixed(key).or(by_event);
+        let why_not = keys::why_fixed(key).or(by_event);
         let change = Change {
             key: key.clone(),
             from: from.get(key).map(|one| one.value.clone()),

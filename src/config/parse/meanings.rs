@@ -60,6 +60,27 @@ fn every_key_of_ours_means_what_is_written() {
 }
 
 #[test]
+fn commands_are_the_same_while_nothing_differs_that_they_are_made_of() {
+    let (plain, _) = parse_isolator(&[]).expect("accepted");
+    for (key, value, is_same) in [
+        ("kill_grace", "1s", true),
+        ("kill_grace", "3s", false),
+        ("max_output_bytes", "10", false),
+        ("io", "file", false),
+        ("stdio", "null", false),
+        ("background", "kill", false),
+        ("max_parallel", "3", true),
+        ("isolator_usage_cache_ttl", "3s", true),
+        ("debug", "true", true),
+        ("strict_permissions", "true", true),
+        ("nested", "false", true),
+    ] {
+        let (config, _) = parse_isolator(&[(key, value)]).expect(key);
+        assert_eq!(config.makes_the_same_commands(&plain), is_same, "{key}={value}");
+    }
+}
+
+#[test]
 fn the_originals_keys_are_read_as_it_read_them_and_doubted() {
     let texts = doubts(&[
         ("isolator_prepare_timeout", "5m"),
