@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The numbers of the events, HOST_PREPARE and others, which build.rs makes of the engine's. */
+#include "events.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -84,29 +87,6 @@ typedef struct
   int has_env;
   int pid;
 } HostInputs;
-
-/* The events, in the order of mesos_command::event::Event. */
-enum HostEvent {
-  HOST_MASTER_LAUNCH_TASK_LABEL_DECORATOR,
-  HOST_MASTER_LAUNCH_TASK_RESOURCE_DECORATOR,
-  HOST_MASTER_SLAVE_LOST_HOOK,
-  HOST_SLAVE_RUN_TASK_LABEL_DECORATOR,
-  HOST_SLAVE_EXECUTOR_ENVIRONMENT_DECORATOR,
-  HOST_SLAVE_PRE_LAUNCH_DOCKER_TASK_EXECUTOR_DECORATOR,
-  HOST_SLAVE_POST_FETCH_HOOK,
-  HOST_SLAVE_REMOVE_EXECUTOR_HOOK,
-  HOST_SLAVE_TASK_STATUS_DECORATOR,
-  HOST_SLAVE_RESOURCES_DECORATOR,
-  HOST_SLAVE_ATTRIBUTES_DECORATOR,
-  HOST_RECOVER,
-  HOST_PREPARE,
-  HOST_ISOLATE,
-  HOST_WATCH,
-  HOST_UPDATE,
-  HOST_USAGE,
-  HOST_STATUS,
-  HOST_CLEANUP,
-};
 
 /* Whether this libmesos has the function of HookManager that calls such an event. */
 int host_hook_has(int event);
