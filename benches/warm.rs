@@ -1,7 +1,8 @@
 //! Calls of an unchanged Python script that are run warm, next to plain starts of it: one after the
 //! other, and eight at a time.
 //!
-//! The sides alternate in short slices; the results are medians of the rounds' ratios. Usage:
+//! The sides alternate in short slices; the results are medians of the rounds' ratios: of the time
+//! that all calls of a round took, and of the median of how long each of its calls took. Usage:
 //! `cargo bench --bench warm [-- rounds]`.
 
 #[path = "common/figure.rs"]
@@ -60,8 +61,10 @@ struct Side {
     standby: Option<Arc<Standby>>,
     /// Of which side it shows the ratio.
     to: usize,
-    /// Microseconds per call, per round, and of each call.
+    /// Microseconds per call, per round.
     rounds: Vec<f64>,
+    /// How long the call in the middle of a round took, in microseconds.
+    middles: Vec<f64>,
 }
 
 fn main() {
@@ -83,6 +86,7 @@ fn main() {
         standby,
         to,
         rounds: Vec::new(),
+        middles: Vec::new(),
     };
     let mut sides = [
         side("plainly", figure!("warm: started plainly", "us"), 1, None, 0),
@@ -94,17 +98,18 @@ fn main() {
         calls(&spec, side);
     }
     for round in 0..rounds {
-        let mut took = [Duration::ZERO; 4];
+        let (mut took, mut each) = ([Duration::ZERO; 4], [const { Vec::new() }; 4]);
         for turn in 0..TURNS {
             for index in 0..sides.len() {
                 let which = (index + turn + round) % sides.len();
                 let start = Instant::now();
-                calls(&spec, &sides[which]);
+                each[which].append(&mut calls(&spec, &sides[which]));
                 took[which] += start.elapsed();
             }
         }
-        for (side, took) in sides.iter_mut().zip(took) {
+        for ((side, took), each) in sides.iter_mut().zip(took).zip(each) {
             side.rounds.push(took.as_secs_f64() * 1e6 / (SLICE * TURNS * side.at_once) as f64);
+            side.middles.push(median(each.into_iter()));
         }
     }
     report(&sides);
@@ -121,14 +126,25 @@ fn report(sides: &[Side]) {
         println!("{:<22} {micros:>10.1} {rate:>10.2}", side.name);
         side.figure.print(if side.to == place { micros } else { rate });
     }
+    let of_middles = sides[1].middles.iter().zip(&sides[0].middles).map(|(own, to)| own / to);
+    let p50 = median(of_middles);
+    println!("{:<22} {:>10} {p50:>10.3} (a time; target 0.15)", "warm, p50", "");
+    figure!("warm: one by one, p50", "x").print(p50);
 }
 
-fn calls(spec: &Arc<CommandSpec>, side: &Side) {
+/// Makes the calls of a slice; how long each took, in microseconds.
+fn calls(spec: &Arc<CommandSpec>, side: &Side) -> Vec<f64> {
+    let one = || {
+        let start = Instant::now();
+        call(spec, side.standby.clone());
+        start.elapsed().as_secs_f64() * 1e6
+    };
     std::thread::scope(|scope| {
-        for _ in 0..side.at_once {
-            scope.spawn(|| (0..SLICE).for_each(|_| call(spec, side.standby.clone())));
-        }
-    });
+        let threads: Vec<_> = (0..side.at_once)
+            .map(|_| scope.spawn(|| (0..SLICE).map(|_| one()).collect::<Vec<_>>()))
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a call succeeds")).collect()
+    })
 }
 
 fn call(spec: &Arc<CommandSpec>, standby: Option<Arc<Standby>>) {
