@@ -41,6 +41,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use outcome::OutcomeKind;
+use shuttle::sync::atomic::{AtomicU32, Ordering};
 use shuttle::thread;
 use slot::{Delivery, Flight, Lookup, Policy, Slot};
 use sync::Mutex;
@@ -48,6 +49,7 @@ use sync::Mutex;
 const SCHEDULES: usize = 4_000;
 const THREADS: u32 = 4;
 const CALLS: u32 = 3;
+const RELOADS: u32 = 2;
 
 /// What becomes of a leader.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -176,4 +178,81 @@ fn a_cleanup_in_the_middle_leaves_nobody_waiting_and_keeps_nothing() {
         shuttle::check_random(once, SCHEDULES);
         shuttle::check_pct(once, SCHEDULES / 4, 3);
     }
+}
+
+/// A reload in two steps, as the engine makes it, and how far it is.
+#[derive(Default)]
+struct Reloads {
+    /// The number of the set that runs are of which begin now.
+    set: AtomicU32,
+    /// The set of the last reload that is over.
+    over: AtomicU32,
+}
+
+impl Reloads {
+    fn make(&self, slot: &Slot<u32>, now: Instant) {
+        for set in 1..=RELOADS {
+            self.set.store(set, Ordering::SeqCst);
+            slot.expire(now);
+            self.over.store(set, Ordering::SeqCst);
+        }
+    }
+
+    /// Calls whose waiters are the oldest set that they may get a value of; how many got one.
+    fn call(&self, slot: &Arc<Slot<u32>>, now: Instant) -> u32 {
+        let mut answered = 0;
+        for _ in 0..CALLS {
+            let oldest = self.over.load(Ordering::SeqCst);
+            match Slot::lookup(slot, fresh_only(), now, oldest) {
+                Lookup::Joined => {}
+                Lookup::Answer { value, waiter, .. } => {
+                    answered += judge(value.as_deref(), waiter);
+                }
+                Lookup::Lead(flight) => {
+                    // Taken after the flight has begun, as `Inner::refresh` does.
+                    let set = self.set.load(Ordering::SeqCst);
+                    thread::yield_now();
+                    let value: Arc<[u8]> = Arc::from(set.to_le_bytes());
+                    let delivery = flight.finish(Ok(Some(value)), now);
+                    let value = delivery.value.as_deref();
+                    answered += delivery.waiters.iter().map(|it| judge(value, *it)).sum::<u32>();
+                }
+            }
+        }
+        answered
+    }
+}
+
+/// Nothing that has expired is served.
+fn fresh_only() -> Policy {
+    Policy { stale_while_revalidate: Duration::ZERO, ..policy() }
+}
+
+/// One answer, which is not of an older set than it may be.
+fn judge(value: Option<&[u8]>, oldest: u32) -> u32 {
+    let bytes = value.and_then(|value| value.try_into().ok()).expect("a value of a set");
+    let set = u32::from_le_bytes(bytes);
+    assert!(set >= oldest, "set {set} for one who came after the reload to {oldest}");
+    1
+}
+
+/// Refuses a slot whose outdated flights are joined, or whose values are kept, and a leader that
+/// takes its set before its flight begins.
+#[test]
+fn nobody_who_comes_after_a_reload_gets_what_was_before() {
+    let once = || {
+        let (slot, now) = (Arc::new(Slot::new(1)), Instant::now());
+        let reloads = Arc::new(Reloads::default());
+        let callers: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let (slot, reloads) = (slot.clone(), reloads.clone());
+                thread::spawn(move || reloads.call(&slot, now))
+            })
+            .collect();
+        reloads.make(&slot, now);
+        let answered = callers.into_iter().map(|it| it.join().expect("no panic")).sum::<u32>();
+        assert_eq!(answered, THREADS * CALLS, "each has an answer");
+    };
+    shuttle::check_random(once, SCHEDULES);
+    shuttle::check_pct(once, SCHEDULES / 4, 3);
 }

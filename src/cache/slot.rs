@@ -22,6 +22,12 @@
 //! one [`Delivery`] with all who still wait comes into being. A slot that was closed meanwhile (its
 //! container is being cleaned up) keeps nothing of a late result.
 //!
+//! # Reloads
+//!
+//! [`Slot::expire`] outdates the flights under way with the value: what another command has begun
+//! to bring goes to those who have waited for it, and has expired for those who come later. So a
+//! command that hangs keeps nobody from the one that has taken its place.
+//!
 //! # Slow refreshes
 //!
 //! While there is an old value that may still be served, a flight is waited for a second at most
@@ -57,11 +63,10 @@ use std::time::{Duration, Instant};
 use super::sync::Mutex;
 use crate::outcome::OutcomeKind;
 
-use flight::Facts;
 pub use flight::Flight;
 pub use look::Look;
 pub use policy::Policy;
-use state::{Failed, Good, State, UnderWay};
+use state::{Facts, State, UnderWay};
 
 /// A failure is not retried for this long at most (less when the TTL is less).
 pub(super) const MAX_FAILURE_LIFE: Duration = Duration::from_secs(1);
@@ -248,20 +253,20 @@ impl<W> Slot<W> {
                 && good.is_young(policy, now);
             if fresh || revalidate {
                 let value = Some(good.bytes.clone());
-                let idle = state.flights.is_empty() && state.failed(now).is_none();
-                let refresh = (revalidate && idle).then(|| flight(state.take_off(now, None)));
+                let refreshes = revalidate && state.is_idle() && state.failed(now).is_none();
+                let refresh = refreshes.then(|| flight(state.take_off(now, None)));
                 let outcome = OutcomeKind::Ok;
                 return Lookup::Answer { value, outcome, stale: !fresh, waiter, refresh };
             }
         }
-        if let Some(under_way) = state.flights.first() {
+        if let Some(since) = state.under_way().map(|under_way| under_way.since) {
             // Nobody waits anew for what others wait for no longer.
-            let overdue = now >= under_way.since + REFRESH_PATIENCE;
+            let overdue = now >= since + REFRESH_PATIENCE;
             if let Some(good) = state.last_good(policy, now).filter(|_| overdue) {
                 let (value, outcome) = (good.served(), OutcomeKind::Ok);
                 return Lookup::Answer { value, outcome, stale: true, waiter, refresh: None };
             }
-            if let Some(under_way) = state.flights.first_mut() {
+            if let Some(under_way) = state.under_way() {
                 under_way.waiters.push(waiter);
             }
             return Lookup::Joined;
@@ -315,21 +320,23 @@ impl<W> Slot<W> {
     {
         let mut state = holder.as_ref().state.lock();
         let fresh = state.good.as_ref().is_some_and(|good| until < good.fresh_until);
-        if state.closed || !state.flights.is_empty() || fresh || state.failed(until).is_some() {
+        if state.closed || !state.is_idle() || fresh || state.failed(until).is_some() {
             return None;
         }
         let number = state.take_off(Instant::now(), None);
         Some(Flight::new(holder.clone(), policy, number))
     }
 
-    /// Lets the value count as expired from `now` on, and a failure as forgotten: what brings
-    /// values is another command.
+    /// Lets the value count as expired from `now` on, a failure as forgotten, and runs under way as
+    /// outdated: what brings values is another command. Those who wait for an outdated run get its
+    /// value; nobody else waits for it, and it has expired when it comes.
     pub fn expire(&self, now: Instant) {
         let mut state = self.state.lock();
         if let Some(good) = &mut state.good {
             good.fresh_until = good.fresh_until.min(now);
         }
         state.failed = None;
+        state.flights.iter_mut().for_each(|flight| flight.outdated = true);
     }
 
     /// Whether a good value is kept.
@@ -357,30 +364,27 @@ impl<W> Slot<W> {
         result: Result<Arrived, OutcomeKind>,
         now: Instant,
     ) -> Delivery<W> {
-        let Facts { policy, number, ahead } = facts;
         let mut state = self.state.lock();
-        let (led, waiters) = state.touch_down(number);
-        let mut delivery = Delivery::withdrawn(led, waiters);
-        if state.closed {
-            return delivery;
-        }
+        let Some(flight) = state.touch_down(facts.number) else {
+            return Delivery::withdrawn(false, Vec::new());
+        };
+        let policy = facts.policy;
+        let facts = Facts { outdated: facts.outdated || flight.outdated, ..facts };
+        let mut delivery = Delivery::withdrawn(flight.led, flight.waiters);
         match result {
-            Ok(Arrived { value, fresh_for }) => {
-                // An empty answer is an answer: it is kept like any other.
-                let bytes = value.clone().unwrap_or_else(|| Arc::from([]));
-                delivery.entered = state.good.is_none();
-                delivery.used = ahead && state.asked;
-                let shortening = if delivery.entered { FIRST_SHORTENING } else { SHORTENING };
-                let life = fresh_for.map_or(policy.ttl, |wish| policy.bounded(wish));
-                let fresh_until = now + state.life(policy, life, shortening);
-                state.good = Some(Good { bytes, since: now, fresh_until, ahead });
-                state.failed = None;
-                (delivery.value, delivery.outcome) = (value, OutcomeKind::Ok);
+            Ok(arrived) => {
+                delivery.used = facts.ahead && state.asked;
+                // What came since an outdated flight took off is of the command that holds now.
+                let is_newer = state.good.as_ref().is_none_or(|good| good.since < flight.since);
+                if is_newer || !facts.outdated {
+                    delivery.entered = state.keep(facts, &arrived, now);
+                }
+                (delivery.value, delivery.outcome) = (arrived.value, OutcomeKind::Ok);
             }
             Err(outcome) => {
-                let life = policy.ttl.min(MAX_FAILURE_LIFE);
-                let until = now + state.life(policy, life, SHORTENING);
-                state.failed = Some(Failed { outcome, until });
+                if !facts.outdated {
+                    state.keep_failure(policy, outcome, now);
+                }
                 let (value, since) = state.serve_last_good(policy, now);
                 (delivery.value, delivery.age) = (value, now.saturating_duration_since(since));
                 delivery.stale = delivery.value.is_some();

@@ -172,7 +172,7 @@ impl Task {
         let policy = Policy::from(set.config.cache()).together();
         for (container, until) in hands.turns {
             if let Some(flight) = Slot::take_ahead(&container, policy, now, until) {
-                inner.refresh(&set, command, flight);
+                inner.refresh(flight);
             }
         }
         self.tell(command, foreseen);

@@ -19,7 +19,7 @@ use crate::staging::Input;
 
 use super::Inner;
 use super::context::{Context, Sampled, Sampling};
-use super::sampling::{deliver, tell_delivery};
+use super::sampling::{are_other_values, deliver, tell_delivery};
 
 /// The subject of a batch in log lines.
 const SUBJECT: &str = "batch";
@@ -99,10 +99,11 @@ impl Inner {
             })
             .collect();
         answer.tell_unknown(command);
+        // A reload may have come between the set and the flights that were collected for it.
+        let is_outdated = are_other_values(set, &self.commands.set());
         for (flight, result) in results {
             let context = flight.holder().context.clone();
-            let delivery = flight.arrive(result, now);
-            self.expire_if_reloaded(set, Event::Usage, &context);
+            let delivery = flight.outdated(is_outdated).arrive(result, now);
             tell_delivery(command, &context.id.text, &delivery);
             deliver(&self.commands.metrics, Event::Usage, delivery);
         }

@@ -134,7 +134,7 @@ impl Inner {
             // How the others are answered is known, and counted, when they are.
             Lookup::Joined => self.release_in_time(&sampled, policy, now),
             Lookup::Lead(flight) => {
-                self.refresh(&set, command, flight);
+                self.refresh(flight);
                 self.release_in_time(&sampled, policy, now);
             }
         }
@@ -210,29 +210,24 @@ impl Inner {
             if start > now {
                 tokio::time::sleep_until(start.into()).await;
             }
-            // A reload may have come meanwhile.
-            let (set, event) = (inner.commands.set(), flight.holder().event);
-            match sampler(&set, event) {
-                Some(command) => inner.refresh(&set, command, flight),
-                None => {
-                    let cancelled = flight.finish(Err(OutcomeKind::Cancelled), Instant::now());
-                    deliver(&inner.commands.metrics, event, cancelled);
-                }
-            }
+            inner.refresh(flight);
         });
     }
 
     /// Starts the run that ends `flight`.
-    pub(super) fn refresh(
-        self: &Arc<Self>,
-        set: &Arc<CommandSet>,
-        command: &Arc<Command>,
-        flight: Sampling,
-    ) {
-        if command.row.event == Event::UsageBatch {
-            self.refresh_batch(set, command, flight);
-        } else {
-            self.refresh_one(set, command, flight);
+    pub(super) fn refresh(self: &Arc<Self>, flight: Sampling) {
+        // Taken after the flight has begun: a reload outdates those that have begun before it, and
+        // others have to be of the new set.
+        let (set, event) = (self.commands.set(), flight.holder().event);
+        match sampler(&set, event) {
+            Some(command) if command.row.event == Event::UsageBatch => {
+                self.refresh_batch(&set, command, flight);
+            }
+            Some(command) => self.refresh_one(&set, command, flight),
+            None => {
+                let cancelled = flight.finish(Err(OutcomeKind::Cancelled), Instant::now());
+                deliver(&self.commands.metrics, event, cancelled);
+            }
         }
     }
 
@@ -253,8 +248,6 @@ impl Inner {
         let request = command.request(input, Some(about.clone()), &about);
         let (command, metrics) = (command.clone(), self.commands.metrics.clone());
         let (foresight, began) = (self.foresight.clone(), request.submitted);
-        // What is left behind does not keep the instance.
-        let (inner, began_with) = (Arc::downgrade(self), set.clone());
         let cancel = context.cancel.clone();
         set.submit(request, Some(cancel), move |report| {
             let fresh_for = command.fresh_for(&report.output, &about);
@@ -265,9 +258,6 @@ impl Inner {
             };
             let now = Instant::now();
             let delivery = flight.arrive(result, now);
-            if let Some(inner) = inner.upgrade() {
-                inner.expire_if_reloaded(&began_with, event, &context);
-            }
             drop(pass);
             if event == Event::Usage {
                 foresight.took(now.saturating_duration_since(began));
@@ -278,25 +268,14 @@ impl Inner {
     }
 
     /// After a reload: the values that there are expire, so that the next ones are those of the
-    /// commands and times that hold now. They are served meanwhile, as any that have expired.
+    /// commands and times that hold now. They are served meanwhile, as any that have expired. Runs
+    /// under way are those of who waits for them already.
     pub(super) fn expire(&self) {
         let now = Instant::now();
         for known in self.contexts.iter() {
             for event in [Event::Usage, Event::Status] {
                 known.0.slot(event).expire(now);
             }
-        }
-    }
-
-    /// A run that began before a reload has brought a value after it.
-    pub(super) fn expire_if_reloaded(
-        &self,
-        began_with: &CommandSet,
-        event: Event,
-        context: &Context,
-    ) {
-        if are_other_values(began_with, &self.commands.set()) {
-            context.slot(event).expire(Instant::now());
         }
     }
 

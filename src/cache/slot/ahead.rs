@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::state::Good;
 use super::{Flight, Policy, Slot};
 use crate::outcome::AheadResult;
 
@@ -30,7 +31,7 @@ impl<W> Slot<W> {
     pub fn due_ahead(&self, now: Instant, until: Instant) -> Option<Instant> {
         let state = self.state.lock();
         let ends = state.good.as_ref().map_or(now, |good| good.fresh_until);
-        let due = state.asked && ends <= until && !state.closed && state.flights.is_empty();
+        let due = state.asked && ends <= until && !state.closed && state.is_idle();
         due.then_some(ends)
     }
 
@@ -47,7 +48,7 @@ impl<W> Slot<W> {
     {
         let mut state = holder.as_ref().state.lock();
         let fresh = state.good.as_ref().is_some_and(|good| until < good.fresh_until);
-        let idle = state.flights.is_empty() && !state.closed;
+        let idle = state.is_idle() && !state.closed;
         if !state.asked || fresh || !idle || state.failed(now).is_some() {
             return None;
         }
@@ -64,7 +65,7 @@ impl<W> Slot<W> {
     pub fn take_wasted(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
         let unasked = !state.asked;
-        let wasted = |good: &&mut super::Good| unasked && good.ahead && good.fresh_until <= now;
+        let wasted = |good: &&mut Good| unasked && good.ahead && good.fresh_until <= now;
         state.good.as_mut().filter(wasted).map(|good| good.ahead = false).is_some()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::state::Facts;
 use super::{Arrived, Delivery, Policy, Served, Slot};
 use crate::outcome::OutcomeKind;
 
@@ -14,15 +15,6 @@ pub struct Flight<W, H: AsRef<Slot<W>>> {
     abandoned: Option<Abandoned<W>>,
 }
 
-/// What the slot has to know of a flight that ends.
-#[derive(Clone, Copy)]
-pub(super) struct Facts {
-    pub(super) policy: Policy,
-    pub(super) number: u32,
-    /// Whether it is ahead of requests.
-    pub(super) ahead: bool,
-}
-
 type Abandoned<W> = Box<dyn FnOnce(Delivery<W>) + Send>;
 
 impl<W, H: AsRef<Slot<W>>> std::fmt::Debug for Flight<W, H> {
@@ -33,13 +25,19 @@ impl<W, H: AsRef<Slot<W>>> std::fmt::Debug for Flight<W, H> {
 
 impl<W, H: AsRef<Slot<W>>> Flight<W, H> {
     pub(super) fn new(holder: H, policy: Policy, number: u32) -> Flight<W, H> {
-        let facts = Facts { policy, number, ahead: false };
+        let facts = Facts { policy, number, ahead: false, outdated: false };
         Flight { holder, facts, finished: false, abandoned: None }
     }
 
     /// The same, ahead of requests.
     pub(super) fn ahead(mut self) -> Self {
         self.facts.ahead = true;
+        self
+    }
+
+    /// The same with a value that has expired when it comes, if so.
+    pub fn outdated(mut self, is_outdated: bool) -> Self {
+        self.facts.outdated = is_outdated;
         self
     }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Policy, REFRESH_PATIENCE, Served};
+use super::{
+    Arrived, FIRST_SHORTENING, MAX_FAILURE_LIFE, Policy, REFRESH_PATIENCE, SHORTENING, Served,
+};
 use crate::outcome::OutcomeKind;
 
 // In the order in which a hit reads it, here and in `State`.
@@ -30,7 +32,8 @@ pub(super) struct State<W> {
     pub(super) asked: bool,
     pub(super) good: Option<Good>,
     pub(super) failed: Option<Failed>,
-    /// The runs under way: one at most, or one for each caller when there is no cache.
+    /// The runs under way: one at most that is not outdated, or one for each caller when there is
+    /// no cache.
     pub(super) flights: Vec<UnderWay<W>>,
     pub(super) closed: bool,
     /// Whether those who wait will be looked at when their patience ends.
@@ -48,7 +51,20 @@ pub(super) struct UnderWay<W> {
     pub(super) since: Instant,
     /// Whether the first of those who wait started it.
     pub(super) led: bool,
+    /// Whether the slot was expired since it began: its value is that of those who wait already.
+    pub(super) outdated: bool,
     pub(super) waiters: Vec<W>,
+}
+
+/// What the slot has to know of a flight that ends.
+#[derive(Clone, Copy)]
+pub(super) struct Facts {
+    pub(super) policy: Policy,
+    pub(super) number: u32,
+    /// Whether it is ahead of requests.
+    pub(super) ahead: bool,
+    /// Whether its run was that of another command than the one that holds now.
+    pub(super) outdated: bool,
 }
 
 impl Good {
@@ -84,20 +100,47 @@ impl<W> State<W> {
         let led = leader.is_some();
         self.asked = led;
         let waiters = leader.into_iter().collect();
-        self.flights.push(UnderWay { number, since: now, led, waiters });
+        self.flights.push(UnderWay { number, since: now, led, outdated: false, waiters });
         number
     }
 
-    /// A flight ends; whether the first of its waiters led it, and all of them.
-    pub(super) fn touch_down(&mut self, number: u32) -> (bool, Vec<W>) {
-        match self.flights.iter().position(|flight| flight.number == number) {
-            Some(index) => {
-                let flight = self.flights.swap_remove(index);
-                (flight.led, flight.waiters)
-            }
-            // The slot was closed meanwhile.
-            None => (false, Vec::new()),
-        }
+    /// The run under way that brings a value for those who ask now.
+    pub(super) fn under_way(&mut self) -> Option<&mut UnderWay<W>> {
+        self.flights.iter_mut().find(|flight| !flight.outdated)
+    }
+
+    /// Whether there is no such run.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flights.iter().all(|flight| flight.outdated)
+    }
+
+    /// A flight ends; `None` when the slot was closed meanwhile.
+    pub(super) fn touch_down(&mut self, number: u32) -> Option<UnderWay<W>> {
+        let index = self.flights.iter().position(|flight| flight.number == number)?;
+        Some(self.flights.swap_remove(index))
+    }
+
+    /// Keeps what a flight has brought, as expired if it is outdated; whether there was no value
+    /// before.
+    pub(super) fn keep(&mut self, facts: Facts, arrived: &Arrived, now: Instant) -> bool {
+        let Facts { policy, ahead, outdated, .. } = facts;
+        // An empty answer is an answer: it is kept like any other.
+        let bytes = arrived.value.clone().unwrap_or_else(|| Arc::from([]));
+        let entered = self.good.is_none();
+        let shortening = if entered { FIRST_SHORTENING } else { SHORTENING };
+        let life = arrived.fresh_for.map_or(policy.ttl, |wish| policy.bounded(wish));
+        let life = if outdated { Duration::ZERO } else { self.life(policy, life, shortening) };
+        let fresh_until = now + life;
+        self.good = Some(Good { bytes, since: now, fresh_until, ahead });
+        self.failed = None;
+        entered
+    }
+
+    /// Keeps that a flight has failed, which is not tried again for a while.
+    pub(super) fn keep_failure(&mut self, policy: Policy, outcome: OutcomeKind, now: Instant) {
+        let life = policy.ttl.min(MAX_FAILURE_LIFE);
+        let until = now + self.life(policy, life, SHORTENING);
+        self.failed = Some(Failed { outcome, until });
     }
 
     /// When the first of those who wait have waited for long enough.

@@ -56,6 +56,39 @@ fn a_miss_leads_others_join_and_all_are_delivered() {
 }
 
 #[test]
+fn what_was_under_way_when_the_slot_expired_is_nobodys_who_asks_later() {
+    let (slot, now) = (slot(), Instant::now());
+    lead(Slot::lookup(&slot, policy(), now, 0)).finish(Ok(value("old")), now);
+    let now = now + TTL;
+    let before = lead(Slot::lookup(&slot, policy(), now, 1));
+    assert!(matches!(Slot::lookup(&slot, policy(), now, 2), Lookup::Joined));
+    slot.expire(now);
+    let after = lead(Slot::lookup(&slot, policy(), now, 3));
+    assert!(matches!(Slot::lookup(&slot, policy(), now, 4), Lookup::Joined));
+    assert!(Slot::take_ahead(&slot, policy(), now, now + TTL).is_none(), "one is under way");
+    let delivery = after.finish(Ok(value("b")), now);
+    assert_eq!((delivery.value, delivery.waiters), (value("b"), vec![3, 4]));
+    let delivery = before.finish(Ok(value("a")), now);
+    assert_eq!((delivery.value, delivery.waiters), (value("a"), vec![1, 2]));
+    assert_eq!(answer(Slot::lookup(&slot, policy(), now, 5)).0, value("b"), "it was not kept");
+}
+
+#[test]
+fn the_value_of_an_outdated_run_has_expired_and_its_failure_is_forgotten() {
+    for result in [Ok(value("a")), Err(OutcomeKind::Timeout)] {
+        let (slot, now) = (slot(), Instant::now());
+        let flight = lead(Slot::lookup(&slot, policy(), now, 1));
+        slot.expire(now);
+        assert_eq!(flight.finish(result.clone(), now).entered, result.is_ok());
+        let flight = lead(Slot::lookup(&slot, policy(), now, 2)).outdated(true);
+        assert_eq!(flight.finish(result.clone(), now).waiters, [2]);
+        // It is there for those whose own run fails.
+        let flight = lead(Slot::lookup(&slot, policy(), now, 3));
+        assert_eq!(flight.finish(Err(OutcomeKind::Exit), now).stale, result.is_ok());
+    }
+}
+
+#[test]
 fn a_value_is_fresh_for_nine_tenths_to_all_of_its_ttl() {
     for seed in 0..200 {
         let (slot, now) = (Arc::new(Slot::new(seed)), Instant::now());

@@ -41,6 +41,27 @@ fn a_value_of_the_cache_expires_with_the_command_that_brought_it() {
 }
 
 #[test]
+fn a_usage_command_that_hangs_keeps_nobody_from_the_one_in_its_place() {
+    let scripts = place(&[("hang", "echo run >>\"$0.runs\"; exec sleep 600"), ("u2", TWO)]);
+    let [hang, two] = ["hang", "u2"].map(|name| at(scripts.path(), name));
+    let long = ("isolator_usage_timeout", "600");
+    let command = |path| [("isolator_usage_command", path), long, ("kill_grace", "0")];
+    let rig = Rig::new("reload-hang", scripts, &command(hang.as_str()), &[]);
+    rig.call(Event::Prepare, "c");
+    let waits = rig.start(Event::Usage, "c");
+    until("its start", || rig.place.path().join("hang.runs").exists());
+    rig.write(&command(&two), &[]);
+    rig.reload();
+    assert_eq!(rig.usage("c"), r#"{"mem_rss_bytes":2}"#, "it does not wait for the one before");
+    assert!(waits.try_recv().is_err(), "who came before still does");
+    let calls = crate::control::ask(&rig.socket(), "GET", "/v1/calls?module=reload-hang", 200);
+    let id = calls["calls"][0]["id"].as_u64().unwrap();
+    crate::control::ask(&rig.socket(), "POST", &format!("/v1/calls/{id}/kill"), 200);
+    waits.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(rig.usage("c"), r#"{"mem_rss_bytes":2}"#, "its failure is forgotten");
+}
+
+#[test]
 fn a_call_on_its_way_keeps_its_timeout_and_its_failure_answer() {
     let scripts = place(&[("hang", "echo run >>\"$0.runs\"; exec sleep 600")]);
     let hang = at(scripts.path(), "hang");
