@@ -88,16 +88,18 @@ fn containers_are_shown_with_their_context_and_cached_value() {
     let list = ask(&socket(&one), "GET", "/v1/containers?module=control-containers&limit=2", 200);
     assert_eq!(list["containers"].as_array().unwrap().len(), 2);
     assert_eq!(list["left_out"], 1);
-    let whole = ask(&socket(&one), "GET", "/v1/containers?container=c2", 200);
+    let whole =
+        ask(&socket(&one), "GET", "/v1/containers?module=control-containers&container=c2", 200);
     let shown = &whole["containers"][0];
     assert_eq!(shown["context"]["directory"], "/x", "{shown}");
     let usage = &shown["usage"];
     assert_eq!(usage["value"]["mem_rss_bytes"], 42, "{shown}");
     assert!(usage["age_seconds"].as_f64().unwrap() < 60.0, "{usage}");
     assert!(usage["fresh_for_seconds"].as_f64().unwrap() > 60.0, "{usage}");
-    let other = ask(&socket(&one), "GET", "/v1/containers?container=c1", 200);
+    let other =
+        ask(&socket(&one), "GET", "/v1/containers?module=control-containers&container=c1", 200);
     assert!(other["containers"][0]["usage"]["age_seconds"].is_null(), "it has no value yet");
-    ask(&socket(&one), "GET", "/v1/containers?container=c9", 404);
+    ask(&socket(&one), "GET", "/v1/containers?module=control-containers&container=c9", 404);
     assert_eq!(one.runs("isolator_usage"), 1, "looking runs nothing");
 }
 
