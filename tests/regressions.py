@@ -21,6 +21,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 TABLE = HERE / "regressions.json"
 SUITE = HERE / "mesos/suite.py"
+# What it plays stands in both.
+SCENARIOS = [SUITE, SUITE.with_name("hosts.py")]
 ENTRIES = (
     [str(number) for number in range(1, 21)]
     + [f"D{number}" for number in range(1, 10)]
@@ -81,7 +83,8 @@ def rust(path: pathlib.Path, function: str) -> str | None:
 
 def named(path: pathlib.Path, name: str) -> str | None:
     """What is wrong with a scenario or a part of a script."""
-    scenarios = SUITE.read_text() if path.parent == SUITE.parent else ""
+    is_played = path.parent == SUITE.parent
+    scenarios = "".join(it.read_text() for it in SCENARIOS) if is_played else ""
     if name in path.read_text() or f'"{name}"' in scenarios:
         return None
     return f"{name!r} stands neither in it nor in {SUITE.name}"

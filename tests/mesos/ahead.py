@@ -13,12 +13,12 @@ import argparse
 import collections
 import json
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
-import urllib.request
 from typing import NamedTuple
+
+import live
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -46,16 +46,9 @@ class Seen(NamedTuple):
     runs: float
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def runs_of(port: int) -> float:
     """Usage commands that have ended."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
+    lines = live.get(f"http://127.0.0.1:{port}/metrics").splitlines()
     counted = [line for line in lines if line.startswith("mesos_command_runs_total{")]
     return sum(float(line.rsplit(" ", 1)[1]) for line in counted)
 
@@ -66,7 +59,7 @@ def play(arguments: argparse.Namespace, ahead: str | None) -> Seen:
     command += ["--tasks", str(arguments.tasks), "--patience", "300"]
     for readers in arguments.readers:
         command += ["--readers", readers]
-    port = free_port()
+    port = live.free_port()
     if ahead:
         command += ["--modules", MODULES, "--set", f"METRICS=127.0.0.1:{port}"]
         command += ["--set", f"AHEAD={ahead}"]

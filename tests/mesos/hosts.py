@@ -29,6 +29,12 @@ RELEASES = {
     "1.11.0": Release(whole=True),
 }
 NEWEST = [*RELEASES][-1]
+# Scenarios that are programs of their own, which the newest alone plays: (name, program, options).
+PROGRAMS = [
+    ("shared-state", "shared_state.py"),
+    ("operator", "operating.py"),
+    ("reload", "reloading.py"),
+]
 # Played in all of them: what the module asks of the library, every method, the examples, the
 # original's contract, failures, what is refused by the functions of mesos::Hook, the tool's
 # opinion.

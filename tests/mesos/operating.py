@@ -8,13 +8,12 @@ starts. Nothing is left.
 
 import json
 import pathlib
-import subprocess
-import time
 
+import live
 import verdicts
 from files import Json, call, modules_file
+from live import PATIENCE
 
-PATIENCE = 60  # seconds
 HANGS = """#!/bin/sh
 echo "waits for a lock" >&2
 exec sleep 600
@@ -54,39 +53,6 @@ def scenario() -> Json:
     return {"about": "an operator ends what hangs", "steps": steps}
 
 
-class Operator:
-    """One who has a shell on the machine."""
-
-    def __init__(self, tool: pathlib.Path, socket: pathlib.Path) -> None:
-        self.tool, self.socket = tool, socket
-
-    def run(self, *arguments: str) -> str:
-        command: list[str | pathlib.Path] = [self.tool, *arguments, "--socket", self.socket]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=PATIENCE
-        )
-        if done.returncode:
-            raise SystemExit(f"{arguments}: exit status {done.returncode}: {done.stderr}")
-        return done.stdout
-
-    def calls(self) -> list[Json]:
-        answer: Json = json.loads(self.run("calls", "--json"))
-        found: list[Json] = answer["calls"]
-        return found
-
-    def wait_for_call(self, host: subprocess.Popen[str]) -> list[Json]:
-        """All calls, once a command runs and the other one waits."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and host.poll() is None:
-            if self.socket.exists():
-                found = self.calls()
-                if len(found) == len(CONTAINERS) and found[0]["pid"]:
-                    return found
-            time.sleep(0.02)
-        host.kill()
-        raise SystemExit(f"the calls did not come about:\n{host.communicate()[0]}")
-
-
 def wrong_with(found: list[Json], script: pathlib.Path, table: str) -> list[str]:
     """What `calls` gets wrong."""
     # Which of them comes first depends on when its context was written.
@@ -100,16 +66,9 @@ def wrong_with(found: list[Json], script: pathlib.Path, table: str) -> list[str]
             "event": "isolator_prepare",
             "state": state,
         }
-        wrong += [f"{key} is {one[key]}" for key, value in expected.items() if one[key] != value]
-        if not 0 <= one["age_seconds"] < PATIENCE:
-            wrong.append(f"age {one['age_seconds']}")
-    pid = found[0]["pid"]
-    program = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-    if b"sleep" not in program and bytes(script) not in program:
-        wrong.append(f"process {pid} is {program!r}")
-    words = [str(pid), str(script), f"{names[0]}.task"]
-    wrong += [f"the table does not show {word}" for word in words if word not in table]
-    return wrong
+        wrong += live.wrong_call(one, expected)
+    words = [str(found[0]["pid"]), str(script), f"{names[0]}.task"]
+    return wrong + [f"the table does not show {word}" for word in words if word not in table]
 
 
 def play(host: pathlib.Path, release: str, root: pathlib.Path) -> list[str]:
@@ -132,22 +91,19 @@ def play(host: pathlib.Path, release: str, root: pathlib.Path) -> list[str]:
     played.write_text(json.dumps(scenario()))
     command: list[str | pathlib.Path] = [host, "run", "--mesos", release, "--modules", modules]
     command += ["--scenario", played, "--log", root / "log"]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    operator = Operator(host.with_name("mesos-command"), socket)
-    found = operator.wait_for_call(process)
-    wrong = wrong_with(found, script, operator.run("calls"))
-    pid = found[0]["pid"]
-    # The younger one first: else its turn would come.
-    for one in reversed(found):
-        operator.run("kill", str(one["id"]))
-    failures: Json = json.loads(operator.run("failures", "--json"))
-    output, _ = process.communicate(timeout=PATIENCE)
+    process = live.start(command)
+    try:
+        tool = live.Tool(host, socket)
+        found = tool.calls(len(CONTAINERS), process)
+        wrong = wrong_with(found, script, tool.text("calls"))
+        pid = found[0]["pid"]
+        # The younger one first: else its turn would come.
+        for one in reversed(found):
+            tool.text("kill", str(one["id"]))
+        failures = tool.json("failures")
+        output, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
     if process.returncode:
         return [*wrong, f"exit status {process.returncode}", output]
     reasons = [failure["reason"] for failure in failures["failures"]]

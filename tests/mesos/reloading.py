@@ -8,14 +8,12 @@ refused, and changes nothing.
 
 import json
 import pathlib
-import subprocess
-import time
-from collections.abc import Callable
 
+import live
 import verdicts
 from files import Json, call, modules_file
+from live import PATIENCE
 
-PATIENCE = 60  # seconds
 SYMBOL = "com_criteo_mesos_CommandIsolator"
 INPUTS = {"container_config": {"command_info": {"value": "x"}, "directory": "/sandbox"}}
 
@@ -43,7 +41,7 @@ class Operator:
     """One who has a shell on the machine."""
 
     def __init__(self, host: pathlib.Path, root: pathlib.Path) -> None:
-        self.tool, self.root = host.with_name("mesos-command"), root
+        self.tool, self.root = live.Tool(host, root / "control.sock"), root
 
     def write(self, version: int, **more: str) -> None:
         """The modules file, replaced in one step."""
@@ -51,7 +49,7 @@ class Operator:
             "module_name": "reloaded",
             "state_dir": str(self.root / "contexts"),
             "temp_dir": str(self.root / "calls"),
-            "control_socket": str(self.root / "control.sock"),
+            "control_socket": str(self.tool.socket),
             "keep_failures": "0",
             "reload_from": str(self.root / "modules.json"),
             "isolator_prepare_command": str(self.root / f"prepare-{version}"),
@@ -61,36 +59,22 @@ class Operator:
         new.write_text(json.dumps(modules_file([(SYMBOL, pairs)])))
         new.rename(self.root / "modules.json")
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command: list[str | pathlib.Path] = [self.tool, *arguments]
-        command += ["--socket", self.root / "control.sock"]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=PATIENCE
-        )
-
-    def wait(self, what: str, is_so: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not is_so():
-            if time.monotonic() > end:
-                raise SystemExit(f"{what} did not come about")
-            time.sleep(0.02)
-
     def has_begun(self) -> bool:
         return (self.root / "begun").exists()
 
     def has_failed(self) -> bool:
-        return '"two"' in self.run("failures", "--json").stdout
+        return '"two"' in self.tool.run("failures", "--json").stdout
 
     def work(self) -> list[str]:
         """What is wrong with the answers to an operator."""
-        self.wait("the first launch", self.has_begun)
+        live.wait_for("the first launch", self.has_begun)
         wrong = []
         self.write(2, isolator_prepare_timeout="soon")
-        refused = self.run("reload")
+        refused = self.tool.run("reload")
         if refused.returncode != 1 or "isolator_prepare_timeout" not in refused.stderr:
             wrong.append(f"a file with a mistake: {refused}")
         self.write(2, lifecycle_parallel="2", nested="false")
-        done = self.run("reload")
+        done = self.tool.run("reload")
         for part in (
             "isolator_prepare_command = ",
             "lifecycle_parallel = 2",
@@ -99,7 +83,7 @@ class Operator:
             if done.returncode or part not in done.stdout:
                 wrong.append(f"{part}: {done}")
         (self.root / "reloaded").write_text("yes")
-        self.wait("the second launch", self.has_failed)
+        live.wait_for("the second launch", self.has_failed)
         (self.root / "go").write_text("")
         return wrong
 
@@ -119,13 +103,7 @@ def play(host: pathlib.Path, release: str, root: pathlib.Path) -> list[str]:
     played.write_text(json.dumps(scenario(root)))
     command: list[str | pathlib.Path] = [host, "run", "--mesos", release]
     command += ["--modules", root / "modules.json", "--scenario", played, "--log", root / "log"]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with live.start(command) as process:
         try:
             wrong = operator.work()
             output, _ = process.communicate(timeout=PATIENCE)

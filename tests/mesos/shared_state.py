@@ -10,13 +10,12 @@ import json
 import pathlib
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import verdicts
 from files import Json, call, modules_file
+from live import PATIENCE, start, wait_for
 
-PATIENCE = 60  # seconds
 CLEANUP = """#!/bin/sh
 cp "$1" "{root}/cleaned.$MESOS_CONTAINER_ID"
 """
@@ -28,14 +27,6 @@ PREPARE = """#!/bin/sh
 def container(agent: str, number: int) -> str:
     """An ID as Mesos makes them."""
     return f"{agent * 8}-3b7d-4d7e-9d0c-{number:012d}"
-
-
-def wait_for(what: str, condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise SystemExit(f"{what} did not come about within {PATIENCE} s")
-        time.sleep(0.02)
 
 
 class Machine:
@@ -87,13 +78,7 @@ class Machine:
         command: list[str | pathlib.Path] = [self.host, "run", "--mesos", self.release]
         command += ["--modules", self.modules, "--scenario", path]
         command += ["--log", self.root / f"{self.started}.log"]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        process = start(command)
         if stay:
             for number in prepare:
                 self.wait_for_prepared(container(agent, number), process)

@@ -218,12 +218,9 @@ class Suite:
         if self.release in stand_ins.STRINGS or not self.whole:
             return
         if newest:
-            shared = HERE / "shared_state.py"
-            self.play("shared-state", [sys.executable, shared, self.host, self.release])
-            operating = HERE / "operating.py"
-            self.play("operator", [sys.executable, operating, self.host, self.release])
-            reloading = HERE / "reloading.py"
-            self.play("reload", [sys.executable, reloading, self.host, self.release])
+            for name, program, *more in hosts.PROGRAMS:
+                own = HERE / program
+                self.play(name, [sys.executable, own, self.host, self.release, *more])
             kernels.play(self, OLD_KERNEL_PLAYS)
             descriptors = HERE / "descriptors.sh"
             self.play("descriptors", ["sh", descriptors, self.host, self.release, "1.8.1"])

@@ -29,19 +29,29 @@ def outlived(pids: pathlib.Path) -> list[str]:
     return wrong
 
 
-def played(
-    about: str | None, play: Callable[[pathlib.Path, str, pathlib.Path], tuple[list[str], str]]
-) -> None:
-    """The program of a scenario of its own: HOST RELEASE, and a directory that goes with it.
+def parser(about: str | None) -> argparse.ArgumentParser:
+    """The command line of a scenario that is a program of its own: HOST RELEASE."""
+    found = argparse.ArgumentParser(description=(about or "").splitlines()[0])
+    found.add_argument("host", type=pathlib.Path)
+    found.add_argument("release")
+    return found
+
+
+def judged(play: Callable[[pathlib.Path], tuple[list[str], str]]) -> None:
+    """Plays a scenario in a directory that goes with it.
 
     `play` says what is wrong, and what was seen when nothing is, which is printed. Exit status: 0
     nothing is wrong; 1 something is.
     """
-    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
-    parser.add_argument("host", type=pathlib.Path)
-    parser.add_argument("release")
-    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mesos-played-") as root:
-        wrong, seen = play(arguments.host, arguments.release, pathlib.Path(root))
+        wrong, seen = play(pathlib.Path(root))
     print(*wrong or [seen], sep="\n")
     sys.exit(1 if wrong else 0)
+
+
+def played(
+    about: str | None, play: Callable[[pathlib.Path, str, pathlib.Path], tuple[list[str], str]]
+) -> None:
+    """A scenario that is a program without options."""
+    arguments = parser(about).parse_args()
+    judged(lambda root: play(arguments.host, arguments.release, root))
