@@ -121,6 +121,11 @@ impl Recorder {
 }
 
 impl Reply {
+    /// When the call was begun.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// The answer is here.
     pub fn answered(self) {
         self.answered_at(Instant::now());

@@ -27,6 +27,11 @@ pub trait Target: Sync {
 
     /// The product's metrics as text.
     fn metrics(&self) -> String;
+
+    /// Whether no more calls are to be made, although the schedule has some.
+    fn is_over(&self) -> bool {
+        false
+    }
 }
 
 /// What the calling thread and the looking one share.
@@ -140,6 +145,9 @@ fn make_calls(
     let _ = nix::sys::prctl::set_timerslack(1);
     let mut behind = histogram();
     for index in 0..schedule.calls {
+        if target.is_over() {
+            break;
+        }
         let due = shared.start + schedule.due(index);
         let mut now = Instant::now();
         while now < due {

@@ -34,6 +34,8 @@ PROGRAMS = [
     ("shared-state", "shared_state.py"),
     ("operator", "operating.py"),
     ("reload", "reloading.py"),
+    # `make reload-load` plays it for longer, at four times the pace.
+    ("reload-load", "reload_load.py", "--rate", "1000", "--seconds", "3"),
 ]
 # Played in all of them: what the module asks of the library, every method, the examples, the
 # original's contract, failures, what is refused by the functions of mesos::Hook, the tool's

@@ -7,10 +7,14 @@ mod lives;
 mod ratio;
 mod soak;
 mod troubles;
+mod values;
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
+use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -31,6 +35,7 @@ use crate::schema::Schema;
 
 pub(crate) use ratio::{Ratio, compare};
 pub(crate) use soak::{Soak, soak};
+use values::Values;
 
 /// How long an answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,6 +47,13 @@ pub(crate) struct Load {
     host: HostArgs,
     #[command(flatten)]
     options: load_generator::Options,
+    /// Numbers of the answers to look at, as mem_rss_bytes,mem_limit_bytes: a line of JSON tells
+    /// the first answer with other numbers as it comes, and one all of them in the end
+    #[arg(long, value_delimiter = ',')]
+    fields: Vec<String>,
+    /// Make no more calls when standard input ends
+    #[arg(long)]
+    until_input_ends: bool,
 }
 
 /// A libmesos with the modules loaded.
@@ -111,17 +123,45 @@ struct Inside<'a> {
     isolator: &'a Isolator,
     usage: Vec<Arguments>,
     metrics: Metrics,
-    /// The clocks' common moment.
-    moment: (Instant, Duration),
+    answers: &'a Answers<'a>,
+    /// Whether enough calls were made.
+    ended: Arc<AtomicBool>,
     /// Futures that were not ready at once, to the thread that waits for them.
     late: Sender<(Future, Reply)>,
+}
+
+/// What becomes of answers.
+struct Answers<'a> {
+    /// The clocks' common moment.
+    moment: (Instant, Duration),
+    /// What they say, if somebody wants to know.
+    values: Option<Values<'a>>,
+}
+
+impl Answers<'_> {
+    /// The time that counts is the completing thread's.
+    fn came(&self, future: &Future, reply: Reply) {
+        let completed_ns = future.completed_ns();
+        if let Some(values) = &self.values {
+            let (moment, monotonic) = self.moment;
+            let begun = monotonic + reply.begun().saturating_duration_since(moment);
+            let statistics = future.value().unwrap_or_default();
+            let looked = values.look(&statistics, begun, Duration::from_nanos(completed_ns));
+            if let Err(error) = looked {
+                // Not counted as answered: what libmesos gave is no answer.
+                eprintln!("mesos-host: {error:#}");
+                return;
+            }
+        }
+        reply.answered_at(instant(self.moment, completed_ns));
+    }
 }
 
 impl Target for Inside<'_> {
     fn call(&self, container: usize, reply: Reply) {
         let future = self.isolator.call(Event::Usage, self.usage[container].inputs());
         match future.wait(Duration::ZERO) {
-            State::Ready => reply.answered_at(self.instant(future.completed_ns())),
+            State::Ready => self.answers.came(&future, reply),
             // The thread at the other end lives as long as this.
             State::Pending => drop(self.late.send((future, reply))),
             // Usage never fails: the reply is dropped, and the call counts as lost.
@@ -132,11 +172,9 @@ impl Target for Inside<'_> {
     fn metrics(&self) -> String {
         metrics_text(self.metrics)
     }
-}
 
-impl Inside<'_> {
-    fn instant(&self, completed_ns: u64) -> Instant {
-        instant(self.moment, completed_ns)
+    fn is_over(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 }
 
@@ -144,37 +182,72 @@ fn instant((instant, monotonic): (Instant, Duration), completed_ns: u64) -> Inst
     instant + Duration::from_nanos(completed_ns).saturating_sub(monotonic)
 }
 
-/// Waits for futures in the order of their calls; the time that counts is the completing thread's.
-fn collect_late(futures: Receiver<(Future, Reply)>, moment: (Instant, Duration)) {
+/// Waits for futures in the order of their calls.
+fn collect_late(futures: Receiver<(Future, Reply)>, answers: &Answers<'_>) {
     for (future, reply) in futures {
         if future.wait(TIMEOUT) == State::Ready {
-            reply.answered_at(instant(moment, future.completed_ns()));
+            answers.came(&future, reply);
         }
     }
 }
 
 /// Plays the load; whether nothing was lost.
-pub(crate) fn run(Load { host, options }: &Load) -> anyhow::Result<bool> {
+pub(crate) fn run(Load { host, options, fields, until_input_ends }: &Load) -> anyhow::Result<bool> {
     options.schedule().map_err(|problem| anyhow!(problem))?;
     let host = Host::open(host, options.json)?;
     let isolator = host.isolator();
     each(isolator, Event::Prepare, &host.arguments(Event::Prepare, options.containers)?)?;
-    let moment = (Instant::now(), clock::now());
+    let answers = Answers {
+        moment: (Instant::now(), clock::now()),
+        values: (!fields.is_empty()).then(|| Values::new(&host.schema, fields)),
+    };
+    let played = play(&host, options, &answers, ended(*until_input_ends))?;
+    if let Some(values) = &answers.values {
+        println!("{}", json!({ "values": values.json() }));
+    }
+    each(isolator, Event::Cleanup, &host.arguments(Event::Cleanup, options.containers)?)?;
+    Ok(played.finish()?)
+}
+
+/// Set when standard input has ended, if that is to end the load.
+fn ended(with_input: bool) -> Arc<AtomicBool> {
+    let ended = Arc::new(AtomicBool::new(false));
+    if with_input {
+        let told = ended.clone();
+        std::thread::spawn(move || {
+            // An input that cannot be read has ended, too.
+            let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            told.store(true, Ordering::Release);
+        });
+    }
+    ended
+}
+
+/// Makes the calls and waits for their answers.
+fn play(
+    host: &Host,
+    options: &load_generator::Options,
+    answers: &Answers<'_>,
+    ended: Arc<AtomicBool>,
+) -> anyhow::Result<load_generator::Report> {
     let (late, futures) = channel();
-    let waiter = std::thread::spawn(move || collect_late(futures, moment));
     let inside = Inside {
-        isolator,
+        isolator: host.isolator(),
         usage: host.arguments(Event::Usage, options.containers)?,
         metrics: metrics_function(&host.modules.json)?,
-        moment,
+        answers,
+        ended,
         late,
     };
     let bare = if options.bare > 0 { host.bare()? } else { None };
-    let played = load_generator::run(options, &inside, bare.as_ref());
-    drop(inside);
-    waiter.join().map_err(|_| anyhow!("the thread that waits for answers panicked"))?;
-    each(isolator, Event::Cleanup, &host.arguments(Event::Cleanup, options.containers)?)?;
-    Ok(played.map_err(|problem| anyhow!(problem))?.finish()?)
+    let played = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| collect_late(futures, answers));
+        let played = load_generator::run(options, &inside, bare.as_ref());
+        drop(inside);
+        waiter.join().map(|()| played)
+    });
+    let played = played.map_err(|_| anyhow!("the thread that waits for answers panicked"))?;
+    played.map_err(|problem| anyhow!(problem))
 }
 
 /// Calls an event for every container, all at once, and waits for the answers.
