@@ -36,6 +36,7 @@ PROGRAMS = [
     ("reload", "reloading.py"),
     # `make reload-load` plays it for longer, at four times the pace.
     ("reload-load", "reload_load.py", "--rate", "1000", "--seconds", "3"),
+    ("held", "held.py"),
 ]
 # Played in all of them: what the module asks of the library, every method, the examples, the
 # original's contract, failures, what is refused by the functions of mesos::Hook, the tool's

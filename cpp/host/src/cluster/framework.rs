@@ -24,6 +24,9 @@ pub(crate) struct Task {
 pub(crate) enum Work {
     /// It lasts in an executor of its own for a time, or without one until it is killed.
     Executor { run_for: Option<Duration> },
+    /// It is a shell command for Mesos's own executor, which is no part of the cluster: only its
+    /// launch can be looked at.
+    Command { command: String },
     /// It runs a shell command in a container of Docker.
     Docker { image: String, command: String },
 }
@@ -57,6 +60,7 @@ impl Task {
                     "resources": [scalar("cpus", 0.1), scalar("mem", 32.0)],
                 });
             }
+            Work::Command { command } => info["command"] = json!({ "value": command }),
             Work::Docker { image, command } => {
                 info["command"] = json!({ "value": command });
                 info["container"] =

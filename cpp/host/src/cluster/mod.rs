@@ -5,11 +5,13 @@
 //! ([`framework`]): it launches tasks by Mesos's HTTP API, kills some, restarts the agent under
 //! others, asks the endpoints that make the agent call usage and status ([`statistics`]), and at
 //! the end compares what the commands recorded with what must have happened ([`records`]). Or the
-//! tasks are ended by their containers' watch command ([`limited`]), or run in containers of Docker
-//! ([`docker`]), or their statistics are read at a pace ([`readers`]).
+//! tasks are ended by their containers' watch command ([`limited`]), or one is held up by its
+//! prepare command ([`held`]), or they run in containers of Docker ([`docker`]), or their
+//! statistics are read at a pace ([`readers`]).
 
 mod docker;
 mod framework;
+mod held;
 mod limited;
 mod options;
 mod play;

@@ -46,15 +46,20 @@ pub(crate) struct Cluster {
     /// The watch command ends every task: wait for that, twice, and see that the agent lives.
     #[arg(long, conflicts_with_all = ["restart", "records"])]
     pub(super) limited: bool,
+    /// The prepare command of the task "held" makes this file and hangs: wait until somebody has
+    /// ended it, see that its launch fails and the task "next" runs, and stay for as long as the
+    /// file does.
+    #[arg(long, conflicts_with_all = ["restart", "records", "limited"])]
+    pub(super) held: Option<PathBuf>,
     /// The socket of a Docker daemon: tasks run in its containers as well.
-    #[arg(long, conflicts_with_all = ["restart", "records", "limited"], requires = "image")]
+    #[arg(long, conflicts_with_all = ["restart", "records", "limited", "held"], requires = "image")]
     pub(super) docker: Option<PathBuf>,
     /// An image that this daemon has, with a shell, for `--docker`.
     #[arg(long)]
     pub(super) image: Option<String>,
     /// Reads the statistics at a pace instead, as SECONDSxREADS: `2x15`, or several readers at a
     /// time, `2x30,10x6`. Given several times, one after the other.
-    #[arg(long, conflicts_with_all = ["restart", "records", "limited", "docker"])]
+    #[arg(long, conflicts_with_all = ["restart", "records", "limited", "held", "docker"])]
     pub(super) readers: Vec<Readers>,
     /// Work directory to use and to keep; otherwise a temporary one.
     #[arg(long)]

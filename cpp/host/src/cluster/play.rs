@@ -53,8 +53,9 @@ pub(crate) fn run(options: &Cluster) -> anyhow::Result<bool> {
     report.note("log", &json!(setup.log.display().to_string()));
     report.head();
     let mut course = Course { options, setup: &setup, report, orphans: 0, starts: 0 };
-    let outcome = match (&options.docker, &options.image) {
-        (Some(_), Some(image)) => course.run_docker(image),
+    let outcome = match (&options.docker, &options.image, &options.held) {
+        (Some(_), Some(image), _) => course.run_docker(image),
+        (_, _, Some(file)) => course.run_held(file),
         _ if options.limited => course.run_limited(),
         _ if !options.readers.is_empty() => course.run_readers(),
         _ => course.run(),
