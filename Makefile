@@ -8,7 +8,7 @@ FETCH = $(PYTHON) cpp/host/real-mesos/fetch.py
 
 .PHONY: all build demo demo-cluster demo-docker burst soak reload-load test lint unit in-mesos observe whole pages \
 	pages-check ahead ahead-inside fleet regressions python fuzz deps sanitize aarch64 old-kernel install uninstall \
-	packages packages-check bench bench-check bench-compare clean
+	packages packages-check dockerfile-check bench bench-check bench-compare clean
 
 all: build
 
@@ -42,6 +42,12 @@ packages-check: $(HOST)
 	.ci/setup packages
 	$(FETCH) 1.11.0
 	$(PYTHON) packaging/proof.py
+
+# The packages are built by packaging/Dockerfile, in a Docker of its own.
+dockerfile-check: python
+	.ci/setup docker
+	.ci/setup packages
+	$(PYTHON) packaging/container.py
 
 demo: $(HOST)
 	.ci/setup demo
