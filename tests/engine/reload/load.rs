@@ -58,6 +58,15 @@ impl Commands {
     }
 }
 
+/// Tells callers to stop when it goes, however that comes about: a scope waits for all of them.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The calls that were made.
 #[derive(Default)]
 struct Made {
@@ -106,6 +115,7 @@ fn each_call_is_that_of_one_set_and_none_is_lost() {
             scope.spawn(|| made.ask_for_usage(&rig));
         }
         scope.spawn(|| made.call_the_hook(&rig));
+        let _stops = Stops(&made.stop);
         for round in 1..=RELOADS {
             let version = round % 2;
             rig.write(&commands.isolator(version), &commands.hook(version));
@@ -117,7 +127,6 @@ fn each_call_is_that_of_one_set_and_none_is_lost() {
             let before = answered();
             until("calls of the new set", || answered() > before);
         }
-        made.stop.store(true, Ordering::Relaxed);
     });
     let counted = |labels: &str| rig.metric("mesos_command_calls_total", labels) as u64;
     let usages = made.usages.iter().map(|one| one.load(Ordering::Relaxed)).sum();
@@ -159,6 +168,7 @@ fn workers_that_are_replaced_answer_what_they_have() {
                 }
             });
         }
+        let _stops = Stops(&stop);
         for round in 1..=RELOADS {
             let version = round % 2;
             rig.write(&parameters(version), &[]);
@@ -166,7 +176,6 @@ fn workers_that_are_replaced_answer_what_they_have() {
             assert_eq!(rig.usage("c"), format!("{{\"mem_rss_bytes\":{}}}", version + 1));
             calls.fetch_add(1, Ordering::Relaxed);
         }
-        stop.store(true, Ordering::Relaxed);
     });
     let counted = |labels: &str| rig.metric("mesos_command_calls_total", labels) as u64;
     let calls = calls.into_inner();
