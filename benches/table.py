@@ -38,6 +38,12 @@ INSIDE = {
     "8 calls at once": "inside: 8 calls at once",
     "200 calls at once": "inside: 200 calls at once",
 }
+# What containment by cgroup, which `auto` takes where it can be had, is compared in.
+CONTAINED = {
+    "one call, p50": "inside: one call, p50, in cgroups to groups",
+    "8 calls at once": "inside: 8 calls at once, in cgroups to groups",
+    "200 calls at once": "inside: 200 calls at once, in cgroups to groups",
+}
 # Large hosts next to a small one.
 BIG = {
     "big: 2 GiB touched, to a small one": ["--touch-memory", str(2 << 30)],
@@ -134,18 +140,34 @@ def instructions(commands: Commands) -> list[Figure]:
     return found
 
 
-def ratio(commands: Commands, program: pathlib.Path, *more: str) -> dict[str, Any]:
-    """What mesos-host compares, by its name."""
+def ratio(
+    commands: Commands, program: pathlib.Path, *more: str, level: str = "group"
+) -> dict[str, Any]:
+    """What mesos-host compares at a level of containment, by its name."""
     files = ["--modules", "benches/uncached.modules.json", "--log", "target/ratio.log"]
+    files += ["--set", f"CONTAINMENT={level}"]
     out = commands.run([program, "ratio", *files, "--json", *more])
     return {line["compared"]: line for line in figures.objects(out) if "compared" in line}
 
 
 def inside(commands: Commands) -> list[Figure]:
     program = commands.host()
+    # Each is a ratio to bare starts of its own run; the runs alternate, too.
+    ratios: dict[str, dict[str, list[float]]] = {"group": {}, "auto": {}}
+    for level in ("group", "auto", "auto", "group", "group", "auto"):
+        for name, line in ratio(commands, program, level=level).items():
+            ratios[level].setdefault(name, []).append(line["ratio"])
+    medians = {
+        level: {name: statistics.median(all_) for name, all_ in of.items()}
+        for level, of in ratios.items()
+    }
     found = [
-        Figure(INSIDE.get(name, name), line["ratio"], "x bare")
-        for name, line in ratio(commands, program).items()
+        Figure(INSIDE.get(name, name), value, "x bare") for name, value in medians["group"].items()
+    ]
+    found += [
+        Figure(CONTAINED[name], medians["auto"][name] / value, "x")
+        for name, value in medians["group"].items()
+        if name in CONTAINED
     ]
     scenario = "tests/mesos/usage-rate.scenario.json"
     files = ["--modules", "tests/mesos/examples.modules.json", "--scenario", scenario]
