@@ -22,7 +22,7 @@ import sys
 import tempfile
 
 from layout import ROOT
-from proof import SUITE, Wrong, run, step
+from proof import SUITE, Wrong, clone, run, step, sums_of
 
 sys.path.insert(0, str(ROOT / "tests/mesos"))
 from docker import CannotStartError, Docker
@@ -81,16 +81,15 @@ def packages(docker: Docker, work: pathlib.Path, out: pathlib.Path) -> None:
         with subprocess.Popen(
             ["tar", "-C", work / "base", "-c", "."], stdout=subprocess.PIPE
         ) as tar:
-            command = [docker.client, "-H", f"unix://{docker.socket}", "import", "-", BASE]
+            command = docker.words("import", "-", BASE)
             subprocess.run(command, stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
-    source = work / "source"
-    shutil.rmtree(source, ignore_errors=True)
-    run("git", "clone", "-q", ROOT, source)
+    source = clone(work, "source")
     with step("docker build -f packaging/Dockerfile"):
         run(
-            *[docker.client, "-H", f"unix://{docker.socket}", "build", "--network=host"],
-            *["--progress=plain", f"--build-arg=BASE={BASE}"],
-            *[f"--file={source / 'packaging/Dockerfile'}", f"--output=type=local,dest={out}"],
+            *docker.words("build", "--network=host", "--progress=plain"),
+            f"--build-arg=BASE={BASE}",
+            f"--file={source / 'packaging/Dockerfile'}",
+            f"--output=type=local,dest={out}",
             source,
             DOCKER_BUILDKIT="1",
         )
@@ -102,8 +101,7 @@ def check(out: pathlib.Path) -> None:
     for kind in KINDS:
         if not any(name.endswith(kind) for name in names):
             raise Wrong(f"no {kind} among {names}")
-    words = (out / "SHA256SUMS").read_text().split()
-    sums = dict(zip(words[1::2], words[::2], strict=True))
+    sums = sums_of(out)
     for name in names:
         found = hashlib.sha256((out / name).read_bytes()).hexdigest()
         if name != "SHA256SUMS" and sums.get(name) != found:

@@ -114,8 +114,13 @@ def step(what: str) -> Iterator[None]:
 def packages(source: pathlib.Path, out: pathlib.Path) -> dict[str, str]:
     """Makes everything from a checkout; names and sums."""
     run(sys.executable, source / "packaging/package.py", "all", f"--out={out}")
-    sums = (out / "SHA256SUMS").read_text().split()
-    return dict(zip(sums[1::2], sums[::2], strict=True))
+    return sums_of(out)
+
+
+def sums_of(out: pathlib.Path) -> dict[str, str]:
+    """The names and sums that came with packages."""
+    words = (out / "SHA256SUMS").read_text().split()
+    return dict(zip(words[1::2], words[::2], strict=True))
 
 
 def newer(source: pathlib.Path) -> None:

@@ -80,9 +80,12 @@ class Docker:
             f"--pidfile={scratch / 'pid'}",
         ]
 
+    def words(self, *words: str | pathlib.Path) -> list[str | pathlib.Path]:
+        """A command line for this daemon."""
+        return [self.client, "-H", f"unix://{self.socket}", *words]
+
     def ask(self, *words: str | pathlib.Path, check: bool = True) -> str:
-        command = [self.client, "-H", f"unix://{self.socket}", *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(self.words(*words), capture_output=True, text=True, check=False)
         if check and done.returncode:
             raise CannotStartError(f"docker {words[0]}: {done.stderr.strip()}")
         return done.stdout
