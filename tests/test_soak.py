@@ -5,6 +5,7 @@ Played by `make unit`; the soak itself needs a real Mesos.
 
 import pathlib
 import sys
+import tempfile
 import unittest
 from collections import Counter
 from typing import Any
@@ -18,6 +19,7 @@ import plan
 import processes
 import scrape
 import setting
+import soak
 
 WARM_UP, LENGTH = 10.0, 590.0
 LIVES = f"{setting.ISOLATOR}4"
@@ -171,6 +173,17 @@ class Oracle(unittest.TestCase):
     def test_what_is_left(self) -> None:
         self.refuses("nothing is left", left=["process 7"])
         self.refuses("nothing is left", status=-11)
+
+    def test_a_file_is_left_and_an_empty_list_of_notes_is_not(self) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            place = pathlib.Path(scratch, "mesos-command.1.2")
+            place.mkdir()
+            (place / soak.NOTES).write_bytes(bytes(32))
+            self.assertEqual(soak.below(place.parent, "file"), [])
+            (place / soak.NOTES).write_bytes(bytes(31) + b"\1")
+            (place / "other").touch()
+            found = sorted(soak.below(place.parent, "file"))
+            self.assertEqual(found, [f"file: {place.name}/{it}" for it in ("other", soak.NOTES)])
 
     def test_a_zombie_that_stays(self) -> None:
         for looks, wrong in [(oracle.ZOMBIE_LOOKS, []), (oracle.ZOMBIE_LOOKS + 1, [7])]:

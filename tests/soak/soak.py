@@ -39,6 +39,8 @@ import lint
 import skips
 
 FETCH = setting.ROOT / "cpp/host/real-mesos/fetch.py"
+# In the private directory of a host; see src/staging/running.rs.
+NOTES = "running"
 CHART = setting.HERE / "chart.txt"
 # How long anything may take that must happen.
 PATIENCE = 120.0
@@ -81,9 +83,14 @@ def until(condition: Callable[[], list[str]]) -> list[str]:
 
 
 def below(directory: pathlib.Path, what: str) -> list[str]:
-    """Files that are left; the directories of instances stay."""
-    found = (path.relative_to(directory) for path in directory.rglob("*") if not path.is_dir())
-    return [f"{what}: {path}" for path in found]
+    """Files that are left; the directories of instances stay.
+
+    So does the file in which a host notes commands that have no cgroup, for as long as it lives: of
+    it notes are left.
+    """
+    found = [path for path in directory.rglob("*") if not path.is_dir()]
+    left = [path for path in found if path.name != NOTES or any(path.read_bytes())]
+    return [f"{what}: {path.relative_to(directory)}" for path in left]
 
 
 def left_inside(place: setting.Place, host: int, port: int, first: processes.Sample) -> list[str]:
