@@ -84,10 +84,12 @@ class Row(NamedTuple):
 
 # Tests of what a child does in our memory, which they start by the usual way themselves.
 SHARES_MEMORY = ("sys::spawn::", "sys::clone::", "sys::fs_helper::", "reactor::fs_helpers::")
-# Tests of what the other start does not give: another identity, and a bound of its own.
+# Tests of what the other start does not give: another identity, a bound of its own, and an end of
+# what hangs while it starts.
 USUAL_START = (
+    "dead_storage::",
     "identity",
-    "so_is_one_of_another_user",
+    "one_of_another_user",
     "many_strays_have_few_descriptors",
     "more_than_the_kernel_gives_is_refused",
 )
