@@ -15,6 +15,8 @@ mod figure;
 mod hits;
 #[path = "common/ids.rs"]
 mod ids;
+#[path = "common/settings.rs"]
+mod settings;
 
 use std::cell::Cell;
 use std::os::unix::fs::PermissionsExt;
@@ -29,10 +31,11 @@ use mesos_command::call::InputValue;
 use mesos_command::event::Event;
 use mesos_command::isolator::Isolator;
 
-use estimates::{Estimates, criterion};
+use estimates::Estimates;
 use figure::figure;
 use hits::{create, create_with, hit, introduce, processor_time, seed};
 use ids::id;
+use settings::criterion;
 
 /// Processor time of the measuring thread.
 struct ThreadTime;

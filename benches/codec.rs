@@ -5,6 +5,8 @@
 mod estimates;
 #[path = "common/figure.rs"]
 mod figure;
+#[path = "common/settings.rs"]
+mod settings;
 
 use std::hint::black_box;
 
@@ -12,8 +14,9 @@ use criterion::{Criterion, Throughput, criterion_group};
 use mesos_command::schema::{MessageType, Schema};
 use serde_json::json;
 
-use estimates::{Estimates, criterion};
+use estimates::Estimates;
 use figure::figure;
+use settings::criterion;
 
 fn message(schema: &Schema, name: &str) -> MessageType {
     schema.message(name).expect("the message is built in")

@@ -7,6 +7,8 @@
 mod estimates;
 #[path = "common/figure.rs"]
 mod figure;
+#[path = "common/settings.rs"]
+mod settings;
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,8 +20,9 @@ use mesos_command::metrics::Registry;
 use mesos_command::outcome::CacheResult;
 use mesos_command::outcome::OutcomeKind;
 
-use estimates::{Estimates, criterion};
+use estimates::Estimates;
 use figure::figure;
+use settings::criterion;
 
 fn costs(criterion: &mut Criterion) {
     let registry = Registry::new();

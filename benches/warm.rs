@@ -5,53 +5,28 @@
 //! that all calls of a round took, and of the median of how long each of its calls took. Usage:
 //! `cargo bench --bench warm [-- rounds]`.
 
+#[path = "common/commands.rs"]
+mod commands;
 #[path = "common/figure.rs"]
 mod figure;
 #[path = "common/median.rs"]
 mod median;
+#[path = "common/python.rs"]
+mod python;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mesos_command::command::{Background, CommandLine, Stdio};
-use mesos_command::config::warm_script;
-use mesos_command::event::{Event, ModuleKind};
-use mesos_command::metrics::ModuleMetrics;
-use mesos_command::outcome::{OutcomeKind, WarmStart};
-use mesos_command::run::{CommandSpec, Lifetime, Request, Runner, Standby};
-use mesos_command::staging::{Input, IoMode};
-use mesos_command::sys::Identity;
-use mesos_command::warm::{WarmPool, WarmSettings};
-use mesos_command::worker::{Recycling, WorkerLog};
+use mesos_command::run::{CommandSpec, Lifetime, Standby};
 
 use figure::{Figure, figure};
 use median::median;
+use python::{call, pool, script};
 
 /// Calls of a slice, of each thread; each side has one slice per turn.
 const SLICE: usize = 5;
 /// Turns of a round.
 const TURNS: usize = 4;
-
-const SCRIPT: &str = r#"#!/usr/bin/python3
-import json, os, sys
-with open(sys.argv[1]) as file:
-    given = json.load(file)
-with open(sys.argv[2], "w") as file:
-    json.dump({"mem_rss_bytes": len(given) + os.getpid()}, file)
-"#;
-
-struct Loud;
-
-impl WorkerLog for Loud {
-    fn failure(&self, text: &str) {
-        eprintln!("{text}");
-    }
-
-    fn note(&self, text: &str) {
-        eprintln!("{text}");
-    }
-}
 
 /// One of the ways to make calls.
 struct Side {
@@ -71,11 +46,7 @@ fn main() {
     let arguments: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
     let rounds = arguments.first().copied().unwrap_or(15).max(9);
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let script = directory.path().join("usage.py");
-    std::fs::write(&script, SCRIPT).expect("the script");
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .expect("its mode");
-    let spec = spec(&script);
+    let spec = script(directory.path());
     let lifetime = Lifetime::begin(Duration::ZERO);
     let pool = pool(&lifetime, &spec);
     let warm = || Some(pool.standby().clone());
@@ -145,54 +116,4 @@ fn calls(spec: &Arc<CommandSpec>, side: &Side) -> Vec<f64> {
             .collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("a call succeeds")).collect()
     })
-}
-
-fn call(spec: &Arc<CommandSpec>, standby: Option<Arc<Standby>>) {
-    let is_warm = standby.is_some();
-    let input = Input::Text(b"{\"container_id\":{\"value\":\"c\"}}"[..].into());
-    let request = Request { standby, ..Request::new(spec.clone(), input) };
-    let runner = Runner::global().expect("a runner");
-    let report = runner.run_blocking(request, None, None);
-    assert_eq!(report.outcome, OutcomeKind::Ok, "{report:?}");
-    assert_eq!(report.warm_start, is_warm.then_some(WarmStart::Warm), "{report:?}");
-}
-
-fn spec(command: &Path) -> Arc<CommandSpec> {
-    Arc::new(CommandSpec {
-        event: Event::Usage,
-        module: "bench".into(),
-        command: CommandLine::Path(command.into()),
-        environment: Arc::from(["PATH=/usr/bin:/bin".into()]),
-        timeout: Some(Duration::from_secs(30)),
-        kill_grace: Duration::from_secs(1),
-        max_output_bytes: 1 << 20,
-        io: IoMode::SharedStdin,
-        stdio: Stdio::Capture,
-        background: Background::Kill,
-        identity: Identity::default(),
-        temp_dir: None,
-        cgroups: None,
-    })
-}
-
-fn pool(lifetime: &Arc<Lifetime>, spec: &Arc<CommandSpec>) -> WarmPool {
-    let settings = WarmSettings {
-        spec: spec.clone(),
-        script: warm_script(&spec.command).expect("a script of Python"),
-        ready: 8,
-        recycling: Recycling::default(),
-        quarantine: None,
-        metrics: ModuleMetrics::new("bench", ModuleKind::Isolator),
-        log: Arc::new(Loud),
-    };
-    let runner = Runner::global().expect("a runner");
-    let pool = WarmPool::start_in(lifetime, runner.clone(), settings).expect("a thread");
-    loop {
-        let input = Input::Text(b"{}"[..].into());
-        let standby = Some(pool.standby().clone());
-        let request = Request { standby, ..Request::new(spec.clone(), input) };
-        if runner.run_blocking(request, None, None).warm_start == Some(WarmStart::Warm) {
-            return pool;
-        }
-    }
 }

@@ -10,12 +10,16 @@
 //! each wakes another (70 µs). Usage: `cargo bench --bench worker [-- rounds]`; `spread` instead of
 //! a number leaves the processors to the scheduler.
 
+#[path = "common/commands.rs"]
+mod commands;
 #[path = "common/figure.rs"]
 mod figure;
 #[path = "common/median.rs"]
 mod median;
 #[path = "common/pools.rs"]
 mod pools;
+#[path = "common/sides.rs"]
+mod sides;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -28,7 +32,8 @@ use mesos_command::run::{Request, Runner};
 use mesos_command::staging::Input;
 
 use figure::figure;
-use pools::{Calls, check, continued, measure, pool, report, side, spec};
+use pools::{Calls, check, continued, pool, spec};
+use sides::{measure, report, side};
 
 /// Calls of a slice; each side has one slice per turn.
 const SLICE: usize = 50;

@@ -1,23 +1,9 @@
 //! What criterion has found in this run, for the lines of `figure.rs`.
 
-use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use criterion::Criterion;
-
 use crate::figure::Figure;
-
-/// Criterion's own settings, with the place of its results spelt out.
-pub(crate) fn criterion() -> Criterion {
-    Criterion::default().output_directory(&results())
-}
-
-/// `target/criterion`, where criterion keeps what later runs compare with.
-fn results() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let own = || target.expect("cargo's tmp is in its target").join("criterion");
-    std::env::var_os("CRITERION_HOME").map_or_else(own, PathBuf::from)
-}
+use crate::settings::results;
 
 /// Estimates of the benchmarks that were measured since this was made.
 pub(crate) struct Estimates {
