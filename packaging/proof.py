@@ -22,6 +22,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -125,10 +126,11 @@ def sums_of(out: pathlib.Path) -> dict[str, str]:
 
 def newer(source: pathlib.Path) -> None:
     """A next version in a checkout."""
+    # Packages of others have a line with their source, and may have that version, too.
+    own = re.compile(r'version = "0\.1\.0"\n(?!source)')
     for name in ("Cargo.toml", "Cargo.lock"):
         path = source / name
-        text = path.read_text()
-        path.write_text(text.replace('version = "0.1.0"', 'version = "0.1.1"'))
+        path.write_text(own.sub('version = "0.1.1"\n', path.read_text()))
 
 
 def clone(work: pathlib.Path, name: str) -> pathlib.Path:

@@ -5,8 +5,9 @@ A real master and agent run so many containers, and one reader or two read the s
 them. Three sides take turns: the agent without modules, with the module and refreshes ahead, and
 with `isolator_usage_refresh_ahead=off`. From the third read of each reader on, the median of its
 reads counts; the ratio to that without modules is made within each round, and the median of the
-rounds is printed, as a table in Markdown. Beside it stand the age of the oldest value that was
-read, and the runs of a container for each read.
+rounds is printed, as a table in Markdown. Beside it stand the age of the oldest value when the whole
+answer was there, the runs of a container for each read, and how many values were older than a
+second when they were served (by the metric, which looks at each at its first use).
 """
 
 import argparse
@@ -44,13 +45,30 @@ class Seen(NamedTuple):
     oldest: dict[Phase, list[float]]
     # Runs of a container for each read.
     runs: float
+    # Values that were served, and those of them that were older than a second.
+    served: float
+    old: float
 
 
-def runs_of(port: int) -> float:
-    """Usage commands that have ended."""
+class Counted(NamedTuple):
+    """What the module has counted."""
+
+    # Usage commands that have ended.
+    runs: float = 0.0
+    served: float = 0.0
+    young: float = 0.0
+
+
+def counted(port: int) -> Counted:
     lines = live.get(f"http://127.0.0.1:{port}/metrics").splitlines()
-    counted = [line for line in lines if line.startswith("mesos_command_runs_total{")]
-    return sum(float(line.rsplit(" ", 1)[1]) for line in counted)
+
+    def total(name: str, label: str = "") -> float:
+        found = [line for line in lines if line.startswith(f"mesos_command_{name}{{")]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in found if label in line)
+
+    age = "usage_value_age_seconds"
+    young = total(f"{age}_bucket", 'le="1"')
+    return Counted(total("runs_total"), total(f"{age}_count"), young)
 
 
 def play(arguments: argparse.Namespace, ahead: str | None) -> Seen:
@@ -65,7 +83,7 @@ def play(arguments: argparse.Namespace, ahead: str | None) -> Seen:
         command += ["--set", f"AHEAD={ahead}"]
     took: dict[Phase, list[float]] = collections.defaultdict(list)
     oldest: dict[Phase, list[float]] = collections.defaultdict(list)
-    reads, runs = 0, 0.0
+    reads, found = 0, Counted()
     with subprocess.Popen([str(it) for it in command], stdout=subprocess.PIPE, text=True) as host:
         for line in host.stdout or []:
             fields = json.loads(line) if line.startswith("{") else {}
@@ -74,14 +92,15 @@ def play(arguments: argparse.Namespace, ahead: str | None) -> Seen:
             reads += 1
             if ahead:
                 # The tasks live on until all reads were told.
-                runs = max(runs, runs_of(port))
+                found = counted(port)
             if fields["read"] >= LEARNED:
                 phase = Phase(fields["period"], int(fields["readers"]))
                 took[phase].append(fields["seconds"])
                 oldest[phase].append(fields.get("oldest", 0.0))
     if host.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed with {host.returncode}")
-    return Seen(took, oldest, runs / reads / arguments.tasks)
+    runs = found.runs / reads / arguments.tasks
+    return Seen(took, oldest, runs, found.served, found.served - found.young)
 
 
 def main() -> None:
@@ -123,7 +142,11 @@ def main() -> None:
     for side, ahead in SIDES.items():
         if ahead:
             runs = statistics.median(seen[side].runs for seen in rounds)
-            print(f"\nRuns of a container for each read, {side}: {runs:.2f}.")
+            served, old = (sum(getattr(seen[side], it) for seen in rounds) for it in ("served", "old"))
+            print(
+                f"\nRuns of a container for each read, {side}: {runs:.2f}. Older than a second when "
+                f"they were served: {old:.0f} of {served:.0f} values."
+            )
 
 
 if __name__ == "__main__":
