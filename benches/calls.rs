@@ -1,8 +1,8 @@
 //! Calls that run something, for criterion to compare with the run before: `cargo bench --bench
 //! calls`.
 //!
-//! The ratios that are held against bounds are those of `spawn`, `warm` and `multiplex`, whose sides
-//! alternate; these are times of one side each.
+//! The ratios that are held against bounds are those of `spawn`, `warm` and `multiplex`, whose
+//! sides alternate; these are times of one side each.
 
 #[path = "common/asyncio.rs"]
 mod asyncio;

@@ -47,7 +47,9 @@ def measure(host: pathlib.Path, point: Point, seconds: int, containers: int) -> 
     command = [host, "load", "--modules", MODULES, "--set", f"AHEAD={SIDES[point.side]}"]
     command += ["--rate", point.rate, "--containers", containers, "--duration", f"{seconds}s"]
     command += ["--warm-up", "5s", "--quiet", "--json", "--log", os.devnull]
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [str(word) for word in command], stdout=subprocess.PIPE, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} ended with {done.returncode}")
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -67,7 +69,7 @@ def table(rates: Iterable[int], found: Found) -> list[str]:
 
 def draw(rates: list[int], found: Found) -> str:
     """The picture: both axes logarithmic."""
-    decades = range(0, 1 + math.ceil(math.log10(max(max(it.values()) for it in found.values()))))
+    decades = range(1 + math.ceil(math.log10(max(max(it.values()) for it in found.values()))))
 
     def across(rate: float) -> float:
         share = math.log(rate / rates[0]) / math.log(rates[-1] / rates[0])
@@ -77,11 +79,11 @@ def draw(rates: list[int], found: Found) -> str:
         share = math.log10(max(micros, 1.0)) / decades[-1]
         return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    title = "Latency of a usage call, from when it was due"
     parts = [
-        f'<text x="10" y="22" font-weight="bold">Latency of a usage call, from when it was '
-        f"due</text>",
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 12}" text-anchor="middle">'
-        f"calls a second</text>",
+        f'<text x="10" y="22" font-weight="bold">{title}</text>',
+        f'<text x="{middle:.0f}" y="{HEIGHT - 12}" text-anchor="middle">calls a second</text>',
     ]
     for decade in decades:
         y, value = up(10**decade), 10**decade

@@ -5,8 +5,8 @@ A real master and agent run so many containers, and one reader or two read the s
 them. Three sides take turns: the agent without modules, with the module and refreshes ahead, and
 with `isolator_usage_refresh_ahead=off`. From the third read of each reader on, the median of its
 reads counts; the ratio to that without modules is made within each round, and the median of the
-rounds is printed, as a table in Markdown. Beside it stand the age of the oldest value when the whole
-answer was there, the runs of a container for each read, and how many values were older than a
+rounds is printed, as a table in Markdown. Beside it stand the age of the oldest value when the
+whole answer was there, the runs of a container for each read, and how many values were older than a
 second when they were served (by the metric, which looks at each at its first use).
 """
 
@@ -142,10 +142,11 @@ def main() -> None:
     for side, ahead in SIDES.items():
         if ahead:
             runs = statistics.median(seen[side].runs for seen in rounds)
-            served, old = (sum(getattr(seen[side], it) for seen in rounds) for it in ("served", "old"))
+            served = sum(seen[side].served for seen in rounds)
+            old = sum(seen[side].old for seen in rounds)
             print(
-                f"\nRuns of a container for each read, {side}: {runs:.2f}. Older than a second when "
-                f"they were served: {old:.0f} of {served:.0f} values."
+                f"\nRuns of a container for each read, {side}: {runs:.2f}. "
+                f"Older than a second when they were served: {old:.0f} of {served:.0f} values."
             )
 
 
