@@ -59,7 +59,8 @@ def base(root: pathlib.Path) -> None:
     run("debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, root)
     # The ways of this machine to the network.
     for place in ("etc/apt/apt.conf.d", "etc/ssl/certs"):
-        shutil.copytree(f"/{place}", root / place, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(root / place, ignore_errors=True)
+        shutil.copytree(f"/{place}", root / place, symlinks=True)
     for trusted in pathlib.Path("/usr/local/share/ca-certificates").glob("*.crt"):
         shutil.copy(trusted, root / "usr/local/share/ca-certificates")
     toolchain(root)
