@@ -47,11 +47,10 @@ def measure(host: pathlib.Path, point: Point, seconds: int, containers: int) -> 
     command = [host, "load", "--modules", MODULES, "--set", f"AHEAD={SIDES[point.side]}"]
     command += ["--rate", point.rate, "--containers", containers, "--duration", f"{seconds}s"]
     command += ["--warm-up", "5s", "--quiet", "--json", "--log", os.devnull]
-    done = subprocess.run(
-        [str(word) for word in command], stdout=subprocess.PIPE, text=True, check=False
-    )
+    words = [str(word) for word in command]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))} ended with {done.returncode}")
+        raise SystemExit(f"{' '.join(words)} ended with {done.returncode}")
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     latencies: dict[str, Any] = next(line for line in lines if "latencies" in line)["latencies"]
     return {name: latencies["all calls"][key] for name, key in QUANTILES.items()}
