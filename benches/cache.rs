@@ -15,11 +15,12 @@ mod figure;
 mod hits;
 #[path = "common/ids.rs"]
 mod ids;
+#[path = "common/scripts.rs"]
+mod scripts;
 #[path = "common/settings.rs"]
 mod settings;
 
 use std::cell::Cell;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -35,6 +36,7 @@ use estimates::Estimates;
 use figure::figure;
 use hits::{create, create_with, hit, introduce, processor_time, seed};
 use ids::id;
+use scripts::write_script;
 use settings::criterion;
 
 /// Processor time of the measuring thread.
@@ -72,10 +74,8 @@ impl Measurement for ThreadTime {
 
 /// The path of a shell script.
 fn script(directory: &Path, text: &str) -> String {
-    let script = directory.join("script");
-    std::fs::write(&script, format!("#!/bin/sh\n{text}\n")).expect("the script");
-    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("its mode");
-    script.display().to_string()
+    let text = format!("#!/bin/sh\n{text}\n");
+    write_script(directory, "script", &text).display().to_string()
 }
 
 fn isolator(directory: &Path, ttl: &str) -> Isolator {

@@ -12,6 +12,8 @@ mod commands;
 mod pools;
 #[path = "common/python.rs"]
 mod python;
+#[path = "common/scripts.rs"]
+mod scripts;
 #[path = "common/settings.rs"]
 mod settings;
 

@@ -9,8 +9,9 @@
 mod figure;
 #[path = "common/ids.rs"]
 mod ids;
+#[path = "common/scripts.rs"]
+mod scripts;
 
-use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 
 use mesos_command::call::{Answer, InputValue};
@@ -20,6 +21,7 @@ use serde_json::json;
 
 use figure::figure;
 use ids::id;
+use scripts::write_script;
 
 /// Containers whose usage is run: more than inputs are kept as memfds.
 const RUN: usize = 200;
@@ -28,9 +30,8 @@ const USAGE: &str = r#"{"cpus_user_time_secs":31.5,"mem_rss_bytes":734003200}"#;
 fn main() {
     let containers = std::env::args().find_map(|it| it.parse().ok()).unwrap_or(10_000_usize);
     let directory = tempfile::tempdir().expect("a directory");
-    let script = directory.path().join("usage");
-    std::fs::write(&script, format!("#!/bin/sh\nprintf '%s' '{USAGE}' >\"$2\"\n")).expect("it");
-    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("its mode");
+    let text = format!("#!/bin/sh\nprintf '%s' '{USAGE}' >\"$2\"\n");
+    let script = write_script(directory.path(), "usage", &text);
     let parameters = [
         ("module_name", "memory".to_owned()),
         ("state_dir", directory.path().display().to_string()),

@@ -14,6 +14,8 @@ mod figure;
 mod median;
 #[path = "common/pools.rs"]
 mod pools;
+#[path = "common/scripts.rs"]
+mod scripts;
 #[path = "common/sides.rs"]
 mod sides;
 

@@ -13,6 +13,8 @@
 mod figure;
 #[path = "common/median.rs"]
 mod median;
+#[path = "common/scripts.rs"]
+mod scripts;
 
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -32,6 +34,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 
 use figure::{Figure, figure};
 use median::median;
+use scripts::write_script;
 
 const SCRIPT: &str = "#!/bin/sh\nprintf '{}' >\"$2\"\n";
 const INPUT: &[u8] = br#"{"container_id":{"value":"5a2f1c3e-0d7b-4a55-9d0e-2f6b8c1d7e90"}}"#;
@@ -119,10 +122,7 @@ fn main() {
 
 /// All ways; the bare one first.
 fn sides(directory: &Path) -> Vec<Side> {
-    let script = directory.join("trivial");
-    std::fs::write(&script, SCRIPT).expect("the script");
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .expect("its mode");
+    let script = write_script(directory, "trivial", SCRIPT);
     let environment: Arc<[OsString]> = std::env::vars_os()
         .map(|(mut entry, value)| {
             entry.push("=");

@@ -13,6 +13,8 @@ mod figure;
 mod median;
 #[path = "common/python.rs"]
 mod python;
+#[path = "common/scripts.rs"]
+mod scripts;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

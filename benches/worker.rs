@@ -18,6 +18,8 @@ mod figure;
 mod median;
 #[path = "common/pools.rs"]
 mod pools;
+#[path = "common/scripts.rs"]
+mod scripts;
 #[path = "common/sides.rs"]
 mod sides;
 
@@ -33,6 +35,7 @@ use mesos_command::staging::Input;
 
 use figure::figure;
 use pools::{Calls, check, continued, pool, spec};
+use scripts::write_script;
 use sides::{measure, report, side};
 
 /// Calls of a slice; each side has one slice per turn.
@@ -88,10 +91,7 @@ fn main() {
     measure(&mut sides, rounds, SLICE, TURNS);
     report("C worker, 2 KiB each way; target 0.7 x the bare loop's rate", &sides);
 
-    let script = directory.path().join("worker.py");
-    std::fs::write(&script, PYTHON).expect("the script");
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .expect("its mode");
+    let script = write_script(directory.path(), "worker.py", PYTHON);
     let mut sides = vec![
         side(
             "started each time",

@@ -2,19 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::scripts::write_script;
+
 const LIBRARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/workers");
 
 /// A worker that takes so many requests at a time.
 pub(crate) fn worker(directory: &Path, multiplex: usize) -> PathBuf {
-    let path = directory.join(format!("worker-{multiplex}.py"));
     let text = format!(
         "#!/usr/bin/python3\nimport asyncio, sys\nsys.path.insert(0, {LIBRARY:?})\n\
          import mesos_worker\n\
          async def answer(request):\n    await asyncio.sleep(0.01)\n    return request\n\
          mesos_worker.main_async(answer, multiplex={multiplex})\n"
     );
-    std::fs::write(&path, text).expect("the script");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&path, mode).expect("its mode");
-    path
+    write_script(directory, &format!("worker-{multiplex}.py"), &text)
 }

@@ -13,6 +13,7 @@ use mesos_command::warm::{WarmPool, WarmSettings};
 use mesos_command::worker::Recycling;
 
 use crate::commands::{Loud, spec};
+use crate::scripts::write_script;
 
 const SCRIPT: &str = r#"#!/usr/bin/python3
 import json, os, sys
@@ -24,10 +25,7 @@ with open(sys.argv[2], "w") as file:
 
 /// The script as a command, in a file of this directory.
 pub(crate) fn script(directory: &Path) -> Arc<CommandSpec> {
-    let script = directory.join("usage.py");
-    std::fs::write(&script, SCRIPT).expect("the script");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&script, mode).expect("its mode");
+    let script = write_script(directory, "usage.py", SCRIPT);
     spec(&script, Event::Usage, IoMode::SharedStdin, &["PATH=/usr/bin:/bin"])
 }
 
