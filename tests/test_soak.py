@@ -3,6 +3,7 @@
 Played by `make unit`; the soak itself needs a real Mesos.
 """
 
+import os
 import pathlib
 import sys
 import tempfile
@@ -174,16 +175,23 @@ class Oracle(unittest.TestCase):
         self.refuses("nothing is left", left=["process 7"])
         self.refuses("nothing is left", status=-11)
 
-    def test_a_file_is_left_and_an_empty_list_of_notes_is_not(self) -> None:
+    def test_a_file_is_left_and_the_empty_one_of_notes_is_not(self) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             place = pathlib.Path(scratch, "mesos-command.1.2")
             place.mkdir()
-            (place / soak.NOTES).write_bytes(bytes(32))
+            (place / processes.NOTES).write_bytes(bytes(32))
             self.assertEqual(soak.below(place.parent, "file"), [])
-            (place / soak.NOTES).write_bytes(bytes(31) + b"\1")
+            before = processes.opened(os.getpid())
+            with (place / processes.NOTES).open() as _notes:
+                self.assertEqual(processes.opened(os.getpid()), before)
+                with (place / processes.NOTES).open() as _more:
+                    more = processes.opened(os.getpid()) - before
+                    self.assertEqual(more.total(), 1)
+            (place / processes.NOTES).write_bytes(bytes(31) + b"\1")
             (place / "other").touch()
             found = sorted(soak.below(place.parent, "file"))
-            self.assertEqual(found, [f"file: {place.name}/{it}" for it in ("other", soak.NOTES)])
+            names = ("other", processes.NOTES)
+            self.assertEqual(found, [f"file: {place.name}/{name}" for name in names])
 
     def test_a_zombie_that_stays(self) -> None:
         for looks, wrong in [(oracle.ZOMBIE_LOOKS, []), (oracle.ZOMBIE_LOOKS + 1, [7])]:

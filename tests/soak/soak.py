@@ -39,8 +39,6 @@ import lint
 import skips
 
 FETCH = setting.ROOT / "cpp/host/real-mesos/fetch.py"
-# In the private directory of a host; see src/staging/running.rs.
-NOTES = "running"
 CHART = setting.HERE / "chart.txt"
 # How long anything may take that must happen.
 PATIENCE = 120.0
@@ -89,7 +87,7 @@ def below(directory: pathlib.Path, what: str) -> list[str]:
     it notes are left.
     """
     found = [path for path in directory.rglob("*") if not path.is_dir()]
-    left = [path for path in found if path.name != NOTES or any(path.read_bytes())]
+    left = [path for path in found if path.name != processes.NOTES or any(path.read_bytes())]
     return [f"{what}: {path.relative_to(directory)}" for path in left]
 
 
