@@ -28,7 +28,7 @@ SIDES = {"ahead": "auto", "not ahead": "off"}
 QUANTILES = {"p50": "p50_us", "p99": "p99_us", "p99.9": "p99.9_us"}
 COLOURS = {"ahead": "#4477aa", "not ahead": "#cc6677"}
 DASHES = {"p50": "", "p99": "7 4", "p99.9": "2 3"}
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 70, 150, 40, 50
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 790, 420, 70, 180, 40, 50
 
 
 class Point(NamedTuple):
