@@ -20,6 +20,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import svg
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 PICTURE = ROOT / "docs/latency.svg"
@@ -104,12 +106,7 @@ def draw(rates: list[int], found: Found) -> str:
             parts.append(f"<line {ends} {style}/>")
             parts.append(f'<text x="{WIDTH - RIGHT + 46}" y="{place + 4}">{side}, {name}</text>')
             place += 20
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
-        f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13" fill="#222222">'
-    )
-    back = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
-    return "\n".join([head, back, *parts, "</svg>"]) + "\n"
+    return svg.document(WIDTH, HEIGHT, parts)
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ import sys
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
+import svg
+
 HERE = pathlib.Path(__file__).resolve().parent
 TABLE = HERE / "README.md"
 PICTURE = HERE.parent / "docs/performance.svg"
@@ -81,12 +83,7 @@ def draw(text: str) -> str:
             f'stroke-dasharray="4 3"/>'
         )
         y += 12
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" '
-        f'viewBox="0 0 {WIDTH} {y}" font-family="sans-serif" font-size="13" fill="#222222">'
-    )
-    back = f'<rect width="{WIDTH}" height="{y}" fill="#ffffff"/>'
-    return "\n".join([head, back, *parts, "</svg>"]) + "\n"
+    return svg.document(WIDTH, y, parts)
 
 
 def main() -> int:
