@@ -21,12 +21,17 @@ from typing import NamedTuple
 
 import live
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "soak"))
+import scrape
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 MODULES = HERE / "ahead.modules.json"
 SIDES = {"without modules": None, "ahead": "auto", "not ahead": "off"}
 # Reads that a pace is learned from.
 LEARNED = 2
+# How long the metrics may take, in seconds.
+PATIENCE = 30.0
 
 
 class Phase(NamedTuple):
@@ -46,29 +51,28 @@ class Seen(NamedTuple):
     # Runs of a container for each read.
     runs: float
     # Values that were served, and those of them that were older than a second.
-    served: float
-    old: float
+    served: int
+    old: int
 
 
 class Counted(NamedTuple):
     """What the module has counted."""
 
     # Usage commands that have ended.
-    runs: float = 0.0
-    served: float = 0.0
-    young: float = 0.0
+    runs: int = 0
+    # Values that were served, and those of them that were not older than a second.
+    served: int = 0
+    young: int = 0
 
 
 def counted(port: int) -> Counted:
-    lines = live.get(f"http://127.0.0.1:{port}/metrics").splitlines()
-
-    def total(name: str, label: str = "") -> float:
-        found = [line for line in lines if line.startswith(f"mesos_command_{name}{{")]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in found if label in line)
-
+    series = scrape.get(port, PATIENCE)
     age = "usage_value_age_seconds"
-    young = total(f"{age}_bucket", 'le="1"')
-    return Counted(total("runs_total"), total(f"{age}_count"), young)
+    return Counted(
+        runs=scrape.total(series, "runs_total").total(),
+        served=scrape.total(series, f"{age}_count").total(),
+        young=scrape.total(series, f"{age}_bucket", "le")["1",],
+    )
 
 
 def play(arguments: argparse.Namespace, ahead: str | None) -> Seen:
@@ -146,7 +150,7 @@ def main() -> None:
             old = sum(seen[side].old for seen in rounds)
             print(
                 f"\nRuns of a container for each read, {side}: {runs:.2f}. "
-                f"Older than a second when they were served: {old:.0f} of {served:.0f} values."
+                f"Older than a second when they were served: {old} of {served} values."
             )
 
 
