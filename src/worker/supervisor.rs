@@ -243,8 +243,9 @@ async fn until_ending(
 
 /// What a closed pipe means: mostly that the worker is about to end.
 async fn find_out(fault: Fault, child: &PipedChild) -> Fault {
-    /// How long a worker may live on after it closed a pipe and still count as having ended.
-    const CLOSING: Duration = Duration::from_millis(100);
+    /// How long a worker may live on after it closed a pipe and still count as having ended. One
+    /// that ends closes its pipes first, and may then have to wait for a processor.
+    const CLOSING: Duration = Duration::from_secs(1);
     match fault {
         Fault::Closed(_) if tokio::time::timeout(CLOSING, child.ended()).await.is_ok() => {
             Fault::Ended
