@@ -187,12 +187,14 @@ impl PipedChild {
 
     /// Ends it with all processes that belong to it, and reaps it: at once, or when it has not
     /// ended by itself within `grace`, for which its input must be closed. Meanwhile `drain`, which
-    /// does not end, keeps it from being stopped by a full pipe. One that outlives being killed is
-    /// counted in `quarantine`.
+    /// does not end, keeps it from being stopped by a full pipe. When all of its process group were
+    /// killed `settled` is awaited: before it is reaped, so that the group's number is its own. One
+    /// that outlives being killed is counted in `quarantine`.
     pub(crate) async fn end(
         mut self,
         grace: Duration,
         drain: impl Future<Output = ()>,
+        settled: impl Future<Output = ()>,
         quarantine: Option<&Arc<Quarantine>>,
     ) -> PipedEnd {
         if !grace.is_zero() {
@@ -225,6 +227,7 @@ impl PipedChild {
             return PipedEnd { end: End::Unkillable, killed, met: None };
         };
         tree.kill_rest(&self.child);
+        settled.await;
         self.child.reap();
         self.end_rest().await;
         let end = match exit {

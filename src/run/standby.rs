@@ -3,12 +3,15 @@
 //!
 //! Each is a child of this process, has its own process group and cgroup, and waits for its run on
 //! a channel. A run that takes one asks for the next. A process whose channel is closed ends by
-//! itself, and all are reaped.
+//! itself, and all are reaped: also one that was killed together with its interpreter before either
+//! could say that it was made.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use parking_lot::Mutex;
@@ -16,7 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::containment::{Slot, SlotPool};
 use crate::reactor::{Child, Reactor};
-use crate::sys::{self, ReadyProcess};
+use crate::sys::{self, Family, Pid, ReadyProcess, Spawned, process_stat};
 
 use super::Lifetime;
 
@@ -24,6 +27,11 @@ use super::Lifetime;
 const MOST_ASKED: usize = 64;
 /// After so many in succession that could not be made no run waits for another.
 const MOST_FAILED: u32 = 3;
+/// How long the end of an interpreter waits for news of processes that it was asked for, and for
+/// those that nobody has heard of.
+const SETTLING: Duration = Duration::from_secs(1);
+/// Between two looks meanwhile.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The processes that stand ready for one command.
 pub struct Standby {
@@ -38,8 +46,8 @@ pub struct Standby {
 
 #[derive(Default)]
 struct State {
-    /// Our end of the interpreter's channel, while one serves.
-    interpreter: Option<Arc<OwnedFd>>,
+    /// Our end of the interpreter's channel, while one serves, and what it was asked for.
+    interpreter: Option<(Arc<OwnedFd>, Arc<Asked>)>,
     ready: VecDeque<(ReadyProcess, Option<Slot>)>,
     /// How many are being made.
     asked: usize,
@@ -48,6 +56,15 @@ struct State {
     /// How many in succession could not be made.
     failed: u32,
     waiting: VecDeque<Box<dyn FnOnce() + Send>>,
+}
+
+/// What was asked of one interpreter.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// Processes of which is not known yet what became of them.
+    unheard: AtomicUsize,
+    /// Processes that could not be made, or of which nobody could say that they were.
+    failed: AtomicUsize,
 }
 
 impl std::fmt::Debug for Standby {
@@ -73,15 +90,17 @@ impl Standby {
     }
 
     /// An interpreter serves from now on, at the other end of `channel`. What an earlier one made
-    /// is ended.
-    pub(crate) fn open(self: &Arc<Self>, channel: Arc<OwnedFd>) {
+    /// is ended. When it has ended, what was asked of it is to be [settled](Standby::settle).
+    pub(crate) fn open(self: &Arc<Self>, channel: Arc<OwnedFd>) -> Arc<Asked> {
+        let asked: Arc<Asked> = Arc::default();
         {
             let mut state = self.state.lock();
-            state.interpreter = Some(channel);
+            state.interpreter = Some((channel, asked.clone()));
             (state.made, state.failed) = (0, 0);
         }
         self.end_all();
         self.ask();
+        asked
     }
 
     /// No interpreter serves any more. What it has made goes on standing ready.
@@ -132,8 +151,13 @@ impl Standby {
 
     /// Kills and reaps a process that gets no run.
     pub(super) fn end(&self, process: ReadyProcess, slot: Option<Slot>) {
+        self.reap(process.without_run(), slot);
+    }
+
+    /// Kills and reaps a process in a task. The end of the instance waits for it.
+    fn reap(&self, process: Spawned, slot: Option<Slot>) {
         let unended = self.lifetime.unended();
-        let child = Child::new(process.without_run());
+        let child = Child::new(process);
         child.signal(libc::SIGKILL);
         self.runtime.spawn(async move {
             let mut child = child.listen();
@@ -141,6 +165,25 @@ impl Standby {
             child.reap();
             drop((slot, unended));
         });
+    }
+
+    /// Reaps the processes that the interpreter `maker` had made when it and they were killed
+    /// before either could say so. The interpreter has ended and is not reaped, and all of its
+    /// process group were killed: a process of which nobody has heard is there still.
+    pub(crate) async fn settle(&self, maker: Pid, asked: &Asked) {
+        let until = Instant::now() + SETTLING;
+        while asked.unheard.load(Ordering::Acquire) > 0 && Instant::now() < until {
+            tokio::time::sleep(PAUSE).await;
+        }
+        if asked.failed.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        for pid in Family::new(maker, until).children(Pid::own()) {
+            let is_its = || process_stat(pid)?.group.filter(|group| *group == maker.led_group());
+            if pid != maker && is_its().is_some() {
+                self.reap(Spawned::by_number(pid), None);
+            }
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -177,10 +220,12 @@ impl Standby {
                 }
                 let interpreter = interpreter.clone();
                 state.asked += 1;
+                interpreter.1.unheard.fetch_add(1, Ordering::AcqRel);
                 interpreter
             };
-            if let Err(error) = self.ask_for_one(&interpreter) {
+            if let Err(error) = self.ask_for_one(&interpreter.0, &interpreter.1) {
                 tracing::debug!(%error, "no process can be made ready");
+                interpreter.1.unheard.fetch_sub(1, Ordering::AcqRel);
                 let mut state = self.state.lock();
                 state.asked -= 1;
                 state.failed = state.failed.saturating_add(1);
@@ -189,7 +234,7 @@ impl Standby {
         }
     }
 
-    fn ask_for_one(self: &Arc<Self>, interpreter: &OwnedFd) -> io::Result<()> {
+    fn ask_for_one(self: &Arc<Self>, interpreter: &OwnedFd, asked: &Arc<Asked>) -> io::Result<()> {
         let (slot, cgroups) = match &self.cgroups {
             Some(pool) => pool.lease().map(|(slot, cgroups)| (Some(slot), cgroups))?,
             None => (None, sys::Cgroups::default()),
@@ -209,10 +254,10 @@ impl Standby {
             message.push(0);
             message.extend_from_slice(path);
         }
-        let (ours, own) = (Arc::new(ours), self.clone());
+        let (ours, own, asked) = (Arc::new(ours), self.clone(), asked.clone());
         let channel = ours.clone();
         // Before there is a process that nobody would hear of.
-        let job = Box::new(move || own.heard(channel, slot));
+        let job = Box::new(move || own.heard(channel, slot, &asked));
         let watch = self.reactor.watch(ours.as_fd(), job).map_err(|_| Errno::ENOMEM)?;
         let sent = sys::send_message(interpreter.as_fd(), &message, &descriptors);
         if sent.is_err() {
@@ -222,8 +267,11 @@ impl Standby {
     }
 
     /// The interpreter has said what became of a process.
-    fn heard(self: &Arc<Self>, channel: Arc<OwnedFd>, mut slot: Option<Slot>) {
+    fn heard(self: &Arc<Self>, channel: Arc<OwnedFd>, mut slot: Option<Slot>, asked: &Asked) {
         let made = ReadyProcess::made(channel);
+        if made.is_none() {
+            asked.failed.fetch_add(1, Ordering::AcqRel);
+        }
         let wake = {
             let mut state = self.state.lock();
             state.asked -= 1;
@@ -236,6 +284,8 @@ impl Standby {
                 // Perhaps because of its cgroup.
                 slot.iter_mut().for_each(Slot::spend);
             }
+            // Now, so that whoever has settled ends it with all that stand ready.
+            asked.unheard.fetch_sub(1, Ordering::AcqRel);
             state.waiting.pop_front()
         };
         if let Some(wake) = wake {

@@ -71,6 +71,14 @@ pub(crate) struct Spawned {
     pub(crate) pidfd: Option<PidFd>,
 }
 
+impl Spawned {
+    /// A child that is not reaped yet.
+    pub(crate) fn by_number(pid: Pid) -> Spawned {
+        // It cannot be another's: a child keeps its number until it is reaped.
+        Spawned { pid, pidfd: PidFd::open(pid).ok() }
+    }
+}
+
 /// Why there is no child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SpawnFailure {

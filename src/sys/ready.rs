@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::unistd::setpgid;
 
 use super::channel::{receive_message, send_message};
 use super::forked::{Forked, LONGEST, fields};
-use super::pidfd::{PidFd, WaitTarget, wait};
+use super::pidfd::{WaitTarget, wait};
 use super::plan::{Plan, Source, Spawned};
 use super::process_id::Pid;
 use super::spawn::{Start, now};
@@ -34,9 +35,11 @@ impl ReadyProcess {
         // A number that is not a child's must never be signalled.
         let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
         wait(WaitTarget::of(pid, None), flags).ok()?;
-        // It cannot be another's by now: a child keeps its number until it is reaped.
-        let pidfd = PidFd::open(pid).ok();
-        Some(ReadyProcess { spawned: Spawned { pid, pidfd }, channel })
+        let own = nix::unistd::Pid::from_raw(pid.as_raw());
+        // Not by itself: one of which nobody has heard is to be in its maker's group, where it is
+        // found. It may have ended.
+        let _ = setpgid(own, own);
+        Some(ReadyProcess { spawned: Spawned::by_number(pid), channel })
     }
 
     /// The process, which has no run and ends when this is dropped: it must be reaped.

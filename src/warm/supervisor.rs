@@ -247,7 +247,7 @@ async fn serve_on(
 ) -> (Ending, String, Duration) {
     loop {
         let worker = shared.metrics().worker();
-        shared.standby.open(interpreter.channel.get_ref().clone());
+        let asked = shared.standby.open(interpreter.channel.get_ref().clone());
         shared.serving.up(interpreter.child.pid(), interpreter.up);
         worker.up_inc();
         let ending = until_ending(shared, &interpreter).await;
@@ -265,7 +265,8 @@ async fn serve_on(
         // It ends when nobody is at the other end.
         drop(channel);
         let lived = up.elapsed();
-        let limit = end(shared, child).await;
+        let settled = shared.standby.settle(child.pid(), &asked);
+        let limit = end(shared, child, settled).await;
         let (Ending::Due(why), Some(next)) = (&ending, successor) else {
             return (ending, limit, lived);
         };
@@ -322,7 +323,7 @@ async fn bring_up(shared: &Shared, ahead: bool) -> Result<Interpreter, NotUp> {
     match answer {
         Ok(channel) => Ok(Interpreter { child, channel, up: Instant::now() }),
         Err(not_up) => {
-            let said = printed(&stderr) + &end(shared, child).await;
+            let said = printed(&stderr) + &end(shared, child, async {}).await;
             Err(match not_up {
                 NotUp::Failed(why) => NotUp::Failed(format!("{why}{said}")),
                 other => other,
@@ -390,11 +391,10 @@ fn printed(stderr: &pipe::Receiver) -> String {
 }
 
 /// Ends an interpreter whose channel is closed; the limit that it had met, for a log line.
-async fn end(shared: &Shared, child: PipedChild) -> String {
+/// `settled` is awaited before it is reaped.
+async fn end(shared: &Shared, child: PipedChild, settled: impl Future<Output = ()>) -> String {
     let quarantine = shared.settings.quarantine.as_ref();
-    let ended = child.end(GRACE, std::future::pending(), quarantine).await;
-    if ended.killed {
-        shared.settings.metrics.kill(KillSignal::Kill);
-    }
+    let ended = child.end(GRACE, std::future::pending(), settled, quarantine).await;
+    ended.killed.then(|| shared.settings.metrics.kill(KillSignal::Kill));
     ended.met.map_or_else(String::new, |met| format!("; {}", met.text))
 }

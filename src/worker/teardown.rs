@@ -120,7 +120,8 @@ impl Teardown {
     ) -> Teardown {
         let (pid, stderr) = (worker.pid, worker.stderr.take());
         let quarantine = pool.settings.quarantine.as_ref();
-        let PipedEnd { end, killed, met } = child.end(grace, worker.drain(), quarantine).await;
+        let PipedEnd { end, killed, met } =
+            child.end(grace, worker.drain(), async {}, quarantine).await;
         Teardown { pid, end, killed, met, stderr }
     }
 

@@ -226,3 +226,22 @@ fn a_process_has_a_cgroup_of_its_own() {
     }
     rig.finish();
 }
+
+/// Keeps both sides of a fork from going on, in a process that has this in its path.
+const HELD: &str = "import os, sys, time\n\
+    def hold():\n    open(sys.argv[-1] + '.held', 'a').write('x')\n    time.sleep(600)\n\
+    os.register_at_fork(after_in_parent=hold, after_in_child=hold)\n";
+
+/// Both are killed before either can say that there is a process.
+#[test]
+fn a_process_is_reaped_that_was_killed_with_its_interpreter_before_anybody_heard_of_it() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("sitecustomize.py"), HELD).unwrap();
+    let path = format!("PYTHONPATH={}", place.path().display()).into();
+    let rig = Rig::new("", &answers("1"), Choice { environment: vec![path], ..Choice::default() });
+    let held = rig.path().with_extension("py.held");
+    until("both", || std::fs::read(&held).is_ok_and(|text| text.len() == 2));
+    assert_eq!(rig.processes().len(), 2);
+    assert_eq!(rig.look().ready, 0);
+    rig.finish();
+}

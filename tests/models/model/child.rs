@@ -122,6 +122,7 @@ impl PipedChild {
         self,
         grace: Duration,
         drain: impl Future<Output = ()>,
+        settled: impl Future<Output = ()>,
         _quarantine: Option<&Arc<Quarantine>>,
     ) -> PipedEnd {
         if !grace.is_zero() {
@@ -133,6 +134,7 @@ impl PipedChild {
         let killed = !self.process.has_ended.load(Ordering::SeqCst);
         self.process.killed.store(true, Ordering::SeqCst);
         self.ended().await;
+        settled.await;
         let status = if killed { ExitStatus::Signaled(9) } else { ExitStatus::Exited(0) };
         PipedEnd { end: End::Status(status), killed, met: None }
     }
