@@ -12,7 +12,7 @@ use mesos_command::run::{Kills, RunReport};
 use mesos_command::staging::IoMode;
 
 use crate::by_worker::ByWorker;
-use crate::support::{Choice, Rig};
+use crate::support::{Choice, PATIENCE, Rig};
 
 const CASES: &str = include_str!("cases.txt");
 /// As many as there are, and as a worker plays: none may be lost on the way.
@@ -26,6 +26,8 @@ const HUGE: usize = 8 << 20;
 const TOGETHER: usize = 4;
 /// The deadline of those that are to meet it.
 const SHORT: Duration = Duration::from_secs(3);
+/// Those that a TERM does not end; the others have all the time that they need for that.
+const DEAF: [&str; 2] = ["a deaf one", "a child that is ended with it"];
 
 struct Case {
     name: &'static str,
@@ -121,6 +123,10 @@ fn play(case: &Case) -> Vec<String> {
     let mut choice = Choice::default();
     if case.name.contains("ended") || ["a stop by TERM", "a deaf one"].contains(&case.name) {
         choice.timeout = SHORT;
+    }
+    if !DEAF.contains(&case.name) {
+        // That of a busy machine.
+        choice.kill_grace = PATIENCE;
     }
     if case.name.contains("huge input") {
         choice.input = format!("{{\"in\":\"{}\"}}", "x".repeat(HUGE)).into_bytes();

@@ -25,6 +25,7 @@ use super::log::Log;
 /// What can be chosen.
 pub(crate) struct Choice {
     pub(crate) timeout: Duration,
+    pub(crate) kill_grace: Duration,
     pub(crate) ready: usize,
     pub(crate) recycling: Recycling,
     pub(crate) cgroups: Option<Arc<SlotPool>>,
@@ -40,6 +41,7 @@ impl Default for Choice {
     fn default() -> Choice {
         Choice {
             timeout: Duration::from_secs(60),
+            kill_grace: Duration::from_millis(500),
             ready: 1,
             recycling: Recycling::default(),
             cgroups: None,
@@ -87,7 +89,7 @@ impl Rig {
             command,
             environment: environment.into(),
             timeout: Some(choice.timeout),
-            kill_grace: Duration::from_millis(500),
+            kill_grace: choice.kill_grace,
             max_output_bytes: 1 << 20,
             io: choice.io,
             stdio: choice.stdio,
