@@ -179,6 +179,20 @@ impl Child {
         }
     }
 
+    /// Reaps it after it has ended, and kills the rest of its process group; whether there was any.
+    ///
+    /// A group has its leader in it until that is reaped, and what was killed may be gone before
+    /// anybody can look. So the group is killed when the leader is out of it, which takes a pidfd.
+    /// Without, what ends in that moment is not seen.
+    pub(crate) fn reap_and_kill_group(&mut self) -> bool {
+        let by_pidfd = self.pidfd().is_some_and(|fd| fd.signal_group(0).is_ok());
+        if !by_pidfd {
+            self.signal_group(libc::SIGKILL);
+        }
+        self.reap();
+        self.signal_group(if by_pidfd { libc::SIGKILL } else { 0 })
+    }
+
     /// Sends a signal to the leader itself.
     pub(crate) fn signal(&self, signal: i32) {
         let sent = match self.pidfd() {
@@ -305,6 +319,22 @@ mod tests {
         test_support::dropped_unanswered(&receiver);
         let _ = sys::kill(pid, libc::SIGKILL);
         sys::wait(target, libc::WEXITED).expect("a child of ours");
+    }
+
+    #[test]
+    fn what_is_left_of_a_group_is_killed_and_told_of() {
+        for with_pidfd in [true, false] {
+            for (text, expected) in [("sleep 600 & exit 3", true), ("exit 3", false)] {
+                let mut spawned = shell(text);
+                spawned.pidfd = spawned.pidfd.filter(|_| with_pidfd);
+                let mut child = Child::new(spawned);
+                test_support::until("its end", || child.try_status().is_some());
+                let found = child.reap_and_kill_group();
+                assert!(found == expected || (!with_pidfd && !found), "{text}");
+                test_support::until("an empty group", || !child.signal_group(0));
+                assert!(!child.reap_and_kill_group(), "once more");
+            }
+        }
     }
 
     #[test]

@@ -118,8 +118,7 @@ fn reap_behind(mut child: Child, start: sys::Start, mut slot: Option<Slot>) {
             slot.kill();
         }
         child.ended().await;
-        Tree::default().kill_rest(&child);
-        child.reap();
+        Tree::default().reap_and_kill_rest(&mut child);
         start.child_has_ended();
     });
 }

@@ -283,11 +283,12 @@ fn conclude_exited(supervised: Supervised, leader: Leader, exit: Exit, cleaning:
     let Leader { mut child, mut tree, mut slot, left_some, cause, mut kills, timings, .. } = leader;
     let kill_rest = must_end(cause, &run);
     let mark = files.io.has_memfd_outputs().then(|| run_mark(&run.request, child.pid()));
-    if kill_rest {
-        tree.kill_rest(&child);
-    }
-    child.reap();
-    let in_group = child.signal_group(0);
+    let in_group = if kill_rest {
+        tree.reap_and_kill_rest(&mut child)
+    } else {
+        child.reap();
+        child.signal_group(0)
+    };
     let others = in_group || left_some;
     if kill_rest && others && kills.kill == 0 {
         kills.kill = 1;

@@ -194,6 +194,17 @@ impl Tree {
     /// Kills what is left when the leader has ended: group and strays.
     pub(super) fn kill_rest(&mut self, child: &Child) {
         child.signal_group(libc::SIGKILL);
+        self.kill_strays(child);
+    }
+
+    /// The same, and reaps the leader. Whether something was left in the group.
+    pub(super) fn reap_and_kill_rest(&mut self, child: &mut Child) -> bool {
+        let in_group = child.reap_and_kill_group();
+        self.kill_strays(child);
+        in_group
+    }
+
+    fn kill_strays(&mut self, child: &Child) {
         // Children of strays are still found below them.
         self.collect(child.pid(), false, Instant::now() + SEARCH);
         for stray in &self.strays {
