@@ -1,5 +1,7 @@
 //! The keys of the parameters: which there are, which is meant, and their tables for the documents.
 
+use std::sync::OnceLock;
+
 use super::event_params::EVENT_PARAMETERS;
 use super::params::PARAMETERS;
 use super::row::{Parameter, Reload, Scope};
@@ -38,7 +40,30 @@ pub fn find(key: &str) -> Option<Option<ModuleKind>> {
 }
 
 /// All keys for a kind of module, those of each event spelled out.
-pub fn all(kind: ModuleKind) -> Vec<String> {
+pub fn all(kind: ModuleKind) -> impl Iterator<Item = &'static str> {
+    known(kind).iter().map(|known| known.key.as_str())
+}
+
+/// A key, and what is compared of it first with one that is not known.
+struct Known {
+    key: String,
+    letters: Letters,
+}
+
+fn known(kind: ModuleKind) -> &'static [Known] {
+    static ALL: [OnceLock<Vec<Known>>; 2] = [const { OnceLock::new() }; 2];
+    let [of_hooks, of_isolators] = &ALL;
+    let keys = match kind {
+        ModuleKind::Hook => of_hooks,
+        ModuleKind::Isolator => of_isolators,
+    };
+    keys.get_or_init(|| {
+        let known = |key: String| Known { letters: Letters::of(&key), key };
+        spelled_out(kind).into_iter().map(known).collect()
+    })
+}
+
+fn spelled_out(kind: ModuleKind) -> Vec<String> {
     let general = PARAMETERS
         .iter()
         .filter(|row| row.is_for(kind))
@@ -62,20 +87,49 @@ pub fn nearest(kind: ModuleKind, key: &str) -> Option<String> {
     if Event::from_prefix(key).is_some() {
         return Some(format!("{key}_command"));
     }
-    let near = |known: &str| known.len().min(key.len()) / 3 + 1;
-    all(kind)
-        .into_iter()
-        .filter_map(|known| Some((edit_distance(key, &known, near(&known))?, known)))
-        .min()
-        .map(|(_, known)| known)
+    let letters = Letters::of(key);
+    let mut nearest: Option<(usize, &String)> = None;
+    for known in known(kind) {
+        let near = known.key.len().min(key.len()) / 3 + 1;
+        let most = nearest.map_or(near, |(distance, _)| distance.min(near));
+        let is_far = key.len().abs_diff(known.key.len()) > most;
+        if is_far || letters.edits(&known.letters) > most {
+            continue;
+        }
+        let found = edit_distance(key, &known.key, most).map(|distance| (distance, &known.key));
+        nearest = nearest.into_iter().chain(found).min();
+    }
+    nearest.map(|(_, known)| known.clone())
+}
+
+/// How often a text has which letters, by their last five bits.
+struct Letters([u8; 32]);
+
+impl Letters {
+    fn of(text: &str) -> Letters {
+        let mut counts = [0_u8; 32];
+        for byte in text.bytes() {
+            let count = &mut counts[usize::from(byte % 32)];
+            *count = count.saturating_add(1);
+        }
+        Letters(counts)
+    }
+
+    /// At least so many edits make one text of the other; counted in far less time than the
+    /// distance.
+    fn edits(&self, other: &Letters) -> usize {
+        self.beyond(other).max(other.beyond(self)) as usize
+    }
+
+    fn beyond(&self, other: &Letters) -> u32 {
+        let pairs = self.0.iter().zip(&other.0);
+        pairs.map(|(own, its)| u32::from(own.saturating_sub(*its))).sum()
+    }
 }
 
 /// Levenshtein distance, by bytes: keys are ASCII. `None` when it is more than `most`, which is
-/// found early: a value in the place of a key may be long, and the distance takes time.
+/// found early.
 fn edit_distance(a: &str, b: &str, most: usize) -> Option<usize> {
-    if a.len().abs_diff(b.len()) > most {
-        return None;
-    }
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.bytes().enumerate() {
         let mut diagonal = row[0];
@@ -204,6 +258,7 @@ mod tests {
         assert_eq!(near("isolator_prepare").as_deref(), Some("isolator_prepare_command"));
         assert_eq!(near("   stdio   ").as_deref(), Some("stdio"));
         assert_eq!(near("colour"), None);
+        assert_eq!(near("isolator_usage_timeuot").as_deref(), Some("isolator_usage_timeout"));
     }
 
     /// Takes minutes if it is compared with each known key.

@@ -1,6 +1,7 @@
 //! Every parameter of every instance: its value, and where that comes from.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use anyhow::{anyhow, bail};
 use mesos_command::config::json::Text;
@@ -193,13 +194,13 @@ impl<'a> Reader<'a, '_> {
 
     /// What is given and has no effect.
     fn ignored(&self, kind: ModuleKind) -> Vec<Held<'a>> {
-        let known = mesos_command::config::keys::all(kind);
+        let known: HashSet<&str> = mesos_command::config::keys::all(kind).collect();
         let others = self.module.parameters.iter().filter(|parameter| {
             let key = &parameter.key.text;
             let of_idle_event = mesos_command::config::keys::parameter(key)
                 .and_then(|(_, event)| event)
                 .is_some_and(|event| !self.config.events.contains_key(&event));
-            !known.contains(key) || of_idle_event && !parameter.value.text.is_empty()
+            !known.contains(key.as_str()) || of_idle_event && !parameter.value.text.is_empty()
         });
         others
             .map(|parameter| Held {

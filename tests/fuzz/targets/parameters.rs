@@ -59,8 +59,7 @@ fn input(data: &[u8]) -> (ModuleKind, Parameters) {
     (kind, parameters)
 }
 
-/// What the rest of the engine takes for granted.
-/// What was read is printed so that it reads as the same.
+/// A condition is printed so that it reads as the same.
 fn check_condition(event: Event, condition: &Condition) {
     let printed = condition.expression().to_string();
     match Condition::parse(event, &printed) {
@@ -70,6 +69,7 @@ fn check_condition(event: Event, condition: &Condition) {
     }
 }
 
+/// What the rest of the engine takes for granted.
 fn check(config: &Config, warnings: &[Warning]) {
     let state = Path::new("/state").join(&*config.module_name);
     assert_eq!(state.parent(), Some(Path::new("/state")), "the name leads elsewhere");
