@@ -63,4 +63,5 @@ pub(crate) use request::waited_since;
 pub use request::{CommandSpec, DeadlineFrom, Kills, Request, RunReport, Timings};
 pub use runner::Runner;
 pub(crate) use runner::{answer_blocking, answer_later, lost_report};
+pub(crate) use standby::Asked;
 pub use standby::Standby;

@@ -14,6 +14,7 @@
 //! * nothing of a script is run in the interpreter itself but its imports of the standard library.
 
 mod look;
+mod said;
 mod supervisor;
 
 pub use look::{Interpreters, SeenInterpreter, SeenWarm};

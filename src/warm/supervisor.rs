@@ -17,22 +17,20 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use tokio::io::unix::AsyncFd;
-use tokio::net::unix::pipe;
 
 use crate::command::WarmScript;
-use crate::escape::{one_line, one_line_bytes};
 use crate::metrics::ModuleMetrics;
 use crate::outcome::{KillSignal, WorkerRestart};
 use crate::reactor::{Backoff, CancelToken};
 use crate::run::{
-    CommandSpec, InterpreterEnds, Lifetime, PipedChild, Quarantine, Runner, Standby, Unended,
+    Asked, CommandSpec, InterpreterEnds, Lifetime, PipedChild, Quarantine, Runner, Standby, Unended,
 };
-use crate::sys::{poll_channel, receive_message, resident_bytes, send_message};
+use crate::sys::{poll_channel, resident_bytes, send_message};
 use crate::worker::{Recycling, WorkerLog};
 
 use super::look::{Interpreters, Serving};
+use super::said::{hear, printed};
 
 /// The text that the interpreter runs.
 const TEXT: &str = concat!(
@@ -56,10 +54,6 @@ const HEALTHY: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long it may take to end by itself.
 const GRACE: Duration = Duration::from_millis(500);
-/// The longest message that it sends, in bytes.
-const LONGEST: usize = 8192;
-/// How much of what it prints explains that it did not start, in bytes.
-const TAIL: usize = 2048;
 
 /// What a pool is made of.
 pub struct WarmSettings {
@@ -245,17 +239,16 @@ async fn serve_on(
     mut interpreter: Interpreter,
     ahead: bool,
 ) -> (Ending, String, Duration) {
+    let worker = shared.metrics().worker();
+    let mut asked = serve(shared, &interpreter);
     loop {
-        let worker = shared.metrics().worker();
-        let asked = shared.standby.open(interpreter.channel.get_ref().clone());
-        shared.serving.up(interpreter.child.pid(), interpreter.up);
-        worker.up_inc();
         let ending = until_ending(shared, &interpreter).await;
         // The successor first: until it is up, the one before serves.
         let successor = match &ending {
             Ending::Due(_) => bring_up(shared, ahead).await.ok(),
             _ => None,
         };
+        let successor = successor.map(|next| (serve(shared, &next), next));
         if successor.is_none() {
             shared.standby.close();
             shared.serving.down();
@@ -273,8 +266,15 @@ async fn serve_on(
         let text = format!("{why} and ends; another takes its place");
         shared.settings.log.note(&shared.line(&text));
         worker.restart(WorkerRestart::Recycled);
-        interpreter = next;
+        (asked, interpreter) = next;
     }
+}
+
+/// Has an interpreter asked for processes, instead of the one before.
+fn serve(shared: &Shared, interpreter: &Interpreter) -> Arc<Asked> {
+    shared.serving.up(interpreter.child.pid(), interpreter.up);
+    shared.metrics().worker().up_inc();
+    shared.standby.open(interpreter.channel.get_ref().clone())
 }
 
 /// Watches over an interpreter that serves, until it is to be ended.
@@ -360,33 +360,6 @@ async fn set_up(
         ["ahead", why, ..] => Err(NotUp::NotAhead(why.to_owned())),
         ["refused", why, ..] => Err(NotUp::Refused(why.to_owned())),
         _ => Err(NotUp::Failed("ended before it was ready".to_owned())),
-    }
-}
-
-/// The fields of the next message; `None` when there will be none.
-async fn hear(channel: &AsyncFd<Arc<OwnedFd>>) -> Option<Vec<String>> {
-    let mut buffer = [0; LONGEST];
-    loop {
-        let mut readable = channel.readable().await.ok()?;
-        match receive_message(channel.get_ref().as_fd(), &mut buffer) {
-            Err(Errno::EAGAIN) => readable.clear_ready(),
-            Ok(0) | Err(_) => return None,
-            Ok(length) => {
-                let fields = buffer[..length].split(|byte| *byte == 0);
-                let text = |field: &[u8]| one_line(&String::from_utf8_lossy(field)).into_owned();
-                return Some(fields.map(text).collect());
-            }
-        }
-    }
-}
-
-/// What it printed, for a log line.
-fn printed(stderr: &pipe::Receiver) -> String {
-    let mut tail = [0; TAIL];
-    let length = stderr.try_read(&mut tail).unwrap_or(0);
-    match tail[..length].trim_ascii() {
-        b"" => String::new(),
-        said => format!("; its stderr: {}", one_line_bytes(said)),
     }
 }
 

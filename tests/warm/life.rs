@@ -147,6 +147,7 @@ fn an_interpreter_is_replaced_after_so_many_calls_and_none_fails() {
         rig.metric("mesos_command_worker_restarts_total{") >= 2
     });
     rig.log.wait("requests and ends; another takes its place");
+    assert_eq!(rig.metric("mesos_command_kills_total{"), 0, "each ended by itself");
     rig.finish();
 }
 
