@@ -210,7 +210,7 @@ impl Standby {
     /// Has as many processes made as are to stand ready, and one for each run that waits.
     pub(super) fn ask(self: &Arc<Self>) {
         loop {
-            let interpreter = {
+            let (interpreter, asked) = {
                 let mut state = self.state.lock();
                 let wanted = self.target + state.waiting.len();
                 let is_enough = state.ready.len() + state.asked >= wanted;
@@ -218,14 +218,14 @@ impl Standby {
                 if is_enough || state.asked >= MOST_ASKED {
                     return;
                 }
-                let interpreter = interpreter.clone();
+                let (interpreter, asked) = interpreter.clone();
                 state.asked += 1;
-                interpreter.1.unheard.fetch_add(1, Ordering::AcqRel);
-                interpreter
+                asked.unheard.fetch_add(1, Ordering::AcqRel);
+                (interpreter, asked)
             };
-            if let Err(error) = self.ask_for_one(&interpreter.0, &interpreter.1) {
+            if let Err(error) = self.ask_for_one(&interpreter, &asked) {
                 tracing::debug!(%error, "no process can be made ready");
-                interpreter.1.unheard.fetch_sub(1, Ordering::AcqRel);
+                asked.unheard.fetch_sub(1, Ordering::AcqRel);
                 let mut state = self.state.lock();
                 state.asked -= 1;
                 state.failed = state.failed.saturating_add(1);

@@ -34,7 +34,6 @@ use nix::sys::stat::Mode;
 use super::child::looks_on;
 use super::files::above_stdio;
 use super::identity::Identity;
-use super::pidfd::PidFd;
 use super::plan::{NoProcess, Plan, Source, SpawnFailure, Spawned};
 use super::process_id::Pid;
 use super::step::Step;
@@ -66,10 +65,7 @@ fn is_before_2_24(version: &str) -> bool {
 pub(super) fn spawn(plan: Plan) -> Result<(Spawned, Duration), Box<NoProcess>> {
     let begun = Instant::now();
     match start(&plan) {
-        Ok(pid) => {
-            let pidfd = PidFd::open(pid).ok();
-            Ok((Spawned { pid, pidfd }, begun.elapsed()))
-        }
+        Ok(pid) => Ok((Spawned::by_number(pid), begun.elapsed())),
         Err(failure) => Err(Box::new(NoProcess { failure, plan })),
     }
 }

@@ -368,6 +368,8 @@ async fn set_up(
 async fn end(shared: &Shared, child: PipedChild, settled: impl Future<Output = ()>) -> String {
     let quarantine = shared.settings.quarantine.as_ref();
     let ended = child.end(GRACE, std::future::pending(), settled, quarantine).await;
-    ended.killed.then(|| shared.settings.metrics.kill(KillSignal::Kill));
+    if ended.killed {
+        shared.settings.metrics.kill(KillSignal::Kill);
+    }
     ended.met.map_or_else(String::new, |met| format!("; {}", met.text))
 }

@@ -4,7 +4,6 @@
 
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
@@ -14,16 +13,13 @@ use mesos_command::sys::User;
 use test_support::{in_time, skip};
 
 use crate::modes::by_posix_spawn;
-use crate::support::{children, command, eventually, probe, runner, serial};
+use crate::support::{children, command, eventually, for_everybody, probe, runner, serial};
 
 /// The other half of `an_execve_that_hangs_is_ended_at_the_deadline`; `user`: of another user.
 pub(crate) fn hung_exec(whose: &str) {
     let user = User { name: "x".into(), uid: 65_534, gid: 65_534, groups: [65_534].into() };
     let user = (whose == "user").then_some(user);
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let program = directory.path().join("hung");
-    std::fs::copy("/bin/true", &program).unwrap();
+    let (_directory, program) = for_everybody("/bin/true");
     let Some(guard) = hang(&program) else { return };
     let _oracle = serial();
     if by_posix_spawn() {

@@ -12,7 +12,7 @@ use test_support::{own_process_with, skip};
 
 use crate::inherit::{assert_clean, inherited};
 use crate::seccomp::{lacks, refused};
-use crate::support::{command, probe, runner, script, serial};
+use crate::support::{command, for_everybody, probe, runner, script, serial};
 
 const MODE: &str = "RUNNER_TEST_MODE";
 const LIST: &str = "RUNNER_TEST_FAIL";
@@ -278,13 +278,8 @@ fn an_agent_that_is_not_dumpable_gives_files_instead_of_memfds() {
 }
 
 fn undumpable() {
-    // Where another user may execute it, wherever this tree is.
-    let directory = tempfile::tempdir().unwrap();
-    let everybody = || std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(directory.path(), everybody()).unwrap();
-    let program = directory.path().join("mcmd-probe");
-    std::fs::copy(env!("CARGO_BIN_EXE_mcmd-probe"), &program).unwrap();
-    std::fs::set_permissions(&program, everybody()).unwrap();
+    // Wherever this tree is.
+    let (_directory, program) = for_everybody(env!("CARGO_BIN_EXE_mcmd-probe"));
     let probe = |steps: &str| command(&program).env("PROBE", steps);
     let nobody = nix::unistd::Uid::from_raw(65534);
     let group = nix::unistd::Gid::from_raw(65534);

@@ -26,6 +26,18 @@ pub(crate) fn probe(steps: &str) -> Case {
     command(env!("CARGO_BIN_EXE_mcmd-probe")).env("PROBE", steps)
 }
 
+/// A copy of a program in a directory of its own, where every user may execute it.
+pub(crate) fn for_everybody(program: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let copy = directory.path().join(Path::new(program).file_name().unwrap());
+    std::fs::copy(program, &copy).unwrap();
+    for path in [directory.path(), &copy] {
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(path, everybody).unwrap();
+    }
+    (directory, copy)
+}
+
 /// Some other program.
 pub(crate) fn command(path: impl AsRef<Path>) -> Case {
     let environment: Vec<OsString> = vec!["PATH=/usr/bin:/bin".into(), "LC_ALL=C".into()];
