@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, Family, Pid, PidFd, ProcessGroup, process_stat};
+use crate::sys::{self, Family, Pid, PidFd, ProcessGroup, ProcessStat, process_stat};
 
 use crate::reactor::Child;
 
@@ -54,13 +54,27 @@ struct Stray {
 }
 
 impl Stray {
+    /// With a pidfd, if there is one to be had.
+    fn new(pid: Pid, start: u64) -> Stray {
+        let mut stray = Stray { pid, start, pidfd: None };
+        let pidfd = Counted::open(pid);
+        // Read after the pidfd was opened: if it is the same process still, the pidfd is its.
+        stray.pidfd = pidfd.filter(|_| stray.group().is_some());
+        stray
+    }
+
+    /// Its process group, while it is the process that was found.
+    fn group(&self) -> Option<ProcessGroup> {
+        process_stat(self.pid).filter(|stat| stat.start == self.start)?.group
+    }
+
     fn signal(&self, signal: i32) {
         match &self.pidfd {
             Some(Counted(fd)) => {
                 let _ = fd.signal(signal);
             }
             // Without a pidfd, by number, if it is still the process that was found.
-            None if process_stat(self.pid).is_some_and(|stat| stat.start == self.start) => {
+            None if self.group().is_some() => {
                 let _ = sys::kill(self.pid, signal);
             }
             None => {}
@@ -75,14 +89,34 @@ struct Walk {
     seen: HashSet<Pid>,
     /// Processes, and when they were started, whose children are still to be asked for.
     parents: Vec<(Pid, u64)>,
-    /// Processes that are still to be examined, each with its parent.
-    met: Vec<(Pid, Pid)>,
+    /// Processes that are still to be examined, each with what ties it to the leader.
+    met: Vec<(Pid, Tie)>,
+}
+
+/// How a process is known to be the leader's: it has this parent, or it was found before and was
+/// started then.
+enum Tie {
+    Parent(Pid),
+    Start(u64),
+}
+
+impl Tie {
+    fn holds(&self, stat: &ProcessStat) -> bool {
+        match self {
+            Tie::Parent(parent) => stat.parent == Some(*parent),
+            // Nothing hangs together with one that has ended.
+            Tie::Start(start) => stat.start == *start && stat.state != b'Z',
+        }
+    }
 }
 
 /// What is known of the processes that belong to a leader.
 #[derive(Default)]
 pub(super) struct Tree {
     strays: Vec<Stray>,
+    /// Descendants in the leader's group, and when they were started: what hangs together with them
+    /// is found when the leader, or what was between them, has ended.
+    members: Vec<(Pid, u64)>,
     /// The walk that the last search did not finish.
     unfinished: Option<Walk>,
     /// Whether some walk was finished.
@@ -107,12 +141,15 @@ impl Tree {
         {
             return;
         }
-        let mut parents: Vec<_> = self.strays.iter().map(|one| (one.pid, one.start)).collect();
-        let seen = parents.iter().map(|(pid, _)| *pid).collect();
+        let strays = self.strays.iter().map(|one| (one.pid, one.start));
+        let mut walk = Walk { parents: strays.collect(), ..Walk::default() };
+        walk.seen = walk.parents.iter().map(|(pid, _)| *pid).collect();
         if alive {
-            parents.extend(process_stat(leader).map(|stat| (leader, stat.start)));
+            walk.parents.extend(process_stat(leader).map(|stat| (leader, stat.start)));
         }
-        let walk = Walk { seen, parents, met: Vec::new() };
+        let members = std::mem::take(&mut self.members);
+        walk.seen.extend(members.iter().map(|(pid, _)| *pid));
+        walk.met = members.into_iter().map(|(pid, start)| (pid, Tie::Start(start))).collect();
         self.walk_on(walk, leader, &mut family, until);
     }
 
@@ -125,13 +162,10 @@ impl Tree {
         until: Instant,
     ) -> bool {
         loop {
-            if let Some((pid, parent)) = walk.met.pop() {
-                if let Some((stray, group)) = descendant(pid, parent, leader) {
-                    walk.parents.push((pid, stray.start));
-                    if group != Some(leader.led_group()) {
-                        self.sent.iter().for_each(|signal| stray.signal(*signal));
-                        self.strays.push(stray);
-                    }
+            if let Some((pid, tie)) = walk.met.pop() {
+                if let Some(stat) = process_stat(pid).filter(|stat| tie.holds(stat)) {
+                    walk.parents.push((pid, stat.start));
+                    self.keep(pid, &stat, leader);
                 }
             } else if let Some((parent, start)) = walk.parents.pop() {
                 let found = family.children(parent);
@@ -139,7 +173,7 @@ impl Tree {
                 if process_stat(parent).is_some_and(|stat| stat.start == start) {
                     for pid in found {
                         if walk.seen.len() < MOST && walk.seen.insert(pid) {
-                            walk.met.push((pid, parent));
+                            walk.met.push((pid, Tie::Parent(parent)));
                         }
                     }
                 }
@@ -151,6 +185,17 @@ impl Tree {
                 self.unfinished = Some(walk);
                 return false;
             }
+        }
+    }
+
+    /// Keeps a descendant, by whether it is in the leader's group now.
+    fn keep(&mut self, pid: Pid, stat: &ProcessStat, leader: Pid) {
+        if stat.group == Some(leader.led_group()) {
+            self.members.push((pid, stat.start));
+        } else {
+            let stray = Stray::new(pid, stat.start);
+            self.sent.iter().for_each(|signal| stray.signal(*signal));
+            self.strays.push(stray);
         }
     }
 
@@ -189,26 +234,43 @@ impl Tree {
         let search = if self.walked { SEARCH } else { ONLY_SEARCH };
         self.collect(child.pid(), true, Instant::now() + search);
         self.send(child, &[libc::SIGKILL]);
+        // They were killed with their group: nothing is to be searched below them any more.
+        self.members.clear();
     }
 
     /// Kills what is left when the leader has ended: group and strays.
     pub(super) fn kill_rest(&mut self, child: &Child) {
+        self.collect_rest(child);
         child.signal_group(libc::SIGKILL);
-        self.kill_strays(child);
+        self.send_strays(libc::SIGKILL);
     }
 
     /// The same, and reaps the leader. Whether something was left in the group.
     pub(super) fn reap_and_kill_rest(&mut self, child: &mut Child) -> bool {
+        self.collect_rest(child);
         let in_group = child.reap_and_kill_group();
-        self.kill_strays(child);
+        self.send_strays(libc::SIGKILL);
         in_group
     }
 
-    fn kill_strays(&mut self, child: &Child) {
-        // Children of strays are still found below them.
+    /// Children of strays and members are still found below them.
+    fn collect_rest(&mut self, child: &Child) {
         self.collect(child.pid(), false, Instant::now() + SEARCH);
+    }
+
+    /// KILL goes to the groups of strays too, as far as a stray leads or led them: all of a group
+    /// is killed at one moment, and with it what was started after the last search. While a stray
+    /// is in a group, the group's number is no other's.
+    fn send_strays(&self, signal: i32) {
+        if signal == libc::SIGKILL {
+            let led: HashSet<_> = self.strays.iter().map(|stray| stray.pid.led_group()).collect();
+            let groups: HashSet<_> = self.strays.iter().filter_map(Stray::group).collect();
+            for group in led.intersection(&groups) {
+                let _ = sys::kill_group(*group, signal);
+            }
+        }
         for stray in &self.strays {
-            stray.signal(libc::SIGKILL);
+            stray.signal(signal);
         }
     }
 
@@ -223,25 +285,9 @@ impl Tree {
             {
                 child.signal(*signal);
             }
-            for stray in &self.strays {
-                stray.signal(*signal);
-            }
+            self.send_strays(*signal);
         }
     }
-}
-
-/// A handle on `pid`, if it is a child of `parent`, and its process group. The handle has a pidfd,
-/// if there is one to be had, when it left the group `leader`.
-fn descendant(pid: Pid, parent: Pid, leader: Pid) -> Option<(Stray, Option<ProcessGroup>)> {
-    let child = process_stat(pid).filter(|stat| stat.parent == Some(parent))?;
-    let mut stray = Stray { pid, start: child.start, pidfd: None };
-    if child.group != Some(leader.led_group()) {
-        let pidfd = Counted::open(pid);
-        // Read after the pidfd was opened: if it is the same process still, the pidfd is its.
-        let is_same = || process_stat(pid).is_some_and(|stat| stat.start == child.start);
-        stray.pidfd = pidfd.filter(|_| is_same());
-    }
-    Some((stray, child.group))
 }
 
 #[cfg(test)]

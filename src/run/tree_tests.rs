@@ -116,3 +116,60 @@ fn strays_are_found_without_the_lists_of_children() {
     assert_eq!(found, strays.iter().copied().collect());
     end(child, tree, &strays);
 }
+
+/// A shell runs this text in a directory of its own. When there is a file `there`, it is asked to
+/// end, and something answers by a program in a session of its own. In the end all of it is gone.
+fn answers_with_a_session(text: &str, is_deaf: bool) {
+    let directory = tempfile::tempdir().unwrap();
+    let working = || {
+        let here = |pid: &Pid| {
+            fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|it| it == directory.path())
+        };
+        sys::processes().into_iter().filter(here).filter(|pid| is_alive(*pid)).count()
+    };
+    let mut child = shell(&format!("cd {}; {text}", directory.path().display()));
+    until("its beginning", || directory.path().join("there").exists());
+    let mut tree = Tree::default();
+    tree.terminate(&child);
+    until("its answer", || directory.path().join("answered").exists());
+    assert!(working() > 0, "{text} left nothing");
+    if is_deaf {
+        tree.kill(&child);
+    }
+    until("the leader's end", || child.try_status().is_some());
+    tree.reap_and_kill_rest(&mut child);
+    until(&format!("the end of all of {text}"), || working() == 0);
+}
+
+#[test]
+fn what_answers_term_by_a_session_of_its_own_ends_too() {
+    let session = "setsid sh -c \": >answered; exec sleep 60\"";
+    let starts = format!("trap '{session} &' TERM; : >there; while :; do sleep 0.1; done");
+    let becomes = format!("trap 'exec {session}' TERM; : >there; while :; do sleep 0.1; done");
+    for answer in [starts, becomes] {
+        answers_with_a_session(&format!("({answer}) & exec sleep 60"), false);
+        answers_with_a_session(&format!("trap '' TERM; ({answer}) & wait"), true);
+    }
+}
+
+#[test]
+fn groups_of_strays_are_killed_as_a_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let child = shell(&format!(
+        "cd {}; setsid sh -c 'echo $$ >led; sleep 600 & echo $! >a; sleep 600 & echo $! >b; : >all; \
+         wait' & wait",
+        directory.path().display()
+    ));
+    let at = |name: &str| directory.path().join(name);
+    until("all of them", || at("all").exists());
+    let number = |name: &str| Pid::parse(fs::read_to_string(at(name)).unwrap().trim()).unwrap();
+    let [led, known, unknown] = ["led", "a", "b"].map(number);
+    let mut tree = Tree::default();
+    tree.collect(child.pid(), true, Instant::now() + Duration::from_secs(60));
+    assert_eq!(tree.strays.len(), 3);
+    // As if it had been started after the search, by one that has ended since.
+    tree.strays.retain(|stray| stray.pid != unknown);
+    sys::kill(led, libc::SIGKILL).unwrap();
+    until("the end of the one between", || !is_alive(led));
+    end(child, tree, &[known, unknown]);
+}
