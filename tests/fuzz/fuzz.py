@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Fuzzes everything that reads what others write, and ends with a table.
 
-    fuzz.py [--seconds N] [--jobs N] [--address] [TARGET ...]
+    fuzz.py [--seconds N] [--jobs N] [--address | --fast] [TARGET ...]
 
 Builds the targets with cargo-fuzz, which is installed into target/tools when it is not there, and
 runs each for so many seconds, `--jobs` of them at a time. A target starts from its committed corpus
 and regressions, and from what earlier runs found worth keeping (target/fuzz/corpus). With
-`--address`, the address sanitizer looks too, at a fifth of the speed.
+`--address`, the address sanitizer looks too, at a fifth of the speed. With `--fast`, the fuzzer is
+not told what is compared with what: it learns less of each input, but a target that mostly compares
+(parameters) runs several times as many.
 
 Exit status: 0 nothing was found; 1 something was, and the end says where the input lies and how it
 is played again; 2 usage; 3 the targets could not be built or run.
@@ -34,6 +36,13 @@ LONGEST_INPUT = 4096
 # For one input, in seconds: nothing is read for that long, four endless loops beside it.
 SLOW = 20
 MEMORY_MIB = 2048
+
+# How targets are built, and the options of cargo-fuzz for it.
+KINDS = {
+    "none": ["-s", "none"],
+    "address": ["-s", "address"],
+    "fast": ["-s", "none", "--no-trace-compares"],
+}
 
 EXECUTED = re.compile(r"^stat::number_of_executed_units:\s*(\d+)", re.MULTILINE)
 CORPUS = re.compile(r" corp: (\d+)/")
@@ -87,18 +96,24 @@ def cargo(*words: str | pathlib.Path, **environment: str) -> None:
         raise Unavailable(f"{' '.join(map(str, command))}: {error}") from error
 
 
-def build(names: Iterable[str], address: bool) -> pathlib.Path:
-    """The directory of the targets' programs."""
+def build(names: Iterable[str], kind: str) -> pathlib.Path:
+    """The directory of the targets' programs; `kind` is one of KINDS."""
     program = TOOLS / "bin/cargo-fuzz"
     if not program.is_file():
         version = ["--version", CARGO_FUZZ, "--locked"]
         cargo("install", "cargo-fuzz", *version, "--root", TOOLS)
-    place = PLACE / ("address" if address else "none")
+    place = PLACE / kind
     # The sanitizer is an option of nightly compilers, to which this makes any other.
-    environment = {"RUSTC_BOOTSTRAP": "1"} if address else {}
-    options: list[str | pathlib.Path] = ["--fuzz-dir", HERE, "--target-dir", place]
+    environment = {"RUSTC_BOOTSTRAP": "1"} if kind == "address" else {}
     for name in names:
-        cargo("fuzz", "build", *options, "-s", place.name, name, **environment)
+        options: list[str | pathlib.Path] = [
+            "--fuzz-dir",
+            HERE,
+            "--target-dir",
+            place,
+            *KINDS[kind],
+        ]
+        cargo("fuzz", "build", *options, name, **environment)
     [programs] = place.glob("*/release")
     return programs
 
@@ -166,7 +181,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=60, help="for each target; default: 60")
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time; default: 1")
-    parser.add_argument("--address", action="store_true", help="with the address sanitizer")
+    kind = parser.add_mutually_exclusive_group()
+    parser.set_defaults(kind="none")
+    kind.add_argument(
+        "--address",
+        dest="kind",
+        action="store_const",
+        const="address",
+        help="with the address sanitizer",
+    )
+    kind.add_argument(
+        "--fast",
+        dest="kind",
+        action="store_const",
+        const="fast",
+        help="without following comparisons",
+    )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(targets()))
     arguments = parser.parse_args()
     names = arguments.targets or targets()
@@ -176,7 +206,7 @@ def main() -> int:
     if arguments.seconds < 1 or arguments.jobs < 1:
         parser.error("--seconds and --jobs are whole numbers from 1")
     try:
-        programs = build(names, arguments.address)
+        programs = build(names, arguments.kind)
     except Unavailable as reason:
         print(f"FAILED: {reason}")
         return 3
