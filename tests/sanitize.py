@@ -16,9 +16,10 @@ The steps, all without one:
 
 `-Zsanitizer` is an option of nightly compilers, to which RUSTC_BOOTSTRAP=1 makes any other. The
 thread sanitizer wants a standard library that is built with it, for which the source of that
-library must be there (`rustup component add rust-src`). Tests from outside start commands by
-posix_spawn: by the usual way a child shares our memory, and code that sanitizers have changed tells
-them of a thread that goes on elsewhere. target/sanitize has the builds and what was said.
+library must be there (`rustup component add rust-src`). Commands are started by posix_spawn, and the
+tests of the usual way left out: by that way a child shares our memory, and code that sanitizers have
+changed tells them of a thread that goes on elsewhere. target/sanitize has the builds and what was
+said.
 
 Exit status: 0 nothing was found; 1 something was, or a test failed; 2 usage; 3 something cannot be
 built or fetched.
@@ -113,7 +114,8 @@ TOO_LATE = (
     "clients_that_read_nothing_keep_nobody_from_the_page",
 )
 # A child that is started the usual way shares what the sanitizer knows of stacks: frames of the
-# child would be taken for frames of ours that have ended.
+# child would be taken for frames of ours that have ended, and those that a child had when it became
+# a program for frames of the next child on its stack.
 ADDRESS = {
     "RUSTFLAGS": "-Zsanitizer=address",
     "ASAN_OPTIONS": "detect_stack_use_after_return=0",
@@ -166,7 +168,9 @@ PROGRAMS = ["-p", "mesos-command-modules", "-p", "mesos-host", "-p", "mesos-comm
 LIBRARY = "libmesos_command_modules.so"
 
 STEPS = [
-    Step("address-units", "address", UNITS, ADDRESS),
+    Step(
+        "address-units", "address", UNITS, {**ADDRESS, **BY_PROGRAM}, (*SHARES_MEMORY, *USUAL_START)
+    ),
     Step("address-engine", "address", OUTSIDE, {**NO_LEAKS, **BY_PROGRAM}, OUTSIDE_LEFT_OUT),
     Step("thread-units", "thread", UNITS, {**THREAD, **BY_PROGRAM}, (*SHARES_MEMORY, *USUAL_START)),
     Step(
