@@ -16,10 +16,10 @@ The steps, all without one:
 
 `-Zsanitizer` is an option of nightly compilers, to which RUSTC_BOOTSTRAP=1 makes any other. The
 thread sanitizer wants a standard library that is built with it, for which the source of that
-library must be there (`rustup component add rust-src`). Commands are started by posix_spawn, and the
-tests of the usual way left out: by that way a child shares our memory, and code that sanitizers have
-changed tells them of a thread that goes on elsewhere. target/sanitize has the builds and what was
-said.
+library must be there (`rustup component add rust-src`). Commands are started by posix_spawn, and
+the tests of the usual way left out: by that way a child shares our memory, and code that sanitizers
+have changed tells them of a thread that goes on elsewhere. target/sanitize has the builds and what
+was said.
 
 Exit status: 0 nothing was found; 1 something was, or a test failed; 2 usage; 3 something cannot be
 built or fetched.
