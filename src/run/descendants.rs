@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::containment;
-use crate::sys::{self, Pid, ProcessGroup, ProcessStat, process_stat};
+use crate::sys::{self, Pid, ProcessGroup, ProcessStat, process_stat, stat_since};
 
 /// Pause between two searches.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -54,7 +54,7 @@ fn end_family(grace: Duration) -> usize {
 /// Signals by number, if it is still the process that was found: only we reap our children, and the
 /// numbers of other processes are not used again within one scan.
 fn send(pid: Pid, start: u64, signal: i32) {
-    if process_stat(pid).is_some_and(|stat| stat.start == start) {
+    if stat_since(pid, start).is_some() {
         // It may have ended meanwhile.
         let _ = sys::kill(pid, signal);
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, Family, Pid, PidFd, ProcessGroup, ProcessStat, process_stat};
+use crate::sys::{self, Family, Pid, PidFd, ProcessStat, process_stat, stat_since};
 
 use crate::reactor::Child;
 
@@ -59,13 +59,13 @@ impl Stray {
         let mut stray = Stray { pid, start, pidfd: None };
         let pidfd = Counted::open(pid);
         // Read after the pidfd was opened: if it is the same process still, the pidfd is its.
-        stray.pidfd = pidfd.filter(|_| stray.group().is_some());
+        stray.pidfd = pidfd.filter(|_| stray.stat().is_some());
         stray
     }
 
-    /// Its process group, while it is the process that was found.
-    fn group(&self) -> Option<ProcessGroup> {
-        process_stat(self.pid).filter(|stat| stat.start == self.start)?.group
+    /// `None` when it is not the process any more that was found.
+    fn stat(&self) -> Option<ProcessStat> {
+        stat_since(self.pid, self.start)
     }
 
     fn signal(&self, signal: i32) {
@@ -74,7 +74,7 @@ impl Stray {
                 let _ = fd.signal(signal);
             }
             // Without a pidfd, by number, if it is still the process that was found.
-            None if self.group().is_some() => {
+            None if self.stat().is_some() => {
                 let _ = sys::kill(self.pid, signal);
             }
             None => {}
@@ -170,7 +170,7 @@ impl Tree {
             } else if let Some((parent, start)) = walk.parents.pop() {
                 let found = family.children(parent);
                 // Still the same process after the search, so the children are its.
-                if process_stat(parent).is_some_and(|stat| stat.start == start) {
+                if stat_since(parent, start).is_some() {
                     for pid in found {
                         if walk.seen.len() < MOST && walk.seen.insert(pid) {
                             walk.met.push((pid, Tie::Parent(parent)));
@@ -264,7 +264,8 @@ impl Tree {
     fn send_strays(&self, signal: i32) {
         if signal == libc::SIGKILL {
             let led: HashSet<_> = self.strays.iter().map(|stray| stray.pid.led_group()).collect();
-            let groups: HashSet<_> = self.strays.iter().filter_map(Stray::group).collect();
+            let groups: HashSet<_> =
+                self.strays.iter().filter_map(|stray| stray.stat()?.group).collect();
             for group in led.intersection(&groups) {
                 let _ = sys::kill_group(*group, signal);
             }

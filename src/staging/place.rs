@@ -144,7 +144,7 @@ fn sweep(parent: &Path) {
         let ours = entry
             .metadata()
             .is_ok_and(|m| m.is_dir() && m.uid() == nix::unistd::geteuid().as_raw());
-        let alive = sys::process_stat(pid).is_some_and(|stat| stat.start == start);
+        let alive = sys::stat_since(pid, start).is_some();
         if !ours || alive {
             continue;
         }

@@ -60,7 +60,9 @@ pub use process_id::Pid;
 pub(crate) use process_id::ProcessGroup;
 #[cfg(test)]
 pub(crate) use procfs::tests::WITHOUT_LISTS;
-pub(crate) use procfs::{Family, ProcessStat, process_stat, processes, read_small, resident_bytes};
+pub(crate) use procfs::{
+    Family, ProcessStat, process_stat, processes, read_small, resident_bytes, stat_since,
+};
 #[cfg(feature = "fuzz")]
 pub(crate) use procfs::{parse_children, parse_stat};
 pub(crate) use ready::ReadyProcess;

@@ -41,6 +41,11 @@ pub(crate) fn process_stat(pid: Pid) -> Option<ProcessStat> {
     parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// The same of the process that has this number since `start`; `None` also when another has it now.
+pub(crate) fn stat_since(pid: Pid, start: u64) -> Option<ProcessStat> {
+    process_stat(pid).filter(|stat| stat.start == start)
+}
+
 pub(crate) fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     // The second field is the program's name in parentheses and may itself hold any byte.
     let end = text.iter().rposition(|byte| *byte == b')')?;
