@@ -105,15 +105,9 @@ def build(names: Iterable[str], kind: str) -> pathlib.Path:
     place = PLACE / kind
     # The sanitizer is an option of nightly compilers, to which this makes any other.
     environment = {"RUSTC_BOOTSTRAP": "1"} if kind == "address" else {}
+    options: list[str | pathlib.Path] = ["--fuzz-dir", HERE, "--target-dir", place]
     for name in names:
-        options: list[str | pathlib.Path] = [
-            "--fuzz-dir",
-            HERE,
-            "--target-dir",
-            place,
-            *KINDS[kind],
-        ]
-        cargo("fuzz", "build", *options, name, **environment)
+        cargo("fuzz", "build", *options, *KINDS[kind], name, **environment)
     [programs] = place.glob("*/release")
     return programs
 
